@@ -1,0 +1,73 @@
+"""The command line: one file a command, argument parsing and printing only.
+
+Exit codes: 0 done, 1 the run failed, 2 the request or the data is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gsmflow import __version__
+from gsmflow.cli.data import data
+from gsmflow.cli.evaluate import evaluate
+from gsmflow.cli.predict import predict
+from gsmflow.cli.train import train
+from gsmflow.errors import InputError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="gsmflow")
+@click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+def cli(debug: bool) -> None:
+    """Recognise classes you have no pictures of.
+
+    Start with `gsmflow train digits`; see what data is there with `gsmflow data`.
+    """
+
+
+for command in (train, evaluate, predict, data):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code; an error is one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    sys.exit(_run([a for a in arguments if a != "--debug"], debug))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        return cli.main(arguments, prog_name="gsmflow", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "gsmflow"
+        return _fail(f"{error.format_message()} (see {where} --help)", 2)
+    except click.Abort:
+        return _fail("interrupted", 130)
+    except InputError as error:
+        if debug:
+            raise
+        return _fail(str(error), 2)
+    except BrokenPipeError:
+        # Whoever read our output has gone; keep Python from complaining about it at exit.
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        from gsmflow.recorder import Interrupted  # imports torch, so only here
+
+        if isinstance(error, Interrupted):
+            return _fail("interrupted; the same command with --resume continues", 130)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return _fail(f"the run failed: {reason} (--debug shows where)", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"gsmflow: {' '.join(message.split())}", err=True)
+    return code

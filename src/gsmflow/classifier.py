@@ -1,0 +1,86 @@
+"""The fitted classifier: raw features in, one logit a class out; what a run folder keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsmflow.errors import InputError
+from gsmflow.head import LinearHead
+from gsmflow.transform import FeatureTransform
+
+_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """Feature transformation, linear head and the bias on unseen classes.
+
+    classes: C names in the order of the logits. unseen: (U,) indices of the unseen ones.
+    bias: added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
+    """
+
+    transform: FeatureTransform
+    head: LinearHead
+    classes: tuple[str, ...]
+    unseen: NDArray[np.int64]
+    bias: float = 0.0
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C) logits of raw features (N, D), the bias included; computed in chunks.
+
+        Raises
+        ------
+        InputError: the features have another number of dimensions than those trained on.
+        """
+        out = np.empty((len(features), len(self.classes)), np.float32)
+        for start in range(0, len(features), _ROWS):
+            rows = torch.from_numpy(self.transform(features[start : start + _ROWS]))
+            out[start : start + _ROWS] = self.head.logits(rows.to(self.head.weight.device)).cpu().numpy()
+        out[:, self.unseen] += np.float32(self.bias)
+        return out
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, C) probabilities, rows summing to 1: the softmax of the logits."""
+        logits = self.logits(features).astype(np.float64)
+        logits -= logits.max(axis=1, keepdims=True)
+        exponentials = np.exp(logits)
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that :meth:`from_state` makes the same classifier of."""
+        return {f"transform.{name}": tensor for name, tensor in self.transform.state().items()} | {
+            "head.weight": self.head.weight.cpu(),
+            "head.bias": self.head.bias.cpu(),
+            "unseen": torch.from_numpy(self.unseen),
+            "unseen_bias": torch.tensor(self.bias, dtype=torch.float64),
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor], classes: tuple[str, ...], origin: str) -> FittedClassifier:
+        """Inverse of :meth:`state`.
+
+        Raises
+        ------
+        InputError: tensors are missing or do not fit each other or the classes.
+        """
+        try:
+            transform = FeatureTransform.from_state(
+                {n.removeprefix("transform."): t for n, t in state.items() if n.startswith("transform.")}
+            )
+            head = LinearHead(state["head.weight"], state["head.bias"])
+            unseen, bias = state["unseen"].numpy(), float(state["unseen_bias"])
+        except KeyError as error:
+            raise InputError(f"{origin}: tensor {error} is missing, so it holds no classifier") from None
+        expected = (len(classes), transform.out_dim)
+        if tuple(head.weight.shape) != expected or tuple(head.bias.shape) != expected[:1]:
+            raise InputError(
+                f"{origin}: head.weight has shape {tuple(head.weight.shape)}, expected {expected} from the "
+                "classes and the transformation beside it; the files are of different runs"
+            )
+        return FittedClassifier(transform, head, classes, unseen, bias)

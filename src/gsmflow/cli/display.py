@@ -1,0 +1,182 @@
+"""What a person sees in the terminal: live progress while training, tables at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+from rich.table import Table
+
+from gsmflow.progress import Progress
+
+_STAGES = {
+    "validation": "choosing on the validation problem",
+    "final": "training on all training data",
+}
+_PLAIN_SECONDS = 10  # between lines where the terminal is not live
+
+
+@contextmanager
+def live_display(title: str) -> Iterator[Progress]:
+    """A display on stderr: bars in a terminal, a line now and then elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(console, title)
+        return
+    shown = _Bars(console, title)
+    with shown.bar:
+        yield shown
+
+
+class _Lines(Progress):
+    """One line every few seconds, for logs and pipes."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console, self._title = console, title
+        self._stage, self._total, self._last, self._scores = "", 0, 0.0, ""
+
+    def begin(self, stage: str, start: int, total: int) -> None:
+        self._stage, self._total, self._last, self._scores = stage, total, time.monotonic(), ""
+        self._print(f"{self._title}: {_STAGES.get(stage, stage)}, step {start} of {total}")
+
+    def step(self, done: int, losses: Mapping[str, float]) -> None:
+        if time.monotonic() - self._last > _PLAIN_SECONDS:
+            self._last = time.monotonic()
+            self._print(f"  step {done} of {self._total}: {_losses(losses)}{self._scores}")
+
+    def scored(self, done: int, scores: Mapping[str, float]) -> None:
+        self._scores = f", {_scores(scores)} at step {done}"
+
+    def message(self, text: str) -> None:
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class _Bars(Progress):
+    """A bar a stage, with losses, the latest scores, steps a second and the time left."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            expand=True,
+        )
+        console.print(title, style="bold", highlight=False, markup=False)
+        self._task: TaskID | None = None
+        self._start, self._begun = 0, 0.0
+        self._notes = self.bar.add_task("", total=None, visible=False, speed="")
+        self._losses = self._scores = ""
+        self._name = ""
+
+    def begin(self, stage: str, start: int, total: int) -> None:
+        self._name = _STAGES.get(stage, stage)
+        self._task = self.bar.add_task(self._name, total=total, completed=start, speed="")
+        self._start, self._begun, self._losses, self._scores = start, time.monotonic(), "", ""
+
+    def step(self, done: int, losses: Mapping[str, float]) -> None:
+        if self._task is None:
+            return
+        self._losses = _losses(losses)
+        rate = (done - self._start) / max(time.monotonic() - self._begun, 1e-9)
+        self.bar.update(self._task, completed=done, speed=f"{rate:.0f} steps/s", description=self._text())
+
+    def scored(self, done: int, scores: Mapping[str, float]) -> None:
+        self._scores = f"{_scores(scores)} at {done}"
+        if self._task is not None:
+            self.bar.update(self._task, description=self._text())
+
+    def message(self, text: str) -> None:
+        self.bar.console.print(text, highlight=False, markup=False)
+
+    def _text(self) -> str:
+        return "\n  ".join(part for part in (self._name, self._losses, self._scores) if part)
+
+
+def closing_table(result: Mapping[str, Any]) -> None:
+    """The scores of a run on stdout."""
+    table = Table(
+        title=f"{result['problem']}: {result['method']}, seed {result['seed']}", title_justify="left"
+    )
+    table.add_column("")
+    for column in ("U", "S", "H", "T1", "AUSUC"):
+        table.add_column(column, justify="right")
+    table.add_row(
+        f"test set, protocol {result['protocol']}",
+        *(_percent(result[c]) for c in ("U", "S", "H", "T1", "AUSUC")),
+    )
+    chosen, oracle = result.get("chosen"), result.get("oracle")
+    if chosen:
+        table.add_row(
+            "validation problem, where it was chosen",
+            *(_percent(chosen[c]) for c in "USH"),
+            "",
+            "",
+            style="dim",
+        )
+    if oracle:
+        table.add_row(
+            "oracle (chosen on the test set)", *(_percent(oracle[c]) for c in "USH"), "", "", style="dim"
+        )
+    console = Console()
+    console.print(table)
+    facts = []
+    if "seconds" in result:
+        facts.append(f"{result['seconds']['total']:.1f} seconds")
+    if result.get("same_data") is False:
+        facts.append("on other data than it was trained on")
+    console.print(
+        ", ".join([*facts, f"run in {result['run']}"]), highlight=False, markup=False, soft_wrap=True
+    )
+
+
+def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:
+    """Mean and 95% interval of each score over several seeds on stdout."""
+    from gsmflow.evaluation import mean_interval
+
+    columns = ("U", "S", "H", "T1", "AUSUC")
+    table = Table(
+        title=f"{len(results)} seeds, mean ± 95% interval, protocol {results[0]['protocol']}",
+        title_justify="left",
+    )
+    for column in columns:
+        table.add_column(column, justify="right")
+    cells = []
+    for column in columns:
+        values = [r[column] for r in results if r[column] is not None]
+        mean, half = mean_interval(values)
+        cells.append(f"{100 * mean:.1f} ± {100 * half:.1f}" if values else "-")
+    table.add_row(*cells)
+    Console().print(table)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _losses(losses: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in losses.items())
+
+
+def _scores(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {100 * value:.1f}" for name, value in scores.items())

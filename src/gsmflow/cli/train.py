@@ -1,0 +1,158 @@
+"""``gsmflow train``: make a run, or one a seed."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gsmflow.cli import options
+from gsmflow.errors import InputError
+
+if TYPE_CHECKING:
+    from gsmflow.recorder import Recorder
+
+
+@click.command()
+@click.argument("problem")
+@click.option("--method", default="gsmflow", show_default=True, help="gsmflow, eszsl.")
+@click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own, or 'default']")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+@click.option(
+    "--seeds", metavar="A-B", help="Several runs, such as 0-4 or 0,3,7; prints the mean and its interval."
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["validated", "last", "oracle"]),
+    default="validated",
+    show_default=True,
+    help="validated: choose on a validation problem; last: the whole budget, no choice; "
+    "oracle: last, and beside it the best on the test set.",
+)
+@click.option("--oracle", is_flag=True, help="Also score the best on the test set, labelled as such.")
+@click.option("--features", metavar="NAME", help="Feature file NAME.mat instead of res101.mat.")
+@click.option(
+    "--semantics", metavar="NAME", help="Class embeddings NAME_splits.mat instead of att_splits.mat."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/PROBLEM-METHOD-...]"
+)
+@click.option("--resume", is_flag=True, help="Continue the interrupted run of the same command.")
+@click.option(
+    "--checkpoint-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Between checkpoints.",
+)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@options.data_root
+@options.device
+@options.as_json
+def train(
+    problem: str,
+    method: str,
+    preset: str | None,
+    overrides: tuple[str, ...],
+    seed: int,
+    seeds: str | None,
+    protocol: str,
+    oracle: bool,
+    features: str | None,
+    semantics: str | None,
+    out: Path | None,
+    resume: bool,
+    checkpoint_seconds: float,
+    threads: int | None,
+    data_root: Path,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train on PROBLEM, classify its test set, and keep the run.
+
+    PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`.
+    """
+    chosen_seeds = _parse_seeds(seeds) if seeds else [seed]
+
+    import torch  # late: over a second that --help need not wait for
+
+    from gsmflow import run, sources
+    from gsmflow.cli.display import closing_table, live_display, seeds_table
+    from gsmflow.devices import resolve_device
+    from gsmflow.recipe import default_preset, make_recipe
+
+    if threads:
+        torch.set_num_threads(threads)
+    where = resolve_device(device)
+    recipe = make_recipe(method, preset or default_preset(problem), overrides)
+    results: list[dict[str, Any]] = []
+    loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
+    for each in chosen_seeds:
+        request = run.Request(
+            problem=problem,
+            features=features,
+            semantics=semantics,
+            protocol="last" if protocol == "oracle" else protocol,
+            oracle=oracle or protocol == "oracle",
+            seed=each,
+        )
+        folder = out or run.new_folder(Path("runs"), request, recipe, resume=resume)
+        if out and len(chosen_seeds) > 1:
+            folder = out / f"seed{each}"
+        with live_display(f"{loaded.name}, {method}, seed {each}") as progress, _stoppable() as watch:
+            metrics = run.train(
+                request,
+                loaded,
+                recipe,
+                device=where,
+                folder=folder,
+                resume=resume,
+                progress=progress,
+                checkpoint_seconds=checkpoint_seconds,
+                on_recorder=watch,
+            )
+        results.append(metrics | {"run": str(folder)})
+        if not as_json:
+            closing_table(results[-1])
+    if as_json:
+        click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
+    elif len(results) > 1:
+        seeds_table(results)
+
+
+def _parse_seeds(text: str) -> list[int]:
+    """``0-4`` or ``0,3,7`` or a mixture."""
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
+        if not match or int(match[2] or match[1]) < int(match[1]):
+            raise InputError(f"--seeds {text}: expected a range such as 0-4 or a list such as 0,3,7")
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def _stoppable() -> Iterator[Any]:
+    """Turn the first Ctrl-C or SIGTERM into a request to write a checkpoint and stop."""
+    recorders: list[Recorder] = []
+
+    def stop(number: int, frame: Any) -> None:
+        if not recorders or recorders[-1].stop_requested:
+            raise KeyboardInterrupt
+        recorders[-1].stop_requested = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield recorders.append
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,16 @@
+"""The mathematics of the method: torch modules and functions without any input or output."""
+
+from gsmflow.flow.anchors import RelativePositioning, semantic_anchors
+from gsmflow.flow.coupling import ConditionalCoupling, CouplingSubnet, soft_clamp
+from gsmflow.flow.flow import ConditionalFlow
+from gsmflow.flow.perturbation import perturb
+
+__all__ = [
+    "ConditionalCoupling",
+    "ConditionalFlow",
+    "CouplingSubnet",
+    "RelativePositioning",
+    "perturb",
+    "semantic_anchors",
+    "soft_clamp",
+]

@@ -1,0 +1,121 @@
+"""The conditional flow z = f(x; g): coupling blocks one after the other, no permutation between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gsmflow.flow.coupling import ConditionalCoupling
+
+Conditions = Sequence[tuple[Tensor, Tensor]]
+"""For each block the conditions of its two subnets, each (C, hidden)."""
+
+
+class ConditionalFlow(nn.Module):
+    """Exactly invertible map between features and noise, conditioned on a global semantic vector.
+
+    Parameters
+    ----------
+    dim: D >= 2, feature dimensions.
+    condition_dim: G, size of the global semantic vector.
+    blocks: number of coupling blocks, at least 1.
+    hidden: size of every subnet's hidden layer.
+    every_layer: True gives the semantics to every coupling block (the remedy for semantic
+        inconsistency); False only to the block next to the noise, which is where an ordinary
+        conditional generator takes them.
+    clamp: c > 0 of the soft clamp.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        condition_dim: int,
+        *,
+        blocks: int,
+        hidden: int,
+        every_layer: bool = True,
+        clamp: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if blocks < 1:
+            raise ValueError(f"blocks: {blocks}, expected at least 1")
+        self.dim = dim
+        self.blocks = nn.ModuleList(
+            ConditionalCoupling(
+                dim, hidden, condition_dim if every_layer or index == blocks - 1 else 0, clamp
+            )
+            for index in range(blocks)
+        )
+
+    def reset(self, generator: torch.Generator | None = None, scale: float = 0.01) -> None:
+        """Draw every parameter, biases too, from scale * N(0, 1) (the authors' initialization)."""
+        with torch.no_grad():
+            for parameter in self.parameters():
+                draw = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
+                parameter.copy_(draw * scale)
+
+    def condition(self, g: Tensor) -> Conditions:
+        """Every subnet's share of the first layer for global semantic vectors g (C, G).
+
+        Compute it once for the classes, then pass it to :meth:`forward` and :meth:`inverse`
+        together with each sample's row.
+        """
+        return [(block.net1.condition(g), block.net2.condition(g)) for block in self._couplings()]
+
+    def forward(self, x: Tensor, conditions: Conditions, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map features x (B, D) to (z (B, D), log|det dz/dx| (B,)).
+
+        rows: (B,) the row of the conditions that belongs to each sample; None where the
+        conditions have one row a sample already.
+        """
+        self._check(x)
+        log_det = x.new_zeros(len(x))
+        for block, (c1, c2) in zip(self._couplings(), conditions, strict=True):
+            x, change = block(x, _take(c1, rows), _take(c2, rows))
+            log_det = log_det + change
+        return x, log_det
+
+    def inverse(self, z: Tensor, conditions: Conditions, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map noise z (B, D) to (x (B, D), log|det dx/dz| (B,)); rows as in :meth:`forward`."""
+        self._check(z)
+        log_det = z.new_zeros(len(z))
+        for block, (c1, c2) in zip(reversed(self._couplings()), reversed(conditions), strict=True):
+            z, change = block.inverse(z, _take(c1, rows), _take(c2, rows))
+            log_det = log_det + change
+        return z, log_det
+
+    def _couplings(self) -> list[ConditionalCoupling]:
+        return list(self.blocks)  # type: ignore[arg-type]
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 2 or x.shape[1] != self.dim:
+            raise ValueError(f"shape {tuple(x.shape)}, expected (batch, {self.dim})")
+
+
+class _TakeRows(torch.autograd.Function):
+    """table[rows], with the backward pass as a matrix product with the one-hot rows.
+
+    Plain indexing's backward scatters row by row (slow on the CPU, not deterministic on a GPU);
+    the product is fast and deterministic on both.
+    """
+
+    @staticmethod
+    def forward(ctx, table: Tensor, rows: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(rows)
+        ctx.table_rows = len(table)
+        return table.index_select(0, rows)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (rows,) = ctx.saved_tensors
+        one_hot = torch.zeros(ctx.table_rows, len(rows), dtype=grad.dtype, device=grad.device)
+        one_hot[rows, torch.arange(len(rows), device=rows.device)] = 1
+        return one_hot @ grad, None
+
+
+def _take(condition: Tensor, rows: Tensor | None) -> Tensor:
+    if rows is None or len(condition) == 1:
+        return condition
+    return _TakeRows.apply(condition, rows)  # type: ignore[return-value]

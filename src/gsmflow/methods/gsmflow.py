@@ -1,0 +1,226 @@
+"""GSMFlow (Chen et al., ACM Multimedia 2021): the conditional flow with its three remedies.
+
+Per step, over a batch of B features x of D dimensions with class semantics a and g = g(a)::
+
+    x~      = x + pi * eps,  eps ~ N(0, I)                       visual perturbation
+    L_flow  = mean(z^2) / 2 - mean(log|det dz/dx~|) / D,  z = f(x~; g)
+    L_proto = lambda * MSE(f^-1(0; g(a_s)), mean feature of s)   over all seen classes s
+    Adam on L_flow + L_proto; no gradient of L_proto flows into g
+
+Features of class u are synthesized as f^-1(z; g(a_u)) with z ~ N(0, I).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gsmflow.devices import has_bfloat16
+from gsmflow.flow import ConditionalFlow, RelativePositioning, perturb, semantic_anchors
+from gsmflow.methods import Method
+from gsmflow.options import Options, option
+from gsmflow.randomness import normal, stream
+from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, step_decay
+
+_SAMPLE_ROWS = 4096  # samples synthesized in one go
+
+
+@dataclass(frozen=True)
+class GSMFlowOptions(Options):
+    """Options of the method; the defaults suit pooled CNN features of a few hundred dimensions."""
+
+    table = "gsmflow"
+
+    epochs: int = option(100, "passes over the training features", low=1)
+    batch_size: int = option(256, "training features a step", low=1)
+    learning_rate: float = option(3e-4, "Adam's, at the start", above=0)
+    weight_decay: float = option(1e-5, "Adam's L2 term", low=0)
+    decay_epochs: int = option(15, "the learning rate falls once in so many epochs ...", low=1)
+    decay_gamma: float = option(0.8, "... by this factor", above=0, high=1)
+    blocks: int = option(5, "coupling blocks", low=1)
+    hidden: int = option(1024, "hidden size of the coupling subnets", low=1)
+    global_semantic: int = option(512, "size of the global semantic vector g(a)", low=1)
+    clamp: float = option(1.0, "bound c of the soft clamp on log-scales", above=0)
+    perturbation: float = option(
+        0.07, "pi, noise on scaled training features; 0 switches visual perturbation off", low=0
+    )
+    perturbation_dropout: float = option(
+        0.0, "fraction of the noise's entries that are dropped", low=0, below=1
+    )
+    prototype_weight: float = option(3.0, "lambda; 0 switches the prototype loss off", low=0)
+    relative_positioning: bool = option(True, "describe semantics by their offsets to three anchors")
+    semantics_in_every_layer: bool = option(
+        True, "give semantics to every coupling block, not just to the one next to the noise"
+    )
+    anchors_from: str = option("seen", "classes the anchors are chosen from", choices=("seen", "all"))
+    precision: str = option(
+        "auto",
+        "of matrix products; auto: bfloat16 where the hardware has it and the flow is large enough to gain",
+        choices=("auto", "float32", "bfloat16"),
+    )
+
+
+class GSMFlow(nn.Module):
+    """The trained model: semantics -> g (relative positioning) and g, noise <-> features (flow).
+
+    Parameters
+    ----------
+    feature_dim: D. semantics: (C, A) the vectors the anchors are chosen from.
+    options: sizes and which remedies are in use.
+    """
+
+    def __init__(self, feature_dim: int, semantics: Tensor, options: GSMFlowOptions) -> None:
+        super().__init__()
+        anchors = (
+            semantic_anchors(semantics) if options.relative_positioning else torch.zeros_like(semantics[:1])
+        )
+        self.positioning = RelativePositioning(anchors, options.global_semantic)
+        self.flow = ConditionalFlow(
+            feature_dim,
+            options.global_semantic,
+            blocks=options.blocks,
+            hidden=options.hidden,
+            every_layer=options.semantics_in_every_layer,
+            clamp=options.clamp,
+        )
+
+    def flow_loss(self, features: Tensor, g: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood a dimension, without its constant; scalar.
+
+        features: (B, D); g: (C, G) and rows: (B,) of each sample's class, or g: (B, G).
+        """
+        z, log_det = self.flow(features, self.flow.condition(g), rows)
+        return z.square().mean() / 2 - log_det.mean() / features.shape[1]
+
+    def prototype_loss(self, g: Tensor, means: Tensor) -> Tensor:
+        """MSE of each class's prototype f^-1(0; g) and its mean feature, both (S, D); scalar."""
+        g = g.detach()
+        prototypes, _ = self.flow.inverse(torch.zeros_like(means), self.flow.condition(g))
+        return F.mse_loss(prototypes, means)
+
+    @torch.no_grad()
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize (len(semantics) * count, D) float32 features, class after class.
+
+        The noise of a class depends on `key`, its semantics' position and nothing else, so the
+        result does not depend on how many samples are made in one go.
+        """
+        device, dim = semantics.device, self.flow.dim
+        out = torch.empty(len(semantics) * count, dim, device=device)
+        at_once = max(1, _SAMPLE_ROWS // count)
+        for first in range(0, len(semantics), at_once):
+            group = semantics[first : first + at_once]
+            conditions = self.flow.condition(self.positioning(group))
+            noise = torch.cat([normal((count, dim), device, *key, first + i) for i in range(len(group))])
+            rows = torch.arange(len(group), device=device).repeat_interleave(count)
+            for start in range(0, len(noise), _SAMPLE_ROWS):
+                part = slice(start, start + _SAMPLE_ROWS)
+                features, _ = self.flow.inverse(noise[part], conditions, rows[part])
+                begin = first * count + start
+                out[begin : begin + len(features)] = features
+        return out
+
+
+class GSMFlowLearner:
+    """GSMFlow in training on one problem (see :class:`gsmflow.training.Learner`)."""
+
+    def __init__(self, data: TrainingData, options: GSMFlowOptions, seed: int) -> None:
+        self.data, self.options, self.seed = data, options, seed
+        samples, dim = data.features.shape
+        self.batches = Batches(samples, options.batch_size, seed, data.device)
+        self.steps_per_epoch = self.batches.per_epoch
+        self.total_steps = self.steps_per_epoch * options.epochs
+        self.seen_semantics = data.semantics[data.seen]
+        self.means = data.class_means()
+        chosen_from = self.seen_semantics if options.anchors_from == "seen" else data.semantics
+        self.model = build(dim, chosen_from.cpu(), options, seed).to(data.device)
+        masters = {name: p.data for name, p in self.model.named_parameters()}
+        if resolve_precision(options, dim, data.device) == "bfloat16":
+            masters = {name: p.data.clone() for name, p in self.model.named_parameters()}
+            self.model.flow.to(torch.bfloat16)
+        self.optimizer = MasterAdam(
+            dict(self.model.named_parameters()), masters, weight_decay=options.weight_decay
+        )
+
+    def step(self, index: int) -> Losses:
+        """One step of Adam on L_flow + L_proto."""
+        options, data = self.options, self.data
+        picked = self.batches[index]
+        features = perturb(
+            data.features[picked],
+            options.perturbation,
+            options.perturbation_dropout,
+            self.seed,
+            "perturbation",
+            index,
+        )
+        rows = data.labels[picked]
+        if len(self.seen_semantics) > len(rows):  # more classes than samples: one condition a sample
+            g, g_rows = self.model.positioning(self.seen_semantics[rows]), None
+        else:
+            g, g_rows = self.model.positioning(self.seen_semantics), rows
+        flow_loss = self.model.flow_loss(features, g, g_rows)
+        losses = {"loss_flow": flow_loss.detach()}
+        total = flow_loss
+        if options.prototype_weight > 0:
+            whole = g if g_rows is not None else self.model.positioning(self.seen_semantics)
+            prototype_loss = self.model.prototype_loss(whole, self.means)
+            losses["loss_prototype"] = prototype_loss.detach()
+            total = total + options.prototype_weight * prototype_loss
+        total.backward()
+        self.optimizer.step(self.learning_rate(index))
+        return losses
+
+    def learning_rate(self, index: int) -> float:
+        """The learning rate of step `index`."""
+        o = self.options
+        return step_decay(
+            o.learning_rate, o.decay_gamma, o.decay_epochs, len(self.data.features), self.batches.size, index
+        )
+
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize features with the current weights: see :meth:`GSMFlow.sample`."""
+        return self.model.sample(semantics, count, *key)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Float32 weights and anchors, by the names of :class:`GSMFlow`'s state."""
+        return dict(self.optimizer.masters) | dict(self.model.named_buffers())
+
+    def state(self) -> dict[str, Tensor]:
+        """Master weights and the state of Adam."""
+        return self.optimizer.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what :meth:`state` gave."""
+        self.optimizer.load_state(state)
+
+
+def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: int) -> GSMFlow:
+    """A GSMFlow with its initial weights, determined by `seed`; on the CPU, in float32."""
+    with torch.random.fork_rng(devices=[]):  # nn.Linear draws from the global generator: leave that as it was
+        torch.manual_seed(stream("cpu", seed, "positioning").initial_seed())
+        model = GSMFlow(feature_dim, semantics, options)
+    model.flow.reset(stream("cpu", seed, "flow"))
+    return model
+
+
+def resolve_precision(options: GSMFlowOptions, feature_dim: int, device: torch.device) -> str:
+    """``float32`` or ``bfloat16``: what ``auto`` means for a flow of this size on this device."""
+    if options.precision != "auto":
+        return options.precision
+    large = feature_dim * options.hidden >= _BFLOAT16_FROM
+    return "bfloat16" if large and has_bfloat16(device) else "float32"
+
+
+_BFLOAT16_FROM = 1 << 16  # entries of a subnet's matrix under which the casts cost more than they save
+
+METHOD = Method(
+    name="gsmflow",
+    citation="Chen et al., Mitigating Generation Shifts for Generalized Zero-Shot Learning, ACM MM 2021",
+    options=GSMFlowOptions,
+    learner=GSMFlowLearner,
+)

@@ -1,0 +1,293 @@
+"""The run folder: everything that made a run and everything it made, readable by people and programs.
+
+::
+
+    runs/<name>/config.toml        options, versions, data fingerprint, command
+                metrics.json       scores with their protocol; written last, so its presence means done
+                history.jsonl      one line a logged step or evaluation
+                model.safetensors  the generator        classes.json  names, seen or unseen
+                head.safetensors   the classifier       checkpoint/   only while unfinished
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import platform
+import re
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from gsmflow import __version__
+from gsmflow.classifier import FittedClassifier
+from gsmflow.devices import describe
+from gsmflow.errors import InputError
+from gsmflow.files import make_folder, read_json, read_tensors, write_bytes, write_json, write_tensors
+from gsmflow.problem import Problem
+from gsmflow.progress import Progress
+from gsmflow.protocol import Outcome
+from gsmflow.protocol import run as carry_out
+from gsmflow.recipe import Recipe
+from gsmflow.recorder import Recorder
+
+METRICS, CONFIG = "metrics.json", "config.toml"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run to be made.
+
+    problem: as given by the person, with `features` and `semantics` naming other files of it.
+    protocol: ``validated`` or ``last``; oracle: score the oracle too.
+    """
+
+    problem: str
+    features: str | None
+    semantics: str | None
+    protocol: str
+    oracle: bool
+    seed: int
+
+
+def train(
+    request: Request,
+    problem: Problem,
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    folder: Path,
+    resume: bool = False,
+    progress: Progress | None = None,
+    checkpoint_seconds: float = 60,
+    on_recorder: Callable[[Recorder], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Make a run in `folder` and return its metrics.
+
+    resume: continue what was interrupted there; a finished run is returned as it is.
+    on_recorder: receives the recorder, for whoever wants to ask the run to stop.
+
+    Raises
+    ------
+    InputError: the folder cannot be written to, holds another run, or is in use.
+    """
+    config = _config(request, problem, recipe, device)
+    existing = folder / CONFIG
+    if existing.exists() or (folder / METRICS).exists():
+        if not resume:
+            raise InputError(
+                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
+            )
+        _check_same(existing, config)
+    make_folder(folder)
+    with _lock(folder):
+        if (folder / METRICS).exists():
+            return read_json(folder / METRICS)
+        recorder = Recorder(folder, progress, checkpoint_seconds)
+        on_recorder(recorder)
+        if not (resume and recorder.resume()):
+            for stale in ("history.jsonl",):
+                (folder / stale).unlink(missing_ok=True)
+        write_bytes(existing, tomli_w.dumps(config).encode())
+        outcome = carry_out(
+            problem,
+            recipe,
+            protocol=request.protocol,
+            oracle=request.oracle,
+            seed=request.seed,
+            device=device,
+            recorder=recorder,
+        )
+        metrics = _metrics(request, problem, recipe, outcome, recorder)
+        semantics = {"semantics": torch.from_numpy(problem.semantics)}
+        if outcome.weights:
+            write_tensors(folder / "model.safetensors", outcome.weights | semantics)
+        write_tensors(folder / "head.safetensors", outcome.classifier.state())
+        seen = set(problem.seen.tolist())
+        classes = [{"name": name, "seen": index in seen} for index, name in enumerate(problem.classes)]
+        write_json(folder / "classes.json", classes)
+        write_json(folder / METRICS, metrics)
+        recorder.finished()
+        return metrics
+
+
+def load_classifier(folder: Path) -> FittedClassifier:
+    """The classifier of a finished run.
+
+    Raises
+    ------
+    InputError: the folder holds no finished run, or its files are damaged or do not fit together.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
+    if not (folder / METRICS).exists():
+        state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
+        raise InputError(f"{folder}: holds {state}")
+    classes = read_json(folder / "classes.json")
+    try:
+        names = tuple(str(entry["name"]) for entry in classes)
+    except (TypeError, KeyError):
+        raise InputError(f"{folder / 'classes.json'}: expected a list of objects with a name") from None
+    file = folder / "head.safetensors"
+    tensors, _ = read_tensors(file)
+    return FittedClassifier.from_state(tensors, names, str(file))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises
+    ------
+    InputError: there is none, or it is damaged.
+    """
+    file = folder / CONFIG
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not valid TOML ({error})") from None
+
+
+def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) -> Path:
+    """A folder under `root` named after the run, numbered where the name is taken.
+
+    With `resume`, the newest folder of that name, so that the same command continues its own run.
+    """
+    problem = (
+        re.sub(r"[^A-Za-z0-9_.=-]+", "-", Path(request.problem).name or "problem").strip(".-") or "problem"
+    )
+    base = f"{problem}-{recipe.method.name}-{request.protocol}-seed{request.seed}"
+    taken = [root / base, *(root / f"{base}-{n}" for n in range(2, 10_000))]
+    free = next(index for index, path in enumerate(taken) if not path.exists())
+    return taken[max(0, free - 1)] if resume else taken[free]
+
+
+def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
+    run = {key: value for key, value in asdict(request).items() if value is not None}
+    return {
+        "run": run | {"method": recipe.method.name, "preset": recipe.preset},
+        "options": recipe.tables(),
+        "data": {
+            "name": problem.name,
+            "samples": len(problem.labels),
+            "feature_dim": problem.feature_dim,
+            "semantic_dim": problem.semantic_dim,
+            "seen_classes": len(problem.seen),
+            "unseen_classes": len(problem.unseen),
+            "train": len(problem.train),
+            "test_seen": len(problem.test_seen),
+            "test_unseen": len(problem.test_unseen),
+            "fingerprint": problem.fingerprint,
+            "notes": dict(problem.notes),
+        },
+        "machine": {
+            "device": describe(device),
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+            "gsmflow": __version__,
+            **{name: _version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
+            "git_commit": _git_commit(),
+        },
+    }
+
+
+def _check_same(file: Path, config: Mapping[str, Any]) -> None:
+    """Refuse to continue a run that was made by another request."""
+    old = _flat(read_config(file.parent))
+    new = _flat(config)
+    for key in sorted(old.keys() | new.keys()):
+        if key.startswith("machine.") or old.get(key) == new.get(key):
+            continue
+        raise InputError(
+            f"{file}: the run there has {key} = {old.get(key)}, this request {new.get(key)}; repeat the "
+            "command it was started with, or choose another --out"
+        )
+
+
+def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _metrics(
+    request: Request, problem: Problem, recipe: Recipe, outcome: Outcome, recorder: Recorder
+) -> dict[str, Any]:
+    scores = {key: _number(value) for key, value in asdict(outcome.scores).items() if key != "per_class"}
+    seconds = {part: round(value, 3) for part, value in recorder.records.get("seconds", {}).items()}
+    metrics: dict[str, Any] = {
+        "method": recipe.method.name,
+        "problem": problem.name,
+        "preset": recipe.preset,
+        "seed": request.seed,
+        "protocol": request.protocol,
+        **scores,
+        "per_class": outcome.scores.per_class,
+        "steps": outcome.steps,
+        "seconds": seconds | {"total": round(recorder.seconds, 3)},
+    }
+    if outcome.choice:
+        metrics["chosen"] = {"on": "validation problem, cut from the training part"} | asdict(outcome.choice)
+    if outcome.oracle:
+        metrics["oracle"] = {"on": "the test set: an upper bound, not a result"} | asdict(outcome.oracle)
+    return metrics
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _git_commit() -> str:
+    """The commit of the checkout this package is imported from, with ``+changes``; empty outside one."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        if not git("ls-files", __file__):
+            return ""
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of it however the process ends.
+
+    Raises
+    ------
+    InputError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this platform
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"{folder}: another process is writing this run; wait, or choose another --out"
+            ) from None
+        yield

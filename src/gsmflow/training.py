@@ -1,0 +1,234 @@
+"""Training any generator that learns by steps: batches, optimizer, the loop, and what watches over it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from gsmflow.problem import Problem
+from gsmflow.randomness import stream
+
+Losses = Mapping[str, Tensor]
+
+
+class TrainingFailed(RuntimeError):
+    """Training cannot go on; the message names the step, the quantity and what to change."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training part of a problem as tensors on one device.
+
+    features: (N, D) float32. labels: (N,) int64 positions in the list of *seen* classes.
+    semantics: (C, A) of all classes. seen, unseen: class indices.
+    """
+
+    features: Tensor
+    labels: Tensor
+    semantics: Tensor
+    seen: Tensor
+    unseen: Tensor
+
+    @staticmethod
+    def of(problem: Problem, device: torch.device) -> TrainingData:
+        """Copy the training part of `problem` (features already transformed) to `device`."""
+        labels = np.searchsorted(problem.seen, problem.labels[problem.train])
+        return TrainingData(
+            features=torch.from_numpy(np.ascontiguousarray(problem.features[problem.train])).to(device),
+            labels=torch.from_numpy(labels).to(device),
+            semantics=torch.from_numpy(np.ascontiguousarray(problem.semantics)).to(device),
+            seen=torch.from_numpy(problem.seen).to(device),
+            unseen=torch.from_numpy(problem.unseen).to(device),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.features.device
+
+    def class_means(self) -> Tensor:
+        """Mean feature of every seen class, (S, D), accumulated in float64 on the CPU for exactness."""
+        sums = torch.zeros(len(self.seen), self.features.shape[1], dtype=torch.float64)
+        sums.index_add_(0, self.labels.cpu(), self.features.cpu().double())
+        counts = torch.bincount(self.labels.cpu(), minlength=len(self.seen))
+        return (sums / counts[:, None]).float().to(self.device)
+
+
+class Batches:
+    """Batches without replacement; the incomplete last batch of an epoch is dropped.
+
+    Batch `step` depends on (seed, step) alone: epoch e's order is a permutation drawn from its own
+    stream, so training can start at any step.
+    """
+
+    def __init__(self, samples: int, batch_size: int, seed: int, device: torch.device) -> None:
+        self.size = min(batch_size, samples)
+        self.per_epoch = samples // self.size
+        self._samples, self._seed, self._device = samples, seed, device
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def __getitem__(self, step: int) -> Tensor:
+        """Sample indices (B,) of batch `step`, counted from 0."""
+        epoch, position = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            order = torch.randperm(self._samples, generator=stream("cpu", self._seed, "batches", epoch))
+            self._epoch, self._order = epoch, order.to(self._device)
+        return self._order[position * self.size : (position + 1) * self.size]
+
+
+def step_decay(rate: float, gamma: float, epochs: int, samples: int, batch_size: int, step: int) -> float:
+    """Learning rate at `step`: multiplied by gamma once every `epochs` epochs of ceil(N / B) steps."""
+    return rate * gamma ** (step // math.ceil(samples / batch_size) // epochs)
+
+
+class MasterAdam:
+    """Adam with L2 weight decay whose state and master weights are float32, whatever computes.
+
+    Parameters may be bfloat16: then a float32 master of each is kept and updated, and the rounded
+    result written back. float32 (or float64) parameters are their own masters. One fused pass over
+    memory updates each parameter.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, torch.nn.Parameter],
+        masters: Mapping[str, Tensor],
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.parameters = dict(parameters)
+        self.masters = {
+            name: masters[name] if p.dtype == torch.bfloat16 else p.data
+            for name, p in self.parameters.items()
+        }
+        self.averages = {name: torch.zeros_like(m) for name, m in self.masters.items()}
+        self.squares = {name: torch.zeros_like(m) for name, m in self.masters.items()}
+        self.steps = {
+            name: torch.zeros((), dtype=torch.float32, device=m.device) for name, m in self.masters.items()
+        }
+        self.betas, self.weight_decay = betas, weight_decay
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Update from the parameters' gradients, which are dropped; parameters without one stay."""
+        for name, parameter in self.parameters.items():
+            if parameter.grad is None:
+                continue
+            master = self.masters[name]
+            adam(
+                [master],
+                [parameter.grad.to(master.dtype)],
+                [self.averages[name]],
+                [self.squares[name]],
+                [],
+                [self.steps[name]],
+                fused=True,
+                amsgrad=False,
+                beta1=self.betas[0],
+                beta2=self.betas[1],
+                lr=rate,
+                weight_decay=self.weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
+            parameter.grad = None
+            if parameter.dtype == torch.bfloat16:
+                parameter.copy_(master)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to continue, master weights included."""
+        groups = {
+            "master": self.masters,
+            "average": self.averages,
+            "square": self.squares,
+            "step": self.steps,
+        }
+        return {f"{group}.{name}": t for group, tensors in groups.items() for name, t in tensors.items()}
+
+    @torch.no_grad()
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what :meth:`state` gave.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this optimizer's.
+        """
+        own = self.state()
+        if own.keys() != state.keys():
+            odd = sorted(own.keys() ^ state.keys())[0]
+            raise ValueError(f"'{odd}' is not in both the checkpoint and the model")
+        for name, tensor in own.items():
+            if tensor.shape != state[name].shape:
+                raise ValueError(
+                    f"'{name}' has shape {tuple(state[name].shape)} in the checkpoint and "
+                    f"{tuple(tensor.shape)} in the model"
+                )
+            tensor.copy_(state[name])
+        for name, parameter in self.parameters.items():
+            if parameter.dtype == torch.bfloat16:
+                parameter.copy_(self.masters[name])
+
+
+class Learner(Protocol):
+    """A generator being trained on one problem, step by step."""
+
+    steps_per_epoch: int
+    total_steps: int
+
+    def step(self, index: int) -> Losses:
+        """Do training step `index` (from 0) and return its losses, still on the device."""
+        ...
+
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize features (len(semantics) * count, D), class by class, with the current weights."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """The model alone, float32, as it is kept in a run folder."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to continue training."""
+        ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what :meth:`state` gave."""
+        ...
+
+
+class Watch(Protocol):
+    """What the loop tells about every step it has done."""
+
+    def stepped(self, done: int, losses: Losses, learner: Learner) -> None:
+        """`done` steps are done; `losses` are those of the last one."""
+        ...
+
+
+def advance(learner: Learner, start: int, stop: int, watch: Watch) -> None:
+    """Do the steps start, ..., stop - 1."""
+    for index in range(start, stop):
+        losses = learner.step(index)
+        watch.stepped(index + 1, losses, learner)
+
+
+def check_finite(done: int, losses: Mapping[str, float]) -> None:
+    """Stop a training that diverges.
+
+    Raises
+    ------
+    TrainingFailed: a loss is not finite.
+    """
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingFailed(
+                f"step {done}: {name} became {value}; lower the learning rate, check the features for "
+                "extreme values, or choose another features.scaling"
+            )

@@ -1,0 +1,170 @@
+"""What is done to features before anything learns from them, fitted on training samples only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsmflow.errors import InputError
+from gsmflow.options import Options, option
+from gsmflow.problem import Problem
+
+SCALINGS = ("minmax", "standard", "length", "none")
+_ROWS = 8192  # rows transformed in one go
+
+
+@dataclass(frozen=True)
+class FeatureOptions(Options):
+    """How raw features are scaled and, if asked for, projected."""
+
+    table = "features"
+
+    scaling: str = option(
+        "minmax",
+        "minmax: each dimension to [0, 1] by the training range (the paper's); standard: zero mean, unit "
+        "variance; length: every sample to unit length; none: as they are",
+        choices=SCALINGS,
+    )
+    project: int = option(
+        0, "keep this many principal components of the scaled training features; 0: no projection", low=0
+    )
+    log: bool = option(False, "log(1 + x) first; for non-negative features with heavy tails")
+
+
+@dataclass(frozen=True)
+class FeatureTransform:
+    """x -> ((x scaled) - center) @ axes * gain, fitted by :meth:`fit`; scaling is (x - shift) * scale.
+
+    shift, scale: (D,). axes: (D, K) orthonormal columns and center: (D,), or both None without
+    projection. gain: one number that gives the projected training features a mean variance a
+    dimension of 1/4, so that learning rates and noise levels mean the same at any K.
+    """
+
+    shift: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    unit_length: bool = False
+    log: bool = False
+    center: NDArray[np.float32] | None = None
+    axes: NDArray[np.float32] | None = None
+    gain: float = 1.0
+
+    @property
+    def in_dim(self) -> int:
+        """D, dimensions of raw features."""
+        return len(self.shift)
+
+    @property
+    def out_dim(self) -> int:
+        """Dimensions after the transformation: D, or K with a projection."""
+        return self.in_dim if self.axes is None else self.axes.shape[1]
+
+    @staticmethod
+    def fit(problem: Problem, options: FeatureOptions) -> FeatureTransform:
+        """Fit on the training samples of `problem`.
+
+        Raises
+        ------
+        InputError: more components asked for than the training features can have; log of
+            features below zero; features whose range overflows float32.
+        """
+        train = np.asarray(problem.features[problem.train], dtype=np.float32)
+        where = problem.origins.get("features", "features")
+        dim = train.shape[1]
+        if options.log:
+            if train.min() < 0:
+                raise InputError(f"{where}: negative values, so features.log cannot be used; leave it off")
+            train = np.log1p(train)
+        shift, scale = np.zeros(dim, np.float32), np.ones(dim, np.float32)
+        if options.scaling == "minmax":
+            low, high = train.min(axis=0), train.max(axis=0)
+            with np.errstate(over="ignore"):
+                span = high - low
+            # A constant dimension carries nothing; dividing by 1 maps it to 0 instead of to NaN.
+            shift, scale = low, (1 / np.where(span > 0, span, 1)).astype(np.float32)
+        elif options.scaling == "standard":
+            spread = train.std(axis=0, dtype=np.float64)
+            shift = train.mean(axis=0, dtype=np.float64).astype(np.float32)
+            scale = (1 / np.where(spread > 0, spread, 1)).astype(np.float32)
+        if not (np.isfinite(shift).all() and np.isfinite(scale).all()):
+            raise InputError(f"{where}: the range of values overflows float32; rescale the features first")
+        fitted = FeatureTransform(shift, scale, unit_length=options.scaling == "length", log=options.log)
+        if not options.project:
+            return fitted
+        largest = min(dim, len(train) - 1)
+        if options.project > largest:
+            raise InputError(
+                f"features.project = {options.project}: {len(train)} training samples of {dim} dimensions "
+                f"have at most {largest} components; lower it"
+            )
+        scaled = fitted(np.asarray(problem.features[problem.train]))
+        center = scaled.mean(axis=0, dtype=np.float64).astype(np.float32)
+        axes, variance = _principal_axes(scaled - center, options.project)
+        gain = float(0.5 / np.sqrt(max(variance.mean(), 1e-12)))
+        return FeatureTransform(shift, scale, fitted.unit_length, options.log, center, axes, gain)
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Transform raw features (N, D) to (N, K), in chunks.
+
+        Raises
+        ------
+        InputError: the features have another number of dimensions than those fitted on.
+        """
+        if features.ndim != 2 or features.shape[1] != self.in_dim:
+            raise InputError(
+                f"features: shape {features.shape}, expected (samples, {self.in_dim}) as in training"
+            )
+        out = np.empty((len(features), self.out_dim), np.float32)
+        for start in range(0, len(features), _ROWS):
+            rows = np.asarray(features[start : start + _ROWS], dtype=np.float32)
+            if self.log:
+                rows = np.log1p(np.maximum(rows, 0))
+            rows = (rows - self.shift) * self.scale
+            if self.unit_length:
+                rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            if self.axes is not None and self.center is not None:
+                rows = (rows - self.center) @ self.axes * np.float32(self.gain)
+            out[start : start + _ROWS] = rows
+        return out
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that :meth:`from_state` makes the same transformation of."""
+        flags = torch.tensor([float(self.unit_length), float(self.log), self.gain], dtype=torch.float64)
+        state = {
+            "shift": torch.from_numpy(self.shift.copy()),
+            "scale": torch.from_numpy(self.scale.copy()),
+            "flags": flags,
+        }
+        if self.axes is not None and self.center is not None:
+            state |= {"center": torch.from_numpy(self.center), "axes": torch.from_numpy(self.axes)}
+        return state
+
+    @staticmethod
+    def from_state(state: dict[str, Tensor]) -> FeatureTransform:
+        """Inverse of :meth:`state`."""
+        unit_length, log, gain = state["flags"].tolist()
+        projected = "axes" in state
+        return FeatureTransform(
+            state["shift"].numpy(),
+            state["scale"].numpy(),
+            bool(unit_length),
+            bool(log),
+            state["center"].numpy() if projected else None,
+            state["axes"].numpy() if projected else None,
+            gain,
+        )
+
+
+def _principal_axes(
+    centered: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The first principal axes (D, count) and their variances, signs fixed so that runs agree."""
+    covariance = (centered.T @ centered).astype(np.float64) / len(centered)
+    variance, axes = np.linalg.eigh(covariance)
+    order = np.argsort(variance)[::-1][:count]
+    chosen = axes[:, order]
+    chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)])
+    return np.ascontiguousarray(chosen, dtype=np.float32), variance[order]
