@@ -73,8 +73,16 @@ def gradients(net: CouplingSubnet, sequence: nn.Sequential) -> list[tuple[str, T
     assert isinstance(last, nn.Linear)
     split = net.x_weight.shape[1]
     pairs = (
-        ("x_weight", net.x_weight.grad, first.weight.grad[:, :split] if first.weight.grad is not None else None),
-        ("g_weight", net.g_weight.grad, first.weight.grad[:, split:] if first.weight.grad is not None else None),
+        (
+            "x_weight",
+            net.x_weight.grad,
+            first.weight.grad[:, :split] if first.weight.grad is not None else None,
+        ),
+        (
+            "g_weight",
+            net.g_weight.grad,
+            first.weight.grad[:, split:] if first.weight.grad is not None else None,
+        ),
         ("bias", net.bias.grad, first.bias.grad),
         ("out_weight", net.out_weight.grad, last.weight.grad),
         ("out_bias", net.out_bias.grad, last.bias.grad),

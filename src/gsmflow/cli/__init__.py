@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the run failed, 2 the request or the data is wrong, 130 in
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -33,6 +34,10 @@ for command in (train, evaluate, predict, data):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code; an error is one line on stderr."""
+    # GNU OpenMP's threads spin while they wait for each other. On cores shared with another program that
+    # makes every step of a small flow many times slower; a bound on it costs next to nothing elsewhere.
+    # It is read when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     sys.exit(_run([a for a in arguments if a != "--debug"], debug))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -180,3 +181,41 @@ def _losses(losses: Mapping[str, float]) -> str:
 
 def _scores(scores: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {100 * value:.1f}" for name, value in scores.items())
+
+
+def data_table(known: Sequence[Any], data_root: Path) -> None:
+    """What `gsmflow data` shows on stdout."""
+    console = Console()
+    table = Table(title=f"Data sets, looked for under {data_root}", title_justify="left")
+    for column in (
+        "name",
+        "found",
+        "samples",
+        "features",
+        "semantics",
+        "seen + unseen",
+        "train / test seen / unseen",
+    ):
+        table.add_column(column)
+    for each in known:
+        counts = each.counts
+        table.add_row(
+            each.name,
+            "yes" if each.found else "unreadable" if each.message else "no",
+            str(counts["samples"]) if counts else "",
+            f"{counts['feature_dim']}-d {', '.join(each.features)}" if counts else ", ".join(each.features),
+            f"{counts['semantic_dim']}-d {', '.join(each.semantics)}" if counts else "",
+            f"{counts['seen']} + {counts['unseen']}" if counts else "",
+            f"{counts['train']} / {counts['test_seen']} / {counts['test_unseen']}" if counts else "",
+        )
+    console.print(table)
+    for each in known:
+        lines = [f"{each.name}: {each.title}"]
+        if each.split:
+            lines.append(f"split: {each.split}")
+        if each.message:
+            lines.append(each.message)
+        if each.expected and not each.found:
+            lines.append(f"expected: {', '.join(each.expected)}")
+        lines.append(f"from: {each.citation}")
+        console.print("\n  ".join(lines), highlight=False, markup=False, soft_wrap=True)

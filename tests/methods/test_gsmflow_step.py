@@ -1,0 +1,186 @@
+"""Whole training steps (both losses, Adam, schedule) against the same steps written plainly with FrEIA."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from flow.freia import FreiaFlow, freia_twin
+from torch import Tensor, nn
+
+from gsmflow.flow import ConditionalCoupling
+from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.training import TrainingData
+
+SAMPLES, DIM, ATTRIBUTES, SEEN, UNSEEN = 50, 9, 6, 5, 2
+
+
+def data(seed: int = 0) -> TrainingData:
+    generator = torch.Generator().manual_seed(seed)
+    return TrainingData(
+        features=torch.rand(SAMPLES, DIM, generator=generator),
+        labels=torch.arange(SAMPLES) % SEEN,
+        semantics=torch.rand(SEEN + UNSEEN, ATTRIBUTES, generator=generator),
+        seen=torch.arange(SEEN),
+        unseen=torch.arange(SEEN, SEEN + UNSEEN),
+    )
+
+
+class PlainTraining:
+    """The published step: FrEIA's blocks, torch's Adam and StepLR, one condition a sample."""
+
+    def __init__(self, learner: GSMFlowLearner) -> None:
+        options = learner.options
+        self.options, self.data = options, learner.data
+        self.flow: FreiaFlow = freia_twin(learner.model.flow, options.global_semantic)
+        self.anchors = learner.model.positioning.anchors.clone()
+        self.layers = nn.ModuleList(nn.Linear(ATTRIBUTES, options.global_semantic) for _ in self.anchors)
+        self.layers.load_state_dict(learner.model.positioning.layers.state_dict())
+        self.adam = torch.optim.Adam(
+            [*self.flow.parameters(), *self.layers.parameters()],
+            lr=options.learning_rate,
+            weight_decay=options.weight_decay,
+        )
+        self.schedule = torch.optim.lr_scheduler.StepLR(
+            self.adam, step_size=options.decay_epochs, gamma=options.decay_gamma
+        )
+        self.done = 0
+
+    def position(self, semantics: Tensor) -> Tensor:
+        terms = [torch.relu(h(semantics - v)) for h, v in zip(self.layers, self.anchors, strict=True)]
+        return torch.stack(terms).sum(dim=0)
+
+    def step(self, picked: Tensor) -> tuple[float, float]:
+        x, labels = self.data.features[picked], self.data.labels[picked]
+        semantics = self.data.semantics[self.data.seen]
+        z, log_det = self.flow(x, self.position(semantics[labels]))
+        flow_loss = z.square().mean() / 2 - log_det.mean() / DIM
+        means = torch.stack([self.data.features[self.data.labels == c].mean(dim=0) for c in range(SEEN)])
+        with torch.no_grad():
+            g = self.position(semantics)
+        prototypes, _ = self.flow(torch.zeros(SEEN, DIM), g, rev=True)
+        prototype_loss = nn.functional.mse_loss(prototypes, means)
+        self.adam.zero_grad()
+        (flow_loss + self.options.prototype_weight * prototype_loss).backward()
+        self.adam.step()
+        self.done += 1
+        if self.done % math.ceil(SAMPLES / self.options.batch_size) == 0:
+            self.schedule.step()
+        return flow_loss.item(), prototype_loss.item()
+
+
+@pytest.mark.parametrize("steps", [1, 25])
+def test_steps_agree_with_freia(steps: int) -> None:
+    options = GSMFlowOptions(
+        batch_size=16,
+        blocks=3,
+        hidden=12,
+        global_semantic=10,
+        epochs=20,
+        decay_epochs=2,
+        decay_gamma=0.5,
+        weight_decay=1e-2,
+        learning_rate=3e-3,
+        perturbation=0.0,
+        precision="float32",
+    )
+    learner = GSMFlowLearner(data(), options, seed=3)
+    learner.model.flow.reset(torch.Generator().manual_seed(0), scale=0.1)
+    plain = PlainTraining(learner)
+    for index in range(steps):
+        ours = learner.step(index)
+        theirs = plain.step(learner.batches[index])
+        assert float(ours["loss_flow"]) == pytest.approx(theirs[0], rel=1e-4, abs=1e-5)
+        assert float(ours["loss_prototype"]) == pytest.approx(theirs[1], rel=1e-4, abs=1e-6)
+    assert learner.learning_rate(steps) == pytest.approx(plain.schedule.get_last_lr()[0])
+    for block, other in zip(learner.model.flow.blocks, plain.flow.blocks, strict=True):
+        assert isinstance(block, ConditionalCoupling)
+        for which in ("1", "2"):
+            net, sequence = getattr(block, f"net{which}"), getattr(other, f"subnet{which}")
+            assert isinstance(sequence[0], nn.Linear)
+            split = net.x_weight.shape[1]
+            assert torch.allclose(net.x_weight, sequence[0].weight[:, :split], atol=2e-5)
+            assert torch.allclose(net.g_weight, sequence[0].weight[:, split:], atol=2e-5)
+            assert torch.allclose(net.out_weight, sequence[2].weight, atol=2e-5)
+    for ours, theirs in zip(learner.model.positioning.layers, plain.layers, strict=True):
+        assert torch.allclose(ours.weight, theirs.weight, atol=2e-5)  # type: ignore[arg-type]
+
+
+def test_the_prototype_loss_does_not_move_g() -> None:
+    learner = GSMFlowLearner(
+        data(), GSMFlowOptions(blocks=2, hidden=8, global_semantic=6, precision="float32"), seed=0
+    )
+    g = learner.model.positioning(learner.seen_semantics)
+    learner.model.prototype_loss(g, learner.means).backward()
+    assert all(p.grad is None for p in learner.model.positioning.parameters())
+    assert all(p.grad is not None for p in learner.model.flow.parameters())
+
+
+def test_bfloat16_training_keeps_float32_masters_and_stays_close() -> None:
+    """After some steps the bfloat16 run's masters lie near the float32 run's, and are no bfloat16 values."""
+    runs = {}
+    for precision in ("float32", "bfloat16"):
+        options = GSMFlowOptions(blocks=2, hidden=16, global_semantic=8, batch_size=25, precision=precision)
+        learner = GSMFlowLearner(data(), options, seed=1)
+        for index in range(20):
+            losses = learner.step(index)
+        runs[precision] = (learner.weights(), float(losses["loss_flow"]))
+    masters, loss = runs["bfloat16"]
+    assert all(tensor.dtype == torch.float32 for tensor in masters.values())
+    weight = masters["flow.blocks.0.net1.out_weight"]
+    assert not torch.equal(weight, weight.bfloat16().float())
+    assert loss == pytest.approx(runs["float32"][1], abs=0.02)
+    for name, tensor in runs["float32"][0].items():
+        assert torch.allclose(tensor, masters[name], atol=5e-3), name
+
+
+def test_state_continues_bit_for_bit() -> None:
+    for precision in ("float32", "bfloat16"):
+        options = GSMFlowOptions(blocks=2, hidden=8, global_semantic=6, batch_size=16, precision=precision)
+        whole = GSMFlowLearner(data(), options, seed=5)
+        for index in range(12):
+            whole.step(index)
+        first = GSMFlowLearner(data(), options, seed=5)
+        for index in range(7):
+            first.step(index)
+        state = {name: tensor.clone() for name, tensor in first.state().items()}
+        second = GSMFlowLearner(data(), options, seed=5)
+        second.load_state(state)
+        for index in range(7, 12):
+            second.step(index)
+        for name, tensor in whole.state().items():
+            assert torch.equal(tensor, second.state()[name]), name
+        assert torch.equal(
+            whole.sample(whole.data.semantics, 3, 1), second.sample(whole.data.semantics, 3, 1)
+        )
+
+
+def test_a_state_of_another_shape_is_refused() -> None:
+    small = GSMFlowLearner(data(), GSMFlowOptions(blocks=1, hidden=8, global_semantic=6), seed=0)
+    large = GSMFlowLearner(data(), GSMFlowOptions(blocks=1, hidden=9, global_semantic=6), seed=0)
+    with pytest.raises(ValueError, match="has shape"):
+        large.load_state(small.state())
+    deep = GSMFlowLearner(data(), GSMFlowOptions(blocks=2, hidden=8, global_semantic=6), seed=0)
+    with pytest.raises(ValueError, match="not in both"):
+        deep.load_state(small.state())
+
+
+def test_more_classes_than_samples_a_batch_gives_the_same_step() -> None:
+    """Conditions once a class or once a sample: the same gradients."""
+    options = GSMFlowOptions(
+        blocks=2, hidden=8, global_semantic=6, batch_size=25, precision="float32", perturbation=0.0
+    )
+    by_class = GSMFlowLearner(data(), options, seed=2)
+    g = by_class.model.positioning(by_class.seen_semantics)
+    rows = by_class.data.labels[by_class.batches[0]]
+    features = by_class.data.features[by_class.batches[0]]
+    one = by_class.model.flow_loss(features, g, rows)
+    one.backward()
+    kept = {n: p.grad.clone() for n, p in by_class.model.named_parameters() if p.grad is not None}
+    by_class.model.zero_grad()
+    by_class.model.flow_loss(features, by_class.model.positioning(by_class.seen_semantics[rows])).backward()
+    assert kept.keys() == {n for n, p in by_class.model.named_parameters() if p.grad is not None}
+    for name, parameter in by_class.model.named_parameters():
+        assert parameter.grad is not None
+        assert torch.allclose(kept[name], parameter.grad, atol=1e-6), name
