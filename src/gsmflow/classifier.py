@@ -23,6 +23,7 @@ class FittedClassifier:
 
     classes: C names in the order of the logits. unseen: (U,) indices of the unseen ones.
     bias: added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
+    unseen_head: classifier over the unseen classes alone (conventional zero-shot learning), if there is one.
     """
 
     transform: FeatureTransform
@@ -30,6 +31,7 @@ class FittedClassifier:
     classes: tuple[str, ...]
     unseen: NDArray[np.int64]
     bias: float = 0.0
+    unseen_head: LinearHead | None = None
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C) logits of raw features (N, D), the bias included; computed in chunks.
@@ -38,11 +40,21 @@ class FittedClassifier:
         ------
         InputError: the features have another number of dimensions than those trained on.
         """
-        out = np.empty((len(features), len(self.classes)), np.float32)
+        out = self._apply(self.head, features)
+        out[:, self.unseen] += np.float32(self.bias)
+        return out
+
+    def unseen_logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, U) logits over the unseen classes alone: for images known to be of one of them."""
+        if self.unseen_head is None:
+            return self.logits(features)[:, self.unseen]
+        return self._apply(self.unseen_head, features)
+
+    def _apply(self, head: LinearHead, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        out = np.empty((len(features), len(head.bias)), np.float32)
         for start in range(0, len(features), _ROWS):
             rows = torch.from_numpy(self.transform(features[start : start + _ROWS]))
-            out[start : start + _ROWS] = self.head.logits(rows.to(self.head.weight.device)).cpu().numpy()
-        out[:, self.unseen] += np.float32(self.bias)
+            out[start : start + _ROWS] = head.logits(rows.to(head.weight.device)).cpu().numpy()
         return out
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -54,7 +66,10 @@ class FittedClassifier:
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that :meth:`from_state` makes the same classifier of."""
-        return {f"transform.{name}": tensor for name, tensor in self.transform.state().items()} | {
+        state = {f"transform.{name}": tensor for name, tensor in self.transform.state().items()}
+        if self.unseen_head is not None:
+            state |= {"zsl.weight": self.unseen_head.weight.cpu(), "zsl.bias": self.unseen_head.bias.cpu()}
+        return state | {
             "head.weight": self.head.weight.cpu(),
             "head.bias": self.head.bias.cpu(),
             "unseen": torch.from_numpy(self.unseen),
@@ -75,6 +90,7 @@ class FittedClassifier:
             )
             head = LinearHead(state["head.weight"], state["head.bias"])
             unseen, bias = state["unseen"].numpy(), float(state["unseen_bias"])
+            alone = LinearHead(state["zsl.weight"], state["zsl.bias"]) if "zsl.weight" in state else None
         except KeyError as error:
             raise InputError(f"{origin}: tensor {error} is missing, so it holds no classifier") from None
         expected = (len(classes), transform.out_dim)
@@ -83,4 +99,4 @@ class FittedClassifier:
                 f"{origin}: head.weight has shape {tuple(head.weight.shape)}, expected {expected} from the "
                 "classes and the transformation beside it; the files are of different runs"
             )
-        return FittedClassifier(transform, head, classes, unseen, bias)
+        return FittedClassifier(transform, head, classes, unseen, bias, alone)

@@ -78,6 +78,11 @@ class Pool:
         labels = torch.cat((data.seen[data.labels], data.unseen.repeat_interleave(count)))
         return Pool(features, labels, real)
 
+    @staticmethod
+    def of_real(data: TrainingData) -> Pool:
+        """The real training features alone."""
+        return Pool(data.features, data.seen[data.labels], len(data.labels))
+
     def synthetic(self, unseen: Tensor) -> Pool:
         """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""
         return Pool(self.features[self.real :], torch.searchsorted(unseen, self.labels[self.real :]), 0)

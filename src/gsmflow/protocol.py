@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gsmflow.calibration import UnseenRates, bias_for, rates_of
 from gsmflow.classifier import FittedClassifier
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
 from gsmflow.head import HeadOptions, LinearHead, Pool, train_head
@@ -35,12 +36,15 @@ class Choice:
     """Everything a protocol may choose.
 
     epochs: training length in epochs (fractions allowed). head_epochs: of the head. bias: on the
-    unseen logits. parameters: of a direct method. H: the harmonic mean it reached where it was chosen.
+    unseen logits, where it was chosen; real_rate, synthetic_rate: how it is carried over, see
+    :mod:`gsmflow.calibration`. parameters: of a direct method. U, S, H: reached where it was chosen.
     """
 
     epochs: float = 0.0
     head_epochs: int = 0
     bias: float = 0.0
+    real_rate: float | None = None
+    synthetic_rate: float | None = None
     parameters: dict[str, float] = field(default_factory=dict)
     U: float = 0.0
     S: float = 0.0
@@ -132,7 +136,7 @@ def _fit_direct(
     with recorder.timing("fit"):
         tried = recipe.method.direct(data, recipe.options)
         head = next(h for parameters, h in tried if not choice or parameters == choice.parameters)
-    bias = choice.bias if choice else 0.0
+    bias = _carried_bias(head, Pool.of_real(data), data, choice)
     scores = score(prepared, _logits_of(head), bias=bias)
     best = None
     if oracle:
@@ -186,7 +190,6 @@ def _keep_result(
 ) -> None:
     """Synthesize, train the heads, score the test set once, and keep all of it with the run."""
     epochs = choice.head_epochs if choice else recipe.head.epochs
-    bias = choice.bias if choice else 0.0
     with recorder.timing("synthesize"):
         pool = Pool.synthesize(learner, data, recipe.head.synthetic_per_class, seed)
     with recorder.timing("head"):
@@ -195,13 +198,14 @@ def _keep_result(
         if len(data.unseen):
             alone = pool.synthetic(data.unseen)
             *_, unseen_head = train_head(alone, len(data.unseen), recipe.head, seed, "zsl", epochs=epochs)
+    bias = _carried_bias(head, pool, data, choice)
     scores = score(
         prepared,
         _logits_of(head),
         unseen_logits=_logits_of(unseen_head) if unseen_head else None,
         bias=bias,
     )
-    classifier = FittedClassifier(transform, head, prepared.classes, prepared.unseen, bias)
+    classifier = FittedClassifier(transform, head, prepared.classes, prepared.unseen, bias, unseen_head)
     tensors = {f"classifier.{name}": tensor for name, tensor in classifier.state().items()}
     tensors |= {f"weights.{name}": tensor for name, tensor in learner.weights().items()}
     recorder.keep("result", tensors, asdict(scores))
@@ -233,10 +237,14 @@ def _best_head(
     best = Choice(H=-1.0)
     with recorder.timing("selection"):
         pool = Pool.synthesize(learner, data, options.synthetic_per_class, seed)
+        best_head = None
         for epoch, head in enumerate(train_head(pool, len(prepared.classes), options, seed, "head"), start=1):
             candidate = _scored(prepared, head, options.calibrate)
             if candidate.H > best.H:
-                best = replace(candidate, epochs=step / learner.steps_per_epoch, head_epochs=epoch)
+                best, best_head = replace(candidate, head_epochs=epoch), head
+        best = replace(best, epochs=step / learner.steps_per_epoch)
+        if best_head and options.calibrate:
+            best = _with_rates(best, best_head, pool, data)
     recorder.scored(step, {"U": best.U, "S": best.S, "H": best.H})
     return best
 
@@ -244,8 +252,10 @@ def _best_head(
 def _direct_choices(prepared: Problem, data: TrainingData, recipe: Recipe) -> Iterator[Choice]:
     """Every candidate of a direct method, scored on the test parts of the problem."""
     assert recipe.method.direct is not None
+    pool = Pool.of_real(data)
     for parameters, head in recipe.method.direct(data, recipe.options):
-        yield replace(_scored(prepared, head, recipe.head.calibrate), parameters=parameters)
+        found = replace(_scored(prepared, head, recipe.head.calibrate), parameters=parameters)
+        yield _with_rates(found, head, pool, data) if recipe.head.calibrate else found
 
 
 def _scored(prepared: Problem, head: LinearHead, calibrate: bool) -> Choice:
@@ -254,6 +264,18 @@ def _scored(prepared: Problem, head: LinearHead, calibrate: bool) -> Choice:
     bias = best_bias(curve) if calibrate else 0.0
     unseen, seen = curve.at(bias)
     return Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen))
+
+
+def _with_rates(choice: Choice, head: LinearHead, pool: Pool, data: TrainingData) -> Choice:
+    rates = rates_of(head, pool, data.unseen, choice.bias)
+    return replace(choice, real_rate=rates.real, synthetic_rate=rates.synthetic)
+
+
+def _carried_bias(head: LinearHead, pool: Pool, data: TrainingData, choice: Choice | None) -> float:
+    """The bias that a choice made elsewhere means for this head; 0 where none was chosen."""
+    if choice is None or choice.real_rate is None or not len(data.unseen):
+        return 0.0
+    return bias_for(head, pool, data.unseen, UnseenRates(choice.real_rate, choice.synthetic_rate))
 
 
 def _best(records: list[dict[str, Any]]) -> Choice:

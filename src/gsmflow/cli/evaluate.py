@@ -36,10 +36,10 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
     if loaded.classes != classifier.classes or loaded.feature_dim != classifier.transform.in_dim:
         raise InputError(
             f"{run}: trained on {len(classifier.classes)} classes and {classifier.transform.in_dim}-d "
-            f"features, but {loaded.name} has {len(loaded.classes)} classes and {loaded.feature_dim}-d features, "
-            "or their names differ; evaluate on the data it was trained for"
+            f"features, but {loaded.name} has {len(loaded.classes)} classes and {loaded.feature_dim}-d "
+            "features, or their names differ; evaluate on the data it was trained for"
         )
-    scores = score(loaded, classifier.logits)
+    scores = score(loaded, classifier.logits, unseen_logits=classifier.unseen_logits)
     same = loaded.fingerprint == config["data"]["fingerprint"]
     result = {
         "run": str(run),

@@ -1,0 +1,68 @@
+"""Calibrated stacking (Chao et al., ECCV 2016): one bias on the unseen logits, carried over by rates.
+
+The bias that is best on a validation problem is no good number for the final head: that one is
+trained on more data and its logits have another scale. What carries over is how often it calls
+features unseen. So a choice is kept as two *rates*, the fractions of the real training features
+and of the synthetic ones that the head with its bias calls unseen; and the final head gets the bias
+that reproduces them, the mean of one for each rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gsmflow.head import LinearHead, Pool
+
+_ROWS = 16384
+
+
+@dataclass(frozen=True)
+class UnseenRates:
+    """Fractions of a head's training features called unseen; synthetic is None where there are none."""
+
+    real: float
+    synthetic: float | None
+
+
+def rates_of(head: LinearHead, pool: Pool, unseen: Tensor, bias: float) -> UnseenRates:
+    """The rates of a head with `bias` on its unseen logits, over the features it was trained on."""
+    called = _margins(head, pool.features, unseen) < bias
+    real, synthetic = called[: pool.real], called[pool.real :]
+    return UnseenRates(_mean(real) or 0.0, _mean(synthetic))
+
+
+def bias_for(head: LinearHead, pool: Pool, unseen: Tensor, rates: UnseenRates) -> float:
+    """The bias with which a head shows the given rates over the features it was trained on."""
+    margins = _margins(head, pool.features, unseen).double().cpu()
+    found = [_quantile(margins[: pool.real], rates.real)]
+    if rates.synthetic is not None and len(margins) > pool.real:
+        found.append(_quantile(margins[pool.real :], rates.synthetic))
+    return sum(found) / len(found)
+
+
+def _margins(head: LinearHead, features: Tensor, unseen: Tensor) -> Tensor:
+    """Best seen minus best unseen logit of every feature, (N,)."""
+    is_unseen = torch.zeros(len(head.bias), dtype=torch.bool, device=features.device)
+    is_unseen[unseen] = True
+    parts = []
+    for rows in features.split(_ROWS):
+        logits = head.logits(rows)
+        best_seen = logits.masked_fill(is_unseen, -torch.inf).amax(dim=1)
+        parts.append(best_seen - logits.masked_fill(~is_unseen, -torch.inf).amax(dim=1))
+    return torch.cat(parts)
+
+
+def _quantile(values: Tensor, rate: float) -> float:
+    """The value below which a fraction `rate` of the values lies, linear between neighbours."""
+    ordered = values.sort().values  # torch.quantile takes at most 16 million values
+    place = rate * (len(ordered) - 1)
+    low = min(int(place), len(ordered) - 1)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))
+
+
+def _mean(called: Tensor) -> float | None:
+    return float(called.double().mean()) if len(called) else None
