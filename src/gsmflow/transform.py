@@ -37,11 +37,10 @@ class FeatureOptions(Options):
 
 @dataclass(frozen=True)
 class FeatureTransform:
-    """x -> ((x scaled) - center) @ axes * gain, fitted by :meth:`fit`; scaling is (x - shift) * scale.
+    """x -> ((x scaled) - center) @ axes, fitted by :meth:`fit`; scaling is (x - shift) * scale.
 
     shift, scale: (D,). axes: (D, K) orthonormal columns and center: (D,), or both None without
-    projection. gain: one number that gives the projected training features a mean variance a
-    dimension of 1/4, so that learning rates and noise levels mean the same at any K.
+    projection.
     """
 
     shift: NDArray[np.float32]
@@ -50,7 +49,6 @@ class FeatureTransform:
     log: bool = False
     center: NDArray[np.float32] | None = None
     axes: NDArray[np.float32] | None = None
-    gain: float = 1.0
 
     @property
     def in_dim(self) -> int:
@@ -102,9 +100,8 @@ class FeatureTransform:
             )
         scaled = fitted(np.asarray(problem.features[problem.train]))
         center = scaled.mean(axis=0, dtype=np.float64).astype(np.float32)
-        axes, variance = _principal_axes(scaled - center, options.project)
-        gain = float(0.5 / np.sqrt(max(variance.mean(), 1e-12)))
-        return FeatureTransform(shift, scale, fitted.unit_length, options.log, center, axes, gain)
+        axes = _principal_axes(scaled - center, options.project)
+        return FeatureTransform(shift, scale, fitted.unit_length, options.log, center, axes)
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Transform raw features (N, D) to (N, K), in chunks.
@@ -126,13 +123,24 @@ class FeatureTransform:
             if self.unit_length:
                 rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
             if self.axes is not None and self.center is not None:
-                rows = (rows - self.center) @ self.axes * np.float32(self.gain)
+                rows = (rows - self.center) @ self.axes
             out[start : start + _ROWS] = rows
         return out
 
+    def inverse(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map transformed features (N, K) back to raw ones (N, D).
+
+        What the transformation drops cannot come back: components beyond K, and lengths.
+        """
+        rows = features
+        if self.axes is not None and self.center is not None:
+            rows = rows @ self.axes.T + self.center
+        rows = rows / self.scale + self.shift
+        return np.expm1(rows) if self.log else rows
+
     def state(self) -> dict[str, Tensor]:
         """Tensors that :meth:`from_state` makes the same transformation of."""
-        flags = torch.tensor([float(self.unit_length), float(self.log), self.gain], dtype=torch.float64)
+        flags = torch.tensor([float(self.unit_length), float(self.log)], dtype=torch.float64)
         state = {
             "shift": torch.from_numpy(self.shift.copy()),
             "scale": torch.from_numpy(self.scale.copy()),
@@ -145,7 +153,7 @@ class FeatureTransform:
     @staticmethod
     def from_state(state: dict[str, Tensor]) -> FeatureTransform:
         """Inverse of :meth:`state`."""
-        unit_length, log, gain = state["flags"].tolist()
+        unit_length, log = state["flags"].tolist()
         projected = "axes" in state
         return FeatureTransform(
             state["shift"].numpy(),
@@ -154,17 +162,14 @@ class FeatureTransform:
             bool(log),
             state["center"].numpy() if projected else None,
             state["axes"].numpy() if projected else None,
-            gain,
         )
 
 
-def _principal_axes(
-    centered: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The first principal axes (D, count) and their variances, signs fixed so that runs agree."""
+def _principal_axes(centered: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The first principal axes (D, count), signs fixed so that runs agree."""
     covariance = (centered.T @ centered).astype(np.float64) / len(centered)
     variance, axes = np.linalg.eigh(covariance)
     order = np.argsort(variance)[::-1][:count]
     chosen = axes[:, order]
     chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)])
-    return np.ascontiguousarray(chosen, dtype=np.float32), variance[order]
+    return np.ascontiguousarray(chosen, dtype=np.float32)

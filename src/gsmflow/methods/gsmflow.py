@@ -69,15 +69,12 @@ class GSMFlow(nn.Module):
 
     Parameters
     ----------
-    feature_dim: D. semantics: (C, A) the vectors the anchors are chosen from.
+    feature_dim: D. anchors: (K, A) see :class:`~gsmflow.flow.RelativePositioning`.
     options: sizes and which remedies are in use.
     """
 
-    def __init__(self, feature_dim: int, semantics: Tensor, options: GSMFlowOptions) -> None:
+    def __init__(self, feature_dim: int, anchors: Tensor, options: GSMFlowOptions) -> None:
         super().__init__()
-        anchors = (
-            semantic_anchors(semantics) if options.relative_positioning else torch.zeros_like(semantics[:1])
-        )
         self.positioning = RelativePositioning(anchors, options.global_semantic)
         self.flow = ConditionalFlow(
             feature_dim,
@@ -200,10 +197,16 @@ class GSMFlowLearner:
 
 
 def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: int) -> GSMFlow:
-    """A GSMFlow with its initial weights, determined by `seed`; on the CPU, in float32."""
+    """A GSMFlow with its initial weights, determined by `seed`; on the CPU, in float32.
+
+    semantics: (C, A) the vectors the anchors are chosen from.
+    """
+    anchors = torch.zeros_like(semantics[:1])
+    if options.relative_positioning:
+        anchors = semantic_anchors(semantics)
     with torch.random.fork_rng(devices=[]):  # nn.Linear draws from the global generator: leave that as it was
         torch.manual_seed(stream("cpu", seed, "positioning").initial_seed())
-        model = GSMFlow(feature_dim, semantics, options)
+        model = GSMFlow(feature_dim, anchors, options)
     model.flow.reset(stream("cpu", seed, "flow"))
     return model
 

@@ -1,0 +1,256 @@
+"""GSMFlow as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gsmflow.classifier import FittedClassifier
+from gsmflow.devices import resolve_device
+from gsmflow.errors import InputError
+from gsmflow.files import make_folder, read_json, read_tensors, write_json, write_tensors
+from gsmflow.methods.gsmflow import GSMFlow, GSMFlowOptions
+from gsmflow.options import from_mapping
+from gsmflow.problem import Problem
+from gsmflow.protocol import run
+from gsmflow.recipe import make_recipe
+from gsmflow.recorder import Recorder
+
+
+class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier for classes seen in training and classes known by their semantics alone.
+
+    Parameters
+    ----------
+    preset: name of a preset or path of a TOML file.
+    options: overrides of single options, such as ``{"gsmflow.epochs": 50, "head.calibrate": False}``.
+    protocol: ``"validated"`` chooses training length, head epochs and the bias on unseen classes on a
+        validation problem cut from the training data, then fits on all of it; ``"last"`` uses the
+        whole budget and chooses nothing.
+    random_state: seed, a non-negative integer.
+    device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Attributes
+    ----------
+    classes_: (C,) all classes, seen and unseen, sorted. semantics_: (C, A) in their order.
+    seen_classes_, unseen_classes_: the two kinds. n_features_in_: D.
+    choice_: what the protocol chose, or None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gsmflow.sources import synthetic
+    >>> problem, _ = synthetic.make()
+    >>> names = np.array(problem.classes)
+    >>> model = GSMFlowClassifier(protocol="last", options={"gsmflow.epochs": 40, "gsmflow.hidden": 64})
+    >>> X, y = problem.features[problem.train], names[problem.labels[problem.train]]
+    >>> model = model.fit(X, y, semantics=problem.semantics, classes=names)
+    >>> model.predict(problem.features[problem.test_unseen]).shape
+    (600,)
+    >>> model.synthesize("class 20", 3).shape
+    (3, 32)
+    """
+
+    n_features_in_: int
+
+    def __init__(
+        self,
+        preset: str = "default",
+        options: dict[str, Any] | None = None,
+        protocol: str = "validated",
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.preset = preset
+        self.options = options
+        self.protocol = protocol
+        self.random_state = random_state
+        self.device = device
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        semantics: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> GSMFlowClassifier:
+        """Learn from features X (N, D) and labels y (N,).
+
+        Parameters
+        ----------
+        semantics: (C, A) one vector a class, those without samples included. Required.
+        classes: (C,) the labels of the rows of `semantics`; without it, the sorted labels of y,
+            which then must be as many as there are rows.
+
+        Raises
+        ------
+        ValueError: the arguments do not fit together; :class:`gsmflow.errors.InputError` is one.
+        """
+        features, labels = _checked(self, X, y)
+        if semantics is None:
+            raise InputError("semantics: missing; give one vector a class, (classes, dimensions)")
+        vectors = np.asarray(semantics, dtype=np.float32)
+        names = np.unique(labels) if classes is None else np.asarray(classes)
+        if names.ndim != 1 or vectors.ndim != 2 or len(names) != len(vectors):
+            raise InputError(
+                f"semantics: shape {vectors.shape}, expected one row for each of {names.size} classes"
+            )
+        order = np.argsort(names, kind="stable")
+        self.classes_, self.semantics_ = names[order], vectors[order]
+        if len(np.unique(self.classes_)) != len(self.classes_):
+            raise InputError("classes: a class is listed twice")
+        unknown = ~np.isin(labels, self.classes_)
+        if unknown.any():
+            raise InputError(f"y: label {labels[unknown][0]!r} is not among classes")
+        if self.protocol not in ("validated", "last"):
+            raise InputError(f"protocol = '{self.protocol}': expected 'validated' or 'last'")
+        overrides = [f"{key}={value}" for key, value in (self.options or {}).items()]
+        recipe = make_recipe("gsmflow", self.preset, overrides)
+        problem = Problem(
+            name="estimator",
+            features=features,
+            labels=np.searchsorted(self.classes_, labels),
+            semantics=self.semantics_,
+            classes=tuple(str(c) for c in self.classes_),
+            train=np.arange(len(features)),
+            test_seen=np.zeros(0, np.int64),
+            test_unseen=np.zeros(0, np.int64),
+            origins={"features": "X", "labels": "y"},
+        )
+        outcome = run(
+            problem,
+            recipe,
+            protocol=self.protocol,
+            oracle=False,
+            seed=self.random_state,
+            device=resolve_device(self.device),
+            recorder=Recorder(),
+        )
+        assert isinstance(recipe.options, GSMFlowOptions)
+        self.seen_classes_ = self.classes_[problem.seen]
+        self.unseen_classes_ = self.classes_[problem.unseen]
+        self.choice_ = outcome.choice
+        self._classifier = outcome.classifier
+        self._method_options = recipe.options
+        self._generator = _generator(recipe.options, outcome.weights)
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities (N, C) in the order of ``classes_``."""
+        return self._fitted().probabilities(self._features(X))
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Logits (N, C) in the order of ``classes_``."""
+        return self._fitted().logits(self._features(X))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable class of each sample, (N,), labels as given to :meth:`fit`."""
+        return self.classes_[self.decision_function(X).argmax(axis=1)]
+
+    def synthesize(self, class_: Any, n: int = 1, *, seed: int = 0) -> NDArray[np.float32]:
+        """Synthetic features (n, D) of a class, in the space of X.
+
+        With a projection (``features.project``) they lie in the projected subspace, mapped back.
+
+        Raises
+        ------
+        ValueError: unknown class, or n below 1.
+        """
+        classifier = self._fitted()
+        position = np.flatnonzero(self.classes_ == class_)
+        if not len(position):
+            raise InputError(f"class {class_!r}: not among the {len(self.classes_)} classes")
+        if n < 1:
+            raise InputError(f"n = {n}: expected at least 1")
+        semantics = torch.from_numpy(self.semantics_[position])
+        made = self._generator.sample(semantics, n, seed, "synthesize", int(position[0]))
+        return classifier.transform.inverse(made.numpy())
+
+    def save(self, folder: str | Path) -> None:
+        """Keep the fitted estimator in a folder: safetensors and JSON, nothing that executes on load."""
+        classifier, path = self._fitted(), Path(folder)
+        make_folder(path)
+        labels = self.classes_.tolist()
+        if not all(isinstance(label, (str, int, float, bool)) for label in labels):
+            raise InputError("classes: only text and number labels can be saved")
+        write_tensors(path / "head.safetensors", classifier.state())
+        weights = {name: tensor.clone() for name, tensor in self._generator.state_dict().items()}
+        write_tensors(path / "model.safetensors", weights | {"semantics": torch.from_numpy(self.semantics_)})
+        write_json(
+            path / "estimator.json",
+            {
+                "parameters": self.get_params(),
+                "labels": labels,
+                "dtype": self.classes_.dtype.str,
+                "seen": np.isin(self.classes_, self.seen_classes_).tolist(),
+                "method": self._method_options.as_dict(),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> GSMFlowClassifier:
+        """The estimator that :meth:`save` kept.
+
+        Raises
+        ------
+        ValueError: the folder holds none, or its files are damaged or do not fit together.
+        """
+        path = Path(folder)
+        kept = read_json(path / "estimator.json")
+        try:
+            model = cls(**kept["parameters"])
+            model.classes_ = np.array(kept["labels"], dtype=np.dtype(kept["dtype"]))
+            seen = np.array(kept["seen"], dtype=bool)
+            options = from_mapping(GSMFlowOptions, kept["method"], str(path / "estimator.json"))
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path / 'estimator.json'}: not written by save ({error})") from None
+        state, _ = read_tensors(path / "head.safetensors")
+        weights, _ = read_tensors(path / "model.safetensors")
+        model.seen_classes_, model.unseen_classes_ = model.classes_[seen], model.classes_[~seen]
+        model.semantics_ = weights.pop("semantics").numpy()
+        model.choice_ = None
+        model._classifier = FittedClassifier.from_state(
+            state, tuple(map(str, model.classes_)), str(path / "head.safetensors")
+        )
+        model._method_options = options
+        model._generator = _generator(options, weights)
+        model.n_features_in_ = model._classifier.transform.in_dim
+        return model
+
+    def _fitted(self) -> FittedClassifier:
+        check_is_fitted(self, "_classifier")
+        return self._classifier
+
+    def _features(self, X: ArrayLike) -> NDArray[np.float32]:
+        self._fitted()
+        return _checked(self, X)[0]
+
+
+def _checked(
+    model: BaseEstimator, X: ArrayLike, y: ArrayLike | None = None
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """scikit-learn's checks of X (and y): finite, two-dimensional, as many features as in fit."""
+    validate: Any = validate_data  # scikit-learn's own annotations do not admit arrays
+    if y is None:
+        return validate(model, X, dtype=np.float32, reset=False), np.zeros(0)
+    return validate(model, X, y, dtype=np.float32)
+
+
+def _generator(options: GSMFlowOptions, weights: dict[str, torch.Tensor]) -> GSMFlow:
+    """The trained flow in float32 on the CPU."""
+    anchors = weights["positioning.anchors"]
+    model = GSMFlow(_feature_dim(weights), anchors, options)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _feature_dim(weights: dict[str, torch.Tensor]) -> int:
+    """D: the two halves that the first block's subnets read."""
+    return sum(weights[f"flow.blocks.0.net{n}.x_weight"].shape[1] for n in (1, 2))
