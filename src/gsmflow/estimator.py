@@ -108,7 +108,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
             raise InputError("classes: a class is listed twice")
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
-            raise InputError(f"y: label {labels[unknown][0]!r} is not among classes")
+            raise InputError(f"y: label {labels[unknown][:1].tolist()[0]!r} is not among classes")
         if self.protocol not in ("validated", "last"):
             raise InputError(f"protocol = '{self.protocol}': expected 'validated' or 'last'")
         overrides = [f"{key}={value}" for key, value in (self.options or {}).items()]
@@ -152,7 +152,8 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable class of each sample, (N,), labels as given to :meth:`fit`."""
-        return self.classes_[self.decision_function(X).argmax(axis=1)]
+        best = self.decision_function(X).argmax(axis=1)
+        return self.classes_[best]
 
     def synthesize(self, class_: Any, n: int = 1, *, seed: int = 0) -> NDArray[np.float32]:
         """Synthetic features (n, D) of a class, in the space of X.

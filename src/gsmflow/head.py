@@ -24,9 +24,9 @@ class HeadOptions(Options):
     table = "head"
 
     synthetic_per_class: int = option(300, "features synthesized for each unseen class", low=1)
-    learning_rate: float = option(0.005, "Adam's, beta = (0.5, 0.999)", above=0)
+    learning_rate: float = option(0.002, "Adam's, beta = (0.5, 0.999)", above=0)
     epochs: int = option(30, "passes over real and synthetic features", low=1)
-    batch_size: int = option(1000, "features a step", low=1)
+    batch_size: int = option(256, "features a step", low=1)
     calibrate: bool = option(
         False,
         "add one bias to the unseen classes' logits, chosen on the validation problem (calibrated stacking, "

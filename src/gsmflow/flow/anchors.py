@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 
 def semantic_anchors(semantics: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class RelativePositioning(nn.Module):
         method without relative positioning: g(a) = ReLU(W a + b).
     out_dim: G, the size of g.
 
-    The layers keep torch's default initialization of ``nn.Linear``.
+    All parameters start at zero; :meth:`reset` draws them.
     """
 
     anchors: Tensor
@@ -44,7 +45,17 @@ class RelativePositioning(nn.Module):
     def __init__(self, anchors: Tensor, out_dim: int) -> None:
         super().__init__()
         self.register_buffer("anchors", anchors.clone())
-        self.layers = nn.ModuleList(nn.Linear(anchors.shape[1], out_dim) for _ in anchors)
+        # skip_init: nn.Linear would draw from the global generator.
+        self.layers = nn.ModuleList(skip_init(nn.Linear, anchors.shape[1], out_dim) for _ in anchors)
+        for parameter in self.layers.parameters():
+            nn.init.zeros_(parameter)
+
+    def reset(self, generator: torch.Generator | None = None) -> None:
+        """Draw every parameter from U(-b, b) with b = A ** -0.5, which is what ``nn.Linear`` starts from."""
+        bound = self.anchors.shape[1] ** -0.5
+        with torch.no_grad():
+            for parameter in self.layers.parameters():
+                parameter.uniform_(-bound, bound, generator=generator)
 
     def forward(self, semantics: Tensor) -> Tensor:
         """Map semantics (C, A) to global semantic vectors (C, G)."""

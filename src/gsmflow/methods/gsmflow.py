@@ -204,9 +204,8 @@ def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: in
     anchors = torch.zeros_like(semantics[:1])
     if options.relative_positioning:
         anchors = semantic_anchors(semantics)
-    with torch.random.fork_rng(devices=[]):  # nn.Linear draws from the global generator: leave that as it was
-        torch.manual_seed(stream("cpu", seed, "positioning").initial_seed())
-        model = GSMFlow(feature_dim, anchors, options)
+    model = GSMFlow(feature_dim, anchors, options)
+    model.positioning.reset(stream("cpu", seed, "positioning"))
     model.flow.reset(stream("cpu", seed, "flow"))
     return model
 
