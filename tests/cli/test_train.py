@@ -1,0 +1,212 @@
+"""`gsmflow train` as a person or a program uses it: a real process, real signals, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quick import ARGUMENTS, PROBLEM
+
+SCORES = ("U", "S", "H", "T1", "AUSUC")
+
+
+def gsmflow(*arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gsmflow", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **how)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """The metrics of a run, without what depends on the clock."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return {key: value for key, value in metrics.items() if key != "seconds"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with everything switched on."""
+    root = tmp_path_factory.mktemp("finished")
+    done = gsmflow("train", PROBLEM, *ARGUMENTS, "--oracle", "--out", "run", cwd=root)
+    assert done.returncode == 0, done.stderr
+    return root / "run"
+
+
+def test_the_run_folder(finished: Path) -> None:
+    assert {path.name for path in finished.iterdir()} - {".lock"} == {
+        "config.toml",
+        "metrics.json",
+        "history.jsonl",
+        "model.safetensors",
+        "head.safetensors",
+        "classes.json",
+    }
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["protocol"] == "validated"
+    assert metrics["method"] == "gsmflow"
+    assert metrics["seed"] == 0
+    assert all(0 <= metrics[score] <= 1 for score in SCORES)
+    assert metrics["steps"] > 0
+    assert metrics["seconds"]["total"] > 0
+    assert len(metrics["per_class"]) == 12
+    assert set("USH") <= set(metrics["oracle"])
+    assert "upper bound" in metrics["oracle"]["on"]
+    config = tomllib.loads((finished / "config.toml").read_text())
+    assert config["options"]["gsmflow"]["blocks"] == 2
+    assert set(config["data"]["fingerprint"]) == {"split", "semantics", "features"}
+    assert config["machine"]["torch"]
+    history = [json.loads(line) for line in (finished / "history.jsonl").read_text().splitlines()]
+    assert {entry["stage"] for entry in history} == {"validation", "final"}
+    assert any("loss_flow" in entry for entry in history)
+    assert any("scores" in entry for entry in history)
+    classes = json.loads((finished / "classes.json").read_text())
+    assert sum(entry["seen"] for entry in classes) == 9
+
+
+def test_json_is_one_object_and_messages_go_to_stderr(tmp_path: Path) -> None:
+    done = gsmflow("train", PROBLEM, *ARGUMENTS, "--protocol", "last", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed["protocol"] == "last"
+    assert "oracle" not in printed
+    assert Path(tmp_path / printed["run"] / "metrics.json").exists()
+    assert "training on all training data" in done.stderr
+
+
+def test_the_oracle_is_never_the_headline(tmp_path: Path) -> None:
+    done = gsmflow("train", PROBLEM, *ARGUMENTS, "--protocol", "oracle", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    metrics = results(tmp_path / "run")
+    assert metrics["protocol"] == "last"
+    assert metrics["oracle"]["H"] >= metrics["H"]
+    assert "oracle (chosen on the test set)" in done.stdout
+
+
+def test_several_seeds_give_an_interval(tmp_path: Path) -> None:
+    done = gsmflow("train", PROBLEM, *ARGUMENTS, "--seeds", "0-1,5", "--protocol", "last", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 seeds, mean ± 95% interval" in done.stdout
+    assert sorted(path.name.rpartition("seed")[2] for path in (tmp_path / "runs").iterdir()) == [
+        "0",
+        "1",
+        "5",
+    ]
+
+
+def test_a_second_run_of_the_same_command_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert gsmflow("train", PROBLEM, *ARGUMENTS, "--protocol", "last", cwd=tmp_path).returncode == 0
+    first, second = sorted((tmp_path / "runs").iterdir())
+    assert second.name == first.name + "-2"
+    assert results(first) == results(second)
+
+
+def test_a_finished_run_is_not_overwritten(finished: Path) -> None:
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    again = gsmflow("train", PROBLEM, *ARGUMENTS, "--oracle", "--out", str(finished), cwd=finished.parent)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+    resumed = gsmflow(
+        "train", PROBLEM, *ARGUMENTS, "--oracle", "--out", str(finished), "--resume", cwd=finished.parent
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert before == {path.name: path.read_bytes() for path in finished.iterdir()}
+
+
+def test_resume_refuses_another_request(finished: Path) -> None:
+    other = gsmflow(
+        "train",
+        PROBLEM,
+        *ARGUMENTS,
+        "--set",
+        "gsmflow.blocks=3",
+        "--oracle",
+        "--out",
+        str(finished),
+        "--resume",
+        cwd=finished.parent,
+    )
+    assert other.returncode == 2
+    assert "options.gsmflow.blocks = 2, this request 3" in other.stderr
+
+
+SLOW = [*ARGUMENTS, "--set", "gsmflow.epochs=60", "--oracle", "--checkpoint-seconds", "0"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    root = tmp_path_factory.mktemp("uninterrupted")
+    done = gsmflow("train", PROBLEM, *SLOW, "--out", "run", cwd=root)
+    assert done.returncode == 0, done.stderr
+    return results(root / "run")
+
+
+def progress(folder: Path) -> int:
+    """Lines of history so far."""
+    try:
+        return (folder / "history.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("kill", "moments"),
+    [
+        (signal.SIGKILL, (2, 14, 25)),
+        (signal.SIGKILL, (20, 36, 48)),
+        (signal.SIGINT, (8,)),
+        (signal.SIGTERM, (40,)),
+    ],
+    ids=["kill -9 early", "kill -9 late", "Ctrl-C", "SIGTERM"],
+)
+def test_a_killed_run_resumes_to_the_same_result(
+    kill: signal.Signals, moments: tuple[int, ...], uninterrupted: dict[str, Any], tmp_path: Path
+) -> None:
+    """Really killed, at several moments one after the other, and continued each time by the same command."""
+    command = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *SLOW, "--out", "run", "--resume"]
+    run = tmp_path / "run"
+    for moment in moments:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 60
+        while progress(run) < moment and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert process.poll() is None, "it ended before it was killed"
+        os.kill(process.pid, kill)
+        _, errors = process.communicate(timeout=60)
+        if kill == signal.SIGKILL:
+            assert process.returncode == -signal.SIGKILL
+        else:
+            assert process.returncode == 130
+            assert errors.strip().splitlines()[-1] == (
+                "gsmflow: interrupted; the same command with --resume continues"
+            )
+        assert not (run / "metrics.json").exists()
+        for file in run.glob("*.json*"):
+            file.read_text()  # whole, whenever it was killed
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert results(run) == uninterrupted
+    assert not (run / "checkpoint").exists()
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *SLOW, "--out", "run", "--resume"]
+    first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not progress(tmp_path / "run") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        second = gsmflow("train", PROBLEM, *SLOW, "--out", "run", "--resume", cwd=tmp_path)
+        assert second.returncode == 2
+        assert "another process is writing this run" in second.stderr
+    finally:
+        first.kill()
+        first.wait()
