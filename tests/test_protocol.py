@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from quick import OVERRIDES, problem
 
 from gsmflow import protocol
 from gsmflow.evaluation import score
@@ -16,6 +15,7 @@ from gsmflow.problem import Problem
 from gsmflow.protocol import Outcome, evaluation_steps, run
 from gsmflow.recipe import SelectionOptions, make_recipe
 from gsmflow.recorder import Recorder
+from quick import OVERRIDES, problem
 
 
 def carry_out(data: Problem, method: str = "gsmflow", overrides: tuple[str, ...] = (), **how: Any) -> Outcome:
@@ -87,7 +87,7 @@ def test_scores_are_those_of_the_classifier_that_is_kept() -> None:
     again = score(data, outcome.classifier.logits, unseen_logits=outcome.classifier.unseen_logits)
     assert again.per_class == outcome.scores.per_class
     assert again.T1 == outcome.scores.T1
-    assert again.U == pytest.approx(outcome.scores.U)
+    assert pytest.approx(outcome.scores.U) == again.U
 
 
 def test_every_seed_is_its_own_run_and_repeats() -> None:
@@ -139,8 +139,8 @@ def test_conventional_zero_shot_learning_has_a_head_of_its_own() -> None:
     assert len(head.bias) == len(data.unseen)
     guess = data.unseen[outcome.classifier.unseen_logits(data.features[data.test_unseen]).argmax(axis=1)]
     labels = data.labels[data.test_unseen]
-    assert outcome.scores.T1 == pytest.approx(
-        np.mean([(guess[labels == c] == c).mean() for c in data.unseen])
+    assert (
+        pytest.approx(np.mean([(guess[labels == c] == c).mean() for c in data.unseen])) == outcome.scores.T1
     )
 
 

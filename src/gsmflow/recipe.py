@@ -51,8 +51,12 @@ def preset_names() -> list[str]:
 
 
 def default_preset(problem: str) -> str:
-    """The preset used for a problem where none is asked for: of its own name, or ``default``."""
-    return problem if problem in preset_names() else "default"
+    """The preset used for a problem where none is asked for.
+
+    The one of its own name, or the one for two cores where the paper has none, or ``default``.
+    """
+    known = preset_names()
+    return next((name for name in (problem, f"{problem}-two-cores") if name in known), "default")
 
 
 def read_preset(name: str) -> dict[str, dict[str, Any]]:

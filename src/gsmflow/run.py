@@ -37,6 +37,7 @@ from gsmflow.protocol import Outcome
 from gsmflow.protocol import run as carry_out
 from gsmflow.recipe import Recipe
 from gsmflow.recorder import Recorder
+from gsmflow.transform import check_projection
 
 METRICS, CONFIG = "metrics.json", "config.toml"
 
@@ -78,6 +79,7 @@ def train(
     ------
     InputError: the folder cannot be written to, holds another run, or is in use.
     """
+    check_projection(problem, recipe.features)
     config = _config(request, problem, recipe, device)
     existing = folder / CONFIG
     if existing.exists() or (folder / METRICS).exists():

@@ -69,6 +69,7 @@ class FeatureTransform:
         InputError: more components asked for than the training features can have; log of
             features below zero; features whose range overflows float32.
         """
+        check_projection(problem, options)
         train = np.asarray(problem.features[problem.train], dtype=np.float32)
         where = problem.origins.get("features", "features")
         dim = train.shape[1]
@@ -92,12 +93,6 @@ class FeatureTransform:
         fitted = FeatureTransform(shift, scale, unit_length=options.scaling == "length", log=options.log)
         if not options.project:
             return fitted
-        largest = min(dim, len(train) - 1)
-        if options.project > largest:
-            raise InputError(
-                f"features.project = {options.project}: {len(train)} training samples of {dim} dimensions "
-                f"have at most {largest} components; lower it"
-            )
         scaled = fitted(np.asarray(problem.features[problem.train]))
         center = scaled.mean(axis=0, dtype=np.float64).astype(np.float32)
         axes = _principal_axes(scaled - center, options.project)
@@ -162,6 +157,22 @@ class FeatureTransform:
             bool(log),
             state["center"].numpy() if projected else None,
             state["axes"].numpy() if projected else None,
+        )
+
+
+def check_projection(problem: Problem, options: FeatureOptions) -> None:
+    """Refuse a projection to more components than the training features have.
+
+    Raises
+    ------
+    InputError: features.project is larger than that.
+    """
+    samples, dim = len(problem.train), problem.feature_dim
+    largest = min(dim, samples - 1)
+    if options.project > largest:
+        raise InputError(
+            f"features.project = {options.project}: {samples} training samples of {dim} dimensions have at "
+            f"most {largest} components; lower it"
         )
 
 

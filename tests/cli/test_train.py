@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from quick import ARGUMENTS, PROBLEM
 
 SCORES = ("U", "S", "H", "T1", "AUSUC")

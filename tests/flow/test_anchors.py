@@ -22,6 +22,7 @@ def test_anchors_by_the_definition(classes: int) -> None:
 def test_relative_positioning_by_the_definition() -> None:
     anchors, semantics = torch.randn(3, 4), torch.randn(6, 4)
     module = RelativePositioning(anchors, 8)
+    module.reset()
     expected = torch.zeros(6, 8)
     for i in range(3):
         weight, bias = module.layers[i].weight, module.layers[i].bias
@@ -29,6 +30,18 @@ def test_relative_positioning_by_the_definition() -> None:
         assert isinstance(bias, torch.Tensor)
         expected = expected + ((semantics - anchors[i]) @ weight.T + bias).clamp(min=0)
     assert torch.allclose(module(semantics), expected, atol=1e-6)
+
+
+def test_reset_is_the_default_of_a_linear_layer() -> None:
+    module = RelativePositioning(torch.randn(3, 25), 200)
+    assert all((p == 0).all() for p in module.parameters())
+    module.reset(torch.Generator().manual_seed(0))
+    standard = torch.nn.Linear(25, 200)
+    for layer in module.layers:
+        for name in ("weight", "bias"):
+            drawn, usual = getattr(layer, name), getattr(standard, name)
+            assert drawn.abs().max() <= 0.2  # 1 / sqrt(25)
+            assert abs(drawn.std() - usual.std()) < 0.02
 
 
 def test_perturbation_has_the_asked_scale_and_dropout() -> None:

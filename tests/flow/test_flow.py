@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from flow.freia import freia_twin, gradients
 from torch import Tensor, nn
 
+from flow.freia import freia_twin, gradients
 from gsmflow.flow import ConditionalCoupling, ConditionalFlow, soft_clamp
 
 SIZES = [

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from flow.freia import FreiaFlow, freia_twin
 from torch import Tensor, nn
 
+from flow.freia import FreiaFlow, freia_twin
 from gsmflow.flow import ConditionalCoupling
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
 from gsmflow.training import TrainingData
