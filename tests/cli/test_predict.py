@@ -1,0 +1,126 @@
+"""`gsmflow predict` and `gsmflow evaluate` on finished runs, and a person's own tables from end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gsmflow.cli import _run
+from gsmflow.run import load_classifier
+from gsmflow.sources import synthetic
+from quick import ARGUMENTS, PROBLEM, problem
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("predict") / "run"
+    assert (
+        _run(["train", PROBLEM, *ARGUMENTS, "--set", "head.calibrate=on", "--out", str(folder)], False) == 0
+    )
+    return folder
+
+
+def write(path: Path, features: np.ndarray, labels: list[str]) -> Path:
+    if path.suffix == ".npz":
+        np.savez(path, features=features, labels=np.array(labels))
+        return path
+    table = pl.DataFrame({f"f{i}": features[:, i] for i in range(features.shape[1])}).with_columns(
+        pl.Series("label", labels)
+    )
+    table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv", "parquet"])
+def test_predict_writes_a_table(ending: str, run: Path, tmp_path: Path) -> None:
+    data = problem()
+    chosen = np.concatenate((data.test_seen[:20], data.test_unseen[:20]))
+    labels = [data.classes[c] for c in data.labels[chosen]]
+    file = write(tmp_path / f"new.{ending}", data.features[chosen], labels)
+    out = tmp_path / f"labelled.{'parquet' if ending == 'parquet' else 'csv'}"
+    assert _run(["predict", str(run), str(file), "-o", str(out), "--top", "2"], False) == 0
+    table = pl.read_parquet(out) if out.suffix == ".parquet" else pl.read_csv(out)
+    assert table.columns == [
+        "sample",
+        "label",
+        "class",
+        "unseen_class",
+        "probability",
+        "class_2",
+        "probability_2",
+    ]
+    classifier = load_classifier(run)
+    probabilities = classifier.probabilities(data.features[chosen])
+    assert table["class"].to_list() == [data.classes[c] for c in probabilities.argmax(axis=1)]
+    assert np.allclose(table["probability"].to_numpy(), probabilities.max(axis=1), atol=1e-5)
+    assert (table["probability"] >= table["probability_2"]).all()
+    assert table["label"].to_list() == labels
+    unseen = {data.classes[c] for c in data.unseen}
+    assert table["unseen_class"].to_list() == [name in unseen for name in table["class"]]
+
+
+def test_predict_prints_csv_or_json(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "new.npz"
+    np.savez(file, features=problem().features[:3])
+    assert _run(["predict", str(run), str(file)], False) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].startswith("sample,class,unseen_class,probability")
+    assert len(printed.splitlines()) == 4
+    assert _run(["predict", str(run), str(file), "--json"], False) == 0
+    assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3
+
+
+def test_evaluate_repeats_the_scores_of_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["evaluate", str(run), "--json"], False) == 0
+    again = json.loads(capsys.readouterr().out)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert again["same_data"]
+    assert again["per_class"] == metrics["per_class"]
+    for score in ("U", "S", "H", "T1", "AUSUC"):
+        assert again[score] == pytest.approx(metrics[score], abs=1e-9)
+
+
+def test_own_tables_from_training_to_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Features and a class table of a person's own; one class never seen is recognised."""
+    data, _ = synthetic.make(synthetic.SyntheticOptions(n=1200, d=10, classes=40, unseen=6, a=6, spread=0.3))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    chosen = np.concatenate((data.train, data.test_seen))
+    write(folder / "features.csv", data.features[chosen], [data.classes[c] for c in data.labels[chosen]])
+    attributes = {f"a{i}": data.semantics[:, i].astype(float) for i in range(data.semantic_dim)}
+    pl.DataFrame({"name": list(data.classes), **attributes}).write_csv(folder / "classes.csv")
+    out = tmp_path / "run"
+    assert (
+        _run(["train", str(folder), *ARGUMENTS, "--set", "head.calibrate=on", "--out", str(out)], False) == 0
+    )
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["S"] > 0.3
+    assert metrics["U"] is None  # no test samples of unseen classes: nothing to score, and no made-up number
+    capsys.readouterr()
+    new = tmp_path / "new.npz"
+    np.savez(new, features=data.features[data.test_unseen])
+    assert _run(["predict", str(out), str(new), "--json"], False) == 0
+    predictions = json.loads(capsys.readouterr().out)["predictions"]
+    right = [
+        row["class"] == data.classes[c]
+        for row, c in zip(predictions, data.labels[data.test_unseen], strict=True)
+    ]
+    assert np.mean(right) > 0.15  # guessing among the 40 classes: 0.025
+
+
+def test_data_lists_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["data", "--data-root", str(tmp_path)], False) == 0
+    printed = capsys.readouterr().out
+    for name in ("digits", "synthetic", "AWA1", "AWA2", "APY", "CUB", "SUN", "FLO"):
+        assert name in printed
+    assert str(tmp_path / "CUB" / "res101.mat") in printed
+    assert "Xian" in printed
+    assert _run(["data", "--data-root", str(tmp_path), "--json"], False) == 0
+    known = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["known"]}
+    assert known["digits"]["found"]
+    assert not known["CUB"]["found"]
+    assert known["digits"]["counts"]["unseen"] == 8

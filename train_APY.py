@@ -1,0 +1,7 @@
+"""Train on APY with the paper's numbers, data under data/APY; takes the options of `gsmflow train`."""
+
+import sys
+
+from gsmflow.cli import main
+
+main(["train", "APY", "--preset", "APY", *sys.argv[1:]])
