@@ -212,15 +212,20 @@ def _keep_result(
 
 
 def _train(learner: Learner, stage: str, stops: list[int], recorder: Recorder) -> Iterator[int]:
-    """Train through the stage, pausing after each of the steps in `stops` that is not yet behind."""
+    """Train through the stage, pausing after each of the steps in `stops`.
+
+    A checkpoint may have been written at the very step of a stop, before anything was done there. So
+    which stops are behind is kept apart from the steps done.
+    """
     done = recorder.begin(stage, learner, stops[-1])
     for stop in stops:
-        if stop <= done:
+        if stop <= recorder.records.get(f"{stage}.behind", 0):
             continue
         with recorder.timing(stage):
             advance(learner, done, stop, recorder)
         done = stop
         yield stop
+        recorder.records[f"{stage}.behind"] = stop
     recorder.end(learner)
 
 

@@ -102,10 +102,6 @@ class Recorder:
         self.progress.begin(stage, self._done, total)
         return self._done
 
-    def is_over(self, stage: str) -> bool:
-        """Whether `stage` was completed, in this sitting or before the checkpoint."""
-        return bool(self.records.get(f"{stage}.over"))
-
     def stepped(self, done: int, losses: Losses, learner: Learner) -> None:
         """Log every few steps, write a checkpoint when one is due or the run is asked to stop."""
         self._done = done
@@ -128,7 +124,6 @@ class Recorder:
 
     def end(self, learner: Learner) -> None:
         """Leave the stage, with a checkpoint that says so."""
-        self.records[f"{self._stage}.over"] = True
         self.checkpoint(learner)
         self.progress.end()
 

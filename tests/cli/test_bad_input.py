@@ -15,44 +15,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from scipy.io import savemat
 
+from folders import Arrays, table, xlsa17
 from gsmflow.cli import _run
 from quick import ARGUMENTS, PROBLEM
-
-Arrays = dict[str, np.ndarray]
-
-
-def xlsa17(
-    folder: Path, features: Callable[[Arrays], object] = id, splits: Callable[[Arrays], object] = id
-) -> None:
-    """A small valid folder in the xlsa17 layout, after the two functions have spoilt its variables."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(1, 7), 10)
-    stored: Arrays = {"features": rng.random((5, 60)), "labels": labels[:, None].astype(np.uint8)}
-    seen, unseen = np.flatnonzero(labels <= 4), np.flatnonzero(labels > 4)
-    division: Arrays = {
-        "att": rng.random((3, 6)) + 0.1,
-        "trainval_loc": (seen[seen % 10 < 8] + 1)[:, None].astype(np.uint16),
-        "test_seen_loc": (seen[seen % 10 >= 8] + 1)[:, None].astype(np.uint16),
-        "test_unseen_loc": (unseen + 1)[:, None].astype(np.uint16),
-    }
-    features(stored)
-    splits(division)
-    folder.mkdir()
-    savemat(folder / "res101.mat", stored)
-    savemat(folder / "att_splits.mat", division)
-
-
-def table(folder: Path, features: str | bytes | None = None, classes: str | bytes | None = None) -> None:
-    """A small valid folder of a person's own data, with the given contents in place of the valid ones."""
-    folder.mkdir()
-    rows = [f"{name},{a / 10},{b / 7}" for name in ("ant", "bee", "cat") for a in range(3) for b in range(2)]
-    good = "label,f0,f1\n" + "\n".join(rows) + "\n"
-    described = "name,legs,wings\nant,6,0\nbee,6,2\ncat,4,0\nowl,2,2\n"
-    for name, given, valid in (("features.csv", features, good), ("classes.csv", classes, described)):
-        content = valid if given is None else given
-        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 def put(name: str, place: object, value: float) -> Callable[[Arrays], object]:
@@ -169,8 +135,8 @@ MALFORMED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         ),
         ("att_splits.mat", "allclasses_names"),
     ),
-    "nothing in the folder": (lambda f: f.mkdir(), ("expected",)),
-    "no such folder": (lambda f: None, ("neither a known name nor a folder",)),
+    "nothing in the folder": (lambda f: f.mkdir(), ("no data set", "looked for res101.mat")),
+    "no such folder": (lambda f: None, ("neither a known name", "nor a folder")),
     "a file instead of a folder": (lambda f: f.write_bytes(b"x"), ("folder",)),
     "res101.mat is a folder": (
         after(xlsa17, lambda f: ((f / "res101.mat").unlink(), (f / "res101.mat").mkdir())),

@@ -1,9 +1,12 @@
-"""Handwritten digits under four views: a zero-shot problem that comes with scikit-learn.
+"""scikit-learn's bundled handwritten digits under four views: a zero-shot problem of combinations.
 
-A class is a digit seen in a view ("3 quarter turn"), 40 in all; its semantics are the digit's
-seven-segment code and the one-hot view. Two digits of each view are never trained on, but every
-digit is trained on in other views and every view with other digits. The four views of one
-photograph stay together: all in training, or all in test.
+A class is a digit seen in a view, for example "3 quarter turn": 40 classes, 8 of them unseen, but every
+digit and every view is seen in other combinations. Semantics: the digit's seven-segment code (7) and
+its view, one-hot (4). Features: 8 x 8 pixels in [0, 1].
+
+The four views of one photograph are never divided between train and test. A linear classifier trained on
+all 40 classes reaches a mean per-class accuracy of 0.96 on the held-out photographs, so no two classes
+look alike (a mirror image as a view would bring 0, 1 and 8 close to themselves; a checkered one does not).
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.problem import Problem
+from gsmflow.sources.counts import Counts
 
 VIEWS = ("upright", "quarter turn", "negative", "checkered")
-# Segments a to g of a seven-segment display.
-SEGMENTS = (
+
+# Segments a to g: top, upper right, lower right, bottom, lower left, upper left, middle.
+_SEGMENTS = (
     "1111110",
     "0110000",
     "1101101",
@@ -27,61 +32,71 @@ SEGMENTS = (
     "1111111",
     "1111011",
 )
-UNSEEN = ((1, 6), (2, 7), (3, 8), (4, 9))  # digits, view by view
-VALIDATION_UNSEEN = ((3, 8), (4, 9), (5, 0), (6, 1))
-_TEST_FRACTION = 1 / 3
 
+# Digits, view by view. No digit occurs twice in either list, so each keeps three views in training and at
+# least two while the second list plays unseen in validation.
+_UNSEEN = ((1, 6), (2, 7), (3, 8), (4, 9))
+_VALIDATION = ((3, 8), (4, 9), (5, 0), (6, 1))
 
-def load() -> Problem:
-    """The digits problem: 7,188 samples of 64 pixels in [0, 1], 32 seen and 8 unseen classes."""
-    from sklearn.datasets import load_digits
+_HELD_OUT = 3  # every third photograph of a digit is for testing
 
-    pixels, targets = load_digits(return_X_y=True)
-    images, digits = np.reshape(pixels, (-1, 8, 8)) / 16, np.asarray(targets, dtype=np.int64)
-    features = np.concatenate([view(images).reshape(len(images), -1) for view in _VIEWS])
-    labels = np.concatenate([digits * len(VIEWS) + v for v in range(len(VIEWS))])
-    in_test = np.tile(_test_images(digits), len(VIEWS))
-    unseen = np.isin(labels, _classes(UNSEEN))
-    codes = np.array([[int(s) for s in code] for code in SEGMENTS])
-    semantics = np.hstack((np.repeat(codes, len(VIEWS), axis=0), np.tile(np.eye(len(VIEWS)), (10, 1))))
-    return Problem(
-        name="digits",
-        features=features.astype(np.float32),
-        labels=labels,
-        semantics=semantics.astype(np.float32),
-        classes=tuple(f"{digit} {view}" for digit in range(10) for view in VIEWS),
-        train=np.flatnonzero(~in_test & ~unseen),
-        test_seen=np.flatnonzero(in_test & ~unseen),
-        test_unseen=np.flatnonzero(in_test & unseen),
-        validation_unseen=_classes(VALIDATION_UNSEEN),
-        image_shape=(8, 8),
-        notes={"split": "by photograph, a third held out; 8 of 40 digit-view pairs unseen"},
-    )
-
-
-def _checkered(images: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Every other pixel inverted, as on a chess board."""
-    board = np.indices(images.shape[1:]).sum(axis=0) % 2 == 1
-    return np.where(board, 1 - images, images)
-
-
-_VIEWS = (
-    lambda images: images,
-    lambda images: np.rot90(images, axes=(1, 2)),
-    lambda images: 1 - images,
-    _checkered,
+COUNTS = Counts(
+    samples=7188,
+    feature_dim=64,
+    semantic_dim=11,
+    seen=32,
+    unseen=8,
+    train=3844,
+    test_seen=1907,
+    test_unseen=477,
 )
 
 
+def load() -> Problem:
+    """The problem; the same one always, whatever the seed."""
+    from sklearn.datasets import load_digits
+
+    pixels, target = (np.asarray(part) for part in load_digits(return_X_y=True))
+    images = (pixels / 16).astype(np.float32).reshape(-1, 8, 8)
+    digit = target.astype(np.int64)
+    views = np.stack(_views(images), axis=1)  # (photographs, 4, 8, 8)
+    labels = digit[:, None] * len(VIEWS) + np.arange(len(VIEWS))
+    held_out = np.zeros(len(digit), dtype=bool)
+    for value in range(10):
+        held_out[np.flatnonzero(digit == value)[_HELD_OUT - 1 :: _HELD_OUT]] = True
+    unseen = np.isin(labels, _classes(_UNSEEN))
+    sample = np.arange(labels.size).reshape(labels.shape)
+    return Problem(
+        name="digits",
+        features=views.reshape(labels.size, 64),
+        labels=labels.ravel(),
+        semantics=_semantics(),
+        classes=tuple(f"{d} {view}" for d in range(10) for view in VIEWS),
+        train=sample[~held_out[:, None] & ~unseen],
+        test_seen=sample[held_out[:, None] & ~unseen],
+        test_unseen=sample[held_out[:, None] & unseen],
+        validation_unseen=_classes(_VALIDATION),
+        image_shape=(8, 8),
+        notes={
+            "split": "built-in: digits x views, a third of the photographs held out",
+            "validation": "8 fixed combinations play unseen",
+            "semantics": "seven-segment code and one-hot view",
+        },
+    )
+
+
+def _views(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The four views of (N, 8, 8) images, in the order of VIEWS."""
+    squares = (np.indices(images.shape[1:]).sum(axis=0) % 2).astype(np.float32)
+    return [images, np.rot90(images, axes=(1, 2)), 1 - images, np.abs(squares - images)]
+
+
+def _semantics() -> NDArray[np.float32]:
+    """(40, 11): segments and view of every class."""
+    segments = np.array([[float(c) for c in code] for code in _SEGMENTS], dtype=np.float32)
+    view = np.eye(len(VIEWS), dtype=np.float32)
+    return np.hstack([np.repeat(segments, len(VIEWS), axis=0), np.tile(view, (10, 1))])
+
+
 def _classes(by_view: tuple[tuple[int, ...], ...]) -> NDArray[np.int64]:
-    return np.sort([digit * len(VIEWS) + v for v, digits in enumerate(by_view) for digit in digits])
-
-
-def _test_images(digits: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """A third of the photographs of each digit, the same ones always."""
-    rng = np.random.default_rng(0)
-    chosen = np.zeros(len(digits), dtype=bool)
-    for digit in range(10):
-        members = rng.permutation(np.flatnonzero(digits == digit))
-        chosen[members[: round(len(members) * _TEST_FRACTION)]] = True
-    return chosen
+    return np.array([digit * len(VIEWS) + view for view, digits in enumerate(by_view) for digit in digits])

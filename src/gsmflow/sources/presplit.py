@@ -1,8 +1,10 @@
-"""Folders as the method's authors publish CUB and FLO: ``data.mat`` and ``label.mat``, already split.
+"""The pre-split layout of the authors' CUB and FLO folders: ``data.mat`` and ``label.mat``.
 
-``data.mat``: train_fea, test_seen_fea, test_unseen_fea (N x D); seen_pro, unseen_pro or attribute
-(class semantics). ``label.mat``: train_idx, test_seen_idex, test_unseen_idex (sic), the 1-based class
-of every sample. att_train and train_label_new repeat what these say and serve as a check.
+``data.mat``: ``train_fea``, ``test_seen_fea``, ``test_unseen_fea`` (N x D each), ``attribute`` (C x A, all
+classes); and, said again in another way, ``seen_pro`` and ``unseen_pro`` (rows of ``attribute``) and
+``att_train`` (one row a training sample). ``label.mat``: 1-based rows of ``attribute`` as ``train_idx``,
+``test_seen_idex``, ``test_unseen_idex``; and ``train_label_new``, the seen class of each training sample
+renumbered. What is said twice is compared, and a contradiction refused.
 """
 
 from __future__ import annotations
@@ -14,121 +16,176 @@ from numpy.typing import NDArray
 
 from gsmflow.errors import InputError
 from gsmflow.problem import Problem
-from gsmflow.sources.matfile import numbers, read_mat, whole_numbers
+from gsmflow.sources import known
+from gsmflow.sources.classes import Indices, drop_absent, numbered
+from gsmflow.sources.counts import Counts
+from gsmflow.sources.matfile import MatFile
+from gsmflow.sources.naming import listed
 
-_PARTS = (
-    ("train", "train_fea", "train_idx"),
-    ("test_seen", "test_seen_fea", "test_seen_idex"),
-    ("test_unseen", "test_unseen_fea", "test_unseen_idex"),
-)
+FEATURES = "data"
+DATA, LABEL = f"{FEATURES}.mat", "label.mat"
+_FEATURES = ("train_fea", "test_seen_fea", "test_unseen_fea")
+_LABELS = ("train_idx", "test_seen_idex", "test_unseen_idex")
+_TOLERANCE = 1e-4  # for semantics stored twice, once perhaps in single precision
 
 
-def looks_like(folder: Path) -> bool:
-    """Whether the folder holds this layout."""
-    return (folder / "data.mat").exists() and (folder / "label.mat").exists()
+def load(folder: Path, name: str) -> Problem:
+    """Read a folder of this layout; samples in the order train, test_seen, test_unseen.
 
-
-def load(folder: Path) -> Problem:
-    """Read a pre-split folder. The features stay as they are: the authors' scale factor is always 1.
+    Features are kept raw: the authors scale them by a number that is always 1. The files have no class
+    names, so classes are called ``class 1`` and so on by their row in ``attribute``.
 
     Raises
     ------
-    InputError: a file is missing or damaged, or its contents do not fit together.
+    InputError: a file or variable is missing, damaged or contradicts another; see the message.
     """
-    data_file, label_file = folder / "data.mat", folder / "label.mat"
-    data = read_mat(
-        data_file, [f for _, f, _ in _PARTS], ["attribute", "seen_pro", "unseen_pro", "att_train"]
-    )
-    stored = read_mat(label_file, [i for _, _, i in _PARTS], ["train_label_new"])
-    features, labels = [], []
-    for _, feature_name, label_name in _PARTS:
-        matrix = numbers(data_file, feature_name, data[feature_name])
-        part = whole_numbers(label_file, label_name, stored[label_name]) - 1
-        if matrix.ndim != 2 or len(matrix) != len(part):
-            raise InputError(
-                f"{data_file}: {feature_name} has shape {matrix.shape}, expected one row for each of the "
-                f"{len(part)} labels in {label_file}: {label_name}"
-            )
-        if features and matrix.shape[1] != features[0].shape[1]:
-            raise InputError(
-                f"{data_file}: {feature_name} has {matrix.shape[1]} dimensions, {_PARTS[0][1]} has "
-                f"{features[0].shape[1]}"
-            )
-        features.append(matrix)
-        labels.append(part)
-    seen, unseen = np.unique(labels[0]), np.unique(labels[2])
-    semantics = _semantics(data_file, data, seen, unseen)
-    _cross_check(data_file, label_file, data, stored, semantics, labels[0], seen)
-    used = np.union1d(seen, np.unique(np.concatenate(labels)))
-    if used[-1] >= len(semantics):
-        raise InputError(
-            f"{label_file}: class {used[-1] + 1} occurs, but {data_file} describes {len(semantics)} classes"
-        )
-    bounds = np.cumsum([0, *map(len, labels)])
+    data, label, labels, semantics = _read(folder)
+    _check_said_twice(data, label, labels, semantics)
+    sizes = [len(part) for part in labels]
+    train, test_seen, test_unseen = np.split(np.arange(sum(sizes)), np.cumsum(sizes[:2]))
+    parts = (train, test_seen, test_unseen)
+    # Filled part by part, so that the parts are not all in memory beside the whole.
+    rows = np.empty((sum(sizes), data.shapes[_FEATURES[0]][1]), dtype=np.float32)
+    for variable, part in zip(_FEATURES, parts, strict=True):
+        rows[part] = data.matrix(variable)
+    kept = drop_absent(np.concatenate(labels), semantics, numbered(len(semantics)), parts)
+    notes = {
+        "split": _split_name(labels),
+        "validation": "classes drawn, because this layout publishes no choice",
+        "semantics": f"{DATA}: {known.semantics_name(semantics)}",
+        "class_order": "no names in the files, numbered by row of attribute",
+    }
+    if kept.dropped:
+        notes["dropped_classes"] = f"{len(kept.dropped)} without images: {listed(kept.dropped)}"
     return Problem(
-        name=folder.name,
-        features=np.concatenate(features).astype(np.float32, copy=False),
-        labels=np.searchsorted(used, np.concatenate(labels)),
-        semantics=semantics[used],
-        classes=tuple(f"class {c + 1}" for c in used),
-        train=np.arange(bounds[0], bounds[1]),
-        test_seen=np.arange(bounds[1], bounds[2]),
-        test_unseen=np.arange(bounds[2], bounds[3]),
+        name=name,
+        features=rows,
+        labels=kept.labels,
+        semantics=kept.semantics,
+        classes=kept.classes,
+        train=train,
+        test_seen=test_seen,
+        test_unseen=test_unseen,
         origins={
-            "features": f"{data_file}: train_fea, test_seen_fea, test_unseen_fea",
-            "labels": f"{label_file}: labels",
-            "semantics": f"{data_file}: class semantics",
-            **{name: f"{label_file}: {label}" for name, _, label in _PARTS},
+            "features": f"{data.path}: train_fea, test_seen_fea and test_unseen_fea, one after the other",
+            "labels": f"{label.path}: train_idx, test_seen_idex and test_unseen_idex, one after the other",
+            "semantics": data.where("attribute"),
+            "train": data.where("train_fea"),
+            "test_seen": data.where("test_seen_fea"),
+            "test_unseen": data.where("test_unseen_fea"),
         },
-        notes={"split": "pre-split by the publisher", "validation": "no official split; classes are drawn"},
+        notes=notes,
     )
 
 
-def _semantics(
-    file: Path, data: dict[str, NDArray], seen: NDArray[np.int64], unseen: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Semantic vectors by 0-based class: `attribute`, or put together from `seen_pro` and `unseen_pro`."""
-    if "attribute" in data:
-        attribute = numbers(file, "attribute", data["attribute"])
-        top = int(max(seen[-1], unseen[-1] if len(unseen) else 0)) + 1
-        if attribute.ndim == 2 and len(attribute) < top <= attribute.shape[1]:
-            attribute = attribute.T  # stored (A, classes) in some copies
-        return np.ascontiguousarray(attribute, dtype=np.float32)
-    if "seen_pro" not in data or "unseen_pro" not in data:
-        raise InputError(f"{file}: neither 'attribute' nor 'seen_pro' and 'unseen_pro' are there")
-    parts = [numbers(file, name, data[name]) for name in ("seen_pro", "unseen_pro")]
-    for name, part, classes in zip(("seen_pro", "unseen_pro"), parts, (seen, unseen), strict=True):
-        if part.ndim != 2 or len(part) != len(classes):
+def survey(folder: Path) -> tuple[Counts, str]:
+    """Counts and what is known of the split, without reading any features.
+
+    Raises
+    ------
+    InputError: as :func:`load`, for what is read here.
+    """
+    data, _, labels, semantics = _read(folder)
+    counts = Counts(
+        samples=sum(map(len, labels)),
+        feature_dim=data.shapes[_FEATURES[0]][1],
+        semantic_dim=semantics.shape[1],
+        seen=len(np.unique(labels[0])),
+        unseen=len(np.unique(labels[2])),
+        train=len(labels[0]),
+        test_seen=len(labels[1]),
+        test_unseen=len(labels[2]),
+    )
+    return counts, _split_name(labels)
+
+
+def _read(folder: Path) -> tuple[MatFile, MatFile, list[Indices], NDArray[np.float32]]:
+    """Both files, the labels of the three parts counted from 0, and the semantics (C, A)."""
+    data, label = MatFile(folder / DATA), MatFile(folder / LABEL)
+    data.require(*_FEATURES, "attribute")
+    label.require(*_LABELS)
+    semantics = np.ascontiguousarray(data.matrix("attribute"))
+    labels = [label.one_based(name, len(semantics), f"rows of attribute in {DATA}") for name in _LABELS]
+    dims = data.shapes[_FEATURES[0]][-1:]
+    for part, name, numbers in zip(_FEATURES, _LABELS, labels, strict=True):
+        shape = data.shapes[part]
+        if len(shape) != 2 or shape[0] != len(numbers) or shape[1:] != dims:
+            turned = "; it looks transposed" if shape[1:] == (len(numbers),) else ""
             raise InputError(
-                f"{file}: {name} has shape {part.shape}, expected one row for each of {len(classes)} classes"
+                f"{data.where(part)}: shape {shape}, expected {len(numbers)} samples (as many as {name} in "
+                f"{LABEL}) x {dims[0] if dims else 0} dimensions (as train_fea){turned}"
             )
-    whole = np.zeros((int(max(seen[-1], unseen[-1])) + 1, parts[0].shape[1]), np.float32)
-    whole[seen], whole[unseen] = parts
-    return whole
+    return data, label, labels, semantics
 
 
-def _cross_check(
-    data_file: Path,
-    label_file: Path,
-    data: dict[str, NDArray],
-    stored: dict[str, NDArray],
-    semantics: NDArray[np.float32],
-    train_labels: NDArray[np.int64],
-    seen: NDArray[np.int64],
+def _check_said_twice(
+    data: MatFile, label: MatFile, labels: list[Indices], semantics: NDArray[np.float32]
 ) -> None:
-    """Refuse folders whose redundant variables contradict each other: labels and semantics out of step."""
-    if "att_train" in data and data["att_train"].shape == (len(train_labels), semantics.shape[1]):
-        expected = semantics[np.minimum(train_labels, len(semantics) - 1)]
-        off = np.flatnonzero(~np.isclose(data["att_train"], expected, rtol=1e-3, atol=1e-5).all(axis=1))
-        if off.size:
+    """Refuse the folder where one of the redundant variables contradicts the others."""
+    train, _, unseen = labels
+    if "att_train" in data:
+        given = data.matrix("att_train")
+        expected = (len(train), semantics.shape[1])
+        if given.shape != expected:
+            raise InputError(f"{data.where('att_train')}: shape {given.shape}, expected {expected}")
+        wrong = np.flatnonzero(np.abs(given - semantics[train]).max(axis=1) > _TOLERANCE)
+        if wrong.size:
             raise InputError(
-                f"{data_file}: att_train row {off[0] + 1} is not the semantic vector of that sample's class "
-                f"{train_labels[off[0]] + 1} (train_idx in {label_file}); the class orders differ"
+                f"{data.where('att_train')}: row {wrong[0] + 1} is not row {train[wrong[0]] + 1} of "
+                f"attribute, which train_idx in {LABEL} names; the two files do not belong together"
             )
-    if "train_label_new" in stored and stored["train_label_new"].size == len(train_labels):
-        new = stored["train_label_new"].ravel().astype(np.int64)
-        off = np.flatnonzero(new - new.min() != np.searchsorted(seen, train_labels))
-        if off.size:
+    seen, tested = np.unique(train), np.unique(unseen)
+    others = np.setdiff1d(np.arange(len(semantics)), seen)
+    for name, needed, allowed in (("seen_pro", seen, seen), ("unseen_pro", tested, others)):
+        if name in data:
+            _check_prototypes(data, name, semantics, needed, allowed)
+    if "train_label_new" in label:
+        _check_renumbering(label, train)
+
+
+def _check_prototypes(
+    data: MatFile, name: str, semantics: NDArray[np.float32], needed: Indices, allowed: Indices
+) -> None:
+    """Rows of a variable must be those of `allowed` classes, with every `needed` class, in any order."""
+    given = data.matrix(name)
+    if given.shape[1] != semantics.shape[1]:
+        raise InputError(
+            f"{data.where(name)}: {given.shape[1]} dimensions, but attribute has {semantics.shape[1]}"
+        )
+    for index, row in enumerate(given):
+        if not len(allowed) or np.abs(semantics[allowed] - row).max(axis=1).min() > _TOLERANCE:
             raise InputError(
-                f"{label_file}: train_label_new entry {off[0] + 1} disagrees with train_idx about the class"
+                f"{data.where(name)}: row {index + 1} is not in attribute, or belongs to a class of the "
+                f"other side by {LABEL}; the two files do not belong together"
             )
+    for index in needed:
+        if np.abs(given - semantics[index]).max(axis=1).min() > _TOLERANCE:
+            raise InputError(
+                f"{data.where(name)}: lacks row {index + 1} of attribute, a class that {LABEL} uses; the two "
+                "files do not belong together"
+            )
+
+
+def _check_renumbering(label: MatFile, train: Indices) -> None:
+    """train_label_new must give each seen class one number and each number one class."""
+    where, given = label.where("train_label_new"), label.whole("train_label_new")
+    if len(given) != len(train):
+        raise InputError(f"{where}: {len(given)} entries, but train_idx has {len(train)}")
+    pairs = np.unique(np.stack([train, given]), axis=1)
+    for row, what in ((0, "class"), (1, "number")):
+        values, times = np.unique(pairs[row], return_counts=True)
+        if (times > 1).any():
+            value = values[times > 1][0] + (1 - row)
+            raise InputError(
+                f"{where}: {what} {value} goes with more than one {'number' if row == 0 else 'class'} of "
+                "train_idx; the two variables contradict each other"
+            )
+
+
+def _split_name(labels: list[Indices]) -> str:
+    """This layout does not say which images it holds, so counts are all there is to go by."""
+    train, test_seen, test_unseen = map(len, labels)
+    same = known.same_counts(train, test_seen, test_unseen)
+    if same:
+        return f"pre-split, as many images in each part as the Proposed Splits, {same}"
+    return "pre-split, unknown split"

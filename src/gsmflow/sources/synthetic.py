@@ -1,8 +1,18 @@
-"""Problems with a known truth: class means a smooth function of the semantics, known covariance."""
+"""Problems made to measure, of any size, whose truth is known: for tests, timing and learning curves.
+
+Every class c has a position u_c in a space of a few dimensions. Its semantics are a smooth function of
+u_c, unit length like published attributes; its features are Gaussian,
+
+    x | a ~ N(m(a), s(a)² (F Fᵀ + diag(v))),     m(a) = W₂ tanh(W₁ ā + b₁),     s(a) = exp(0.3 tanh(w·ā)),
+
+where ā is a, centered and scaled. So what an unseen class looks like follows from its semantics, and a
+generator that learned m and s from the seen classes has learned all there is.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,124 +20,222 @@ from numpy.typing import NDArray
 from gsmflow.errors import InputError
 from gsmflow.options import Options, from_mapping, option, parse_value
 from gsmflow.problem import Problem
+from gsmflow.sources.counts import Counts
+from gsmflow.sources.known import KNOWN, Known
+from gsmflow.sources.naming import listed
 
-_RANK = 4  # directions in which all classes vary together
-_HIDDEN = 16  # units of the smooth function
-_ROWS = 4096
+_LATENT = 4  # dimensions of the space the classes lie in; few, so that 15 seen classes can cover it
+_HIDDEN = 64  # width of the map from semantics to class means
+_RANK = 4  # directions in which the features of a class vary together
+_ROWS = 4096  # samples finished in one go
+_RESNET_DIM = 2048  # of the published features
 
 
 @dataclass(frozen=True)
 class SyntheticOptions(Options):
-    """Sizes of a synthetic problem; ``synthetic:n=1000,d=32`` on the command line."""
+    """How large and how hard a synthetic problem is; ``synthetic:n=...,d=...`` on the command line."""
 
     table = "synthetic"
 
-    n: int = option(2400, "samples in all", low=20)
+    n: int = option(2400, "samples, all classes and parts together", low=20)
     d: int = option(32, "feature dimensions", low=2)
-    classes: int = option(24, "classes in all", low=6)
-    unseen: int = option(6, "of them unseen", low=1)
     a: int = option(12, "semantic dimensions", low=2)
-    spread: float = option(0.5, "within-class standard deviation, a dimension; class means have 1", above=0)
-    test: float = option(0.2, "fraction of the seen classes' samples held out", above=0, below=1)
+    classes: int = option(24, "classes, seen and unseen", low=4)
+    unseen: int = option(6, "unseen classes", low=1)
+    spread: float = option(
+        0.5, "standard deviation within a class, a dimension; that of the class means is 1", above=0
+    )
+    test: float = option(0.2, "fraction of the samples of seen classes that is for testing", above=0, below=1)
+    n_unseen: int = option(0, "samples of unseen classes; 0: as many a class as for the others", low=0)
     seed: int = option(0, "of the truth and of the samples", low=0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.unseen > self.classes - 2:
+            raise InputError(
+                f"synthetic.unseen = {self.unseen}: leaves {self.classes - self.unseen} seen of "
+                f"{self.classes} classes, at least two are needed"
+            )
+        for part, size, least in (
+            ("training", self.counts.train, self.counts.seen),
+            ("seen test", self.counts.test_seen, 1),
+            ("unseen test", self.counts.test_unseen, self.unseen),
+        ):
+            if size < least:
+                raise InputError(
+                    f"synthetic.n = {self.n}: makes {max(size, 0)} {part} samples, at least {least} needed"
+                )
 
-PUBLISHED = {
-    "AWA1": {"n": 30475, "d": 2048, "classes": 50, "unseen": 10, "a": 85},
-    "AWA2": {"n": 37322, "d": 2048, "classes": 50, "unseen": 10, "a": 85},
-    "APY": {"n": 15339, "d": 2048, "classes": 32, "unseen": 12, "a": 64},
-    "CUB": {"n": 11788, "d": 2048, "classes": 200, "unseen": 50, "a": 312},
-    "SUN": {"n": 14340, "d": 2048, "classes": 717, "unseen": 72, "a": 102},
-    "FLO": {"n": 8189, "d": 2048, "classes": 102, "unseen": 20, "a": 1024},
-}
-"""Sizes of the published data sets: ``synthetic:AWA2``."""
+    @property
+    def counts(self) -> Counts:
+        """The sizes of the problem that these options ask for."""
+        test_unseen = self.n_unseen or round(self.n * self.unseen / self.classes)
+        test_seen = round((self.n - test_unseen) * self.test)
+        return Counts(
+            samples=self.n,
+            feature_dim=self.d,
+            semantic_dim=self.a,
+            seen=self.classes - self.unseen,
+            unseen=self.unseen,
+            train=self.n - test_unseen - test_seen,
+            test_seen=test_seen,
+            test_unseen=test_unseen,
+        )
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What the samples were drawn from.
+    """What the samples were drawn from. H hidden units, R shared directions.
 
-    means: (C, D), one a class. factor: (D, r) and noise: the covariance of every class is
-    factor @ factor.T + noise ** 2 * I.
+    shift, scale: turn semantics (A,) into ā. w1 (A, H), b1 (H,), w2 (H, D): the map to the means.
+    factors (R, D), variances (D,): the shared covariance. widths (A,): w, how a class's own differs.
     """
 
-    means: NDArray[np.float64]
-    factor: NDArray[np.float64]
-    noise: float
+    shift: NDArray[np.float32]
+    scale: float
+    w1: NDArray[np.float32]
+    b1: NDArray[np.float32]
+    w2: NDArray[np.float32]
+    factors: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    widths: NDArray[np.float32]
 
-    @property
-    def covariance(self) -> NDArray[np.float64]:
-        """Within-class covariance (D, D), the same for all classes."""
-        return self.factor @ self.factor.T + self.noise**2 * np.eye(len(self.factor))
+    def mean(self, semantics: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Class means (C, D) of semantics (C, A)."""
+        hidden: NDArray[np.float32] = np.tanh(self._centered(semantics) @ self.w1 + self.b1)
+        return hidden @ self.w2
+
+    def deviation(self, semantics: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The factor s (C,) by which the noise of each class is larger or smaller than the shared one."""
+        logarithm: NDArray[np.float32] = np.float32(0.3) * np.tanh(self._centered(semantics) @ self.widths)
+        return np.exp(logarithm)
+
+    def covariance(self, semantics: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Within-class covariances (C, D, D) of semantics (C, A)."""
+        shared = self.factors.T @ self.factors + np.diag(self.variances)
+        return np.square(self.deviation(semantics))[:, None, None] * shared
+
+    def _centered(self, semantics: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (semantics - self.shift) * np.float32(self.scale)
 
 
-def parse(text: str) -> SyntheticOptions:
-    """Options from the part after ``synthetic:``: a published name, ``key=value`` pairs, or both.
+def parse(text: str, *, seed: int = 0) -> SyntheticOptions:
+    """The options that ``n=5000,d=128`` spells; ``AWA2`` and other known names stand for their sizes.
+
+    `seed` is used where the text names none.
 
     Raises
     ------
-    InputError: an unknown name or a value out of range.
+    InputError: an unknown name or option, or a value out of range.
+
+    >>> parse("n=500,classes=10,unseen=2").counts.train
+    320
+    >>> parse("AWA2,spread=3").counts.test_seen
+    5882
     """
-    values: dict[str, object] = {}
-    types = {f.name: type(getattr(SyntheticOptions(), f.name)) for f in fields(SyntheticOptions)}
-    for part in filter(None, text.split(",")):
-        key, equals, value = part.partition("=")
+    kinds = get_type_hints(SyntheticOptions)
+    sizes: dict[str, Any] = {}
+    asked: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
         if equals:
-            values[key] = parse_value(value, types.get(key, str))
-        elif part in PUBLISHED:
-            values |= PUBLISHED[part]
+            asked[key] = parse_value(value, kinds.get(key, str))
+        elif part.upper() in KNOWN:
+            sizes = _sizes_of(KNOWN[part.upper()])
         else:
             raise InputError(
-                f"synthetic:{text}: '{part}' is neither key=value nor one of {', '.join(PUBLISHED)}"
+                f"synthetic:{text}: '{part}' is neither a setting such as n=5000 nor one of {listed(KNOWN)}"
             )
-    return from_mapping(SyntheticOptions, values, f"synthetic:{text}")
+    if {"n", "classes", "unseen"} & set(asked):
+        sizes.pop("n_unseen", None)  # it belongs to the published sizes, not to those asked for
+    return from_mapping(SyntheticOptions, {"seed": seed} | sizes | asked, f"synthetic:{text}")
 
 
-def make(options: SyntheticOptions = SyntheticOptions()) -> tuple[Problem, Truth]:
-    """Draw a problem and its truth.
+def _sizes_of(known: Known) -> dict[str, Any]:
+    seen = known.train + known.test_seen
+    return {
+        "n": seen + known.test_unseen,
+        "d": _RESNET_DIM,
+        "a": known.semantic_dim,
+        "classes": known.seen + known.unseen,
+        "unseen": known.unseen,
+        "test": known.test_seen / seen,
+        "n_unseen": known.test_unseen,
+    }
 
-    Semantics are uniform in [0, 1]. Class means are a random two-layer tanh network of them, scaled
-    to standard deviation 1; around them every class has the same low-rank plus diagonal covariance,
-    of standard deviation `spread` a dimension. The last `unseen` classes are unseen.
 
-    Raises
-    ------
-    InputError: too few seen classes or samples for the sizes asked for.
+def make(options: SyntheticOptions | None = None) -> tuple[Problem, Truth]:
+    """A problem and the truth behind it; the same pair for the same options.
+
+    Samples lie in the order train, test_seen, test_unseen, and within a part class by class, as equally
+    divided as possible. The last classes are the unseen ones, which is as good as drawn, since all are alike.
     """
-    seen = options.classes - options.unseen
-    if seen < 2 or options.n < 2 * options.classes:
-        raise InputError(
-            f"synthetic: {options.classes} classes, {options.unseen} of them unseen, and {options.n} "
-            "samples; at least two classes must be seen and every class needs two samples"
-        )
-    rng = np.random.default_rng([options.seed, 0x517])
-    semantics = rng.uniform(0, 1, (options.classes, options.a))
-    inner = rng.normal(0, 2 / np.sqrt(options.a), (options.a, _HIDDEN))
-    outer = rng.normal(0, 1 / np.sqrt(_HIDDEN), (_HIDDEN, options.d))
-    means = np.tanh((semantics - 0.5) @ inner) @ outer
-    means = (means - means.mean(axis=0)) / means.std()
-    factor = rng.normal(0, options.spread * np.sqrt(0.5 / _RANK), (options.d, min(_RANK, options.d)))
-    truth = Truth(means, factor, options.spread * np.sqrt(0.5))
-
-    labels = np.arange(options.n) % options.classes
-    features = np.empty((options.n, options.d), np.float32)
-    for start in range(0, options.n, _ROWS):  # in chunks: only the float32 result is ever whole
-        part = labels[start : start + _ROWS]
-        noise = rng.standard_normal((len(part), options.d)) * truth.noise
-        noise += rng.standard_normal((len(part), factor.shape[1])) @ factor.T
-        features[start : start + _ROWS] = means[part] + noise
-    is_seen = labels < seen
-    position = np.arange(options.n) // options.classes  # of the sample within its class
-    held_out = max(1, round(options.test * (options.n // options.classes)))
+    options = options or SyntheticOptions()
+    counts = options.counts
+    rng = np.random.default_rng([options.seed, 0x51])
+    semantics = _draw_semantics(rng, options.classes, options.a)
+    truth = _draw_truth(rng, semantics, options.d, options.spread)
+    seen, unseen = np.split(np.arange(options.classes), [counts.seen])
+    sizes = [counts.train, counts.test_seen, counts.test_unseen]
+    groups = zip((seen, seen, unseen), sizes, strict=True)
+    labels = np.concatenate([_divide(group, size) for group, size in groups])
+    train, test_seen, test_unseen = np.split(np.arange(options.n), np.cumsum(sizes[:2]))
     problem = Problem(
         name=f"synthetic-{options.n}x{options.d}",
-        features=features,
+        features=_draw_features(rng, truth, semantics, labels),
         labels=labels,
-        semantics=semantics.astype(np.float32),
-        classes=tuple(f"class {c}" for c in range(options.classes)),
-        train=np.flatnonzero(is_seen & (position >= held_out)),
-        test_seen=np.flatnonzero(is_seen & (position < held_out)),
-        test_unseen=np.flatnonzero(~is_seen),
-        notes={"split": "drawn with the data"},
+        semantics=semantics,
+        classes=tuple(f"class {index}" for index in range(options.classes)),
+        train=train,
+        test_seen=test_seen,
+        test_unseen=test_unseen,
+        notes={"split": f"drawn with seed {options.seed}", "semantics": "drawn, unit length"},
     )
     return problem, truth
+
+
+def _divide(classes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """`size` labels, sorted, each class as often as the others or once more."""
+    return np.sort(classes[np.arange(size) % len(classes)])
+
+
+def _draw_semantics(rng: np.random.Generator, classes: int, dims: int) -> NDArray[np.float32]:
+    """(C, A) in (0, 1) before they are scaled to unit length."""
+    place = rng.standard_normal((classes, _LATENT))
+    directions = rng.standard_normal((_LATENT, dims))
+    semantics = 1 / (1 + np.exp(-(place @ directions + rng.standard_normal(dims))))
+    return (semantics / np.linalg.norm(semantics, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _draw_truth(rng: np.random.Generator, semantics: NDArray[np.float32], dim: int, spread: float) -> Truth:
+    def normal(*shape: int) -> NDArray[np.float32]:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    width = semantics.shape[1]
+    shift = semantics.mean(axis=0)
+    scale = float(1 / np.linalg.norm(semantics - shift, axis=1).mean())
+    # With |ā| about 1, hidden units see about one standard deviation: tanh bends but does not saturate.
+    w1, b1, w2 = normal(width, _HIDDEN), 0.5 * normal(_HIDDEN), normal(_HIDDEN, dim)
+    factors, variances = normal(_RANK, dim), 0.5 + rng.random(dim, dtype=np.float32)
+    raw = Truth(shift, scale, w1, b1, w2, factors, variances, normal(width))
+    between = np.sqrt(np.mean(np.var(raw.mean(semantics), axis=0)))
+    within = np.sqrt(np.mean(raw.deviation(semantics) ** 2) * np.mean((factors**2).sum(axis=0) + variances))
+    gain = np.float32(spread / within)
+    return replace(raw, w2=w2 / between, factors=gain * factors, variances=gain * gain * variances)
+
+
+def _draw_features(
+    rng: np.random.Generator, truth: Truth, semantics: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(N, D), drawn in place and finished a few rows at a time: at AWA2's size there is no second copy."""
+    means, deviation = truth.mean(semantics), truth.deviation(semantics)
+    features = np.empty((len(labels), len(truth.variances)), dtype=np.float32)
+    rng.standard_normal(dtype=np.float32, out=features)
+    independent = np.sqrt(truth.variances)
+    for start in range(0, len(labels), _ROWS):
+        rows, label = features[start : start + _ROWS], labels[start : start + _ROWS]
+        rows *= independent
+        rows += rng.standard_normal((len(rows), len(truth.factors)), dtype=np.float32) @ truth.factors
+        rows *= deviation[label, None]
+        rows += means[label]
+    return features

@@ -1,157 +1,259 @@
-"""Folders in the layout of Xian et al. (TPAMI 2018): ``res101.mat`` and ``att_splits.mat``."""
+"""The xlsa17 layout of Xian et al.: AWA1, AWA2, APY, CUB, SUN and FLO.
+
+``res101.mat`` (or another feature file) holds ``features`` (D x N) and ``labels``; ``att_splits.mat`` holds
+``att`` (A x C), usually ``allclasses_names``, and the parts of the split, 1-based columns of ``features``.
+
+Another class embedding lies beside it as ``<semantics>_splits.mat``. Where that file has a split and names
+of its own, they are used; what it lacks comes from ``att_splits.mat``.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.errors import InputError
 from gsmflow.problem import Problem
-from gsmflow.sources.known import identify_split, split_fingerprint
-from gsmflow.sources.matfile import numbers, read_mat, texts, whole_numbers
+from gsmflow.sources import known
+from gsmflow.sources.classes import Indices, drop_absent, numbered
+from gsmflow.sources.counts import Counts
+from gsmflow.sources.matfile import MatFile
+from gsmflow.sources.naming import instead_of, listed
+from gsmflow.sources.reading import file_names
 
-_SPLITS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
-
-
-def looks_like(folder: Path) -> bool:
-    """Whether the folder holds this layout."""
-    return (folder / "att_splits.mat").exists()
-
-
-def feature_files(folder: Path) -> list[str]:
-    """Names of the feature files there (without .mat): every .mat that is not a splits file."""
-    return sorted(p.stem for p in folder.glob("*.mat") if not p.stem.endswith("_splits"))
+FEATURES, SEMANTICS = "res101", "att"
+_PARTS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
+_VALIDATION = ("train_loc", "val_loc")
+_PRESPLIT = ("data.mat", "label.mat")
 
 
-def semantics_files(folder: Path) -> list[str]:
-    """Names of the class embeddings there (``att`` for ``att_splits.mat``)."""
-    return sorted(p.stem.removesuffix("_splits") for p in folder.glob("*_splits.mat"))
+def feature_files(folder: Path) -> tuple[str, ...]:
+    """What ``--features`` can name: every .mat file that is no class embedding and not pre-split."""
+    return tuple(
+        name.removesuffix(".mat")
+        for name in file_names(folder)
+        if name.endswith(".mat") and not name.endswith("_splits.mat") and name not in _PRESPLIT
+    )
 
 
-def load(folder: Path, *, features: str | None = None, semantics: str | None = None) -> Problem:
-    """Read a data set folder.
+def semantics_files(folder: Path) -> tuple[str, ...]:
+    """What ``--semantics`` can name."""
+    return tuple(
+        name.removesuffix("_splits.mat") for name in file_names(folder) if name.endswith("_splits.mat")
+    )
 
-    Parameters
-    ----------
-    features: name of the feature file, ``res101`` unless given.
-    semantics: name of the class embedding, ``att`` unless given; the file ``<name>_splits.mat``
-        holds it as ``att``. The split is always that of ``att_splits.mat``.
 
-    Classes with semantics but without any image in the split are left out. ``train_loc`` and
-    ``val_loc`` only say which seen classes play unseen in validation: on FLO, for one, they
-    contain images of the seen test set.
+def load(folder: Path, name: str, *, features: str | None = None, semantics: str | None = None) -> Problem:
+    """Read a folder of this layout.
+
+    Features are kept raw, (N, D), scaled nowhere. Classes with semantics but without an image in any
+    part of the split are dropped and noted. ``train_loc`` and ``val_loc`` say only which classes play
+    unseen in validation, because in older files they contain test images.
 
     Raises
     ------
-    InputError: a file is missing or damaged, or its contents do not fit together.
+    InputError: a file or variable is missing, damaged or contradicts another; see the message.
     """
-    feature_file = _named(folder, features or "res101", "features", feature_files(folder), ".mat")
-    splits_file = folder / "att_splits.mat"
-    semantics_file = _named(folder, semantics or "att", "semantics", semantics_files(folder), "_splits.mat")
-    stored = read_mat(feature_file, ["features", "labels"])
-    splits = read_mat(splits_file, [*_SPLITS, "att"], ["allclasses_names", "train_loc", "val_loc"])
-    embedding = splits["att"] if semantics_file == splits_file else read_mat(semantics_file, ["att"])["att"]
-
-    labels = whole_numbers(feature_file, "labels", stored["labels"]) - 1
-    matrix = numbers(feature_file, "features", stored["features"])
-    if matrix.ndim != 2 or matrix.shape[1] != len(labels):
-        turned = matrix.ndim == 2 and matrix.shape[0] == len(labels)
-        raise InputError(
-            f"{feature_file}: features have shape {matrix.shape} for {len(labels)} labels, expected "
-            f"(dimensions, {len(labels)}){'; transpose them' if turned else ''}"
-        )
-    del stored
-    attributes = numbers(semantics_file, "att", embedding)
-    count = attributes.shape[1] if attributes.ndim == 2 else 0
-    outside = np.flatnonzero(labels >= count)
-    if outside.size:
-        raise InputError(
-            f"{feature_file}: labels entry {outside[0] + 1} is {labels[outside[0]] + 1}, but att in "
-            f"{semantics_file} has {count} columns (classes); expected (dimensions, classes)"
-        )
-    names = _class_names(splits_file, splits.get("allclasses_names"), count)
-    parts = [whole_numbers(splits_file, name, splits[name]) - 1 for name in _SPLITS]
-    for name, part in zip(_SPLITS, parts, strict=True):
-        beyond = np.flatnonzero(part >= len(labels))
-        if beyond.size:
-            raise InputError(
-                f"{splits_file}: {name} entry {beyond[0] + 1} is {part[beyond[0]] + 1}, but {feature_file} "
-                f"has {len(labels)} samples; the two files are of different data"
-            )
-    # Classes without images in the split (13 of FLO's 102 in some copies) cannot be told from a
-    # class that was never meant to be in the problem: they would only attract test samples.
-    used = np.unique(labels[np.concatenate(parts)])
-    position = np.full(count, -1, dtype=np.int64)
-    position[used] = np.arange(len(used))
-    notes = {"split": identify_split(split_fingerprint(*parts))}
-    if len(used) < count:
-        notes["classes left out"] = f"{count - len(used)} of {count}, without images in the split"
-    notes["class order"] = "alphabetical" if names == sorted(names, key=str.lower) else "the file's own"
-    playing, note = _validation_unseen(splits_file, splits, labels, parts)
-    notes["validation"] = note
-    in_split = position[labels]
-    if (in_split < 0).any():  # samples of left-out classes belong to no part; any label will do
-        in_split = np.maximum(in_split, 0)
+    chosen = _choose(folder, features, FEATURES, feature_files(folder), ".mat", "--features")
+    images = MatFile(chosen)
+    images.require("features", "labels")
+    described = _read_semantics(folder, semantics)
+    labels = _read_labels(images, described)
+    split = _read_split(described.split_file, len(labels))
+    parts = (split.train, split.test_seen, split.test_unseen)
+    kept = drop_absent(labels, described.semantics, described.classes, parts)
+    playing, validation = _validation_classes(split, labels)
+    notes = {
+        "split": known.split_name(*parts),
+        "train_val": _edition(split),
+        "validation": validation,
+        "semantics": f"{described.file.path.name}: {known.semantics_name(described.semantics)}",
+        "class_order": _order(described),
+    }
+    if kept.dropped:
+        notes["dropped_classes"] = f"{len(kept.dropped)} without images: {listed(kept.dropped)}"
+    rows = images.matrix("features").T
     return Problem(
-        name=folder.name,
-        features=np.ascontiguousarray(matrix.T, dtype=np.float32),
-        labels=in_split,
-        semantics=np.ascontiguousarray(attributes.T[used], dtype=np.float32),
-        classes=tuple(names[c] for c in used),
-        train=parts[0],
-        test_seen=parts[1],
-        test_unseen=parts[2],
-        validation_unseen=None if playing is None else position[playing],
+        name=name,
+        features=rows if kept.rows is None else rows[kept.rows],
+        labels=kept.labels,
+        semantics=kept.semantics,
+        classes=kept.classes,
+        train=kept.parts[0],
+        test_seen=kept.parts[1],
+        test_unseen=kept.parts[2],
+        validation_unseen=None if playing is None else kept.number[playing],
         origins={
-            "features": f"{feature_file}: features",
-            "labels": f"{feature_file}: labels",
-            "semantics": f"{semantics_file}: att",
-            "classes": f"{splits_file}: allclasses_names",
-            "train": f"{splits_file}: trainval_loc",
-            "test_seen": f"{splits_file}: test_seen_loc",
-            "test_unseen": f"{splits_file}: test_unseen_loc",
-            "validation_unseen": f"{splits_file}: val_loc",
+            "features": images.where("features"),
+            "labels": images.where("labels"),
+            "semantics": described.file.where("att"),
+            "classes": described.names_file.where("allclasses_names"),
+            "train": described.split_file.where("trainval_loc"),
+            "test_seen": described.split_file.where("test_seen_loc"),
+            "test_unseen": described.split_file.where("test_unseen_loc"),
+            "validation_unseen": described.split_file.where("val_loc"),
         },
         notes=notes,
     )
 
 
-def _named(folder: Path, name: str, option: str, there: list[str], ending: str) -> Path:
-    if "/" in name or "\\" in name or name in ("", ".", ".."):
-        raise InputError(
-            f"--{option} {name}: expected the name of a file in {folder}, without folder or ending"
+def survey(folder: Path) -> tuple[Counts | None, str]:
+    """Counts and the name of the split, without reading any features; no counts without a feature file.
+
+    Raises
+    ------
+    InputError: as :func:`load`, for what is read here.
+    """
+    described = _read_semantics(folder, None)
+    available = feature_files(folder)
+    if not available:
+        split = _read_split(described.split_file, None)
+        return None, known.split_name(split.train, split.test_seen, split.test_unseen)
+    images = MatFile(folder / f"{FEATURES if FEATURES in available else available[0]}.mat")
+    images.require("features", "labels")
+    labels = _read_labels(images, described)
+    split = _read_split(described.split_file, len(labels))
+    counts = Counts(
+        samples=len(labels),
+        feature_dim=images.shapes["features"][0],
+        semantic_dim=described.semantics.shape[1],
+        seen=len(np.unique(labels[split.train])),
+        unseen=len(np.unique(labels[split.test_unseen])),
+        train=len(split.train),
+        test_seen=len(split.test_seen),
+        test_unseen=len(split.test_unseen),
+    )
+    return counts, known.split_name(split.train, split.test_seen, split.test_unseen)
+
+
+# -- the two files ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Described:
+    """Semantics (C, A) and class names, and the files that semantics, names and split come from."""
+
+    semantics: NDArray[np.float32]
+    classes: tuple[str, ...]
+    named: bool
+    file: MatFile
+    names_file: MatFile
+    split_file: MatFile
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Samples, counted from 0. fit and val: the published cut of the training part for tuning, if any."""
+
+    train: Indices
+    test_seen: Indices
+    test_unseen: Indices
+    fit: Indices | None
+    val: Indices | None
+
+
+def _choose(
+    folder: Path, asked: str | None, default: str, available: tuple[str, ...], ending: str, option: str
+) -> Path:
+    """The file asked for, or the default one; never another one silently."""
+    name = asked or default
+    if name in available:
+        return folder / f"{name}{ending}"
+    if not available:
+        remedy = (
+            f"no other file that {option} could name is there either; gsmflow data says where to obtain it"
         )
-    path = folder / f"{name}{ending}"
-    if not path.exists():
-        hint = f"choose another with --{option} {there[0]}" if there else f"put {name}{ending} there"
-        listed = f" (there: {', '.join(there)})" if there else ""
-        raise InputError(f"{path}: no such file{listed}; {hint}")
-    return path
+    elif asked:
+        remedy = instead_of(asked, available)
+    else:
+        remedy = f"choose one that is there: {' or '.join(f'{option} {a}' for a in available)}"
+    raise InputError(f"{folder}: no {name}{ending}; {remedy}")
 
 
-def _class_names(file: Path, stored: NDArray[Any] | None, count: int) -> list[str]:
-    """Names from the file, or ``class 1`` ... where it has none (FLO)."""
-    if stored is None:
-        return [f"class {index + 1}" for index in range(count)]
-    names = texts(stored)
-    if len(names) != count:
-        raise InputError(f"{file}: {len(names)} names in allclasses_names for {count} classes in att")
-    return names
+def _read_semantics(folder: Path, semantics: str | None) -> _Described:
+    available = semantics_files(folder)
+    file = MatFile(_choose(folder, semantics, SEMANTICS, available, "_splits.mat", "--semantics"))
+    file.require("att")
+    other = file
+    if SEMANTICS in available and not all(name in file for name in (*_PARTS, "allclasses_names")):
+        other = MatFile(folder / f"{SEMANTICS}_splits.mat")
+    split_file = file if all(part in file for part in _PARTS) else other
+    names_file = file if "allclasses_names" in file else other
+    split_file.require(*_PARTS)
+    vectors = file.matrix("att").T
+    named = "allclasses_names" in names_file
+    classes = names_file.texts("allclasses_names") if named else numbered(len(vectors))
+    if len(classes) != len(vectors):
+        turned = "; it looks transposed" if len(classes) == vectors.shape[1] else ""
+        raise InputError(
+            f"{file.where('att')}: {vectors.shape[1]} x {len(vectors)} for {len(classes)} names in "
+            f"{names_file.where('allclasses_names')}; expected one column a class{turned}"
+        )
+    return _Described(vectors, classes, named, file, names_file, split_file)
 
 
-def _validation_unseen(
-    file: Path, splits: dict[str, NDArray[Any]], labels: NDArray[np.int64], parts: list[NDArray[np.int64]]
-) -> tuple[NDArray[np.int64] | None, str]:
-    """The official validation classes that play unseen, and a sentence for the record."""
-    if "train_loc" not in splits or "val_loc" not in splits:
-        return None, "no official train/val split; classes are drawn"
-    members = [whole_numbers(file, name, splits[name]) - 1 for name in ("train_loc", "val_loc")]
-    if any((m >= len(labels)).any() for m in members):
-        return None, "official train/val split points beyond the samples; classes are drawn"
-    train, val = (np.intersect1d(labels[m], labels[parts[0]]) for m in members)
-    if not len(val) or len(train) < 2 or np.intersect1d(train, val).size:
-        return None, "official train and val parts share classes; classes are drawn"
-    return val, f"official: {len(train)} train classes, {len(val)} val classes"
+def _read_labels(images: MatFile, described: _Described) -> Indices:
+    """Labels counted from 0, checked against the shape of the features and the number of classes."""
+    count, dims = len(described.semantics), described.semantics.shape[1]
+    labels = images.one_based("labels", count, f"classes in {described.file.path.name}")
+    shape = images.shapes["features"]
+    if len(shape) != 2 or shape[1] != len(labels):
+        turned = "; it looks transposed" if shape[:1] == (len(labels),) else ""
+        raise InputError(
+            f"{images.where('features')}: shape {shape} for {len(labels)} labels; expected dimensions x "
+            f"samples{turned}"
+        )
+    # Without names, a transposed embedding shows only in that the labels use up all its rows.
+    if not described.named and len(labels) and labels.max() + 1 == dims != count:
+        raise InputError(
+            f"{described.file.where('att')}: {dims} x {count}, but the labels name {dims} classes; expected "
+            "one column a class, so transpose it"
+        )
+    return labels
+
+
+def _read_split(file: MatFile, samples: int | None) -> _Split:
+    train, test_seen, test_unseen = (file.one_based(part, samples, "samples") for part in _PARTS)
+    fit = val = None
+    if all(part in file for part in _VALIDATION):
+        fit, val = (file.one_based(part, samples, "samples") for part in _VALIDATION)
+    return _Split(train, test_seen, test_unseen, fit, val)
+
+
+# -- what is noted ----------------------------------------------------------------------------
+
+
+def _validation_classes(split: _Split, labels: Indices) -> tuple[Indices | None, str]:
+    """Seen classes that play unseen in validation, and how that came about."""
+    if split.fit is None or split.val is None:
+        return None, "classes drawn, because the file has no train_loc and val_loc"
+    seen = np.unique(labels[split.train])
+    fit, val = (np.intersect1d(labels[part], seen) for part in (split.fit, split.val))
+    if np.intersect1d(fit, val).size:
+        return None, "classes drawn, because train_loc and val_loc share classes"
+    if not 1 <= len(val) <= len(seen) - 2:
+        return None, f"classes drawn, because val_loc covers {len(val)} of {len(seen)} seen classes"
+    return val, f"the {len(val)} classes of val_loc play unseen"
+
+
+def _edition(split: _Split) -> str:
+    """How train_loc and val_loc relate to the split: see :mod:`gsmflow.sources.known`."""
+    if split.fit is None or split.val is None:
+        return "no train_loc and val_loc, as in the files of September 2019"
+    both = np.concatenate([split.fit, split.val])
+    leaked = len(np.intersect1d(both, split.test_seen))
+    if leaked:
+        return f"train_loc and val_loc contain {leaked} test_seen images, as in the files up to 2018"
+    if np.array_equal(np.unique(both), np.sort(split.train)):
+        return "train_loc and val_loc cover trainval exactly, as in the later files"
+    return "train_loc and val_loc are of their own"
+
+
+def _order(described: _Described) -> str:
+    if not described.named:
+        return "no names in the file, numbered by label"
+    alphabetical = list(described.classes) == sorted(described.classes)
+    return "alphabetical" if alphabetical else "the file's own, not alphabetical"
