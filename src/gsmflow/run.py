@@ -95,8 +95,7 @@ def train(
         recorder = Recorder(folder, progress, checkpoint_seconds)
         on_recorder(recorder)
         if not (resume and recorder.resume()):
-            for stale in ("history.jsonl",):
-                (folder / stale).unlink(missing_ok=True)
+            (folder / "history.jsonl").unlink(missing_ok=True)
         write_bytes(existing, tomli_w.dumps(config).encode())
         outcome = carry_out(
             problem,

@@ -83,7 +83,8 @@ class FeatureTransform:
             with np.errstate(over="ignore"):
                 span = high - low
             # A constant dimension carries nothing; dividing by 1 maps it to 0 instead of to NaN.
-            shift, scale = low, (1 / np.where(span > 0, span, 1)).astype(np.float32)
+            shift = np.where(np.isfinite(span), low, np.inf)
+            scale = (1 / np.where(span > 0, span, 1)).astype(np.float32)
         elif options.scaling == "standard":
             spread = train.std(axis=0, dtype=np.float64)
             shift = train.mean(axis=0, dtype=np.float64).astype(np.float32)

@@ -1,0 +1,59 @@
+"""Files are the old one or the new one, and loading executes nothing."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from gsmflow import files
+from gsmflow.errors import InputError
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.json"
+    files.write_json(file, {"old": 1})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(InputError, match=r"a\.json: cannot be written \(No space left on device\)"):
+        files.write_json(file, {"new": 2})
+    assert files.read_json(file) == {"old": 1}
+    assert [f.name for f in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_tensors_and_meta_come_back(tmp_path: Path) -> None:
+    tensors = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.ones(2, dtype=torch.bfloat16)}
+    files.write_tensors(tmp_path / "t.safetensors", tensors, {"step": 3})
+    read, meta = files.read_tensors(tmp_path / "t.safetensors")
+    assert meta == {"step": 3}
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+
+
+class _Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("cut", [0, 4, 40, -1])
+def test_a_damaged_file_is_named(cut: int, tmp_path: Path) -> None:
+    file = tmp_path / "t.safetensors"
+    files.write_tensors(file, {"a": torch.ones(100)})
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"t\.safetensors: not a readable safetensors file"):
+        files.read_tensors(file)
+
+
+def test_a_pickle_is_refused_without_running_it(tmp_path: Path) -> None:
+    file, trap = tmp_path / "t.safetensors", tmp_path / "sprung"
+    file.write_bytes(pickle.dumps(_Trap(trap)))
+    with pytest.raises(InputError, match="pickled checkpoints are not loaded"):
+        files.read_tensors(file)
+    assert not trap.exists()

@@ -1,0 +1,78 @@
+"""The softmax head against the same training written with autograd, and the bias carried over by rates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gsmflow.calibration import bias_for, rates_of
+from gsmflow.head import HeadOptions, LinearHead, Pool, train_head
+from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.randomness import normal, stream
+from gsmflow.training import TrainingData
+from quick import problem
+
+
+def pool(seed: int = 0, count: int = 300, dim: int = 6, classes: int = 5) -> Pool:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    centres = torch.randn(classes, dim, generator=generator)
+    features = centres[labels] + 0.5 * torch.randn(count, dim, generator=generator)
+    return Pool(features, labels, count // 2)
+
+
+def test_training_is_that_of_an_ordinary_linear_layer() -> None:
+    data = pool()
+    options = HeadOptions(learning_rate=0.02, epochs=4, batch_size=64)
+    layer = torch.nn.Linear(6, 5)
+    with torch.no_grad():
+        layer.weight.copy_(normal((5, 6), torch.device("cpu"), 7, "head", "weight") * (2 / 11) ** 0.5)
+        layer.bias.zero_()
+    adam = torch.optim.Adam(layer.parameters(), lr=0.02, betas=(0.5, 0.999))
+    for epoch, head in enumerate(train_head(data, 5, options, 7, "head")):
+        order = torch.randperm(300, generator=stream("cpu", 7, "head", "order", epoch))
+        for rows in order.split(64):
+            adam.zero_grad()
+            F.nll_loss(F.log_softmax(layer(data.features[rows]), dim=1), data.labels[rows]).backward()
+            adam.step()
+        torch.testing.assert_close(head.weight, layer.weight.detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(head.bias, layer.bias.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_initial_weight_is_xavier_normal() -> None:
+    data = pool(dim=400, classes=200)
+    *_, head = train_head(data, 200, HeadOptions(learning_rate=1e-12, epochs=1), 0, "head")
+    assert head.weight.std().item() == pytest.approx((2 / 600) ** 0.5, rel=0.02)
+
+
+def test_the_pool_holds_real_and_synthetic_features_class_by_class() -> None:
+    data = problem()
+    training = TrainingData.of(data, torch.device("cpu"))
+    learner = GSMFlowLearner(training, GSMFlowOptions(hidden=16, global_semantic=8, blocks=1), 0)
+    made = Pool.synthesize(learner, training, 7, seed=3)
+    assert made.real == len(data.train)
+    np.testing.assert_array_equal(made.features[: made.real], data.features[data.train])
+    np.testing.assert_array_equal(made.labels[: made.real], data.labels[data.train])
+    assert made.labels[made.real :].tolist() == [c for c in data.unseen for _ in range(7)]
+    again = learner.sample(training.semantics[training.unseen], 7, 3, "synthesis", 0)
+    torch.testing.assert_close(made.features[made.real :], again)
+    unseen_alone = made.synthetic(training.unseen)
+    assert unseen_alone.labels.unique().tolist() == list(range(len(data.unseen)))
+
+
+def test_a_bias_is_found_again_from_its_rates() -> None:
+    data, unseen = pool(count=2000), torch.tensor([3, 4])
+    *_, head = train_head(data, 5, HeadOptions(epochs=5, learning_rate=0.01), 0, "head")
+    for bias in (-0.7, 0.0, 0.4):
+        again = bias_for(head, data, unseen, rates_of(head, data, unseen, bias))
+        assert again == pytest.approx(bias, abs=0.05)
+
+
+def test_rates_do_not_depend_on_the_scale_of_the_logits() -> None:
+    data, unseen = pool(count=2000), torch.tensor([3, 4])
+    *_, head = train_head(data, 5, HeadOptions(epochs=5, learning_rate=0.01), 0, "head")
+    larger = LinearHead(3 * head.weight, 3 * head.bias)
+    rates = rates_of(head, data, unseen, 0.4)
+    assert bias_for(larger, data, unseen, rates) == pytest.approx(1.2, abs=0.15)
