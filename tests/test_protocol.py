@@ -12,7 +12,7 @@ import torch
 from gsmflow import protocol
 from gsmflow.evaluation import score
 from gsmflow.problem import Problem
-from gsmflow.protocol import Outcome, evaluation_steps, run
+from gsmflow.protocol import Outcome, evaluation_fractions, run
 from gsmflow.recipe import SelectionOptions, make_recipe
 from gsmflow.recorder import Recorder
 from quick import OVERRIDES, problem
@@ -144,16 +144,42 @@ def test_conventional_zero_shot_learning_has_a_head_of_its_own() -> None:
     )
 
 
-def test_evaluation_steps() -> None:
+def test_evaluation_fractions() -> None:
     options = SelectionOptions(every=500, after=30_000)
-    whole = evaluation_steps(45_500, 45_500, options)
-    assert whole[0] == 30_500
-    assert whole[-1] == 45_500
-    assert len(whole) == 31
-    short = evaluation_steps(20_000, 45_500, options)  # a smaller problem: the same fractions of the way
-    assert len(short) == 31
-    assert short[0] == round(30_500 * 20_000 / 45_500)
-    assert evaluation_steps(3, 3, options) == [3]
+    found = evaluation_fractions(45_500, options)
+    assert [round(fraction * 45_500) for fraction in found] == list(range(30_500, 45_501, 500))
+    assert evaluation_fractions(3, options) == [1.0]
+    assert evaluation_fractions(200, SelectionOptions(every=100)) == [0.5, 1.0]
+
+
+def test_a_choice_on_several_problems_is_the_best_on_average() -> None:
+    """As if each were scored alone: the mean of what a choice reached on the single problems."""
+    data = problem()
+    made: list[Problem] = []
+    original = Problem.validation
+
+    def validation(self: Problem, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
+        made.append(original(self, seed, draw=draw, held_out=held_out))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Problem, "validation", validation)
+        several = carry_out(data, "eszsl", overrides=("selection.problems=3",))
+    assert len(made) == 3
+    assert len({small.classes[c] for small in made for c in small.unseen}) > len(made[0].unseen)
+    assert several.choice is not None
+    alone = []
+    for small in made:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Problem, "validation", lambda self, seed, *, draw=0, small=small: small)
+            patch.setattr(protocol, "max", lambda found, key: list(found), raising=False)
+            candidates = protocol._choose(
+                data, make_recipe("eszsl", "default"), 0, torch.device("cpu"), Recorder()
+            )
+        alone.append({tuple(c.parameters.items()): c.H for c in candidates})  # type: ignore[attr-defined]
+    mean = {key: np.mean([found[key] for found in alone]) for key in alone[0]}
+    assert pytest.approx(max(mean.values())) == several.choice.H
+    assert mean[tuple(several.choice.parameters.items())] == pytest.approx(several.choice.H)
 
 
 def test_a_problem_without_test_samples_can_be_trained_on() -> None:
@@ -188,13 +214,13 @@ class _Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("moment", [1, 30, 72, 80, 150])
+@pytest.mark.parametrize("moment", [1, 30, 72, 80, 150, 220])
 def test_a_killed_run_continues_bit_for_bit(
     moment: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stop at some step without any goodbye, continue from the last checkpoint: the same result."""
     data = problem()
-    overrides = ("head.calibrate=on",)
+    overrides = ("head.calibrate=on", "selection.problems=2")
     whole = carry_out(data, overrides=overrides, oracle=True)
     steps = 0
     original = Recorder.stepped

@@ -127,13 +127,14 @@ class Problem:
             "features": features.hexdigest()[:16],
         }
 
-    def validation(self, seed: int, *, held_out: float = 0.2) -> Problem:
+    def validation(self, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
         """A smaller problem cut from the training part alone, for every choice that needs scores.
 
         Some seen classes play unseen: the published ones where the data set names them, otherwise
-        a draw of the same fraction as in the real split (at least two, leaving at least two). Of
-        every other class the fraction `held_out` of the samples becomes the seen test part. Truly
-        unseen classes and all test samples are left out: nothing about them can leak into a choice.
+        a draw of the same fraction as in the real split (at least two, leaving at least two). With
+        `draw` = 1, 2, ... they are always drawn, each time others. Of every other class the fraction
+        `held_out` of the samples becomes the seen test part. Truly unseen classes and all test samples
+        are left out: nothing about them can leak into a choice.
 
         Raises
         ------
@@ -144,8 +145,8 @@ class Problem:
                 f"{self._where('train')}: only {len(self.seen)} seen classes, too few to cut a validation "
                 "problem from; use protocol 'last'"
             )
-        rng = np.random.default_rng([seed, 0x5EED])
-        if self.validation_unseen is not None:
+        rng = np.random.default_rng([seed, 0x5EED, draw] if draw else [seed, 0x5EED])
+        if self.validation_unseen is not None and draw == 0:
             playing_unseen = self.validation_unseen
         else:
             wanted = round(len(self.seen) * len(self.unseen) / max(len(self.classes), 1))

@@ -86,39 +86,66 @@ def run(
     choice = None
     if protocol == "validated":
         if "choice" not in recorder.records:
-            small = problem.validation(seed)
-            recorder.records["choice"] = asdict(_choose(small, problem, recipe, seed, device, recorder))
+            recorder.records["choice"] = asdict(_choose(problem, recipe, seed, device, recorder))
         choice = Choice(**recorder.records["choice"])
     fit = _fit_generative if recipe.method.learner else _fit_direct
     return fit(problem, recipe, choice, oracle, seed, device, recorder)
 
 
-def evaluation_steps(total: int, reference: int, options: SelectionOptions) -> list[int]:
-    """The steps after which a training of `total` steps is scored, the last one always among them.
+def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
+    """How much of a training of `total` steps lies behind when it is scored; 1 is always among them.
 
-    `options` count iterations of a training of `reference` steps (on all training data); a shorter
-    one, on a validation problem, is scored at the same fractions of its length.
+    `options` count steps of a training on all training data. A shorter one, on a validation problem,
+    is scored at the same fractions of its length.
     """
-    marks = range(options.after + options.every, reference + 1, options.every)
-    return sorted({max(1, round(mark * total / reference)) for mark in marks} | {total})
+    marks = range(options.after + options.every, total, options.every)
+    return [*(mark / total for mark in marks), 1.0]
 
 
-def _choose(
-    small: Problem, whole: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder
-) -> Choice:
-    """The best choice on the validation problem."""
-    prepared, _ = _prepare(small, recipe)
-    data = TrainingData.of(prepared, device)
-    if recipe.method.direct:
-        return max(_direct_choices(prepared, data, recipe), key=lambda choice: choice.H)
-    learner = _learner(recipe, data, seed)
-    batch = getattr(recipe.options, "batch_size", 1)
-    reference = learner.total_steps * max(1, len(whole.train) // batch) // learner.steps_per_epoch
-    stops = evaluation_steps(learner.total_steps, reference, recipe.selection)
-    found = recorder.records.setdefault("validation", [])
-    for step in _train(learner, "validation", stops, recorder):
-        found.append(asdict(_best_head(prepared, data, learner, recipe.head, seed, step, recorder)))
-    return _best(found)
+def _choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
+    """The best choice on the validation problems, on average over them."""
+    tables: list[list[Choice]] = []
+    for draw in range(recipe.selection.problems):
+        stage = "validation" if draw == 0 else f"validation {draw + 1}"
+        prepared, _ = _prepare(problem.validation(seed, draw=draw), recipe)
+        data = TrainingData.of(prepared, device)
+        if recipe.method.direct:
+            tables.append(list(_direct_choices(prepared, data, recipe)))
+            continue
+        learner = _learner(recipe, data, seed)
+        per_epoch = len(problem.train) // min(getattr(recipe.options, "batch_size", 1), len(problem.train))
+        total = learner.total_steps * per_epoch // learner.steps_per_epoch
+        fractions = evaluation_fractions(total, recipe.selection)
+        tables.append(_score_along(prepared, data, learner, recipe, seed, stage, fractions, recorder))
+    return max(map(_mean, zip(*tables, strict=True)), key=lambda choice: choice.H)
+
+
+def _score_along(
+    prepared: Problem,
+    data: TrainingData,
+    learner: Learner,
+    recipe: Recipe,
+    seed: int,
+    stage: str,
+    fractions: list[float],
+    recorder: Recorder,
+) -> list[Choice]:
+    """Train and score every head epoch after each of the fractions of the training."""
+    steps = [_step_at(fraction, learner) for fraction in fractions]
+    found = recorder.records.setdefault(stage, {})
+    for step in _train(learner, stage, sorted(set(steps)), recorder):
+        heads = _score_heads(prepared, data, learner, recipe.head, seed, step, recorder)
+        found[str(step)] = [asdict(choice) for choice in heads]  # as JSON would have it
+    epochs = learner.total_steps / learner.steps_per_epoch
+    return [
+        replace(Choice(**record), epochs=fraction * epochs)
+        for fraction, step in zip(fractions, steps, strict=True)
+        for record in found[str(step)]
+    ]
+
+
+def _step_at(fraction: float, learner: Learner) -> int:
+    return max(1, round(fraction * learner.total_steps))
 
 
 def _fit_direct(
@@ -161,13 +188,15 @@ def _fit_generative(
     end = learner.total_steps
     if choice:
         end = min(end, max(1, round(choice.epochs * learner.steps_per_epoch)))
-    watched = evaluation_steps(learner.total_steps, learner.total_steps, recipe.selection) if oracle else []
+    fractions = evaluation_fractions(learner.total_steps, recipe.selection) if oracle else []
+    watched = {_step_at(fraction, learner) for fraction in fractions}
     found = recorder.records.setdefault("oracle", [])
     for step in _train(learner, "final", sorted({end, *watched}), recorder):
         if step == end:
             _keep_result(prepared, transform, data, learner, recipe, choice, seed, recorder)
         if step in watched:
-            found.append(asdict(_best_head(prepared, data, learner, recipe.head, seed, step, recorder)))
+            heads = _score_heads(prepared, data, learner, recipe.head, seed, step, recorder)
+            found += [asdict(choice) for choice in heads]
     tensors, kept = recorder.kept("result")
     classifier = FittedClassifier.from_state(
         {n.removeprefix("classifier."): t for n, t in tensors.items() if n.startswith("classifier.")},
@@ -212,24 +241,27 @@ def _keep_result(
 
 
 def _train(learner: Learner, stage: str, stops: list[int], recorder: Recorder) -> Iterator[int]:
-    """Train through the stage, pausing after each of the steps in `stops`.
+    """Train through the stage, pausing after each of the steps in `stops` (ascending).
 
     A checkpoint may have been written at the very step of a stop, before anything was done there. So
     which stops are behind is kept apart from the steps done.
     """
+    behind = f"{stage}.behind"
+    if recorder.records.get(behind, 0) >= stops[-1]:
+        return
     done = recorder.begin(stage, learner, stops[-1])
     for stop in stops:
-        if stop <= recorder.records.get(f"{stage}.behind", 0):
+        if stop <= recorder.records.get(behind, 0):
             continue
         with recorder.timing(stage):
             advance(learner, done, stop, recorder)
         done = stop
         yield stop
-        recorder.records[f"{stage}.behind"] = stop
+        recorder.records[behind] = stop
     recorder.end(learner)
 
 
-def _best_head(
+def _score_heads(
     prepared: Problem,
     data: TrainingData,
     learner: Learner,
@@ -237,21 +269,17 @@ def _best_head(
     seed: int,
     step: int,
     recorder: Recorder,
-) -> Choice:
-    """Train a head on what the generator makes now; the best of its epochs (and biases) on the test parts."""
-    best = Choice(H=-1.0)
+) -> list[Choice]:
+    """Train a head on what the generator makes now, and score it on the test parts after each epoch."""
+    found: list[Choice] = []
     with recorder.timing("selection"):
         pool = Pool.synthesize(learner, data, options.synthetic_per_class, seed)
-        best_head = None
         for epoch, head in enumerate(train_head(pool, len(prepared.classes), options, seed, "head"), start=1):
-            candidate = _scored(prepared, head, options.calibrate)
-            if candidate.H > best.H:
-                best, best_head = replace(candidate, head_epochs=epoch), head
-        best = replace(best, epochs=step / learner.steps_per_epoch)
-        if best_head and options.calibrate:
-            best = _with_rates(best, best_head, pool, data)
+            choice = _scored(prepared, data, head, pool, options.calibrate)
+            found.append(replace(choice, head_epochs=epoch, epochs=step / learner.steps_per_epoch))
+    best = max(found, key=lambda choice: choice.H)
     recorder.scored(step, {"U": best.U, "S": best.S, "H": best.H})
-    return best
+    return found
 
 
 def _direct_choices(prepared: Problem, data: TrainingData, recipe: Recipe) -> Iterator[Choice]:
@@ -259,21 +287,30 @@ def _direct_choices(prepared: Problem, data: TrainingData, recipe: Recipe) -> It
     assert recipe.method.direct is not None
     pool = Pool.of_real(data)
     for parameters, head in recipe.method.direct(data, recipe.options):
-        found = replace(_scored(prepared, head, recipe.head.calibrate), parameters=parameters)
-        yield _with_rates(found, head, pool, data) if recipe.head.calibrate else found
+        yield replace(_scored(prepared, data, head, pool, recipe.head.calibrate), parameters=parameters)
 
 
-def _scored(prepared: Problem, head: LinearHead, calibrate: bool) -> Choice:
+def _scored(prepared: Problem, data: TrainingData, head: LinearHead, pool: Pool, calibrate: bool) -> Choice:
     """U, S and H of a head on the test parts of a problem, with the best bias if it may have one."""
     curve = curve_on(prepared, _logits_of(head))
     bias = best_bias(curve) if calibrate else 0.0
     unseen, seen = curve.at(bias)
-    return Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen))
-
-
-def _with_rates(choice: Choice, head: LinearHead, pool: Pool, data: TrainingData) -> Choice:
-    rates = rates_of(head, pool, data.unseen, choice.bias)
+    choice = Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen))
+    if not calibrate:
+        return choice
+    rates = rates_of(head, pool, data.unseen, bias)
     return replace(choice, real_rate=rates.real, synthetic_rate=rates.synthetic)
+
+
+def _mean(choices: tuple[Choice, ...]) -> Choice:
+    """The same choice made on several problems, with the mean of what was found there."""
+
+    def mean(name: str) -> Any:
+        values = [getattr(choice, name) for choice in choices]
+        return None if None in values else sum(values) / len(values)
+
+    found = {name: mean(name) for name in ("bias", "real_rate", "synthetic_rate", "U", "S", "H")}
+    return replace(choices[0], **found)
 
 
 def _carried_bias(head: LinearHead, pool: Pool, data: TrainingData, choice: Choice | None) -> float:

@@ -25,6 +25,12 @@ class SelectionOptions(Options):
 
     every: int = option(100, "iterations from one evaluation to the next", low=1)
     after: int = option(0, "no evaluation before this iteration", low=0)
+    problems: int = option(
+        1,
+        "validation problems a choice is averaged over: the first with the published classes where there are "
+        "some, the others with drawn ones",
+        low=1,
+    )
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,6 @@ from rich.table import Table
 
 from gsmflow.progress import Progress
 
-_STAGES = {
-    "validation": "choosing on the validation problem",
-    "final": "training on all training data",
-}
 _PLAIN_SECONDS = 10  # between lines where the terminal is not live
 
 
@@ -51,7 +47,7 @@ class _Lines(Progress):
 
     def begin(self, stage: str, start: int, total: int) -> None:
         self._stage, self._total, self._last, self._scores = stage, total, time.monotonic(), ""
-        self._print(f"{self._title}: {_STAGES.get(stage, stage)}, step {start} of {total}")
+        self._print(f"{self._title}: {_stage(stage)}, step {start} of {total}")
 
     def step(self, done: int, losses: Mapping[str, float]) -> None:
         if time.monotonic() - self._last > _PLAIN_SECONDS:
@@ -91,7 +87,7 @@ class _Bars(Progress):
         self._name = ""
 
     def begin(self, stage: str, start: int, total: int) -> None:
-        self._name = _STAGES.get(stage, stage)
+        self._name = _stage(stage)
         self._task = self.bar.add_task(self._name, total=total, completed=start, speed="")
         self._start, self._begun, self._losses, self._scores = start, time.monotonic(), "", ""
 
@@ -173,6 +169,13 @@ def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _stage(stage: str) -> str:
+    if stage == "final":
+        return "training on all training data"
+    number = stage.removeprefix("validation").strip()
+    return f"choosing on validation problem {number}" if number else "choosing on the validation problem"
 
 
 def _losses(losses: Mapping[str, float]) -> str:
