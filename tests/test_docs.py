@@ -1,0 +1,38 @@
+"""The documentation lists what there is, with the defaults there are."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from gsmflow.head import HeadOptions
+from gsmflow.methods.eszsl import ESZSLOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.options import Options
+from gsmflow.recipe import SelectionOptions, preset_names
+from gsmflow.transform import FeatureOptions
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def rows(cls: type[Options]) -> list[str]:
+    """One line of a Markdown table for every option."""
+    found = []
+    for field in fields(cls):  # type: ignore[arg-type]
+        value = {True: "on", False: "off"}[field.default] if isinstance(field.default, bool) else field.default
+        found.append(f"| `{cls.table}.{field.name}` | {value} | {field.metadata['help']} |")
+    return found
+
+
+@pytest.mark.parametrize("cls", [FeatureOptions, GSMFlowOptions, ESZSLOptions, HeadOptions, SelectionOptions])
+def test_every_option_is_documented_with_its_default(cls: type[Options]) -> None:
+    documented = (DOCS / "presets.md").read_text().splitlines()
+    missing = [row for row in rows(cls) if row not in documented]
+    assert not missing, "put these lines into docs/presets.md:\n" + "\n".join(missing)
+
+
+def test_every_preset_is_documented() -> None:
+    text = (DOCS / "presets.md").read_text()
+    assert [name for name in preset_names() if f"`{name}`" not in text] == []
