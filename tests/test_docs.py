@@ -21,7 +21,9 @@ def rows(cls: type[Options]) -> list[str]:
     """One line of a Markdown table for every option."""
     found = []
     for field in fields(cls):  # type: ignore[arg-type]
-        value = {True: "on", False: "off"}[field.default] if isinstance(field.default, bool) else field.default
+        value = (
+            {True: "on", False: "off"}[field.default] if isinstance(field.default, bool) else field.default
+        )
         found.append(f"| `{cls.table}.{field.name}` | {value} | {field.metadata['help']} |")
     return found
 

@@ -115,33 +115,46 @@ class MasterAdam:
             name: torch.zeros((), dtype=torch.float32, device=m.device) for name, m in self.masters.items()
         }
         self.betas, self.weight_decay = betas, weight_decay
+        self._names = {parameter: name for name, parameter in self.parameters.items()}
+        self._wide: Tensor | None = None
 
-    @torch.no_grad()
     def step(self, rate: float) -> None:
         """Update from the parameters' gradients, which are dropped; parameters without one stay."""
-        for name, parameter in self.parameters.items():
-            if parameter.grad is None:
-                continue
-            master = self.masters[name]
-            adam(
-                [master],
-                [parameter.grad.to(master.dtype)],
-                [self.averages[name]],
-                [self.squares[name]],
-                [],
-                [self.steps[name]],
-                fused=True,
-                amsgrad=False,
-                beta1=self.betas[0],
-                beta2=self.betas[1],
-                lr=rate,
-                weight_decay=self.weight_decay,
-                eps=1e-8,
-                maximize=False,
-            )
-            parameter.grad = None
-            if parameter.dtype == torch.bfloat16:
-                parameter.copy_(master)
+        for parameter in self.parameters.values():
+            if parameter.grad is not None:
+                self.update(parameter, parameter.grad, rate)
+                parameter.grad = None
+
+    @torch.no_grad()
+    def update(self, parameter: torch.nn.Parameter, gradient: Tensor, rate: float) -> None:
+        """Update one parameter by a gradient of its shape."""
+        name = self._names[parameter]
+        master = self.masters[name]
+        adam(
+            [master],
+            [gradient if gradient.dtype == master.dtype else self._widened(gradient)],
+            [self.averages[name]],
+            [self.squares[name]],
+            [],
+            [self.steps[name]],
+            fused=True,
+            amsgrad=False,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            lr=rate,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+        if parameter.dtype == torch.bfloat16:
+            parameter.copy_(master)
+
+    def _widened(self, gradient: Tensor) -> Tensor:
+        """The gradient as float32, in memory that all parameters share, one after the other."""
+        if self._wide is None:
+            largest = max(master.numel() for master in self.masters.values())
+            self._wide = torch.empty(largest, dtype=torch.float32, device=gradient.device)
+        return self._wide[: gradient.numel()].view(gradient.shape).copy_(gradient)
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to continue, master weights included."""

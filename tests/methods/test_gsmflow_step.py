@@ -111,6 +111,7 @@ def test_the_prototype_loss_does_not_move_g() -> None:
     learner = GSMFlowLearner(
         data(), GSMFlowOptions(blocks=2, hidden=8, global_semantic=6, precision="float32"), seed=0
     )
+    learner.model.flow.note_gradients(None)
     g = learner.model.positioning(learner.seen_semantics)
     learner.model.prototype_loss(g, learner.means).backward()
     assert all(p.grad is None for p in learner.model.positioning.parameters())
@@ -172,6 +173,7 @@ def test_more_classes_than_samples_a_batch_gives_the_same_step() -> None:
         blocks=2, hidden=8, global_semantic=6, batch_size=25, precision="float32", perturbation=0.0
     )
     by_class = GSMFlowLearner(data(), options, seed=2)
+    by_class.model.flow.note_gradients(None)
     g = by_class.model.positioning(by_class.seen_semantics)
     rows = by_class.data.labels[by_class.batches[0]]
     features = by_class.data.features[by_class.batches[0]]

@@ -3,6 +3,7 @@
 from gsmflow.flow.anchors import RelativePositioning, semantic_anchors
 from gsmflow.flow.coupling import ConditionalCoupling, CouplingSubnet, soft_clamp
 from gsmflow.flow.flow import ConditionalFlow
+from gsmflow.flow.gradients import WeightGradients
 from gsmflow.flow.perturbation import perturb
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "ConditionalFlow",
     "CouplingSubnet",
     "RelativePositioning",
+    "WeightGradients",
     "perturb",
     "semantic_anchors",
     "soft_clamp",

@@ -7,10 +7,16 @@ subnet's first layer W [x, g] + b is kept as two matrices, W_x x + (W_g g + b), 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from gsmflow.flow.gradients import WeightGradients, linear
+
+_LEAK = 0.2
 ATAN_SLOPE = 0.636  # just under 2 / pi, so that the clamp approaches +-c
 
 
@@ -32,10 +38,16 @@ class CouplingSubnet(nn.Module):
 
     Matrix products run in the dtype of the parameters; what comes in and goes out keeps the
     dtype of the features. All parameters start at zero; :meth:`ConditionalFlow.reset` draws them.
+
+    Attributes
+    ----------
+    gradients: where backward passes note what the weights' gradients are made of; None for
+        ordinary gradients, in ``.grad``.
     """
 
     def __init__(self, in_dim: int, out_dim: int, hidden: int, condition_dim: int) -> None:
         super().__init__()
+        self.gradients: WeightGradients | None = None
         self.x_weight = nn.Parameter(torch.zeros(hidden, in_dim))
         self.g_weight = nn.Parameter(torch.zeros(hidden, condition_dim)) if condition_dim else None
         self.bias = nn.Parameter(torch.zeros(hidden))
@@ -46,13 +58,93 @@ class CouplingSubnet(nn.Module):
         """W_g g + b for global semantic vectors (C, G): (C, hidden); without semantics b as (1, hidden)."""
         if self.g_weight is None:
             return self.bias[None]
-        return F.linear(g.to(self.g_weight.dtype), self.g_weight, self.bias)
+        return linear(g.to(self.g_weight.dtype), self.g_weight, self.bias, self.gradients)
 
-    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """(s, t), each (B, out), for x (B, in) and condition (B, hidden) or (1, hidden)."""
-        hidden = F.leaky_relu(F.linear(x.to(self.x_weight.dtype), self.x_weight) + condition, 0.2)
-        s, t = F.linear(hidden, self.out_weight, self.out_bias).to(x.dtype).chunk(2, dim=1)
-        return s, t
+    def scale_and_shift(
+        self, x: Tensor, condition: Tensor, half: Tensor, clamp: float
+    ) -> tuple[Tensor, Tensor]:
+        """(exp(alpha(s)) * half + t (B, out), sum of alpha(s) (B,)), with (s, t) what the subnet makes of x.
+
+        x: (B, in). condition: (B, hidden) or (1, hidden). half: (B, out). clamp: c of the soft clamp alpha.
+        """
+        return self._affine(x, condition, half, clamp, False)
+
+    def unshift_and_unscale(
+        self, x: Tensor, condition: Tensor, half: Tensor, clamp: float
+    ) -> tuple[Tensor, Tensor]:
+        """((half - t) * exp(-alpha(s)) (B, out), sum of alpha(s) (B,)): undoes :meth:`scale_and_shift`."""
+        return self._affine(x, condition, half, clamp, True)
+
+    def _affine(
+        self, x: Tensor, condition: Tensor, half: Tensor, clamp: float, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        weights = self.x_weight, self.out_weight, self.out_bias
+        return _Affine.apply(x, condition, half, *weights, self.gradients, clamp, inverse)  # type: ignore[return-value]
+
+
+class _Affine(torch.autograd.Function):
+    """A subnet and the affine map it parametrizes, with a backward pass written by hand.
+
+    With h = lrelu(W_x x + c), (s, t) = W_o h + b_o and a = alpha(s)::
+
+        forward:  y = exp(a) * half + t       inverse:  y = (half - t) * exp(-a)
+
+    Autograd would keep about twice as many intermediate results and pass over each of them again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        condition: Tensor,
+        half: Tensor,
+        x_weight: Tensor,
+        out_weight: Tensor,
+        out_bias: Tensor,
+        gradients: WeightGradients | None,
+        clamp: float,
+        inverse: bool,
+    ) -> tuple[Tensor, Tensor]:
+        x = x.to(x_weight.dtype)
+        hidden = F.leaky_relu_(F.linear(x, x_weight).add_(condition), _LEAK)
+        said = F.linear(hidden, out_weight, out_bias)
+        s = said[:, : half.shape[1]].to(half.dtype)
+        t = said[:, half.shape[1] :]
+        a = soft_clamp(s, clamp)
+        log_scale = a.sum(dim=1)
+        scale = (a.neg_() if inverse else a).exp_()
+        y = (half - t).mul_(scale) if inverse else (half * scale).add_(t)
+        ctx.save_for_backward(x, hidden, s, scale, y if inverse else half)
+        ctx.weights, ctx.gradients = (x_weight, out_weight, out_bias), gradients
+        ctx.clamp, ctx.inverse = clamp, inverse
+        ctx.shared = len(condition) == 1 < len(x)
+        return y, log_scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, y_gradient: Tensor, log_scale_gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, hidden, s, scale, factor = ctx.saved_tensors
+        x_weight, out_weight, out_bias = ctx.weights
+        half_gradient = y_gradient * scale
+        # dy/da is exp(a) * half going forward and -y going back; exp(a) * half * dy is half_gradient * half.
+        a_gradient = -y_gradient * factor if ctx.inverse else half_gradient * factor
+        a_gradient += log_scale_gradient[:, None]
+        # alpha'(s) = 0.636 / (1 + (s / c)^2)
+        slope = (s if ctx.clamp == 1.0 else s / ctx.clamp).square().add_(1)
+        width = s.shape[1]
+        said_gradient = torch.empty(len(s), 2 * width, dtype=hidden.dtype, device=s.device)
+        said_gradient[:, :width] = a_gradient.div_(slope).mul_(ATAN_SLOPE)
+        said_gradient[:, width:] = -half_gradient if ctx.inverse else y_gradient
+        hidden_gradient = torch.ops.aten.leaky_relu_backward(said_gradient @ out_weight, hidden, _LEAK, True)
+        x_gradient = (hidden_gradient @ x_weight).to(s.dtype) if ctx.needs_input_grad[0] else None
+        weights: tuple[Tensor | None, ...] = (None, None, None)
+        if ctx.gradients is None:
+            weights = hidden_gradient.T @ x, said_gradient.T @ hidden, said_gradient.sum(dim=0)
+        else:
+            ctx.gradients.note(out_weight, out_bias, hidden, said_gradient)
+            ctx.gradients.note(x_weight, None, x, hidden_gradient)
+        condition = hidden_gradient.sum(dim=0, keepdim=True) if ctx.shared else hidden_gradient
+        return x_gradient, condition, half_gradient, *weights, None, None, None
 
 
 class ConditionalCoupling(nn.Module):
@@ -81,24 +173,14 @@ class ConditionalCoupling(nn.Module):
         self.net1 = CouplingSubnet(first, second, hidden, condition_dim)
         self.net2 = CouplingSubnet(second, first, hidden, condition_dim)
 
-    def forward(self, x: Tensor, c1: Tensor, c2: Tensor) -> tuple[Tensor, Tensor]:
-        """Map x (B, D) to (y (B, D), log|det dy/dx| (B,))."""
-        x1, x2 = x.split(self.split, dim=1)
-        s2, t2 = self.net2(x2, c2)
-        a2 = soft_clamp(s2, self.clamp)
-        y1 = torch.addcmul(t2, a2.exp(), x1)
-        s1, t1 = self.net1(y1, c1)
-        a1 = soft_clamp(s1, self.clamp)
-        y2 = torch.addcmul(t1, a1.exp(), x2)
-        return torch.cat((y1, y2), dim=1), a1.sum(dim=1) + a2.sum(dim=1)
+    def forward(self, x1: Tensor, x2: Tensor, c1: Tensor, c2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map the halves x1, x2 to (y1, y2, log|det dy/dx| (B,))."""
+        y1, log2 = self.net2.scale_and_shift(x2, c2, x1, self.clamp)
+        y2, log1 = self.net1.scale_and_shift(y1, c1, x2, self.clamp)
+        return y1, y2, log1 + log2
 
-    def inverse(self, y: Tensor, c1: Tensor, c2: Tensor) -> tuple[Tensor, Tensor]:
-        """Map y (B, D) back to (x (B, D), log|det dx/dy| (B,))."""
-        y1, y2 = y.split(self.split, dim=1)
-        s1, t1 = self.net1(y1, c1)
-        a1 = soft_clamp(s1, self.clamp)
-        x2 = (y2 - t1) * torch.exp(-a1)
-        s2, t2 = self.net2(x2, c2)
-        a2 = soft_clamp(s2, self.clamp)
-        x1 = (y1 - t2) * torch.exp(-a2)
-        return torch.cat((x1, x2), dim=1), -(a1.sum(dim=1) + a2.sum(dim=1))
+    def inverse(self, y1: Tensor, y2: Tensor, c1: Tensor, c2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map the halves y1, y2 back to (x1, x2, log|det dx/dy| (B,))."""
+        x2, log1 = self.net1.unshift_and_unscale(y1, c1, y2, self.clamp)
+        x1, log2 = self.net2.unshift_and_unscale(x2, c2, y1, self.clamp)
+        return x1, x2, -(log1 + log2)

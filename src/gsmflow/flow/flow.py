@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gsmflow.flow.coupling import ConditionalCoupling
+from gsmflow.flow.gradients import WeightGradients
 
 Conditions = Sequence[tuple[Tensor, Tensor]]
 """For each block the conditions of its two subnets, each (C, hidden)."""
@@ -70,28 +71,35 @@ class ConditionalFlow(nn.Module):
         rows: (B,) the row of the conditions that belongs to each sample; None where the
         conditions have one row a sample already.
         """
-        self._check(x)
+        first, second = self._halves(x)
         log_det = x.new_zeros(len(x))
         for block, (c1, c2) in zip(self._couplings(), conditions, strict=True):
-            x, change = block(x, _take(c1, rows), _take(c2, rows))
+            first, second, change = block(first, second, _take(c1, rows), _take(c2, rows))
             log_det = log_det + change
-        return x, log_det
+        return torch.cat((first, second), dim=1), log_det
 
     def inverse(self, z: Tensor, conditions: Conditions, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map noise z (B, D) to (x (B, D), log|det dx/dz| (B,)); rows as in :meth:`forward`."""
-        self._check(z)
+        first, second = self._halves(z)
         log_det = z.new_zeros(len(z))
         for block, (c1, c2) in zip(reversed(self._couplings()), reversed(conditions), strict=True):
-            z, change = block.inverse(z, _take(c1, rows), _take(c2, rows))
+            first, second, change = block.inverse(first, second, _take(c1, rows), _take(c2, rows))
             log_det = log_det + change
-        return z, log_det
+        return torch.cat((first, second), dim=1), log_det
+
+    def note_gradients(self, gradients: WeightGradients | None) -> None:
+        """Let backward passes note there what weight gradients are made of; None: make them, in ``.grad``."""
+        for block in self._couplings():
+            block.net1.gradients = block.net2.gradients = gradients
 
     def _couplings(self) -> list[ConditionalCoupling]:
         return list(self.blocks)  # type: ignore[arg-type]
 
-    def _check(self, x: Tensor) -> None:
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise ValueError(f"shape {tuple(x.shape)}, expected (batch, {self.dim})")
+        first, second = x.split(self._couplings()[0].split, dim=1)
+        return first, second
 
 
 class _TakeRows(torch.autograd.Function):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gsmflow.devices import has_bfloat16
-from gsmflow.flow import ConditionalFlow, RelativePositioning, perturb, semantic_anchors
+from gsmflow.flow import ConditionalFlow, RelativePositioning, WeightGradients, perturb, semantic_anchors
 from gsmflow.methods import Method
 from gsmflow.options import Options, option
 from gsmflow.randomness import normal, stream
@@ -142,6 +142,8 @@ class GSMFlowLearner:
         self.optimizer = MasterAdam(
             dict(self.model.named_parameters()), masters, weight_decay=options.weight_decay
         )
+        self.gradients = WeightGradients()
+        self.model.flow.note_gradients(self.gradients)
 
     def step(self, index: int) -> Losses:
         """One step of Adam on L_flow + L_proto."""
@@ -169,7 +171,10 @@ class GSMFlowLearner:
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
         total.backward()
-        self.optimizer.step(self.learning_rate(index))
+        rate = self.learning_rate(index)
+        self.optimizer.step(rate)
+        for parameter, gradient in self.gradients.collect():
+            self.optimizer.update(parameter, gradient, rate)
         return losses
 
     def learning_rate(self, index: int) -> float:

@@ -1,0 +1,80 @@
+"""Weight gradients computed after the backward pass, once for all inputs that a layer was given.
+
+A training step sends two batches through the same weights: samples one way, prototypes the other.
+Autograd would make a gradient as large as the weight for each, store both and add them. Here a backward
+pass only notes each layer's inputs and the gradient of its outputs; :meth:`WeightGradients.collect` makes
+one matrix product for each weight, which the optimizer uses up before the next one is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import Parameter
+from torch.nn import functional as F
+
+
+class WeightGradients:
+    """Notes of the backward passes through some layers, and the gradients they add up to."""
+
+    def __init__(self) -> None:
+        self._notes: dict[Parameter, tuple[Parameter | None, list[tuple[Tensor, Tensor]]]] = {}
+        self._buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+
+    def note(self, weight: Parameter, bias: Parameter | None, inputs: Tensor, gradient: Tensor) -> None:
+        """A layer x @ weight.T + bias was given `inputs` (n, in); the loss has `gradient` (n, out) there."""
+        self._notes.setdefault(weight, (bias, []))[1].append((inputs.detach(), gradient))
+
+    def collect(self) -> Iterator[tuple[Parameter, Tensor]]:
+        """Each parameter with its gradient, which is overwritten when the next one is asked for."""
+        while self._notes:
+            weight, (bias, pairs) = self._notes.popitem()
+            rows = sum(len(inputs) for inputs, _ in pairs)
+            # Products with a transposed left factor run at less than half the speed on the CPU, so the
+            # gradients are laid out transposed as they are put side by side.
+            turned = self._buffer("turned", weight, (len(weight), rows))
+            for place, (_, gradient) in zip(_places(pairs), pairs, strict=True):
+                turned[:, place] = gradient.T
+            inputs = torch.cat([inputs for inputs, _ in pairs]) if len(pairs) > 1 else pairs[0][0]
+            yield weight, torch.mm(turned, inputs, out=self._buffer("product", weight, weight.shape))
+            if bias is not None:
+                yield bias, turned.sum(dim=1)
+
+    def _buffer(self, use: str, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Memory kept from step to step: to map fresh memory takes about as long as to fill it."""
+        if (use, shape) not in self._buffers:
+            self._buffers[use, shape] = torch.empty(shape, dtype=like.dtype, device=like.device)
+        return self._buffers[use, shape]
+
+
+def _places(pairs: list[tuple[Tensor, Tensor]]) -> Iterator[slice]:
+    start = 0
+    for inputs, _ in pairs:
+        yield slice(start, start + len(inputs))
+        start += len(inputs)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.parameters, ctx.notes = (weight, bias), notes
+        return F.linear(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None, None]:
+        (x,) = ctx.saved_tensors
+        ctx.notes.note(*ctx.parameters, x, gradient)
+        return (gradient @ ctx.parameters[0] if ctx.needs_input_grad[0] else None), None, None, None
+
+
+def linear(x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients | None) -> Tensor:
+    """x @ weight.T + bias; with `notes`, the parameters' gradients are noted there instead."""
+    if notes is None:
+        return F.linear(x, weight, bias)
+    return _Linear.apply(x, weight, bias, notes)  # type: ignore[return-value]
