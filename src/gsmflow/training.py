@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from gsmflow.flow.gradients import LARGE
 from gsmflow.problem import Problem
 from gsmflow.randomness import stream
 
@@ -118,25 +120,33 @@ class MasterAdam:
         self._names = {parameter: name for name, parameter in self.parameters.items()}
         self._wide: Tensor | None = None
 
-    def step(self, rate: float) -> None:
-        """Update from the parameters' gradients, which are dropped; parameters without one stay."""
-        for parameter in self.parameters.values():
-            if parameter.grad is not None:
-                self.update(parameter, parameter.grad, rate)
-                parameter.grad = None
-
     @torch.no_grad()
-    def update(self, parameter: torch.nn.Parameter, gradient: Tensor, rate: float) -> None:
-        """Update one parameter by a gradient of its shape."""
-        name = self._names[parameter]
-        master = self.masters[name]
+    def step(self, rate: float, gradients: Iterable[tuple[torch.nn.Parameter, Tensor]] = ()) -> None:
+        """Update parameters by `gradients` and by their own ``.grad``, which is dropped; others stay.
+
+        Large gradients are used up one by one as they come, see :class:`gsmflow.flow.WeightGradients`.
+        """
+        small: list[tuple[str, Tensor]] = []
+        own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
+        for parameter, gradient in chain(gradients, own):
+            parameter.grad = None
+            name = self._names[parameter]
+            if gradient.numel() < LARGE:
+                small.append((name, gradient))
+            else:
+                self._update([(name, gradient)], rate)
+        if small:
+            self._update(small, rate)
+
+    def _update(self, gradients: list[tuple[str, Tensor]], rate: float) -> None:
+        names = [name for name, _ in gradients]
         adam(
-            [master],
-            [gradient if gradient.dtype == master.dtype else self._widened(gradient)],
-            [self.averages[name]],
-            [self.squares[name]],
+            [self.masters[name] for name in names],
+            [g if g.dtype == self.masters[name].dtype else self._widened(g) for name, g in gradients],
+            [self.averages[name] for name in names],
+            [self.squares[name] for name in names],
             [],
-            [self.steps[name]],
+            [self.steps[name] for name in names],
             fused=True,
             amsgrad=False,
             beta1=self.betas[0],
@@ -146,11 +156,14 @@ class MasterAdam:
             eps=1e-8,
             maximize=False,
         )
-        if parameter.dtype == torch.bfloat16:
-            parameter.copy_(master)
+        for name in names:
+            if self.parameters[name].dtype == torch.bfloat16:
+                self.parameters[name].copy_(self.masters[name])
 
     def _widened(self, gradient: Tensor) -> Tensor:
-        """The gradient as float32, in memory that all parameters share, one after the other."""
+        """The gradient as float32; large ones in memory that all of them share, one after the other."""
+        if gradient.numel() < LARGE:
+            return gradient.float()
         if self._wide is None:
             largest = max(master.numel() for master in self.masters.values())
             self._wide = torch.empty(largest, dtype=torch.float32, device=gradient.device)

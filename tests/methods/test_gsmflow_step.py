@@ -112,8 +112,8 @@ def test_the_prototype_loss_does_not_move_g() -> None:
         data(), GSMFlowOptions(blocks=2, hidden=8, global_semantic=6, precision="float32"), seed=0
     )
     learner.model.flow.note_gradients(None)
-    g = learner.model.positioning(learner.seen_semantics)
-    learner.model.prototype_loss(g, learner.means).backward()
+    _, apart = learner.model.conditions(learner.seen_semantics)
+    learner.model.prototype_loss(apart, learner.means).backward()
     assert all(p.grad is None for p in learner.model.positioning.parameters())
     assert all(p.grad is not None for p in learner.model.flow.parameters())
 
@@ -174,15 +174,50 @@ def test_more_classes_than_samples_a_batch_gives_the_same_step() -> None:
     )
     by_class = GSMFlowLearner(data(), options, seed=2)
     by_class.model.flow.note_gradients(None)
-    g = by_class.model.positioning(by_class.seen_semantics)
+    conditions, _ = by_class.model.conditions(by_class.seen_semantics)
     rows = by_class.data.labels[by_class.batches[0]]
     features = by_class.data.features[by_class.batches[0]]
-    one = by_class.model.flow_loss(features, g, rows)
+    one = by_class.model.flow_loss(features, conditions, rows)
     one.backward()
     kept = {n: p.grad.clone() for n, p in by_class.model.named_parameters() if p.grad is not None}
     by_class.model.zero_grad()
-    by_class.model.flow_loss(features, by_class.model.positioning(by_class.seen_semantics[rows])).backward()
+    by_sample, _ = by_class.model.conditions(by_class.seen_semantics[rows])
+    by_class.model.flow_loss(features, by_sample).backward()
     assert kept.keys() == {n for n, p in by_class.model.named_parameters() if p.grad is not None}
     for name, parameter in by_class.model.named_parameters():
         assert parameter.grad is not None
         assert torch.allclose(kept[name], parameter.grad, atol=1e-6), name
+
+
+@pytest.mark.parametrize("prototype_weight", [0.0, 2.0])
+@pytest.mark.parametrize("every_layer", [True, False])
+def test_noted_gradients_are_the_ordinary_ones(prototype_weight: float, every_layer: bool) -> None:
+    """What the optimizer is given, against autograd's own accumulation through plain layers."""
+    options = GSMFlowOptions(
+        blocks=3,
+        hidden=8,
+        global_semantic=6,
+        batch_size=25,
+        precision="float32",
+        perturbation=0.0,
+        prototype_weight=prototype_weight,
+        semantics_in_every_layer=every_layer,
+    )
+    learner = GSMFlowLearner(data(), options, seed=2)
+    learner.model.flow.reset(torch.Generator().manual_seed(0), scale=0.3)
+    features, rows = (part[learner.batches[0]] for part in (learner.data.features, learner.data.labels))
+
+    def loss() -> Tensor:
+        conditions, apart = learner.model.conditions(learner.seen_semantics)
+        total = learner.model.flow_loss(features, conditions, rows)
+        return total + prototype_weight * learner.model.prototype_loss(apart, learner.means)
+
+    loss().backward()
+    found = {p: g.clone() for p, g in learner.gradients.collect()}
+    found |= {p: p.grad.clone() for p in learner.model.parameters() if p.grad is not None}
+    learner.model.zero_grad()
+    learner.model.flow.note_gradients(None)
+    loss().backward()
+    for name, parameter in learner.model.named_parameters():
+        assert parameter.grad is not None
+        assert torch.allclose(found[parameter], parameter.grad, rtol=1e-4, atol=1e-7), name

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gsmflow.flow.gradients import WeightGradients, linear
+from gsmflow.flow.gradients import WeightGradients, linear_twice
 
 _LEAK = 0.2
 ATAN_SLOPE = 0.636  # just under 2 / pi, so that the clamp approaches +-c
@@ -56,9 +56,13 @@ class CouplingSubnet(nn.Module):
 
     def condition(self, g: Tensor) -> Tensor:
         """W_g g + b for global semantic vectors (C, G): (C, hidden); without semantics b as (1, hidden)."""
+        return self.condition_twice(g)[0]
+
+    def condition_twice(self, g: Tensor) -> tuple[Tensor, Tensor]:
+        """The condition of g, and once more so that no gradient reaches g through it."""
         if self.g_weight is None:
-            return self.bias[None]
-        return linear(g.to(self.g_weight.dtype), self.g_weight, self.bias, self.gradients)
+            return self.bias[None], self.bias[None]
+        return linear_twice(g.to(self.g_weight.dtype), self.g_weight, self.bias, self.gradients)
 
     def scale_and_shift(
         self, x: Tensor, condition: Tensor, half: Tensor, clamp: float

@@ -63,7 +63,14 @@ class ConditionalFlow(nn.Module):
         Compute it once for the classes, then pass it to :meth:`forward` and :meth:`inverse`
         together with each sample's row.
         """
-        return [(block.net1.condition(g), block.net2.condition(g)) for block in self._couplings()]
+        return self.condition_twice(g)[0]
+
+    def condition_twice(self, g: Tensor) -> tuple[Conditions, Conditions]:
+        """As :meth:`condition`, and the same once more so that no gradient reaches g through it."""
+        pairs = [
+            (block.net1.condition_twice(g), block.net2.condition_twice(g)) for block in self._couplings()
+        ]
+        return [(n1[0], n2[0]) for n1, n2 in pairs], [(n1[1], n2[1]) for n1, n2 in pairs]
 
     def forward(self, x: Tensor, conditions: Conditions, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map features x (B, D) to (z (B, D), log|det dz/dx| (B,)).

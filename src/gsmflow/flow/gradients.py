@@ -17,6 +17,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import Parameter
 from torch.nn import functional as F
 
+LARGE = 1 << 18  # entries of a weight from which memory, not the number of calls, takes the time
+
 
 class WeightGradients:
     """Notes of the backward passes through some layers, and the gradients they add up to."""
@@ -30,16 +32,26 @@ class WeightGradients:
         self._notes.setdefault(weight, (bias, []))[1].append((inputs.detach(), gradient))
 
     def collect(self) -> Iterator[tuple[Parameter, Tensor]]:
-        """Each parameter with its gradient, which is overwritten when the next one is asked for."""
+        """Each parameter with its gradient.
+
+        Gradients of at least LARGE entries are overwritten when the next one is asked for.
+        """
         while self._notes:
             weight, (bias, pairs) = self._notes.popitem()
-            rows = sum(len(inputs) for inputs, _ in pairs)
+            inputs = _joined([inputs for inputs, _ in pairs])
+            if weight.numel() < LARGE:
+                gradient = _joined([gradient for _, gradient in pairs])
+                yield weight, gradient.T @ inputs
+                if bias is not None:
+                    yield bias, gradient.sum(dim=0)
+                continue
             # Products with a transposed left factor run at less than half the speed on the CPU, so the
             # gradients are laid out transposed as they are put side by side.
-            turned = self._buffer("turned", weight, (len(weight), rows))
-            for place, (_, gradient) in zip(_places(pairs), pairs, strict=True):
-                turned[:, place] = gradient.T
-            inputs = torch.cat([inputs for inputs, _ in pairs]) if len(pairs) > 1 else pairs[0][0]
+            turned = self._buffer("turned", weight, (len(weight), len(inputs)))
+            start = 0
+            for _, gradient in pairs:
+                turned[:, start : start + len(gradient)] = gradient.T
+                start += len(gradient)
             yield weight, torch.mm(turned, inputs, out=self._buffer("product", weight, weight.shape))
             if bias is not None:
                 yield bias, turned.sum(dim=1)
@@ -51,30 +63,35 @@ class WeightGradients:
         return self._buffers[use, shape]
 
 
-def _places(pairs: list[tuple[Tensor, Tensor]]) -> Iterator[slice]:
-    start = 0
-    for inputs, _ in pairs:
-        yield slice(start, start + len(inputs))
-        start += len(inputs)
+def _joined(parts: list[Tensor]) -> Tensor:
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-class _Linear(torch.autograd.Function):
+class _LinearTwice(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients
+    ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x)
         ctx.parameters, ctx.notes = (weight, bias), notes
-        return F.linear(x, weight, bias)
+        out = F.linear(x, weight, bias)
+        return out, out.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None, None]:
+    def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor | None, None, None, None]:
         (x,) = ctx.saved_tensors
-        ctx.notes.note(*ctx.parameters, x, gradient)
-        return (gradient @ ctx.parameters[0] if ctx.needs_input_grad[0] else None), None, None, None
+        ctx.notes.note(*ctx.parameters, x, first + second)
+        return (first @ ctx.parameters[0] if ctx.needs_input_grad[0] else None), None, None, None
 
 
-def linear(x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients | None) -> Tensor:
-    """x @ weight.T + bias; with `notes`, the parameters' gradients are noted there instead."""
+def linear_twice(
+    x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients | None
+) -> tuple[Tensor, Tensor]:
+    """x @ weight.T + bias, twice: the parameters get gradients through both, x through the first alone.
+
+    With `notes`, the parameters' gradients are noted there.
+    """
     if notes is None:
-        return F.linear(x, weight, bias)
-    return _Linear.apply(x, weight, bias, notes)  # type: ignore[return-value]
+        return F.linear(x, weight, bias), F.linear(x.detach(), weight, bias)
+    return _LinearTwice.apply(x, weight, bias, notes)  # type: ignore[return-value]

@@ -20,7 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gsmflow.devices import has_bfloat16
-from gsmflow.flow import ConditionalFlow, RelativePositioning, WeightGradients, perturb, semantic_anchors
+from gsmflow.flow import (
+    ConditionalFlow,
+    Conditions,
+    RelativePositioning,
+    WeightGradients,
+    perturb,
+    semantic_anchors,
+)
 from gsmflow.methods import Method
 from gsmflow.options import Options, option
 from gsmflow.randomness import normal, stream
@@ -85,18 +92,24 @@ class GSMFlow(nn.Module):
             clamp=options.clamp,
         )
 
-    def flow_loss(self, features: Tensor, g: Tensor, rows: Tensor | None = None) -> Tensor:
+    def conditions(self, semantics: Tensor) -> tuple[Conditions, Conditions]:
+        """What the flow takes of semantics (C, A); and once more, without a gradient to g."""
+        return self.flow.condition_twice(self.positioning(semantics))
+
+    def flow_loss(self, features: Tensor, conditions: Conditions, rows: Tensor | None = None) -> Tensor:
         """Negative log-likelihood a dimension, without its constant; scalar.
 
-        features: (B, D); g: (C, G) and rows: (B,) of each sample's class, or g: (B, G).
+        features: (B, D); conditions: of C classes, with rows: (B,) of each sample's class, or of B samples.
         """
-        z, log_det = self.flow(features, self.flow.condition(g), rows)
+        z, log_det = self.flow(features, conditions, rows)
         return z.square().mean() / 2 - log_det.mean() / features.shape[1]
 
-    def prototype_loss(self, g: Tensor, means: Tensor) -> Tensor:
-        """MSE of each class's prototype f^-1(0; g) and its mean feature, both (S, D); scalar."""
-        g = g.detach()
-        prototypes, _ = self.flow.inverse(torch.zeros_like(means), self.flow.condition(g))
+    def prototype_loss(self, conditions: Conditions, means: Tensor) -> Tensor:
+        """MSE of each class's prototype f^-1(0; g) and its mean feature, both (S, D); scalar.
+
+        conditions: of S classes, through which no gradient reaches g.
+        """
+        prototypes, _ = self.flow.inverse(torch.zeros_like(means), conditions)
         return F.mse_loss(prototypes, means)
 
     @torch.no_grad()
@@ -158,23 +171,20 @@ class GSMFlowLearner:
             index,
         )
         rows = data.labels[picked]
-        if len(self.seen_semantics) > len(rows):  # more classes than samples: one condition a sample
-            g, g_rows = self.model.positioning(self.seen_semantics[rows]), None
+        if options.prototype_weight == 0 and len(self.seen_semantics) > len(rows):
+            conditions, apart = self.model.conditions(self.seen_semantics[rows])  # fewer than one a class
+            flow_loss = self.model.flow_loss(features, conditions)
         else:
-            g, g_rows = self.model.positioning(self.seen_semantics), rows
-        flow_loss = self.model.flow_loss(features, g, g_rows)
+            conditions, apart = self.model.conditions(self.seen_semantics)
+            flow_loss = self.model.flow_loss(features, conditions, rows)
         losses = {"loss_flow": flow_loss.detach()}
         total = flow_loss
         if options.prototype_weight > 0:
-            whole = g if g_rows is not None else self.model.positioning(self.seen_semantics)
-            prototype_loss = self.model.prototype_loss(whole, self.means)
+            prototype_loss = self.model.prototype_loss(apart, self.means)
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
         total.backward()
-        rate = self.learning_rate(index)
-        self.optimizer.step(rate)
-        for parameter, gradient in self.gradients.collect():
-            self.optimizer.update(parameter, gradient, rate)
+        self.optimizer.step(self.learning_rate(index), self.gradients.collect())
         return losses
 
     def learning_rate(self, index: int) -> float:

@@ -1,0 +1,1 @@
+"""Measurements: ``python -m benchmarks.step`` and its neighbours; results go to ``benchmarks/results``."""

@@ -1,0 +1,89 @@
+"""Timing candidates in turn, so that all are disturbed alike; and facts about the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gsmflow import __version__
+from gsmflow.devices import has_bfloat16
+
+RESULTS = Path(__file__).parent / "results"
+NOT_MEASURED = "not measured"
+
+
+def in_turn(candidates: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 2) -> dict[str, Any]:
+    """Seconds of each candidate: median, least and most over `repeats` rounds in which each runs once."""
+    for _ in range(warm_up):
+        for run in candidates.values():
+            run()
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(repeats):
+        for name, run in candidates.items():
+            synchronize()
+            begun = time.perf_counter()
+            run()
+            synchronize()
+            seconds[name].append(time.perf_counter() - begun)
+    return {
+        name: {"median": statistics.median(found), "least": min(found), "most": max(found)}
+        for name, found in seconds.items()
+    }
+
+
+def synchronize() -> None:
+    """Wait for the GPU, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def ratio(found: Mapping[str, Any], of: str, over: str) -> float:
+    """Median of one candidate over that of another."""
+    return found[of]["median"] / found[over]["median"]
+
+
+def peak_memory() -> float:
+    """GiB that this process has held at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    facts: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "bfloat16 hardware": has_bfloat16(torch.device("cpu")),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "gsmflow": __version__,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+    return facts
+
+
+def keep(name: str, found: Mapping[str, Any]) -> None:
+    """Write the result of a benchmark with the facts of the machine."""
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{name}.json"
+    file.write_text(json.dumps({"machine": machine(), **found}, indent=2) + "\n")
+    print(f"written to {file}")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
