@@ -54,10 +54,9 @@ def steps_of(learner: GSMFlowLearner) -> Any:
 
     def run() -> None:
         nonlocal done
-        for _ in range(STEPS):
-            losses = learner.step(done)
-            done += 1
-        float(losses["loss_flow"])
+        for index in range(done, done + STEPS):
+            float(learner.step(index)["loss_flow"])
+        done += STEPS
 
     return run
 

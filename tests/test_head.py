@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from gsmflow.calibration import bias_for, rates_of
-from gsmflow.head import HeadOptions, LinearHead, Pool, train_head
+from gsmflow.head import HeadOptions, LinearHead, train_head
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.pool import Pool
 from gsmflow.randomness import normal, stream
 from gsmflow.training import TrainingData
 from quick import problem
@@ -76,3 +77,23 @@ def test_rates_do_not_depend_on_the_scale_of_the_logits() -> None:
     larger = LinearHead(3 * head.weight, 3 * head.bias)
     rates = rates_of(head, data, unseen, 0.4)
     assert bias_for(larger, data, unseen, rates) == pytest.approx(1.2, abs=0.15)
+
+
+def test_codes_train_nearly_the_same_head() -> None:
+    data = problem()
+    training = TrainingData.of(data, torch.device("cpu"))
+    learner = GSMFlowLearner(training, GSMFlowOptions(hidden=16, global_semantic=8, blocks=1), 0)
+    plain, coded = (Pool.synthesize(learner, training, 50, seed=3, coded=c) for c in (False, True))
+    assert coded.features.dtype == torch.uint8
+    span = plain.features.amax(dim=0) - plain.features.amin(dim=0)
+    inside = (plain.features >= coded.low) & (plain.features <= coded.low + 255 * coded.step)
+    assert inside.float().mean() > 0.99
+    error = (coded.rows(0, len(coded.labels)) - plain.features).abs()
+    assert (error / span)[inside].max() < 1 / 500
+    options = HeadOptions(epochs=5, learning_rate=0.02)
+    logits = []
+    for each in (plain, coded):
+        *_, head = train_head(each, len(data.classes), options, 0, "head")
+        logits.append(head.logits(torch.from_numpy(data.features)))
+    assert (logits[0].argmax(dim=1) == logits[1].argmax(dim=1)).float().mean() > 0.98
+    torch.testing.assert_close(logits[1], logits[0], rtol=0.02, atol=0.1)

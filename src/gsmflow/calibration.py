@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gsmflow.head import LinearHead, Pool
+from gsmflow.head import LinearHead
+from gsmflow.pool import Pool
 
 _ROWS = 16384
 
@@ -29,27 +30,27 @@ class UnseenRates:
 
 def rates_of(head: LinearHead, pool: Pool, unseen: Tensor, bias: float) -> UnseenRates:
     """The rates of a head with `bias` on its unseen logits, over the features it was trained on."""
-    called = _margins(head, pool.features, unseen) < bias
+    called = _margins(head, pool, unseen) < bias
     real, synthetic = called[: pool.real], called[pool.real :]
     return UnseenRates(_mean(real) or 0.0, _mean(synthetic))
 
 
 def bias_for(head: LinearHead, pool: Pool, unseen: Tensor, rates: UnseenRates) -> float:
     """The bias with which a head shows the given rates over the features it was trained on."""
-    margins = _margins(head, pool.features, unseen).double().cpu()
+    margins = _margins(head, pool, unseen).double().cpu()
     found = [_quantile(margins[: pool.real], rates.real)]
     if rates.synthetic is not None and len(margins) > pool.real:
         found.append(_quantile(margins[pool.real :], rates.synthetic))
     return sum(found) / len(found)
 
 
-def _margins(head: LinearHead, features: Tensor, unseen: Tensor) -> Tensor:
+def _margins(head: LinearHead, pool: Pool, unseen: Tensor) -> Tensor:
     """Best seen minus best unseen logit of every feature, (N,)."""
-    is_unseen = torch.zeros(len(head.bias), dtype=torch.bool, device=features.device)
+    is_unseen = torch.zeros(len(head.bias), dtype=torch.bool, device=pool.features.device)
     is_unseen[unseen] = True
     parts = []
-    for rows in features.split(_ROWS):
-        logits = head.logits(rows)
+    for start in range(0, len(pool.features), _ROWS):
+        logits = head.logits(pool.rows(start, start + _ROWS))
         best_seen = logits.masked_fill(is_unseen, -torch.inf).amax(dim=1)
         parts.append(best_seen - logits.masked_fill(~is_unseen, -torch.inf).amax(dim=1))
     return torch.cat(parts)

@@ -11,10 +11,9 @@ from torch.nn import Parameter
 
 from gsmflow.devices import has_bfloat16
 from gsmflow.options import Options, option
+from gsmflow.pool import Pool
 from gsmflow.randomness import normal, stream
-from gsmflow.training import Learner, MasterAdam, TrainingData
-
-_HALF_PRECISION_FROM = 1 << 30  # bytes of features from which they are kept in bfloat16
+from gsmflow.training import MasterAdam
 
 
 @dataclass(frozen=True)
@@ -46,48 +45,6 @@ class LinearHead:
         return torch.addmm(self.bias, features.float(), self.weight.T)
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Features to train heads on: the real ones first, then the synthetic ones, class by class.
-
-    features: (N + U n, D). labels: (N + U n,) class indices. real: N.
-    """
-
-    features: Tensor
-    labels: Tensor
-    real: int
-
-    @staticmethod
-    def synthesize(learner: Learner, data: TrainingData, count: int, seed: int) -> Pool:
-        """Real training features and `count` synthetic ones of every unseen class.
-
-        The same seed gives the same noise, so heads along one training differ by the generator alone.
-        """
-        real, dim = data.features.shape
-        total = real + count * len(data.unseen)
-        half = total * dim * 4 >= _HALF_PRECISION_FROM and has_bfloat16(data.device)
-        features = torch.empty(
-            total, dim, dtype=torch.bfloat16 if half else torch.float32, device=data.device
-        )
-        features[:real] = data.features
-        at_once = max(1, (1 << 16) // count)
-        for first in range(0, len(data.unseen), at_once):
-            group = data.unseen[first : first + at_once]
-            made = learner.sample(data.semantics[group], count, seed, "synthesis", first)
-            features[real + first * count : real + first * count + len(made)] = made
-        labels = torch.cat((data.seen[data.labels], data.unseen.repeat_interleave(count)))
-        return Pool(features, labels, real)
-
-    @staticmethod
-    def of_real(data: TrainingData) -> Pool:
-        """The real training features alone."""
-        return Pool(data.features, data.seen[data.labels], len(data.labels))
-
-    def synthetic(self, unseen: Tensor) -> Pool:
-        """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""
-        return Pool(self.features[self.real :], torch.searchsorted(unseen, self.labels[self.real :]), 0)
-
-
 def train_head(
     pool: Pool, classes: int, options: HeadOptions, *key: int | str, epochs: int | None = None
 ) -> Iterator[LinearHead]:
@@ -100,8 +57,7 @@ def train_head(
     ----------
     classes: C. key: names the random draws. epochs: instead of options.epochs.
     """
-    features, labels = pool.features, pool.labels
-    device, (count, dim) = features.device, features.shape
+    device, (count, dim) = pool.features.device, pool.features.shape
     weight = Parameter(
         normal((classes, dim), device, *key, "weight") * (2 / (classes + dim)) ** 0.5, requires_grad=False
     )
@@ -110,10 +66,24 @@ def train_head(
     for epoch in range(epochs or options.epochs):
         order = torch.randperm(count, generator=stream("cpu", *key, "order", epoch)).to(device)
         for picked in order.split(options.batch_size):
-            x, y = features[picked], labels[picked]
-            error = torch.addmm(bias.to(x.dtype), x, weight.to(x.dtype).T).float().softmax(dim=1)
-            error[torch.arange(len(y), device=device), y] -= 1
-            error /= len(y)
-            weight.grad, bias.grad = (error.to(x.dtype).T @ x).float(), error.sum(dim=0)
-            optimizer.step(options.learning_rate)
+            gradients = _gradients(pool, picked, weight, bias)
+            optimizer.step(options.learning_rate, zip((weight, bias), gradients, strict=True))
         yield LinearHead(weight.detach().clone(), bias.detach().clone())
+
+
+def _gradients(pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of the mean cross-entropy of the picked features by weight (C, D) and bias (C,)."""
+    x, y = pool.features[picked], pool.labels[picked]
+    if pool.low is None or pool.step is None:
+        return _softmax_gradients(x, y, weight, bias)
+    # With x = low + step * code the codes, whole numbers that bfloat16 holds exactly, go into the products.
+    codes = x.to(torch.bfloat16 if has_bfloat16(x.device) else torch.float32)
+    by_code, by_bias = _softmax_gradients(codes, y, weight * pool.step, torch.addmv(bias, weight, pool.low))
+    return by_code.mul_(pool.step).addr_(by_bias, pool.low), by_bias
+
+
+def _softmax_gradients(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.addmm(bias.to(x.dtype), x, weight.to(x.dtype).T).float().softmax(dim=1)
+    error[torch.arange(len(y), device=y.device), y] -= 1
+    error /= len(y)
+    return (error.to(x.dtype).T @ x).float(), error.sum(dim=0)

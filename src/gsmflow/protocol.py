@@ -21,7 +21,8 @@ from torch import Tensor
 from gsmflow.calibration import UnseenRates, bias_for, rates_of
 from gsmflow.classifier import FittedClassifier
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
-from gsmflow.head import HeadOptions, LinearHead, Pool, train_head
+from gsmflow.head import HeadOptions, LinearHead, train_head
+from gsmflow.pool import Pool
 from gsmflow.problem import Problem
 from gsmflow.recipe import Recipe, SelectionOptions
 from gsmflow.recorder import Recorder

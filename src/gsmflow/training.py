@@ -19,6 +19,8 @@ from gsmflow.randomness import stream
 
 Losses = Mapping[str, Tensor]
 
+_ROWS = 1 << 14  # features widened to float64 in one go
+
 
 class TrainingFailed(RuntimeError):
     """Training cannot go on; the message names the step, the quantity and what to change."""
@@ -58,8 +60,10 @@ class TrainingData:
     def class_means(self) -> Tensor:
         """Mean feature of every seen class, (S, D), accumulated in float64 on the CPU for exactness."""
         sums = torch.zeros(len(self.seen), self.features.shape[1], dtype=torch.float64)
-        sums.index_add_(0, self.labels.cpu(), self.features.cpu().double())
-        counts = torch.bincount(self.labels.cpu(), minlength=len(self.seen))
+        labels = self.labels.cpu()
+        for rows, classes in zip(self.features.split(_ROWS), labels.split(_ROWS), strict=True):
+            sums.index_add_(0, classes, rows.cpu().double())
+        counts = torch.bincount(labels, minlength=len(self.seen))
         return (sums / counts[:, None]).float().to(self.device)
 
 

@@ -97,7 +97,7 @@ class _Affine(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
+    def forward(  # type: ignore[override]
         ctx: Any,
         x: Tensor,
         condition: Tensor,
@@ -126,7 +126,9 @@ class _Affine(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, y_gradient: Tensor, log_scale_gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # type: ignore[override]
+        ctx: Any, y_gradient: Tensor, log_scale_gradient: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, hidden, s, scale, factor = ctx.saved_tensors
         x_weight, out_weight, out_bias = ctx.weights
         half_gradient = y_gradient * scale

@@ -69,7 +69,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 class _LinearTwice(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # type: ignore[override]
         ctx: Any, x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x)
@@ -79,7 +79,9 @@ class _LinearTwice(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor | None, None, None, None]:
+    def backward(  # type: ignore[override]
+        ctx: Any, first: Tensor, second: Tensor
+    ) -> tuple[Tensor | None, None, None, None]:
         (x,) = ctx.saved_tensors
         ctx.notes.note(*ctx.parameters, x, first + second)
         return (first @ ctx.parameters[0] if ctx.needs_input_grad[0] else None), None, None, None

@@ -1,0 +1,91 @@
+"""Writes the tables of docs/performance.md from benchmarks/results: ``python -m benchmarks.table``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import NOT_MEASURED, RESULTS
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+
+
+def step_table(found: dict[str, Any]) -> str:
+    """Seconds a step of every way, and how many times as fast."""
+    lines = [
+        "| device | way | ms a step (median, least to most) | times as fast |",
+        "| --- | --- | --- | --- |",
+    ]
+    for device in ("cpu", "gpu"):
+        part = found[device]
+        if part == NOT_MEASURED:
+            lines.append(f"| {device} | | {NOT_MEASURED} | |")
+            continue
+        for way, seconds in part["seconds a step"].items():
+            median, least, most = (f"{1000 * seconds[k]:.0f}" for k in ("median", "least", "most"))
+            lines.append(f"| {device} | {way} | {median} ({least} to {most}) | {part['ratios'][way]:.2f} |")
+    key = "log-determinant in bfloat16, largest relative error"
+    if key in found:
+        lines += [
+            "",
+            f"Log-determinant in bfloat16 against float64: off by {found[key]:.1e} of its value at most.",
+        ]
+    return "\n".join([*lines, "", machine_line(found["machine"])])
+
+
+def run_table(found: dict[str, Any]) -> str:
+    """Synthesis and head, and the whole run."""
+    lines = ["| what | way | seconds | peak memory, GiB |", "| --- | --- | --- | --- |"]
+    for way, seconds in found["a tenth of the synthetic features, seconds"].items():
+        lines.append(f"| synthesis and head, a tenth, in turn | {way} | {seconds['median']:.1f} | |")
+    for way, facts in found["full size"].items():
+        lines.append(
+            f"| synthesis and head, full size | {way} | {facts['seconds']:.0f} | {facts['peak memory, GiB']:.2f} |"
+        )
+    whole = found["whole run, 1/50 of the epochs"]
+    lines.append(
+        f"| whole run, 1/50 of the epochs | this program | {whole['seconds']:.0f} | "
+        f"{whole['peak memory, GiB']:.2f} |"
+    )
+    lines += ["", f"Synthesis and head in turn: {found['ratio']:.2f} times as fast."]
+    return "\n".join([*lines, "", machine_line(found["machine"])])
+
+
+def sizes_table(found: dict[str, Any]) -> str:
+    """Time a step and peak memory as sizes grow."""
+    lines = ["| what grows | size | ms a step | peak memory, GiB |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {row['grows']} | {row['size']:,} | {1000 * row['seconds']:.1f} | {row['peak memory, GiB']:.2f} |"
+        for row in found["rows"]
+    ]
+    return "\n".join([*lines, "", machine_line(found["machine"])])
+
+
+def machine_line(facts: dict[str, Any]) -> str:
+    """The machine in a sentence."""
+    half = "with" if facts["bfloat16 hardware"] else "without"
+    return (
+        f"Measured {facts['date']} on {facts['cores']} cores of {facts['processor']}, {half} bfloat16 "
+        f"hardware, GPU: {facts['gpu'] or 'none'}; torch {facts['torch']}, {facts['threads']} threads."
+    )
+
+
+TABLES = {"step": step_table, "run": run_table, "sizes": sizes_table}
+
+
+def filled(page: str) -> str:
+    """The page with every table as the results say."""
+    for name, table in TABLES.items():
+        file = RESULTS / f"{name}.json"
+        if not file.exists():
+            continue
+        block = f"<!-- {name} -->\n{table(json.loads(file.read_text()))}\n<!-- end -->"
+        page = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _, block=block: block, page, flags=re.DOTALL)
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
+    print(f"written to {PAGE}")
