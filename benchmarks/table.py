@@ -41,9 +41,8 @@ def run_table(found: dict[str, Any]) -> str:
     for way, seconds in found["a tenth of the synthetic features, seconds"].items():
         lines.append(f"| synthesis and head, a tenth, in turn | {way} | {seconds['median']:.1f} | |")
     for way, facts in found["full size"].items():
-        lines.append(
-            f"| synthesis and head, full size | {way} | {facts['seconds']:.0f} | {facts['peak memory, GiB']:.2f} |"
-        )
+        seconds, peak = f"{facts['seconds']:.0f}", f"{facts['peak memory, GiB']:.2f}"
+        lines.append(f"| synthesis and head, full size | {way} | {seconds} | {peak} |")
     whole = found["whole run, 1/50 of the epochs"]
     lines.append(
         f"| whole run, 1/50 of the epochs | this program | {whole['seconds']:.0f} | "
