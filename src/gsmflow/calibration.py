@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gsmflow.head import LinearHead
+from gsmflow.head import Head
 from gsmflow.pool import Pool
 
 _ROWS = 16384
@@ -28,14 +28,14 @@ class UnseenRates:
     synthetic: float | None
 
 
-def rates_of(head: LinearHead, pool: Pool, unseen: Tensor, bias: float) -> UnseenRates:
+def rates_of(head: Head, pool: Pool, unseen: Tensor, bias: float) -> UnseenRates:
     """The rates of a head with `bias` on its unseen logits, over the features it was trained on."""
     called = _margins(head, pool, unseen) < bias
     real, synthetic = called[: pool.real], called[pool.real :]
     return UnseenRates(_mean(real) or 0.0, _mean(synthetic))
 
 
-def bias_for(head: LinearHead, pool: Pool, unseen: Tensor, rates: UnseenRates) -> float:
+def bias_for(head: Head, pool: Pool, unseen: Tensor, rates: UnseenRates) -> float:
     """The bias with which a head shows the given rates over the features it was trained on."""
     margins = _margins(head, pool, unseen).double().cpu()
     found = [_quantile(margins[: pool.real], rates.real)]
@@ -44,9 +44,9 @@ def bias_for(head: LinearHead, pool: Pool, unseen: Tensor, rates: UnseenRates) -
     return sum(found) / len(found)
 
 
-def _margins(head: LinearHead, pool: Pool, unseen: Tensor) -> Tensor:
+def _margins(head: Head, pool: Pool, unseen: Tensor) -> Tensor:
     """Best seen minus best unseen logit of every feature, (N,)."""
-    is_unseen = torch.zeros(len(head.bias), dtype=torch.bool, device=pool.features.device)
+    is_unseen = torch.zeros(head.classes, dtype=torch.bool, device=pool.features.device)
     is_unseen[unseen] = True
     parts = []
     for start in range(0, len(pool.features), _ROWS):

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gsmflow.errors import InputError
-from gsmflow.head import LinearHead
+from gsmflow.head import Head, LinearHead
+from gsmflow.likelihood import GatedHead, LikelihoodHead
+from gsmflow.representation import Representation, RepresentedHead
 from gsmflow.transform import FeatureTransform
 
 _ROWS = 8192
@@ -19,7 +21,7 @@ _ROWS = 8192
 
 @dataclass(frozen=True)
 class FittedClassifier:
-    """Feature transformation, linear head and the bias on unseen classes.
+    """Feature transformation, head and the bias on unseen classes.
 
     classes: C names in the order of the logits. unseen: (U,) indices of the unseen ones.
     bias: added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
@@ -27,11 +29,11 @@ class FittedClassifier:
     """
 
     transform: FeatureTransform
-    head: LinearHead
+    head: Head
     classes: tuple[str, ...]
     unseen: NDArray[np.int64]
     bias: float = 0.0
-    unseen_head: LinearHead | None = None
+    unseen_head: Head | None = None
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C) logits of raw features (N, D), the bias included; computed in chunks.
@@ -50,11 +52,11 @@ class FittedClassifier:
             return self.logits(features)[:, self.unseen]
         return self._apply(self.unseen_head, features)
 
-    def _apply(self, head: LinearHead, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        out = np.empty((len(features), len(head.bias)), np.float32)
+    def _apply(self, head: Head, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        out = np.empty((len(features), head.classes), np.float32)
         for start in range(0, len(features), _ROWS):
             rows = torch.from_numpy(self.transform(features[start : start + _ROWS]))
-            out[start : start + _ROWS] = head.logits(rows.to(head.weight.device)).cpu().numpy()
+            out[start : start + _ROWS] = head.logits(rows.to(head.device)).cpu().numpy()
         return out
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -68,10 +70,9 @@ class FittedClassifier:
         """Tensors that :meth:`from_state` makes the same classifier of."""
         state = {f"transform.{name}": tensor for name, tensor in self.transform.state().items()}
         if self.unseen_head is not None:
-            state |= {"zsl.weight": self.unseen_head.weight.cpu(), "zsl.bias": self.unseen_head.bias.cpu()}
+            state |= {f"zsl.{name}": tensor for name, tensor in self.unseen_head.state().items()}
+        state |= {f"head.{name}": tensor for name, tensor in self.head.state().items()}
         return state | {
-            "head.weight": self.head.weight.cpu(),
-            "head.bias": self.head.bias.cpu(),
             "unseen": torch.from_numpy(self.unseen),
             "unseen_bias": torch.tensor(self.bias, dtype=torch.float64),
         }
@@ -84,19 +85,40 @@ class FittedClassifier:
         ------
         InputError: tensors are missing or do not fit each other or the classes.
         """
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {n.removeprefix(name): t for n, t in state.items() if n.startswith(name)}
+
         try:
-            transform = FeatureTransform.from_state(
-                {n.removeprefix("transform."): t for n, t in state.items() if n.startswith("transform.")}
-            )
-            head = LinearHead(state["head.weight"], state["head.bias"])
+            transform = FeatureTransform.from_state(part("transform."))
+            head = head_from_state(part("head."))
+            alone = head_from_state(part("zsl.")) if part("zsl.") else None
             unseen, bias = state["unseen"].numpy(), float(state["unseen_bias"])
-            alone = LinearHead(state["zsl.weight"], state["zsl.bias"]) if "zsl.weight" in state else None
         except KeyError as error:
             raise InputError(f"{origin}: tensor {error} is missing, so it holds no classifier") from None
-        expected = (len(classes), transform.out_dim)
-        if tuple(head.weight.shape) != expected or tuple(head.bias.shape) != expected[:1]:
-            raise InputError(
-                f"{origin}: head.weight has shape {tuple(head.weight.shape)}, expected {expected} from the "
-                "classes and the transformation beside it; the files are of different runs"
-            )
+        for name, each, count in (("head", head, len(classes)), ("zsl", alone, len(unseen))):
+            if each and (each.classes, each.in_dim) != (count, transform.out_dim):
+                raise InputError(
+                    f"{origin}: {name} takes {each.in_dim} dimensions to {each.classes} classes, expected "
+                    f"{transform.out_dim} and {count} from the transformation and the classes beside it; the "
+                    "files are of different runs"
+                )
         return FittedClassifier(transform, head, classes, unseen, bias, alone)
+
+
+def head_from_state(state: Mapping[str, Tensor]) -> Head:
+    """Inverse of a head's ``state``.
+
+    Raises
+    ------
+    KeyError: a tensor is missing.
+    """
+    if "representation.kept" in state:
+        prefix = "representation."
+        inner = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+        return RepresentedHead(Representation.from_state(inner), LinearHead.from_state(state))
+    if "gate.semantics" in state:
+        return GatedHead.from_state(state)
+    if "semantics" in state:
+        return LikelihoodHead.from_state(state)
+    return LinearHead.from_state(state)

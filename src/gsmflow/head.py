@@ -1,13 +1,25 @@
-"""The softmax classifier on real seen and synthetic unseen features (Chen et al. 2021, section 3.5)."""
+"""The softmax classifier on real seen and synthetic unseen features (Chen et al. 2021, section 3.5).
+
+Of a feature x of class y, with n_c the training features of class c, N their sum and C the number of classes,
+the loss is::
+
+    - w_y log softmax(l + tau log(C n / N))_y        l = W x + b, or  scale * cos(W_c, x)  for a cosine head
+
+with w_y = 1, or N / (C n_y) for the class-balanced loss. With tau > 0 (logit adjustment: Menon et al., ICLR 2021;
+for synthetic classes Chen et al., Zero-shot Logit Adjustment, IJCAI 2022) the frequencies of the classes enter
+the training as a known prior and not the logits, so that few synthetic features a class are enough.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn import functional as F
 
 from gsmflow.devices import has_bfloat16
 from gsmflow.options import Options, option
@@ -31,18 +43,97 @@ class HeadOptions(Options):
         "add one bias to the unseen classes' logits, chosen on the validation problem (calibrated stacking, "
         "Chao et al. 2016); without a validation problem no bias is added",
     )
+    kind: str = option(
+        "linear", "linear: W x + b; cosine: scale * cos(W_c, x), without a bias", choices=("linear", "cosine")
+    )
+    scale: float = option(20.0, "of a cosine head's logits", above=0)
+    loss: str = option(
+        "frequency",
+        "frequency: every feature counts the same; balanced: every class does",
+        choices=("frequency", "balanced"),
+    )
+    logit_adjustment: float = option(
+        0.0, "tau: how much of the log frequency of classes is added to the logits while training", low=0
+    )
+
+
+class Head(Protocol):
+    """A classifier of transformed features."""
+
+    @property
+    def classes(self) -> int:
+        """C, the number of logits."""
+        ...
+
+    @property
+    def in_dim(self) -> int:
+        """D, dimensions of the features."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where features have to lie."""
+        ...
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, C) float32 logits of transformed features (N, D)."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors on the CPU that :func:`gsmflow.classifier.head_from_state` makes the same head of."""
+        ...
 
 
 @dataclass(frozen=True)
 class LinearHead:
-    """One logit a class: x @ weight.T + bias, with weight (C, D) and bias (C,)."""
+    """One logit a class: x @ weight.T + bias, with weight (C, D) and bias (C,).
+
+    scale: None, or that of a cosine head, for which the logit is scale * cos(weight_c, x) + bias_c.
+    """
 
     weight: Tensor
     bias: Tensor
+    scale: float | None = None
+
+    @property
+    def classes(self) -> int:
+        """C, the number of logits."""
+        return len(self.bias)
+
+    @property
+    def in_dim(self) -> int:
+        """D, dimensions of the features."""
+        return self.weight.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where features have to lie."""
+        return self.weight.device
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, C) float32 logits of transformed features (N, D)."""
-        return torch.addmm(self.bias, features.float(), self.weight.T)
+        if self.scale is None:
+            return torch.addmm(self.bias, features.float(), self.weight.T)
+        unit = F.normalize(features.float(), dim=1)
+        return torch.addmm(self.bias, unit, F.normalize(self.weight, dim=1).T, alpha=self.scale)
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that :meth:`from_state` makes the same head of."""
+        state = {"weight": self.weight.cpu(), "bias": self.bias.cpu()}
+        return (
+            state if self.scale is None else state | {"scale": torch.tensor(self.scale, dtype=torch.float64)}
+        )
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor]) -> LinearHead:
+        """Inverse of :meth:`state`.
+
+        Raises
+        ------
+        KeyError: a tensor is missing.
+        """
+        scale = float(state["scale"]) if "scale" in state else None
+        return LinearHead(state["weight"], state["bias"], scale)
 
 
 def train_head(
@@ -63,27 +154,72 @@ def train_head(
     )
     bias = Parameter(torch.zeros(classes, device=device), requires_grad=False)
     optimizer = MasterAdam({"weight": weight, "bias": bias}, {}, betas=(0.5, 0.999))
+    scale = options.scale if options.kind == "cosine" else None
+    loss = _Loss.of(pool, classes, options)
     for epoch in range(epochs or options.epochs):
         order = torch.randperm(count, generator=stream("cpu", *key, "order", epoch)).to(device)
         for picked in order.split(options.batch_size):
-            gradients = _gradients(pool, picked, weight, bias)
-            optimizer.step(options.learning_rate, zip((weight, bias), gradients, strict=True))
-        yield LinearHead(weight.detach().clone(), bias.detach().clone())
+            if scale is None:
+                gradients = _gradients(pool, picked, weight, bias, loss)
+            else:
+                gradients = _cosine_gradients(pool, picked, weight, bias, scale, loss)
+            optimizer.step(options.learning_rate, zip((weight, bias), gradients, strict=False))
+        yield LinearHead(weight.detach().clone(), bias.detach().clone(), scale)
 
 
-def _gradients(pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of the mean cross-entropy of the picked features by weight (C, D) and bias (C,)."""
+@dataclass(frozen=True)
+class _Loss:
+    """prior: (C,) added to the logits, or None. weight: (C,) of each class's features, or None."""
+
+    prior: Tensor | None
+    weight: Tensor | None
+
+    @staticmethod
+    def of(pool: Pool, classes: int, options: HeadOptions) -> _Loss:
+        # A class without features counts as one with a single one: its logarithm has to be finite.
+        count = torch.bincount(pool.labels, minlength=classes).clamp(min=1).float()
+        share = classes * count / count.sum()
+        prior = options.logit_adjustment * share.log() if options.logit_adjustment else None
+        return _Loss(prior, 1 / share if options.loss == "balanced" else None)
+
+    def error(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The gradient (B, C) of the mean loss of a batch by its logits, float32."""
+        if self.prior is not None:
+            logits = logits + self.prior
+        error = logits.softmax(dim=1)
+        error[torch.arange(len(labels), device=labels.device), labels] -= 1
+        error /= len(labels)
+        return error if self.weight is None else error.mul_(self.weight[labels, None])
+
+
+def _gradients(
+    pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the mean loss of the picked features by weight (C, D) and bias (C,)."""
     x, y = pool.features[picked], pool.labels[picked]
     if pool.low is None or pool.step is None:
-        return _softmax_gradients(x, y, weight, bias)
+        return _linear_gradients(x, y, weight, bias, loss)
     # With x = low + step * code the codes, whole numbers that bfloat16 holds exactly, go into the products.
     codes = x.to(torch.bfloat16 if has_bfloat16(x.device) else torch.float32)
-    by_code, by_bias = _softmax_gradients(codes, y, weight * pool.step, torch.addmv(bias, weight, pool.low))
+    shifted = torch.addmv(bias, weight, pool.low)
+    by_code, by_bias = _linear_gradients(codes, y, weight * pool.step, shifted, loss)
     return by_code.mul_(pool.step).addr_(by_bias, pool.low), by_bias
 
 
-def _softmax_gradients(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    error = torch.addmm(bias.to(x.dtype), x, weight.to(x.dtype).T).float().softmax(dim=1)
-    error[torch.arange(len(y), device=y.device), y] -= 1
-    error /= len(y)
+def _linear_gradients(
+    x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
+) -> tuple[Tensor, Tensor]:
+    error = loss.error(torch.addmm(bias.to(x.dtype), x, weight.to(x.dtype).T).float(), y)
     return (error.to(x.dtype).T @ x).float(), error.sum(dim=0)
+
+
+def _cosine_gradients(
+    pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, scale: float, loss: _Loss
+) -> tuple[Tensor]:
+    """The gradient by weight alone: through w / |w| only what is orthogonal to w passes."""
+    x = F.normalize(pool.decoded(pool.features[picked]), dim=1)
+    length = weight.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    unit = weight / length
+    error = loss.error(scale * (x @ unit.T) + bias, pool.labels[picked])
+    by_unit = scale * (error.T @ x)
+    return ((by_unit - unit * (by_unit * unit).sum(dim=1, keepdim=True)) / length,)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gsmflow.training import Learner, TrainingData
+from gsmflow.training import Generator, TrainingData
 
 _CODED_FROM = 1 << 30  # bytes of float32 features from which they are kept as codes
 _LEVELS = 255
@@ -34,14 +34,15 @@ class Pool:
 
     @staticmethod
     def synthesize(
-        learner: Learner, data: TrainingData, count: int, seed: int, *, coded: bool | None = None
+        learner: Generator, data: TrainingData, count: int, seed: int, *, coded: bool | None = None
     ) -> Pool:
         """Real training features and `count` synthetic ones of every unseen class.
 
         The same seed gives the same noise, so heads along one training differ by the generator alone.
         coded: whether to keep codes; None decides by size.
         """
-        real, dim = data.features.shape
+        real = len(data.features)
+        dim = learner.represent(data.features[:1], seed, "real").shape[1]
         total = real + count * len(data.unseen)
         if coded is None:
             coded = total * dim * 4 >= _CODED_FROM
@@ -57,7 +58,9 @@ class Pool:
             low,
             step,
         )
-        pool._put(0, data.features)
+        for start in range(0, real, _AT_ONCE):
+            rows = data.features[start : start + _AT_ONCE]
+            pool._put(start, learner.represent(rows, seed, "real", start))
         for first in range(0, len(data.unseen), group):
             made = learner.sample(
                 data.semantics[data.unseen[first : first + group]], count, seed, "synthesis", first
@@ -77,7 +80,10 @@ class Pool:
 
     def rows(self, start: int, stop: int) -> Tensor:
         """Features start, ..., stop - 1 as float32."""
-        rows = self.features[start:stop]
+        return self.decoded(self.features[start:stop])
+
+    def decoded(self, rows: Tensor) -> Tensor:
+        """Rows as `features` keeps them, as float32 features."""
         if self.low is None or self.step is None:
             return rows
         return torch.addcmul(self.low, rows.float(), self.step)
@@ -90,12 +96,14 @@ class Pool:
             start += len(part)
 
 
-def _range(learner: Learner, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:
+def _range(learner: Generator, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Least value and step of the codes of each dimension, from all real and some synthetic features."""
     each = max(1, min(count, _LOOKED_AT // max(1, len(data.unseen))))
     some = data.unseen[: max(1, _LOOKED_AT // each)]
     made = learner.sample(data.semantics[some], each, seed, "range")
-    low = torch.minimum(data.features.amin(dim=0), made.amin(dim=0))
-    high = torch.maximum(data.features.amax(dim=0), made.amax(dim=0))
+    low, high = made.amin(dim=0), made.amax(dim=0)
+    for start in range(0, len(data.features), _AT_ONCE):
+        rows = learner.represent(data.features[start : start + _AT_ONCE], seed, "real", start)
+        low, high = torch.minimum(low, rows.amin(dim=0)), torch.maximum(high, rows.amax(dim=0))
     step = (high - low) / _LEVELS
     return low, torch.where(step > 0, step, 1)

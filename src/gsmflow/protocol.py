@@ -21,12 +21,13 @@ from torch import Tensor
 from gsmflow.calibration import UnseenRates, bias_for, rates_of
 from gsmflow.classifier import FittedClassifier
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
-from gsmflow.head import HeadOptions, LinearHead, train_head
+from gsmflow.head import Head, HeadOptions, train_head
 from gsmflow.pool import Pool
 from gsmflow.problem import Problem
 from gsmflow.recipe import Recipe, SelectionOptions
 from gsmflow.recorder import Recorder
-from gsmflow.training import Learner, TrainingData, advance
+from gsmflow.representation import RepresentedHead
+from gsmflow.training import Generator, Learner, Scorer, TrainingData, advance
 from gsmflow.transform import FeatureTransform
 
 PROTOCOLS = ("validated", "last", "oracle")
@@ -219,16 +220,12 @@ def _keep_result(
     recorder: Recorder,
 ) -> None:
     """Synthesize, train the heads, score the test set once, and keep all of it with the run."""
-    epochs = choice.head_epochs if choice else recipe.head.epochs
-    with recorder.timing("synthesize"):
-        pool = Pool.synthesize(learner, data, recipe.head.synthetic_per_class, seed)
-    with recorder.timing("head"):
-        *_, head = train_head(pool, len(prepared.classes), recipe.head, seed, "head", epochs=epochs)
-        unseen_head = None
-        if len(data.unseen):
-            alone = pool.synthetic(data.unseen)
-            *_, unseen_head = train_head(alone, len(data.unseen), recipe.head, seed, "zsl", epochs=epochs)
-    bias = _carried_bias(head, pool, data, choice)
+    if isinstance(learner, Scorer):
+        with recorder.timing("head"):
+            head, unseen_head, pool = learner.head(), None, Pool.of_real(data)
+        bias = _carried_bias(head, pool, data, choice)
+    else:
+        head, unseen_head, bias = _synthesize_and_train(data, learner, recipe.head, choice, seed, recorder)
     scores = score(
         prepared,
         _logits_of(head),
@@ -239,6 +236,32 @@ def _keep_result(
     tensors = {f"classifier.{name}": tensor for name, tensor in classifier.state().items()}
     tensors |= {f"weights.{name}": tensor for name, tensor in learner.weights().items()}
     recorder.keep("result", tensors, asdict(scores))
+
+
+def _synthesize_and_train(
+    data: TrainingData,
+    learner: Learner,
+    options: HeadOptions,
+    choice: Choice | None,
+    seed: int,
+    recorder: Recorder,
+) -> tuple[Head, Head | None, float]:
+    """The head over all classes, the one over unseen classes alone if there are any, and the bias of the first."""
+    assert isinstance(learner, Generator)
+    epochs = choice.head_epochs if choice else options.epochs
+    with recorder.timing("synthesize"):
+        pool = Pool.synthesize(learner, data, options.synthetic_per_class, seed)
+    with recorder.timing("head"):
+        *_, head = train_head(pool, len(data.semantics), options, seed, "head", epochs=epochs)
+        alone = None
+        if len(data.unseen):
+            synthetic = pool.synthetic(data.unseen)
+            *_, alone = train_head(synthetic, len(data.unseen), options, seed, "zsl", epochs=epochs)
+    bias = _carried_bias(head, pool, data, choice)
+    representation = learner.representation()
+    if representation is None:
+        return head, alone, bias
+    return RepresentedHead(representation, head), alone and RepresentedHead(representation, alone), bias
 
 
 def _train(learner: Learner, stage: str, stops: list[int], recorder: Recorder) -> Iterator[int]:
@@ -271,16 +294,35 @@ def _score_heads(
     step: int,
     recorder: Recorder,
 ) -> list[Choice]:
-    """Train a head on what the generator makes now, and score it on the test parts after each epoch."""
+    """Train a head on what the generator makes now, and score it on the test parts after each epoch.
+
+    A learner that classifies by itself gives a single head.
+    """
     found: list[Choice] = []
     with recorder.timing("selection"):
-        pool = Pool.synthesize(learner, data, options.synthetic_per_class, seed)
-        for epoch, head in enumerate(train_head(pool, len(prepared.classes), options, seed, "head"), start=1):
-            choice = _scored(prepared, data, head, pool, options.calibrate)
+        for epoch, (head, pool, whole) in enumerate(_heads(data, learner, options, seed), start=1):
+            choice = _scored(prepared, data, head, pool, options.calibrate, whole)
             found.append(replace(choice, head_epochs=epoch, epochs=step / learner.steps_per_epoch))
     best = max(found, key=lambda choice: choice.H)
     recorder.scored(step, {"U": best.U, "S": best.S, "H": best.H})
     return found
+
+
+def _heads(
+    data: TrainingData, learner: Learner, options: HeadOptions, seed: int
+) -> Iterator[tuple[Head, Pool, Head]]:
+    """The heads of a learner now: each with the pool it was trained on, and as a classifier of features."""
+    if isinstance(learner, Scorer):
+        head = learner.head()
+        yield head, Pool.of_real(data), head
+        return
+    assert isinstance(learner, Generator)
+    pool, representation = (
+        Pool.synthesize(learner, data, options.synthetic_per_class, seed),
+        learner.representation(),
+    )
+    for head in train_head(pool, len(data.semantics), options, seed, "head"):
+        yield head, pool, head if representation is None else RepresentedHead(representation, head)
 
 
 def _direct_choices(prepared: Problem, data: TrainingData, recipe: Recipe) -> Iterator[Choice]:
@@ -291,9 +333,19 @@ def _direct_choices(prepared: Problem, data: TrainingData, recipe: Recipe) -> It
         yield replace(_scored(prepared, data, head, pool, recipe.head.calibrate), parameters=parameters)
 
 
-def _scored(prepared: Problem, data: TrainingData, head: LinearHead, pool: Pool, calibrate: bool) -> Choice:
-    """U, S and H of a head on the test parts of a problem, with the best bias if it may have one."""
-    curve = curve_on(prepared, _logits_of(head))
+def _scored(
+    prepared: Problem,
+    data: TrainingData,
+    head: Head,
+    pool: Pool,
+    calibrate: bool,
+    whole: Head | None = None,
+) -> Choice:
+    """U, S and H on the test parts of a problem, with the best bias if it may have one.
+
+    head: of the pool's features. whole: of the problem's, where those are others.
+    """
+    curve = curve_on(prepared, _logits_of(whole or head))
     bias = best_bias(curve) if calibrate else 0.0
     unseen, seen = curve.at(bias)
     choice = Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen))
@@ -314,7 +366,7 @@ def _mean(choices: tuple[Choice, ...]) -> Choice:
     return replace(choices[0], **found)
 
 
-def _carried_bias(head: LinearHead, pool: Pool, data: TrainingData, choice: Choice | None) -> float:
+def _carried_bias(head: Head, pool: Pool, data: TrainingData, choice: Choice | None) -> float:
     """The bias that a choice made elsewhere means for this head; 0 where none was chosen."""
     if choice is None or choice.real_rate is None or not len(data.unseen):
         return 0.0
@@ -337,8 +389,8 @@ def _learner(recipe: Recipe, data: TrainingData, seed: int) -> Learner:
     return recipe.method.learner(data, recipe.options, seed)
 
 
-def _logits_of(head: LinearHead) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    device = head.weight.device
+def _logits_of(head: Head) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    device = head.device
 
     def logits(features: NDArray[np.float32]) -> NDArray[np.float32]:
         return head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device)).cpu().numpy()

@@ -117,9 +117,17 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
         if table not in classes and find_method(table, origin):
             continue  # options of another method: a preset may hold several
     values = {table: dict(tables.get(table, {})) for table in classes}
+    own = chosen.options.table
+    if chosen.inherits:
+        names = {f.name for f in fields(chosen.options)}  # type: ignore[arg-type]
+        inherited = {k: v for k, v in tables.get(chosen.inherits, {}).items() if k in names}
+        values[own] = inherited | values[own]
     for override in overrides:
         table, name, value = _parse_override(override, classes)
+        if table == own and name in chosen.fixed:
+            raise InputError(f"--set {override}: in method '{method}' {name} is always {chosen.fixed[name]}")
         values[table][name] = value
+    values[own] |= chosen.fixed
     made = {table: from_mapping(cls, values[table], origin) for table, cls in classes.items()}
     features, options, head, selection = made.values()
     assert isinstance(features, FeatureOptions)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +16,10 @@ from torch.optim.adam import adam
 from gsmflow.flow.gradients import LARGE
 from gsmflow.problem import Problem
 from gsmflow.randomness import stream
+
+if TYPE_CHECKING:
+    from gsmflow.head import Head
+    from gsmflow.representation import Representation
 
 Losses = Mapping[str, Tensor]
 
@@ -208,17 +212,13 @@ class MasterAdam:
 
 
 class Learner(Protocol):
-    """A generator being trained on one problem, step by step."""
+    """A model being trained on one problem, step by step; also a :class:`Generator` or a :class:`Scorer`."""
 
     steps_per_epoch: int
     total_steps: int
 
     def step(self, index: int) -> Losses:
         """Do training step `index` (from 0) and return its losses, still on the device."""
-        ...
-
-    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
-        """Synthesize features (len(semantics) * count, D), class by class, with the current weights."""
         ...
 
     def weights(self) -> dict[str, Tensor]:
@@ -231,6 +231,35 @@ class Learner(Protocol):
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what :meth:`state` gave."""
+        ...
+
+
+@runtime_checkable
+class Generator(Learner, Protocol):
+    """A learner that synthesizes what a head is then trained on."""
+
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize represented features (len(semantics) * count, R), class by class.
+
+        R is D where features are not represented. `key` names the random draws.
+        """
+        ...
+
+    def represent(self, features: Tensor, *key: int | str) -> Tensor:
+        """Real features (N, D) as a head is trained on them, (N, R); a stochastic encoder draws by `key`."""
+        ...
+
+    def representation(self) -> Representation | None:
+        """The same for features to be classified, without chance; None where a head sees them as they are."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Learner, Protocol):
+    """A learner that classifies by itself, without synthesis."""
+
+    def head(self) -> Head:
+        """The classifier over all classes, with the current weights."""
         ...
 
 

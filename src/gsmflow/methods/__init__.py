@@ -1,14 +1,15 @@
 """The methods: one file each, one interface, one line in the registry below.
 
-A method is either *generative* (it trains a generator by steps, and a head is trained on what it
-synthesizes) or *direct* (it gives a linear head at once).
+A method is either *direct* (it gives linear heads at once, in closed form) or it has a *learner*, trained by steps: a
+:class:`~gsmflow.training.Generator` synthesizes what a head is then trained on, a
+:class:`~gsmflow.training.Scorer` classifies by itself.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,20 @@ from gsmflow.errors import InputError
 from gsmflow.options import Options
 
 if TYPE_CHECKING:
-    from gsmflow.head import LinearHead
+    from gsmflow.head import Head
     from gsmflow.training import Learner, TrainingData
 
 _MODULES = {
-    "gsmflow": "gsmflow.methods.gsmflow",
-    "eszsl": "gsmflow.methods.eszsl",
+    "gsmflow": "gsmflow",
+    "gsmflow-tmm": "gsmflow_tmm",
+    "cflow": "cflow",
+    "likelihood": "likelihood",
+    "likelihood-gate": "likelihood_gate",
+    "cvae": "cvae",
+    "cnzsl": "cnzsl",
+    "lda": "lda",
+    "eszsl": "eszsl",
+    "kernel-eszsl": "kernel_eszsl",
 }
 
 
@@ -29,7 +38,9 @@ _MODULES = {
 class Method:
     """What a method's module exposes as ``METHOD``.
 
-    options: its option dataclass. citation: whom to credit. Exactly one of:
+    options: its option dataclass. citation: whom to credit. fixed: options that make the method what it is and
+    cannot be set. inherits: another method, whose table in a preset serves this one too where it says
+    nothing itself. Exactly one of:
     learner: (data, options, seed) -> a :class:`~gsmflow.training.Learner`;
     direct: (data, options) -> (parameters tried, head) pairs, the default first, for the protocol
     to choose among.
@@ -38,8 +49,10 @@ class Method:
     name: str
     citation: str
     options: type[Options]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    inherits: str = ""
     learner: Callable[[TrainingData, Any, int], Learner] | None = None
-    direct: Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], LinearHead]]] | None = None
+    direct: Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None = None
 
 
 def method_names() -> list[str]:
@@ -58,4 +71,4 @@ def find_method(name: str, origin: str = "method") -> Method:
         near = difflib.get_close_matches(name, _MODULES, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(_MODULES)}"
         raise InputError(f"{origin}: no method '{name}'; {hint}")
-    return import_module(_MODULES[name]).METHOD
+    return import_module(f"gsmflow.methods.{_MODULES[name]}").METHOD

@@ -32,7 +32,7 @@ class ESZSLOptions(Options):
     )
 
 
-def _solutions(data: TrainingData, options: ESZSLOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
+def solutions(data: TrainingData, options: ESZSLOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
     """All pairs of exponents around the given ones, those first; eigenvectors are computed once."""
     x, s = data.features.double(), data.semantics[data.seen].double()
     targets = torch.full((len(x), len(s)), -1.0, dtype=torch.float64, device=x.device)
@@ -56,5 +56,5 @@ METHOD = Method(
     name="eszsl",
     citation="Romera-Paredes and Torr, An embarrassingly simple approach to zero-shot learning, ICML 2015",
     options=ESZSLOptions,
-    direct=_solutions,
+    direct=solutions,
 )

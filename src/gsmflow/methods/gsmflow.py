@@ -12,6 +12,7 @@ Features of class u are synthesized as f^-1(z; g(a_u)) with z ~ N(0, I).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -113,6 +114,39 @@ class GSMFlow(nn.Module):
         return F.mse_loss(prototypes, means)
 
     @torch.no_grad()
+    def log_likelihood(self, features: Tensor, semantics: Tensor) -> Tensor:
+        """log p(x | class) in nats of features (N, D) under each of the classes' semantics (C, A): (N, C)."""
+        conditions = self.flow.condition(self.positioning(semantics))
+        out = torch.empty(len(features), len(semantics), device=features.device)
+        for index in range(len(semantics)):
+            row = torch.full((len(features),), index, device=features.device)
+            z, log_det = self.flow(features, conditions, row)
+            out[:, index] = log_det - z.square().sum(dim=1) / 2
+        return out - features.shape[1] / 2 * math.log(2 * math.pi)
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor], clamp: float) -> GSMFlow:
+        """The model whose ``state_dict`` is given; its sizes follow from the tensors.
+
+        Raises
+        ------
+        KeyError: a tensor is missing.
+        """
+        blocks = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("flow.blocks."))
+        first = state["flow.blocks.0.net1.x_weight"]
+        dim = first.shape[1] + state["flow.blocks.0.net2.x_weight"].shape[1]
+        options = GSMFlowOptions(
+            blocks=blocks,
+            hidden=first.shape[0],
+            global_semantic=state["positioning.layers.0.weight"].shape[0],
+            semantics_in_every_layer="flow.blocks.0.net1.g_weight" in state,
+            clamp=clamp,
+        )
+        model = GSMFlow(dim, state["positioning.anchors"], options)
+        model.load_state_dict(dict(state))
+        return model.eval()
+
+    @torch.no_grad()
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize (len(semantics) * count, D) float32 features, class after class.
 
@@ -197,6 +231,14 @@ class GSMFlowLearner:
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize features with the current weights: see :meth:`GSMFlow.sample`."""
         return self.model.sample(semantics, count, *key)
+
+    def represent(self, features: Tensor, *key: int | str) -> Tensor:
+        """Features as they are."""
+        return features
+
+    def representation(self) -> None:
+        """A head sees the features as they are."""
+        return None
 
     def weights(self) -> dict[str, Tensor]:
         """Float32 weights and anchors, by the names of :class:`GSMFlow`'s state."""

@@ -1,0 +1,34 @@
+"""The conditional flow without any of the three remedies and without the prototype loss: the ablation's floor.
+
+The same couplings and the same maximum likelihood as :mod:`gsmflow.methods.gsmflow`, but semantics enter only the
+block next to the noise, as they are, and features are not perturbed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsmflow.methods import Method
+from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+
+
+@dataclass(frozen=True)
+class CFlowOptions(GSMFlowOptions):
+    """Those of GSMFlow, the remedies switched off."""
+
+    table = "cflow"
+
+
+METHOD = Method(
+    name="cflow",
+    citation="Chen et al., Mitigating Generation Shifts for Generalized Zero-Shot Learning, ACM MM 2021 (its cFlow)",
+    options=CFlowOptions,
+    inherits="gsmflow",
+    fixed={
+        "perturbation": 0.0,
+        "prototype_weight": 0.0,
+        "relative_positioning": False,
+        "semantics_in_every_layer": False,
+    },
+    learner=GSMFlowLearner,
+)

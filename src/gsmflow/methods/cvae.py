@@ -1,0 +1,83 @@
+"""Conditional VAE for zero-shot learning (Mishra et al., CVPR Workshops 2018).
+
+With features x of a class with semantics a, an encoder q(z | x, a) = N(mu, diag(sigma^2)) and a decoder G(z, a)::
+
+    L = mean |x - G(z, a)|^2 + beta * mean KL(q(z | x, a) || N(0, I))        z = mu + sigma * eps
+    KL = - 1/2 sum (1 + log sigma^2 - mu^2 - sigma^2)
+
+Both terms are sums over dimensions, means over the batch. Features of class u are G(z, a_u) with z ~ N(0, I).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gsmflow.methods import Method
+from gsmflow.methods.networks import PeerLearner, descend, mlp
+from gsmflow.options import Options, option
+from gsmflow.randomness import normal
+from gsmflow.training import Losses, TrainingData
+
+
+@dataclass(frozen=True)
+class CVAEOptions(Options):
+    """Sizes and training of encoder and decoder."""
+
+    table = "cvae"
+
+    epochs: int = option(40, "passes over the training features", low=1)
+    batch_size: int = option(128, "training features a step", low=1)
+    learning_rate: float = option(1e-3, "Adam's", above=0)
+    hidden: int = option(512, "hidden size of encoder and decoder", low=1)
+    latent: int = option(50, "dimensions of z", low=1)
+    beta: float = option(1.0, "weight of the KL term", low=0)
+
+
+def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, diag(exp(log_variance))) || N(0, I)) in nats, one a row: (B,) for (B, Z)."""
+    return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1)
+
+
+class CVAELearner(PeerLearner):
+    """CVAE in training."""
+
+    def __init__(self, data: TrainingData, options: CVAEOptions, seed: int) -> None:
+        super().__init__(data, options.batch_size, options.epochs, seed)
+        self.options = options
+        dim, semantic = data.features.shape[1], data.semantics.shape[1]
+        self.encoder = self.add("encoder", mlp([dim + semantic, options.hidden, 2 * options.latent]))
+        self.decoder = self.add("decoder", mlp([options.latent + semantic, options.hidden, dim]))
+        self.adam = self.optimize("adam", [self.encoder, self.decoder], options.learning_rate)
+
+    def step(self, index: int) -> Losses:
+        """One step of Adam on the evidence lower bound."""
+        picked = self.batches[index]
+        x, a = self.data.features[picked], self.seen_semantics[self.data.labels[picked]]
+        mean, log_variance = self.encoder(torch.cat((x, a), dim=1)).chunk(2, dim=1)
+        noise = normal(tuple(mean.shape), x.device, self.seed, "latent", index)
+        z = mean + (log_variance / 2).exp() * noise
+        reconstruction = (x - self.decoder(torch.cat((z, a), dim=1))).square().sum(dim=1).mean()
+        divergence = kl_to_standard_normal(mean, log_variance).mean()
+        loss = reconstruction + self.options.beta * divergence
+        return descend(self.adam, loss, reconstruction=reconstruction, divergence=divergence)
+
+    @torch.no_grad()
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize features (len(semantics) * count, D), class by class."""
+        made = []
+        for index, a in enumerate(semantics):
+            z = normal((count, self.options.latent), a.device, *key, index)
+            made.append(self.decoder(torch.cat((z, a.expand(count, -1)), dim=1)))
+        return torch.cat(made)
+
+
+METHOD = Method(
+    name="cvae",
+    citation="Mishra et al., A generative model for zero shot learning using conditional variational autoencoders, "
+    "CVPR Workshops 2018",
+    options=CVAEOptions,
+    learner=CVAELearner,
+)

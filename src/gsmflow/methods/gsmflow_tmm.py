@@ -1,0 +1,124 @@
+"""GSMFlow with boundary sample mining (Chen et al., IEEE TMM, arXiv 2207.01798) in place of visual perturbation.
+
+A relation network r(x, a) in [0, 1] learns on the seen classes whether a feature belongs to a class::
+
+    L_rel = mean over samples and seen classes of (r(x, a_c) - [c = y])^2
+
+Copies of the training features are then moved for `moves` steps of length `rate` towards the boundaries between
+classes, keeping the relation loss low and raising the entropy of the scores p_c = r(x, a_c) / sum r::
+
+    x <- x - rate * d/dx ( L_rel(x) - entropy_weight * mean_samples H(p) )
+
+and join the features the flow is trained on. The flow, relative positioning and the prototype loss are those of
+:mod:`gsmflow.methods.gsmflow`, without noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gsmflow.methods import Method
+from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.networks import mlp, reset
+from gsmflow.options import option
+from gsmflow.training import Batches, TrainingData
+
+
+@dataclass(frozen=True)
+class TMMOptions(GSMFlowOptions):
+    """Those of GSMFlow, and those of the relation network and of mining."""
+
+    table = "gsmflow-tmm"
+
+    relation_epochs: int = option(10, "passes that the relation network is trained for", low=1)
+    relation_hidden: int = option(256, "hidden size of the relation network", low=1)
+    relation_learning_rate: float = option(1e-3, "Adam's, of the relation network", above=0)
+    mining_rate: float = option(30.0, "step length of the moves", low=0)
+    mining_moves: int = option(20, "steps of each moved copy", low=1)
+    entropy_weight: float = option(10.0, "weight of the entropy of relation scores", low=0)
+
+
+class RelationNetwork:
+    """r(x, a) = sigmoid(W_2 relu(W_x x + W_a a + b) + b_2), trained on the seen classes."""
+
+    def __init__(self, data: TrainingData, options: TMMOptions, seed: int) -> None:
+        self.semantics = data.semantics[data.seen]
+        dim, hidden = data.features.shape[1], options.relation_hidden
+        self.of_feature = mlp([dim, hidden]).to(data.device)
+        self.of_semantics = mlp([self.semantics.shape[1], hidden]).to(data.device)
+        self.score = mlp([hidden, 1]).to(data.device)
+        parts = [self.of_feature, self.of_semantics, self.score]
+        for index, part in enumerate(parts):
+            reset(part, seed, "relation", index)
+        adam = torch.optim.Adam(
+            [p for part in parts for p in part.parameters()], options.relation_learning_rate, fused=True
+        )
+        batches = Batches(len(data.features), options.batch_size, seed, data.device)
+        for step in range(batches.per_epoch * options.relation_epochs):
+            picked = batches[step]
+            adam.zero_grad()
+            self.loss(self(data.features[picked]), data.labels[picked]).backward()
+            adam.step()
+        for part in parts:
+            part.requires_grad_(False)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Scores (B, S) of features (B, D) for the seen classes."""
+        hidden = F.relu(self.of_feature(features)[:, None] + self.of_semantics(self.semantics)[None])
+        return torch.sigmoid(self.score(hidden)[:, :, 0])
+
+    @staticmethod
+    def loss(scores: Tensor, labels: Tensor) -> Tensor:
+        """Mean squared error to one-hot."""
+        return F.mse_loss(scores, F.one_hot(labels, scores.shape[1]).float())
+
+
+def mine(relation: RelationNetwork, features: Tensor, labels: Tensor, options: TMMOptions) -> Tensor:
+    """Features (B, D) moved towards the boundaries of their classes."""
+    moved = features.clone()
+    for _ in range(options.mining_moves):
+        moved.requires_grad_(True)
+        scores = relation(moved)
+        share = scores / scores.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        entropy = -(share * share.clamp(min=1e-12).log()).sum(dim=1).mean()
+        goal = relation.loss(scores, labels) - options.entropy_weight * entropy
+        (slope,) = torch.autograd.grad(goal, moved)
+        moved = (moved - options.mining_rate * slope).detach()
+    return moved
+
+
+def learner(data: TrainingData, options: TMMOptions, seed: int) -> GSMFlowLearner:
+    """GSMFlow on the real features and their moved copies; depends on (data, options, seed) alone."""
+    relation = RelationNetwork(data, options, seed)
+    size = options.batch_size
+    moved = [
+        mine(relation, x, y, options)
+        for x, y in zip(data.features.split(size), data.labels.split(size), strict=True)
+    ]
+    more = replace(
+        data, features=torch.cat((data.features, *moved)), labels=torch.cat((data.labels, data.labels))
+    )
+    return MinedLearner(data, more, options, seed)
+
+
+class MinedLearner(GSMFlowLearner):
+    """GSMFlow trained on more features than the real ones, which alone tell class means and train heads."""
+
+    def __init__(self, real: TrainingData, more: TrainingData, options: TMMOptions, seed: int) -> None:
+        super().__init__(more, options, seed)
+        self.means = real.class_means()
+
+
+METHOD = Method(
+    name="gsmflow-tmm",
+    citation="Chen et al., GSMFlow: generation shifts mitigating flow for generalized zero-shot learning, IEEE TMM, "
+    "arXiv 2207.01798",
+    options=TMMOptions,
+    inherits="gsmflow",
+    fixed={"perturbation": 0.0},
+    learner=learner,
+)

@@ -1,0 +1,51 @@
+"""GSMFlow's flow as a classifier: log p(x | class) of every class, no synthesis and no head.
+
+By the change of variables, with z = f(x; g(a_c))::
+
+    log p(x | c) = log|det dz/dx| - |z|^2 / 2 - D / 2 log(2 pi)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsmflow.likelihood import LikelihoodHead
+from gsmflow.methods import Method
+from gsmflow.methods.gsmflow import GSMFlow, GSMFlowLearner, GSMFlowOptions
+
+
+@dataclass(frozen=True)
+class LikelihoodOptions(GSMFlowOptions):
+    """Those of GSMFlow."""
+
+    table = "likelihood"
+
+
+def likelihood_head(learner: GSMFlowLearner) -> LikelihoodHead:
+    """The float32 classifier of a flow in training: bfloat16 bends log-determinants."""
+    clamp = learner.options.clamp
+    model = GSMFlow.from_state({name: t.clone() for name, t in learner.weights().items()}, clamp)
+    return LikelihoodHead(model.to(learner.data.device), learner.data.semantics, clamp)
+
+
+class LikelihoodLearner:
+    """The flow in training (see :class:`gsmflow.training.Scorer`)."""
+
+    def __init__(self, flow: GSMFlowLearner) -> None:
+        self.flow = flow
+        self.steps_per_epoch, self.total_steps = flow.steps_per_epoch, flow.total_steps
+        self.step, self.weights = flow.step, flow.weights
+        self.state, self.load_state = flow.state, flow.load_state
+
+    def head(self) -> LikelihoodHead:
+        """The classifier with the current weights."""
+        return likelihood_head(self.flow)
+
+
+METHOD = Method(
+    name="likelihood",
+    citation="the flow of Chen et al. (ACM MM 2021) with Bayes' rule",
+    options=LikelihoodOptions,
+    inherits="gsmflow",
+    learner=lambda data, options, seed: LikelihoodLearner(GSMFlowLearner(data, options, seed)),
+)
