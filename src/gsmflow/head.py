@@ -5,9 +5,10 @@ the loss is::
 
     - w_y log softmax(l + tau log(C n / N))_y        l = W x + b, or  scale * cos(W_c, x)  for a cosine head
 
-with w_y = 1, or N / (C n_y) for the class-balanced loss. With tau > 0 (logit adjustment: Menon et al., ICLR 2021;
-for synthetic classes Chen et al., Zero-shot Logit Adjustment, IJCAI 2022) the frequencies of the classes enter
-the training as a known prior and not the logits, so that few synthetic features a class are enough.
+with w_y = 1, or N / (C n_y) for the class-balanced loss. With tau > 0 (logit adjustment: Menon et al., ICLR
+2021; for synthetic classes Chen et al., Zero-shot Logit Adjustment, IJCAI 2022) the frequencies of the
+classes enter the training as a known prior and not the logits, so that few synthetic features a class are
+enough.
 """
 
 from __future__ import annotations

@@ -67,10 +67,11 @@ class LikelihoodHead:
 class GatedHead:
     """The flow's likelihood tells seen from unseen, one softmax head on each side tells the class.
 
-    With g = max over seen c of log p(x | c) - max over unseen c of log p(x | c), and log-probabilities of the two heads
-    relative to their largest::
+    With g = max over seen c of log p(x | c) - max over unseen c of log p(x | c), and log-probabilities of
+    the two heads relative to their largest::
 
-        logit_c = g + log p_seen(c | x) - max  for seen c       logit_c = log p_unseen(c | x) - max  for unseen c
+        logit_c = g + log p_seen(c | x) - max      for seen c
+        logit_c =     log p_unseen(c | x) - max    for unseen c
 
     so that the best seen logit minus the best unseen one is g, and a bias on unseen classes moves the gate.
 

@@ -246,7 +246,7 @@ def _synthesize_and_train(
     seed: int,
     recorder: Recorder,
 ) -> tuple[Head, Head | None, float]:
-    """The head over all classes, the one over unseen classes alone if there are any, and the bias of the first."""
+    """The head over all classes, the one over unseen classes alone if any, and the bias of the first."""
     assert isinstance(learner, Generator)
     epochs = choice.head_epochs if choice else options.epochs
     with recorder.timing("synthesize"):

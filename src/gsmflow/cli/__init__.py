@@ -11,8 +11,11 @@ import sys
 import click
 
 from gsmflow import __version__
+from gsmflow.cli.ablate import ablate
+from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
 from gsmflow.cli.evaluate import evaluate
+from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.train import train
 from gsmflow.errors import InputError
@@ -28,7 +31,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, predict, data):
+for command in (train, evaluate, predict, bench, ablate, methods, data):
     cli.add_command(command)
 
 

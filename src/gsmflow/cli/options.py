@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
+
+from gsmflow.errors import InputError
 
 data_root = click.option(
     "--data-root",
@@ -17,3 +20,32 @@ data_root = click.option(
 )
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead.")
+seeds = click.option("--seeds", default="0-4", show_default=True, metavar="A-B", help="Such as 0-4 or 0,3,7.")
+protocol = click.option(
+    "--protocol",
+    type=click.Choice(["validated", "last"]),
+    default="validated",
+    show_default=True,
+    help="validated: choose on a validation problem; last: the whole budget, no choice.",
+)
+overrides = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
+)
+jobs = click.option("--jobs", type=click.IntRange(1), help="Runs at a time.  [default: as many as cores]")
+threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of a run.  [default: 1]")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``0-4`` or ``0,3,7`` or a mixture.
+
+    Raises
+    ------
+    InputError: neither.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
+        if not match or int(match[2] or match[1]) < int(match[1]):
+            raise InputError(f"--seeds {text}: expected a range such as 0-4 or a list such as 0,3,7")
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return list(dict.fromkeys(found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gsmflow.cli import options
-from gsmflow.errors import InputError
 
 if TYPE_CHECKING:
     from gsmflow.recorder import Recorder
@@ -21,11 +19,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("problem")
-@click.option("--method", default="gsmflow", show_default=True, help="gsmflow, eszsl.")
+@click.option("--method", default="gsmflow", show_default=True, help="One of `gsmflow methods`.")
 @click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own, or 'default']")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
-)
+@options.overrides
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
 @click.option(
     "--seeds", metavar="A-B", help="Several runs, such as 0-4 or 0,3,7; prints the mean and its interval."
@@ -81,7 +77,7 @@ def train(
 
     PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`.
     """
-    chosen_seeds = _parse_seeds(seeds) if seeds else [seed]
+    chosen_seeds = options.parse_seeds(seeds) if seeds else [seed]
 
     import torch  # late: over a second that --help need not wait for
 
@@ -127,17 +123,6 @@ def train(
         click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
     elif len(results) > 1:
         seeds_table(results)
-
-
-def _parse_seeds(text: str) -> list[int]:
-    """``0-4`` or ``0,3,7`` or a mixture."""
-    found: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
-        if not match or int(match[2] or match[1]) < int(match[1]):
-            raise InputError(f"--seeds {text}: expected a range such as 0-4 or a list such as 0,3,7")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return list(dict.fromkeys(found))
 
 
 @contextmanager

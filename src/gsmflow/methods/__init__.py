@@ -1,7 +1,7 @@
 """The methods: one file each, one interface, one line in the registry below.
 
-A method is either *direct* (it gives linear heads at once, in closed form) or it has a *learner*, trained by steps: a
-:class:`~gsmflow.training.Generator` synthesizes what a head is then trained on, a
+A method is either *direct* (it gives linear heads at once, in closed form) or it has a *learner*, trained by
+steps: a :class:`~gsmflow.training.Generator` synthesizes what a head is then trained on, a
 :class:`~gsmflow.training.Scorer` classifies by itself.
 """
 
@@ -38,8 +38,8 @@ _MODULES = {
 class Method:
     """What a method's module exposes as ``METHOD``.
 
-    options: its option dataclass. citation: whom to credit. fixed: options that make the method what it is and
-    cannot be set. inherits: another method, whose table in a preset serves this one too where it says
+    options: its option dataclass. citation: whom to credit. fixed: options that make the method what it is
+    and cannot be set. inherits: another method, whose table in a preset serves this one too where it says
     nothing itself. Exactly one of:
     learner: (data, options, seed) -> a :class:`~gsmflow.training.Learner`;
     direct: (data, options) -> (parameters tried, head) pairs, the default first, for the protocol

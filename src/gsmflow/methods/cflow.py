@@ -1,7 +1,7 @@
-"""The conditional flow without any of the three remedies and without the prototype loss: the ablation's floor.
+"""The conditional flow without the remedies and without the prototype loss: the floor of ablations.
 
-The same couplings and the same maximum likelihood as :mod:`gsmflow.methods.gsmflow`, but semantics enter only the
-block next to the noise, as they are, and features are not perturbed.
+The same couplings and the same maximum likelihood as :mod:`gsmflow.methods.gsmflow`, but semantics enter
+only the block next to the noise, as they are, and features are not perturbed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class CFlowOptions(GSMFlowOptions):
 
 METHOD = Method(
     name="cflow",
-    citation="Chen et al., Mitigating Generation Shifts for Generalized Zero-Shot Learning, ACM MM 2021 (its cFlow)",
+    citation="Chen et al., Mitigating Generation Shifts for Generalized Zero-Shot Learning, ACM MM 2021 "
+    "(its cFlow)",
     options=CFlowOptions,
     inherits="gsmflow",
     fixed={

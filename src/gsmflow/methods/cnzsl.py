@@ -1,13 +1,14 @@
-"""CNZSL, class normalization for zero-shot learning (Skorokhodov and Elhoseiny, ICLR 2021): semantics to classifier.
+"""CNZSL (Skorokhodov and Elhoseiny, ICLR 2021): a network with class normalization, semantics to classifier.
 
 A network makes class prototypes of the semantics, and features are classified by scaled cosines::
 
     a^ = sqrt(A) a / |a|
     p = W_3 S(ReLU(S(W_2 ReLU(W_1 a^))))         logit_c = gamma^2 cos(x, p_c)         (biases left out)
 
-S is class standardization, (h - mean) / std of each dimension over the classes: over the seen classes in training, with
-the running mean and variance of training when classifying. W_3 starts from the uniform distribution of variance
-1 / (H D), which keeps the variance of logits. Trained by the cross-entropy over the seen classes, in seconds.
+S is class standardization, (h - mean) / std of each dimension over the classes: over the seen classes in
+training, with the running mean and variance of training when classifying. W_3 starts from the uniform
+distribution of variance 1 / (H D), which keeps the variance of logits. Trained by the cross-entropy over the
+seen classes, in seconds.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class CNZSLOptions(Options):
 
 
 class ClassStandardization(nn.Module):
-    """(h - mean) / sqrt(variance) of each dimension over the classes, with running statistics for classifying."""
+    """(h - mean) / sqrt(variance) of each dimension over classes; running statistics when classifying."""
 
     mean: Tensor
     variance: Tensor
@@ -85,7 +86,7 @@ class Prototypes(nn.Module):
         )
 
     def reset(self, *key: int | str) -> None:
-        """Draw weights: U(-b, b) with b = fan-in ** -0.5, the last layer's with variance 1 / (H D); biases too."""
+        """Draw weights from U(-b, b), b = fan-in ** -0.5, the last layer's with variance 1 / (H D)."""
         generator = stream("cpu", *key)
         linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
         with torch.no_grad():

@@ -1,6 +1,6 @@
 """Conditional VAE for zero-shot learning (Mishra et al., CVPR Workshops 2018).
 
-With features x of a class with semantics a, an encoder q(z | x, a) = N(mu, diag(sigma^2)) and a decoder G(z, a)::
+With features x, semantics a of their class, encoder q(z | x, a) = N(mu, diag(sigma^2)), decoder G(z, a)::
 
     L = mean |x - G(z, a)|^2 + beta * mean KL(q(z | x, a) || N(0, I))        z = mu + sigma * eps
     KL = - 1/2 sum (1 + log sigma^2 - mu^2 - sigma^2)
@@ -76,8 +76,8 @@ class CVAELearner(PeerLearner):
 
 METHOD = Method(
     name="cvae",
-    citation="Mishra et al., A generative model for zero shot learning using conditional variational autoencoders, "
-    "CVPR Workshops 2018",
+    citation="Mishra et al., A generative model for zero shot learning using conditional variational "
+    "autoencoders, CVPR Workshops 2018",
     options=CVAEOptions,
     learner=CVAELearner,
 )

@@ -1,16 +1,17 @@
-"""GSMFlow with boundary sample mining (Chen et al., IEEE TMM, arXiv 2207.01798) in place of visual perturbation.
+"""GSMFlow with boundary samples (Chen et al., IEEE TMM, arXiv 2207.01798) in place of visual perturbation.
 
 A relation network r(x, a) in [0, 1] learns on the seen classes whether a feature belongs to a class::
 
     L_rel = mean over samples and seen classes of (r(x, a_c) - [c = y])^2
 
-Copies of the training features are then moved for `moves` steps of length `rate` towards the boundaries between
-classes, keeping the relation loss low and raising the entropy of the scores p_c = r(x, a_c) / sum r::
+Copies of the training features are then moved for `mining_moves` steps of length `mining_rate` towards the
+boundaries between classes, keeping the relation loss low and raising the entropy of the scores
+p_c = r(x, a_c) / sum r::
 
     x <- x - rate * d/dx ( L_rel(x) - entropy_weight * mean_samples H(p) )
 
-and join the features the flow is trained on. The flow, relative positioning and the prototype loss are those of
-:mod:`gsmflow.methods.gsmflow`, without noise.
+and join the features the flow is trained on. The flow, relative positioning and the prototype loss are
+those of :mod:`gsmflow.methods.gsmflow`, without noise.
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ class MinedLearner(GSMFlowLearner):
 
 METHOD = Method(
     name="gsmflow-tmm",
-    citation="Chen et al., GSMFlow: generation shifts mitigating flow for generalized zero-shot learning, IEEE TMM, "
-    "arXiv 2207.01798",
+    citation="Chen et al., GSMFlow: generation shifts mitigating flow for generalized zero-shot learning, "
+    "IEEE TMM, arXiv 2207.01798",
     options=TMMOptions,
     inherits="gsmflow",
     fixed={"perturbation": 0.0},

@@ -1,14 +1,15 @@
 """Gaussian classes with a shared covariance, their means predicted from the semantics by ridge regression.
 
-The generative baseline in closed form. With class means m_s of the seen classes' features, semantics a_s with a 1
+The generative baseline in closed form. With class means m_s of the seen classes' features, semantics a_s
+with a 1
 appended, the pooled within-class covariance shrunk towards a multiple of the identity, and equal priors::
 
     M = (sum_s a_s a_s' + lambda I)^-1 sum_s a_s m_s'                   ridge regression
     Sigma = (1 - rho) W + rho tr(W) / D I,  W = 1 / N sum (x - m_y)(x - m_y)'
     logit_c = m_c' Sigma^-1 x - 1/2 m_c' Sigma^-1 m_c                   linear discriminant analysis
 
-with m_c the mean of the class where it is seen, and M' a_c where it is not. Compare Verma and Rai, A simple exponential
-family framework for zero-shot learning, ECML 2017.
+with m_c the mean of the class where it is seen, and M' a_c where it is not. Compare Verma and Rai, A simple
+exponential family framework for zero-shot learning, ECML 2017.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
     Weights are undefined until :func:`reset` draws them.
     """
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [skip_init(nn.Linear, fan_in, fan_out), nn.LeakyReLU(LEAK)]
     layers[-1:] = [last] if last else []
     return nn.Sequential(*layers)
@@ -42,9 +43,10 @@ def reset(network: nn.Module, *key: int | str) -> None:
 class PeerLearner:
     """Base of peers trained by autograd: batches, networks, optimizers, and their state by name.
 
-    A subclass makes its networks and optimizers in its constructor by :meth:`add`, and gives ``step`` and either
-    ``sample`` (see :class:`gsmflow.training.Generator`) or ``head`` (:class:`~gsmflow.training.Scorer`).
-    Draws are keyed by (seed, name, step), so that an interrupted training continues as if it had not been.
+    A subclass makes its networks and optimizers in its constructor by :meth:`add`, and gives ``step`` and
+    either ``sample`` (see :class:`gsmflow.training.Generator`) or ``head``
+    (:class:`~gsmflow.training.Scorer`). Draws are keyed by (seed, name, step), so that an interrupted
+    training continues as if it had not been.
     """
 
     def __init__(self, data: TrainingData, batch_size: int, epochs: int, seed: int) -> None:

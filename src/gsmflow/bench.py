@@ -1,0 +1,239 @@
+"""Many runs side by side: problems x variants x seeds, each in a process of its own, finished ones never
+repeated.
+
+A *variant* is a method with a preset and overrides, under a label. A *cell* is one run of one variant on one
+problem with one seed, kept in ``<folder>/<problem>/<label>/seed<k>`` as an ordinary run folder. What was
+finished stays finished, so that an interrupted bench continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gsmflow.errors import InputError
+from gsmflow.files import read_json
+from gsmflow.recipe import default_preset, make_recipe
+from gsmflow.run import CONFIG, METRICS, read_config
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is compared: a method, the preset (None: the problem's own) and overrides, under a label."""
+
+    label: str
+    method: str
+    preset: str | None = None
+    overrides: tuple[str, ...] = ()
+
+    @staticmethod
+    def parse(text: str, overrides: Sequence[str] = ()) -> Variant:
+        """``METHOD`` or ``METHOD@PRESET``."""
+        method, _, preset = text.partition("@")
+        return Variant(text, method, preset or None, tuple(overrides))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: where its data lie and what is done with them."""
+
+    problem: str
+    variant: Variant
+    seed: int
+    protocol: str
+    oracle: bool
+    data_root: Path
+    features: str | None = None
+    semantics: str | None = None
+    preset: str | None = None
+    device: str = "auto"
+
+    @property
+    def name(self) -> str:
+        """The cell in words."""
+        return f"{self.problem} {self.variant.label} seed {self.seed}"
+
+    def folder(self, root: Path) -> Path:
+        """Its run folder under the bench's."""
+        parts = [re.sub(r"[^A-Za-z0-9_.=@+-]+", "-", part) for part in (self.problem, self.variant.label)]
+        return root / parts[0].strip(".-") / parts[1].strip(".-") / f"seed{self.seed}"
+
+    @property
+    def chosen_preset(self) -> str:
+        """The preset of the variant, or the one given for the bench, or the problem's own."""
+        return self.variant.preset or self.preset or default_preset(self.problem)
+
+    def command(self, root: Path, threads: int) -> list[str]:
+        """The command that makes the run."""
+        words = [sys.executable, "-m", "gsmflow", "train", self.problem, "--method", self.variant.method]
+        words += ["--preset", self.chosen_preset, "--seed", str(self.seed), "--protocol", self.protocol]
+        words += ["--data-root", str(self.data_root), "--device", self.device, "--threads", str(threads)]
+        words += [word for override in self.variant.overrides for word in ("--set", override)]
+        words += ["--features", self.features] if self.features else []
+        words += ["--semantics", self.semantics] if self.semantics else []
+        words += ["--oracle"] if self.oracle else []
+        return [*words, "--out", str(self.folder(root)), "--resume", "--json"]
+
+    def finished(self, root: Path) -> dict[str, Any] | None:
+        """The metrics of the cell where it is finished.
+
+        Raises
+        ------
+        InputError: the folder holds a run of another request.
+        """
+        folder = self.folder(root)
+        if not (folder / CONFIG).exists():
+            return None
+        recipe = make_recipe(self.variant.method, self.chosen_preset, self.variant.overrides)
+        kept = read_config(folder)
+        wanted = {
+            "run.problem": self.problem,
+            "run.protocol": self.protocol,
+            "run.oracle": self.oracle,
+            "run.features": self.features,
+            "run.semantics": self.semantics,
+            "run.seed": self.seed,
+            "run.method": self.variant.method,
+        }
+        wanted |= {f"options.{t}.{k}": v for t, values in recipe.tables().items() for k, v in values.items()}
+        for key, value in wanted.items():
+            found: Any = kept
+            for part in key.split("."):
+                found = found.get(part) if isinstance(found, Mapping) else None
+            if found != value:
+                raise InputError(
+                    f"{folder / CONFIG}: the run there has {key} = {found}, this bench "
+                    f"{value}; choose another --out, or remove that folder"
+                )
+        return read_json(folder / METRICS) if (folder / METRICS).exists() else None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A cell and what became of it: its metrics, or why it failed."""
+
+    cell: Cell
+    metrics: dict[str, Any] | None
+    failure: str = ""
+
+
+class Stopped(Exception):
+    """The bench was asked to stop; the same command continues it."""
+
+
+class Workers:
+    """Runs cells in processes of their own, `jobs` at a time, `threads` CPU threads each.
+
+    A process that is killed is started again, once: it continues from its checkpoint.
+    """
+
+    def __init__(self, root: Path, jobs: int, threads: int, attempts: int = 2) -> None:
+        self.root, self.jobs, self.threads, self.attempts = root, jobs, threads, attempts
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, cells: Sequence[Cell], done: Callable[[Finished], None]) -> None:
+        """Run all cells and hand each to `done` when it is finished, in the calling thread.
+
+        Raises
+        ------
+        Stopped: :meth:`stop` was called; running cells have written their checkpoints.
+        """
+        with ThreadPoolExecutor(self.jobs) as pool:
+            waiting: set[Future[Finished]] = {pool.submit(self._attempt, cell) for cell in cells}
+            while waiting:
+                ready, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    if not self._stopped:
+                        done(future.result())
+        if self._stopped:
+            raise Stopped
+
+    def stop(self) -> None:
+        """Ask every running cell to write its checkpoint and end; no other is started."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.send_signal(signal.SIGTERM)
+
+    def _attempt(self, cell: Cell) -> Finished:
+        result = Finished(cell, None, "stopped")
+        for _ in range(self.attempts):
+            code, out, err = self._process(cell)
+            if self._stopped:
+                return result
+            if code == 0:
+                return Finished(cell, json.loads(out))
+            lines = [line for line in err.splitlines() if line.startswith("gsmflow: ")]
+            reason = lines[-1].removeprefix("gsmflow: ") if lines else f"ended with code {code}"
+            result = Finished(cell, None, reason)
+            if code > 0:  # it said itself what is wrong; another attempt would say it again
+                break
+        return result
+
+    def _process(self, cell: Cell) -> tuple[int, str, str]:
+        environment = os.environ | {"OMP_NUM_THREADS": str(self.threads)}
+        with self._lock:
+            if self._stopped:
+                return -1, "", ""
+            process = subprocess.Popen(
+                cell.command(self.root, self.threads),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches the bench, which passes it on once
+            )
+            self._running.add(process)
+        try:
+            out, err = process.communicate()
+            return process.returncode, out, err
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+
+def cells_of(
+    problems: Iterable[str],
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    *,
+    features: Mapping[str, str],
+    semantics: Mapping[str, str],
+    presets: Mapping[str, str],
+    **common: Any,
+) -> list[Cell]:
+    """All cells, seed by seed, so that an interrupted bench has every variant for the first seeds.
+
+    features, semantics, presets: by problem, under "" for all others.
+    """
+    return [
+        Cell(
+            problem,
+            variant,
+            seed,
+            features=features.get(problem, features.get("")),
+            semantics=semantics.get(problem, semantics.get("")),
+            preset=presets.get(problem, presets.get("")),
+            **common,
+        )
+        for problem in problems
+        for seed in seeds
+        for variant in variants
+    ]
+
+
+def default_jobs(threads: int) -> int:
+    """As many processes as there are cores for them."""
+    return max(1, len(os.sched_getaffinity(0)) // threads if hasattr(os, "sched_getaffinity") else 1)

@@ -1,0 +1,49 @@
+"""``gsmflow methods``: what there is to choose from, whom to credit, and every option."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import click
+
+from gsmflow.cli import options
+
+
+@click.command()
+@click.argument("name", required=False)
+@options.as_json
+def methods(name: str | None, as_json: bool) -> None:
+    """List the methods, or all options of the method NAME with their meanings, ranges and defaults."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from gsmflow.methods import find_method, method_names
+
+    found = [find_method(each) for each in ([name] if name else method_names())]
+    if as_json:
+        listed = [
+            {"name": m.name, "citation": m.citation, "options": m.options().as_dict() | dict(m.fixed)}
+            for m in found
+        ]
+        click.echo(json.dumps({"methods": listed}))
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    console = Console()
+    if not name:
+        for column in ("method", "whom to credit"):
+            table.add_column(column, overflow="fold")
+        for method in found:
+            table.add_row(method.name, method.citation)
+        console.print(table)
+        return
+    method = found[0]
+    console.print(f"{method.name}: {method.citation}", highlight=False, markup=False)
+    for column in ("option", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for field in fields(method.options):  # type: ignore[arg-type]
+        default = method.fixed.get(field.name, field.default)
+        fixed = " (always)" if field.name in method.fixed else ""
+        table.add_row(f"{method.options.table}.{field.name}", f"{default}{fixed}", field.metadata["help"])
+    console.print(table)
