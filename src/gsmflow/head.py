@@ -35,8 +35,10 @@ class HeadOptions(Options):
 
     table = "head"
 
-    synthetic_per_class: int = option(300, "features synthesized for each unseen class", low=1)
-    learning_rate: float = option(0.002, "Adam's, beta = (0.5, 0.999)", above=0)
+    synthetic_per_class: int = option(
+        300, "features synthesized for each unseen class", low=1, search="100:2000:log"
+    )
+    learning_rate: float = option(0.002, "Adam's, beta = (0.5, 0.999)", above=0, search="1e-3:2e-2:log")
     epochs: int = option(30, "passes over real and synthetic features", low=1)
     batch_size: int = option(256, "features a step", low=1)
     calibrate: bool = option(

@@ -21,9 +21,14 @@ def option(
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
+    search: str = "",
 ) -> Any:
-    """A dataclass field with its meaning and its allowed values: low <= v <= high, above < v < below."""
-    bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices}
+    """A dataclass field with its meaning and its allowed values: low <= v <= high, above < v < below.
+
+    search: where tuning looks for a good value, as :func:`gsmflow.tuning.parse_dimension` reads it; empty for
+    options that are not tuned unless asked for.
+    """
+    bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices, "search": search}
     return dataclasses.field(default=default, metadata={"help": help, **bounds})
 
 

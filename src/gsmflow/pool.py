@@ -69,9 +69,12 @@ class Pool:
         return pool
 
     @staticmethod
-    def of_real(data: TrainingData) -> Pool:
-        """The real training features alone."""
-        return Pool(data.features, data.seen[data.labels], len(data.labels))
+    def of_real(data: TrainingData, at_most: int | None = None) -> Pool:
+        """The real training features alone, or `at_most` so many of them, evenly spaced."""
+        count = len(data.labels)
+        every = 1 if at_most is None else max(1, -(-count // at_most))
+        features, labels = data.features[::every], data.labels[::every]
+        return Pool(features, data.seen[labels], len(labels))
 
     def synthetic(self, unseen: Tensor) -> Pool:
         """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""

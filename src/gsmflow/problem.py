@@ -187,6 +187,42 @@ class Problem:
             origins=self.origins,
         )
 
+    def held_out(self, seed: int, *, draw: int = 0, fraction: float = 0.2) -> Problem:
+        """The seen classes alone, `fraction` of each one's training samples as test part; none plays unseen.
+
+        Raises
+        ------
+        InputError: no class has two training samples.
+        """
+        rng = np.random.default_rng([seed, 0x4E1D, draw])
+        labels = self.labels[self.train]
+        train: list[NDArray[np.int64]] = []
+        test: list[NDArray[np.int64]] = []
+        for label in self.seen:
+            members = rng.permutation(self.train[labels == label])
+            kept = max(1, len(members) - max(1, round(len(members) * fraction)))
+            train.append(members[:kept])
+            test.append(members[kept:])
+        if not sum(map(len, test)):
+            raise InputError(
+                f"{self._where('train')}: every seen class has a single sample, none can be held out for "
+                "validation; use protocol 'last'"
+            )
+        chosen = np.concatenate((np.sort(np.concatenate(train)), np.sort(np.concatenate(test))))
+        count = sum(map(len, train))
+        return Problem(
+            name=f"{self.name}/held out",
+            features=self.features[chosen],
+            labels=np.searchsorted(self.seen, self.labels[chosen]),
+            semantics=self.semantics[self.seen],
+            classes=tuple(self.classes[c] for c in self.seen),
+            train=np.arange(count),
+            test_seen=np.arange(count, len(chosen)),
+            test_unseen=np.zeros(0, np.int64),
+            image_shape=self.image_shape,
+            origins=self.origins,
+        )
+
     # -- checks -------------------------------------------------------------------------------
 
     def _where(self, array: str) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gsmflow.calibration import UnseenRates, bias_for, rates_of
 from gsmflow.classifier import FittedClassifier
+from gsmflow.errors import InputError
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
 from gsmflow.head import Head, HeadOptions, train_head
 from gsmflow.pool import Pool
@@ -30,6 +31,7 @@ from gsmflow.representation import RepresentedHead
 from gsmflow.training import Generator, Learner, Scorer, TrainingData, advance
 from gsmflow.transform import FeatureTransform
 
+_RATED = 2048  # real features that the rates of a learner classifying by itself are taken from
 PROTOCOLS = ("validated", "last", "oracle")
 
 
@@ -39,7 +41,8 @@ class Choice:
 
     epochs: training length in epochs (fractions allowed). head_epochs: of the head. bias: on the
     unseen logits, where it was chosen; real_rate, synthetic_rate: how it is carried over, see
-    :mod:`gsmflow.calibration`. parameters: of a direct method. U, S, H: reached where it was chosen.
+    :mod:`gsmflow.calibration`. parameters: of a direct method. U, S, H, AUSUC: reached where it was chosen;
+    where validation is not trusted only S, see :func:`choose`.
     """
 
     epochs: float = 0.0
@@ -51,6 +54,7 @@ class Choice:
     U: float = 0.0
     S: float = 0.0
     H: float = 0.0
+    AUSUC: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def run(
     choice = None
     if protocol == "validated":
         if "choice" not in recorder.records:
-            recorder.records["choice"] = asdict(_choose(problem, recipe, seed, device, recorder))
+            recorder.records["choice"] = asdict(choose(problem, recipe, seed, device, recorder))
         choice = Choice(**recorder.records["choice"])
     fit = _fit_generative if recipe.method.learner else _fit_direct
     return fit(problem, recipe, choice, oracle, seed, device, recorder)
@@ -104,13 +108,27 @@ def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
     return [*(mark / total for mark in marks), 1.0]
 
 
-def _choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
-    """The best choice on the validation problems, on average over them."""
+def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
+    """The best choice on the validation problems, on average over them.
+
+    Where validation is not trusted (``selection.trust_validation``), no class plays unseen: the generator is
+    judged by a head trained on synthetic features of the seen classes alone, and its accuracy S on real
+    ones that were held out.
+
+    Raises
+    ------
+    InputError: too few classes for a validation problem; or validation is not trusted and the method
+        synthesizes nothing.
+    """
     tables: list[list[Choice]] = []
+    trusted = recipe.selection.trust_validation
     for draw in range(recipe.selection.problems):
         stage = "validation" if draw == 0 else f"validation {draw + 1}"
-        prepared, _ = _prepare(problem.validation(seed, draw=draw), recipe)
+        cut = problem.validation(seed, draw=draw) if trusted else problem.held_out(seed, draw=draw)
+        prepared, _ = _prepare(cut, recipe)
         data = TrainingData.of(prepared, device)
+        if not trusted and recipe.method.direct:
+            raise _nothing_synthesized(recipe)
         if recipe.method.direct:
             tables.append(list(_direct_choices(prepared, data, recipe)))
             continue
@@ -119,7 +137,15 @@ def _choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, r
         total = learner.total_steps * per_epoch // learner.steps_per_epoch
         fractions = evaluation_fractions(total, recipe.selection)
         tables.append(_score_along(prepared, data, learner, recipe, seed, stage, fractions, recorder))
-    return max(map(_mean, zip(*tables, strict=True)), key=lambda choice: choice.H)
+    by = recipe.selection.score if trusted else "S"
+    return max(map(_mean, zip(*tables, strict=True)), key=lambda choice: getattr(choice, by))
+
+
+def _nothing_synthesized(recipe: Recipe) -> InputError:
+    return InputError(
+        f"method '{recipe.method.name}' synthesizes nothing, so without trust in validation nothing can "
+        "judge it; use --protocol last"
+    )
 
 
 def _score_along(
@@ -136,7 +162,8 @@ def _score_along(
     steps = [_step_at(fraction, learner) for fraction in fractions]
     found = recorder.records.setdefault(stage, {})
     for step in _train(learner, stage, sorted(set(steps)), recorder):
-        heads = _score_heads(prepared, data, learner, recipe.head, seed, step, recorder)
+        scored = _score_heads if recipe.selection.trust_validation else _score_synthesis
+        heads = scored(prepared, data, learner, recipe, seed, step, recorder)
         found[str(step)] = [asdict(choice) for choice in heads]  # as JSON would have it
     epochs = learner.total_steps / learner.steps_per_epoch
     return [
@@ -197,7 +224,7 @@ def _fit_generative(
         if step == end:
             _keep_result(prepared, transform, data, learner, recipe, choice, seed, recorder)
         if step in watched:
-            heads = _score_heads(prepared, data, learner, recipe.head, seed, step, recorder)
+            heads = _score_heads(prepared, data, learner, recipe, seed, step, recorder)
             found += [asdict(choice) for choice in heads]
     tensors, kept = recorder.kept("result")
     classifier = FittedClassifier.from_state(
@@ -222,7 +249,7 @@ def _keep_result(
     """Synthesize, train the heads, score the test set once, and keep all of it with the run."""
     if isinstance(learner, Scorer):
         with recorder.timing("head"):
-            head, unseen_head, pool = learner.head(), None, Pool.of_real(data)
+            head, unseen_head, pool = learner.head(), None, Pool.of_real(data, _RATED)
         bias = _carried_bias(head, pool, data, choice)
     else:
         head, unseen_head, bias = _synthesize_and_train(data, learner, recipe.head, choice, seed, recorder)
@@ -289,7 +316,7 @@ def _score_heads(
     prepared: Problem,
     data: TrainingData,
     learner: Learner,
-    options: HeadOptions,
+    recipe: Recipe,
     seed: int,
     step: int,
     recorder: Recorder,
@@ -300,11 +327,36 @@ def _score_heads(
     """
     found: list[Choice] = []
     with recorder.timing("selection"):
-        for epoch, (head, pool, whole) in enumerate(_heads(data, learner, options, seed), start=1):
-            choice = _scored(prepared, data, head, pool, options.calibrate, whole)
+        for epoch, (head, pool, whole) in enumerate(_heads(data, learner, recipe.head, seed), start=1):
+            choice = _scored(prepared, data, head, pool, recipe.head.calibrate, whole)
             found.append(replace(choice, head_epochs=epoch, epochs=step / learner.steps_per_epoch))
     best = max(found, key=lambda choice: choice.H)
     recorder.scored(step, {"U": best.U, "S": best.S, "H": best.H})
+    return found
+
+
+def _score_synthesis(
+    prepared: Problem,
+    data: TrainingData,
+    learner: Learner,
+    recipe: Recipe,
+    seed: int,
+    step: int,
+    recorder: Recorder,
+) -> list[Choice]:
+    """Train a head on synthetic features of the seen classes alone; S on held-out real ones, each epoch."""
+    if not isinstance(learner, Generator):
+        raise _nothing_synthesized(recipe)
+    found: list[Choice] = []
+    with recorder.timing("selection"):
+        playing = replace(data, unseen=data.seen)
+        pool = Pool.synthesize(learner, playing, recipe.head.synthetic_per_class, seed).synthetic(data.seen)
+        representation = learner.representation()
+        for epoch, head in enumerate(train_head(pool, len(data.seen), recipe.head, seed, "head"), start=1):
+            whole = head if representation is None else RepresentedHead(representation, head)
+            seen = float(curve_on(prepared, _logits_of(whole)).seen[0])
+            found.append(Choice(step / learner.steps_per_epoch, epoch, S=seen))
+    recorder.scored(step, {"S": max(choice.S for choice in found)})
     return found
 
 
@@ -314,7 +366,7 @@ def _heads(
     """The heads of a learner now: each with the pool it was trained on, and as a classifier of features."""
     if isinstance(learner, Scorer):
         head = learner.head()
-        yield head, Pool.of_real(data), head
+        yield head, Pool.of_real(data, _RATED), head
         return
     assert isinstance(learner, Generator)
     pool, representation = (
@@ -348,7 +400,7 @@ def _scored(
     curve = curve_on(prepared, _logits_of(whole or head))
     bias = best_bias(curve) if calibrate else 0.0
     unseen, seen = curve.at(bias)
-    choice = Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen))
+    choice = Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen), AUSUC=curve.area)
     if not calibrate:
         return choice
     rates = rates_of(head, pool, data.unseen, bias)
@@ -362,7 +414,7 @@ def _mean(choices: tuple[Choice, ...]) -> Choice:
         values = [getattr(choice, name) for choice in choices]
         return None if None in values else sum(values) / len(values)
 
-    found = {name: mean(name) for name in ("bias", "real_rate", "synthetic_rate", "U", "S", "H")}
+    found = {name: mean(name) for name in ("bias", "real_rate", "synthetic_rate", "U", "S", "H", "AUSUC")}
     return replace(choices[0], **found)
 
 

@@ -31,6 +31,12 @@ class SelectionOptions(Options):
         "some, the others with drawn ones",
         low=1,
     )
+    score: str = option("H", "what is to be highest on them", choices=("H", "AUSUC"))
+    trust_validation: bool = option(
+        True,
+        "off where the features were learned with labels of all seen classes: those that play unseen are "
+        "then too easy, and generators are judged on held-out samples of seen classes instead",
+    )
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,10 @@ def _metrics(
         "seconds": seconds | {"total": round(recorder.seconds, 3)},
     }
     if outcome.choice:
-        metrics["chosen"] = {"on": "validation problem, cut from the training part"} | asdict(outcome.choice)
+        on = "validation problem, cut from the training part"
+        if not recipe.selection.trust_validation:
+            on = "held-out samples of seen classes, by a head on synthetic ones"
+        metrics["chosen"] = {"on": on} | asdict(outcome.choice)
     if outcome.oracle:
         metrics["oracle"] = {"on": "the test set: an upper bound, not a result"} | asdict(outcome.oracle)
     return metrics

@@ -18,6 +18,7 @@ from gsmflow.cli.evaluate import evaluate
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.train import train
+from gsmflow.cli.tune import tune
 from gsmflow.errors import InputError
 
 
@@ -31,7 +32,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, predict, bench, ablate, methods, data):
+for command in (train, evaluate, predict, bench, ablate, tune, methods, data):
     cli.add_command(command)
 
 

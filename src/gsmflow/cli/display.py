@@ -124,9 +124,10 @@ def closing_table(result: Mapping[str, Any]) -> None:
     )
     chosen, oracle = result.get("chosen"), result.get("oracle")
     if chosen:
+        trusted = chosen["on"].startswith("validation")
         table.add_row(
-            "validation problem, where it was chosen",
-            *(_percent(chosen[c]) for c in "USH"),
+            "validation problem, where it was chosen" if trusted else chosen["on"],
+            *(_percent(chosen[c]) if trusted or c == "S" else "" for c in "USH"),
             "",
             "",
             style="dim",

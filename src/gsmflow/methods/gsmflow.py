@@ -43,23 +43,28 @@ class GSMFlowOptions(Options):
 
     table = "gsmflow"
 
-    epochs: int = option(100, "passes over the training features", low=1)
+    epochs: int = option(100, "passes over the training features", low=1, search="10:200:log")
     batch_size: int = option(256, "training features a step", low=1)
-    learning_rate: float = option(3e-4, "Adam's, at the start", above=0)
-    weight_decay: float = option(1e-5, "Adam's L2 term", low=0)
+    learning_rate: float = option(3e-4, "Adam's, at the start", above=0, search="1e-4:1e-3:log")
+    weight_decay: float = option(1e-5, "Adam's L2 term", low=0, search="1e-6:1e-2:log")
     decay_epochs: int = option(15, "the learning rate falls once in so many epochs ...", low=1)
     decay_gamma: float = option(0.8, "... by this factor", above=0, high=1)
-    blocks: int = option(5, "coupling blocks", low=1)
-    hidden: int = option(1024, "hidden size of the coupling subnets", low=1)
+    blocks: int = option(5, "coupling blocks", low=1, search="1:5")
+    hidden: int = option(1024, "hidden size of the coupling subnets", low=1, search="256,512,1024")
     global_semantic: int = option(512, "size of the global semantic vector g(a)", low=1)
     clamp: float = option(1.0, "bound c of the soft clamp on log-scales", above=0)
     perturbation: float = option(
-        0.07, "pi, noise on scaled training features; 0 switches visual perturbation off", low=0
+        0.07,
+        "pi, noise on scaled training features; 0 switches visual perturbation off",
+        low=0,
+        search="0:0.5",
     )
     perturbation_dropout: float = option(
         0.0, "fraction of the noise's entries that are dropped", low=0, below=1
     )
-    prototype_weight: float = option(3.0, "lambda; 0 switches the prototype loss off", low=0)
+    prototype_weight: float = option(
+        3.0, "lambda; 0 switches the prototype loss off", low=0, search="0.1:30:log"
+    )
     relative_positioning: bool = option(True, "describe semantics by their offsets to three anchors")
     semantics_in_every_layer: bool = option(
         True, "give semantics to every coupling block, not just to the one next to the noise"

@@ -1,0 +1,206 @@
+"""`gsmflow bench`, `ablate` and `tune` as real processes: tables, resuming, killed and failing runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quick import ARGUMENTS, PROBLEM
+
+
+def gsmflow(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gsmflow", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+
+
+def bench(*more: str) -> list[str]:
+    return ["bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0-1", "--out", "b", *more]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    root = tmp_path_factory.mktemp("bench")
+    done = gsmflow(*bench("--json"), cwd=root)
+    assert done.returncode == 0, done.stderr
+    return root, json.loads(done.stdout)
+
+
+def test_a_bench_gives_a_row_a_method_and_all_kinds_of_tables(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, result = finished
+    assert [row["method"] for row in result["rows"]] == ["gsmflow", "lda"]
+    for row in result["rows"]:
+        assert row["H"]["seeds"] == 2
+        assert row["protocol"] == "validated"
+        assert row["oracle_H"]["mean"] >= row["H"]["mean"] - 1e-9 or row["method"] == "gsmflow"
+    h = [
+        [
+            json.loads(
+                (
+                    root / "b" / PROBLEM.replace(":", "-").replace(",", "-") / m / f"seed{s}" / "metrics.json"
+                ).read_text()
+            )["H"]
+            for s in (0, 1)
+        ]
+        for m in ("gsmflow", "lda")
+    ]
+    expected = sum(b - a for a, b in zip(*h, strict=True)) / 2
+    assert result["rows"][1]["difference_H"]["mean"] == pytest.approx(expected)
+    assert {p.name for p in (root / "b").iterdir() if p.is_file()} == {
+        "table.json",
+        "table.md",
+        "table.tex",
+        "table.csv",
+    }
+
+
+def test_finished_runs_are_not_run_again(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, result = finished
+    before = {p: p.stat().st_mtime_ns for p in (root / "b").rglob("metrics.json")}
+    again = gsmflow(*bench("--json"), cwd=root)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) == result
+    assert "4 of 4 runs were finished before" in again.stderr
+    assert {p: p.stat().st_mtime_ns for p in (root / "b").rglob("metrics.json")} == before
+
+
+def test_a_folder_of_other_runs_is_refused(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, _ = finished
+    other = gsmflow(*bench("--set", "head.epochs=3"), cwd=root)
+    assert other.returncode == 2
+    assert "options.head.epochs" in other.stderr
+    assert len(other.stderr.strip().splitlines()) == 1
+
+
+def test_a_killed_worker_is_started_again_and_nothing_counted_twice(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gsmflow", "bench", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=120"]
+    command += ["--methods", "gsmflow", "--seeds", "0", "--no-oracle", "--out", "b", "--jobs", "1", "--json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        killed = _kill_worker(tmp_path, process)
+        out, err = process.communicate(timeout=240)
+    assert killed
+    assert process.returncode == 0, err
+    (row,) = json.loads(out)["rows"]
+    assert row["H"]["seeds"] == 1
+    assert row["failed_seeds"] == []
+
+
+def _kill_worker(folder: Path, bench: subprocess.Popen[str]) -> bool:
+    """Kill -9 the process that trains, once it has begun to write its history."""
+    for _ in range(1200):
+        histories = list(folder.rglob("history.jsonl"))
+        if histories and histories[0].stat().st_size:
+            listed = subprocess.run(
+                ["ps", "-o", "pid=", "--ppid", str(bench.pid)], capture_output=True, text=True, check=False
+            )
+            for pid in listed.stdout.split():
+                os.kill(int(pid), signal.SIGKILL)
+            return bool(listed.stdout.split())
+        time.sleep(0.05)
+    return False
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+    done = gsmflow(
+        "bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0", "--out", "b", *ARGUMENTS[:2],
+        "--set", "learning_rate=1e30", "--no-oracle", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2  # lda has no such option
+    done = gsmflow(
+        "bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0", "--out", "b", "--preset", "bad.toml",
+        "--no-oracle", "--json", cwd=_with_bad_preset(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "1 of 2 runs gave no result" in done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert rows[0]["failed_seeds"] == [0]
+    assert rows[1]["H"]["seeds"] == 1
+
+
+def _with_bad_preset(folder: Path) -> Path:
+    (folder / "bad.toml").write_text("[gsmflow]\nlearning_rate = 1e30\nhidden = 16\nepochs = 5\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bench", "digits", "--methods", "gsmflw"], "did you mean 'gsmflow'"),
+        (["bench", "digits", "--methods", "lda", "--against", "eszsl"], "--against eszsl"),
+        (["bench", "digits", "--features", "FLO=x"], "'FLO' is not among the problems"),
+        (["bench", "digits", "--seeds", "4-1"], "--seeds 4-1"),
+        (["bench", "digits", "--methods", "cflow", "--set", "perturbation=1"], "is always 0.0"),
+        (["tune", "digits", "--vary", "epochs"], "--vary epochs"),
+        (["tune", "digits", "--vary", "epochs=0:3:log"], "above 0"),
+        (["tune", "digits", "--vary", "epoch=1:3"], "unknown option"),
+        (["tune", "digits", "--method", "lda"], "by --vary"),
+        (["tune", "digits", "--storage", "nosuch://x"], "cannot be opened"),
+        (["tune", "digits", "--method", "lda", "--vary", "ridge=-3:1", "--trust-validation", "no"], "trust"),
+    ],
+)
+def test_wrong_requests_get_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
+    done = gsmflow(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("metrics.json"))
+
+
+def test_an_ablation_has_a_row_for_each_part_left_out(tmp_path: Path) -> None:
+    quick = [a if "epochs=12" not in a else "gsmflow.epochs=2" for a in ARGUMENTS]
+    done = gsmflow("ablate", PROBLEM, "--seeds", "0", "--protocol", "last", *quick, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["method"] for row in rows] == [
+        "full",
+        "without-semantics-in-every-layer",
+        "without-perturbation",
+        "without-relative-positioning",
+        "without-prototype-loss",
+        "only-the-flow",
+    ]
+    configs = {p.parent.parent.name: tomllib.loads(p.read_text()) for p in tmp_path.rglob("config.toml")}
+    assert configs["without-perturbation"]["options"]["gsmflow"]["perturbation"] == 0
+    assert configs["only-the-flow"]["options"]["gsmflow"]["prototype_weight"] == 0
+
+
+def test_tuning_writes_a_preset_that_train_takes_and_continues_its_study(tmp_path: Path) -> None:
+    words = ["tune", PROBLEM, "--vary", "epochs=1:12", "--vary", "head.loss=frequency,balanced", "--json"]
+    words += [a for a in ARGUMENTS if a != "gsmflow.epochs=40"]
+    first = gsmflow(*words, "--trials", "2", "--out", "t.toml", "--storage", "s.log", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["trials"] == 2
+    assert "epochs 12" in first.stderr.splitlines()[0]  # the preset as it is comes first
+    more = gsmflow(*words, "--trials", "3", "--out", "t.toml", "--storage", "s.log", cwd=tmp_path)
+    best = json.loads(more.stdout)
+    assert best["trials"] == 3
+    assert best["validation"] >= json.loads(first.stdout)["validation"]
+    kept = tomllib.loads((tmp_path / "t.toml").read_text())
+    assert kept["gsmflow"]["epochs"] == best["parameters"]["epochs"]
+    assert kept["head"]["loss"] == best["parameters"]["head.loss"]
+    trained = gsmflow("train", PROBLEM, "--preset", "t.toml", "--json", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    chosen = json.loads(trained.stdout)["chosen"]
+    assert chosen["H"] == pytest.approx(best["validation"])  # the very validation problem of the search
+
+
+def test_without_trust_in_validation_no_class_plays_unseen(tmp_path: Path) -> None:
+    done = gsmflow(
+        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=80", "--set", "selection.trust_validation=no",
+        "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    chosen = json.loads(done.stdout)["chosen"]
+    assert "held-out samples of seen classes" in chosen["on"]
+    assert chosen["S"] > 0.5
+    assert chosen["H"] == chosen["bias"] == 0
