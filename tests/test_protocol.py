@@ -173,7 +173,7 @@ def test_a_choice_on_several_problems_is_the_best_on_average() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Problem, "validation", lambda self, seed, *, draw=0, small=small: small)
             patch.setattr(protocol, "max", lambda found, key: list(found), raising=False)
-            candidates = protocol._choose(
+            candidates = protocol.choose(
                 data, make_recipe("eszsl", "default"), 0, torch.device("cpu"), Recorder()
             )
         alone.append({tuple(c.parameters.items()): c.H for c in candidates})  # type: ignore[attr-defined]
