@@ -166,7 +166,7 @@ def test_score_against_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(scores.per_class) == set(data.classes)
     alone = score(data, logits, unseen_logits=lambda f: -logits(f)[:, data.unseen])
     assert alone.T1 != scores.T1
-    monkeypatch.setattr(evaluation, "_CHUNK", 7)
+    monkeypatch.setattr(evaluation, "_LOGITS", 7 * len(data.classes))
     assert score(data, logits, bias=0.7) == scores
 
 

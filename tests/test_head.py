@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from gsmflow.calibration import bias_for, rates_of
 from gsmflow.head import HeadOptions, LinearHead, train_head
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
-from gsmflow.pool import Pool
+from gsmflow.pool import Pool, Stream
 from gsmflow.randomness import normal, stream
 from gsmflow.training import TrainingData
 from quick import problem
@@ -98,3 +98,50 @@ def test_codes_train_nearly_the_same_head() -> None:
         logits.append(head.logits(torch.from_numpy(data.features)))
     assert (logits[0].argmax(dim=1) == logits[1].argmax(dim=1)).float().mean() > 0.98
     torch.testing.assert_close(logits[1], logits[0], rtol=0.02, atol=0.1)
+
+
+def test_a_stream_passes_over_the_same_features_in_shards_like_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = problem()
+    training = TrainingData.of(data, torch.device("cpu"))
+    learner = GSMFlowLearner(training, GSMFlowOptions(hidden=16, global_semantic=8, blocks=1), 0)
+    monkeypatch.setattr("gsmflow.pool._STREAMED_FROM", 1)
+    monkeypatch.setattr("gsmflow.pool._SHARD", 4 * 10 * 150)
+    made = Pool.synthesize(learner, training, 50, seed=3)
+    assert isinstance(made, Stream)
+    first, second = ([*made.shards("pass", epoch)] for epoch in (0, 1))
+    assert len(first) > 2
+    for shard in first:
+        counts = torch.bincount(shard.labels[shard.real :], minlength=12)[training.unseen]
+        assert counts.min() == counts.max() > 0  # every unseen class has the same share of every shard
+        assert abs(shard.real - len(data.train) / len(first)) <= 1
+
+    def everything(shards: list[Pool]) -> np.ndarray:
+        rows = torch.cat([torch.cat((s.features, s.labels[:, None].float()), dim=1) for s in shards])
+        return np.unique(rows.numpy(), axis=0)
+
+    np.testing.assert_array_equal(everything(first), everything(second))
+    assert len(everything(first)) == len(data.train) + 3 * 50
+    np.testing.assert_array_equal(made.counts(12), sum(s.counts(12) for s in first))
+    alone = made.synthetic(training.unseen)
+    assert {int(label) for shard in alone.shards() for label in shard.labels} == {0, 1, 2}
+
+
+def test_heads_and_rates_of_a_stream_are_those_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = problem()
+    training = TrainingData.of(data, torch.device("cpu"))
+    learner = GSMFlowLearner(training, GSMFlowOptions(hidden=16, global_semantic=8, blocks=1), 0)
+    options = HeadOptions(learning_rate=0.02, epochs=8, batch_size=64)
+    whole = Pool.synthesize(learner, training, 50, seed=3)
+    monkeypatch.setattr("gsmflow.pool._STREAMED_FROM", 1)
+    monkeypatch.setattr("gsmflow.pool._SHARD", 4 * 10 * 150)
+    streamed = Pool.synthesize(learner, training, 50, seed=3)
+    *_, one = train_head(whole, 12, options, 0, "head")
+    *_, other = train_head(streamed, 12, options, 0, "head")
+    x = training.features
+    agree = (one.logits(x).argmax(dim=1) == other.logits(x).argmax(dim=1)).float().mean()
+    assert agree > 0.95
+    rates = rates_of(one, whole, training.unseen, 0.3), rates_of(one, streamed, training.unseen, 0.3)
+    assert rates[0].real == pytest.approx(rates[1].real)
+    assert rates[0].synthetic == pytest.approx(rates[1].synthetic, abs=0.15)  # other noise

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from gsmflow.head import Head
-from gsmflow.pool import Pool
+from gsmflow.pool import Pool, Stream
 
-_ROWS = 16384
+_LOGITS = 1 << 22  # computed in one go
 
 
 @dataclass(frozen=True)
@@ -28,32 +28,38 @@ class UnseenRates:
     synthetic: float | None
 
 
-def rates_of(head: Head, pool: Pool, unseen: Tensor, bias: float) -> UnseenRates:
+def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> UnseenRates:
     """The rates of a head with `bias` on its unseen logits, over the features it was trained on."""
-    called = _margins(head, pool, unseen) < bias
-    real, synthetic = called[: pool.real], called[pool.real :]
-    return UnseenRates(_mean(real) or 0.0, _mean(synthetic))
+    real, synthetic = _margins(head, pool, unseen)
+    return UnseenRates(_mean(real < bias) or 0.0, _mean(synthetic < bias))
 
 
-def bias_for(head: Head, pool: Pool, unseen: Tensor, rates: UnseenRates) -> float:
+def bias_for(head: Head, pool: Pool | Stream, unseen: Tensor, rates: UnseenRates) -> float:
     """The bias with which a head shows the given rates over the features it was trained on."""
-    margins = _margins(head, pool, unseen).double().cpu()
-    found = [_quantile(margins[: pool.real], rates.real)]
-    if rates.synthetic is not None and len(margins) > pool.real:
-        found.append(_quantile(margins[pool.real :], rates.synthetic))
+    real, synthetic = (part.double().cpu() for part in _margins(head, pool, unseen))
+    found = [_quantile(real, rates.real)]
+    if rates.synthetic is not None and len(synthetic):
+        found.append(_quantile(synthetic, rates.synthetic))
     return sum(found) / len(found)
 
 
-def _margins(head: Head, pool: Pool, unseen: Tensor) -> Tensor:
-    """Best seen minus best unseen logit of every feature, (N,)."""
-    is_unseen = torch.zeros(head.classes, dtype=torch.bool, device=pool.features.device)
+def _margins(head: Head, pool: Pool | Stream, unseen: Tensor) -> tuple[Tensor, Tensor]:
+    """Best seen minus best unseen logit of every real and of every synthetic feature."""
+    is_unseen = torch.zeros(head.classes, dtype=torch.bool, device=pool.device)
     is_unseen[unseen] = True
-    parts = []
-    for start in range(0, len(pool.features), _ROWS):
-        logits = head.logits(pool.rows(start, start + _ROWS))
-        best_seen = logits.masked_fill(is_unseen, -torch.inf).amax(dim=1)
-        parts.append(best_seen - logits.masked_fill(~is_unseen, -torch.inf).amax(dim=1))
-    return torch.cat(parts)
+    rows = max(1, _LOGITS // head.classes)
+    real: list[Tensor] = []
+    synthetic: list[Tensor] = []
+    for shard in pool.shards("margins"):
+        parts = []
+        for start in range(0, len(shard.labels), rows):
+            logits = head.logits(shard.rows(start, start + rows))
+            best_seen = logits.masked_fill(is_unseen, -torch.inf).amax(dim=1)
+            parts.append(best_seen - logits.masked_fill(~is_unseen, -torch.inf).amax(dim=1))
+        margins = torch.cat(parts)
+        real.append(margins[: shard.real])
+        synthetic.append(margins[shard.real :])
+    return torch.cat(real), torch.cat(synthetic)
 
 
 def _quantile(values: Tensor, rate: float) -> float:

@@ -18,7 +18,7 @@ from gsmflow.problem import Problem
 Logits = Callable[[NDArray[np.float32]], ArrayLike]
 """Features (N, D) to logits (N, C), one a class of the problem."""
 
-_CHUNK = 8192  # test samples whose logits are in memory at once
+_LOGITS = 1 << 22  # in memory at once
 
 
 @dataclass(frozen=True)
@@ -263,8 +263,9 @@ def _weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
 def _chunks(
     problem: Problem, part: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    for start in range(0, len(part), _CHUNK):
-        chosen = part[start : start + _CHUNK]
+    rows = max(1, _LOGITS // len(problem.classes))
+    for start in range(0, len(part), rows):
+        chosen = part[start : start + rows]
         yield problem.features[chosen], problem.labels[chosen]
 
 

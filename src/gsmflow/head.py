@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from gsmflow.devices import has_bfloat16
 from gsmflow.options import Options, option
-from gsmflow.pool import Pool
+from gsmflow.pool import Pool, Stream
 from gsmflow.randomness import normal, stream
 from gsmflow.training import MasterAdam
 
@@ -140,7 +140,7 @@ class LinearHead:
 
 
 def train_head(
-    pool: Pool, classes: int, options: HeadOptions, *key: int | str, epochs: int | None = None
+    pool: Pool | Stream, classes: int, options: HeadOptions, *key: int | str, epochs: int | None = None
 ) -> Iterator[LinearHead]:
     """Train a softmax classifier by Adam and yield it after each epoch.
 
@@ -151,7 +151,7 @@ def train_head(
     ----------
     classes: C. key: names the random draws. epochs: instead of options.epochs.
     """
-    device, (count, dim) = pool.features.device, pool.features.shape
+    device, dim = pool.device, pool.dim
     weight = Parameter(
         normal((classes, dim), device, *key, "weight") * (2 / (classes + dim)) ** 0.5, requires_grad=False
     )
@@ -160,13 +160,15 @@ def train_head(
     scale = options.scale if options.kind == "cosine" else None
     loss = _Loss.of(pool, classes, options)
     for epoch in range(epochs or options.epochs):
-        order = torch.randperm(count, generator=stream("cpu", *key, "order", epoch)).to(device)
-        for picked in order.split(options.batch_size):
-            if scale is None:
-                gradients = _gradients(pool, picked, weight, bias, loss)
-            else:
-                gradients = _cosine_gradients(pool, picked, weight, bias, scale, loss)
-            optimizer.step(options.learning_rate, zip((weight, bias), gradients, strict=False))
+        drawn = stream("cpu", *key, "order", epoch)
+        for shard in pool.shards(*key, "order", epoch):
+            order = torch.randperm(len(shard.labels), generator=drawn).to(device)
+            for picked in order.split(options.batch_size):
+                if scale is None:
+                    gradients = _gradients(shard, picked, weight, bias, loss)
+                else:
+                    gradients = _cosine_gradients(shard, picked, weight, bias, scale, loss)
+                optimizer.step(options.learning_rate, zip((weight, bias), gradients, strict=False))
         yield LinearHead(weight.detach().clone(), bias.detach().clone(), scale)
 
 
@@ -178,9 +180,9 @@ class _Loss:
     weight: Tensor | None
 
     @staticmethod
-    def of(pool: Pool, classes: int, options: HeadOptions) -> _Loss:
+    def of(pool: Pool | Stream, classes: int, options: HeadOptions) -> _Loss:
         # A class without features counts as one with a single one: its logarithm has to be finite.
-        count = torch.bincount(pool.labels, minlength=classes).clamp(min=1).float()
+        count = pool.counts(classes).clamp(min=1).float()
         share = classes * count / count.sum()
         prior = options.logit_adjustment * share.log() if options.logit_adjustment else None
         return _Loss(prior, 1 / share if options.loss == "balanced" else None)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from gsmflow.randomness import stream
 from gsmflow.training import Generator, TrainingData
 
 _CODED_FROM = 1 << 30  # bytes of float32 features from which they are kept as codes
+_STREAMED_FROM = 1 << 32  # bytes of codes from which they are made anew whenever they are needed
+_SHARD = 1 << 27  # bytes of float32 features in a shard of a stream, about
 _LEVELS = 255
-_AT_ONCE = 1 << 14  # features synthesized in one go
+_AT_ONCE = 1 << 13  # features synthesized in one go
 _LOOKED_AT = 1 << 13  # synthetic features that the range of the codes is taken from
 
 
@@ -32,18 +36,38 @@ class Pool:
     low: Tensor | None = None
     step: Tensor | None = None
 
+    @property
+    def device(self) -> torch.device:
+        """Where the features lie."""
+        return self.features.device
+
+    @property
+    def dim(self) -> int:
+        """R, dimensions of the represented features."""
+        return self.features.shape[1]
+
+    def shards(self, *key: int | str) -> Iterator[Pool]:
+        """The pool itself, in one piece."""
+        yield self
+
+    def counts(self, classes: int) -> Tensor:
+        """Features of every class, (C,)."""
+        return torch.bincount(self.labels, minlength=classes)
+
     @staticmethod
     def synthesize(
         learner: Generator, data: TrainingData, count: int, seed: int, *, coded: bool | None = None
-    ) -> Pool:
+    ) -> Pool | Stream:
         """Real training features and `count` synthetic ones of every unseen class.
 
         The same seed gives the same noise, so heads along one training differ by the generator alone.
-        coded: whether to keep codes; None decides by size.
+        coded: whether to keep codes; None decides by size, and streams what is too large even for codes.
         """
         real = len(data.features)
         dim = learner.represent(data.features[:1], seed, "real").shape[1]
         total = real + count * len(data.unseen)
+        if coded is None and total * dim >= _STREAMED_FROM:
+            return Stream(learner, data, count, seed)
         if coded is None:
             coded = total * dim * 4 >= _CODED_FROM
         group = max(1, _AT_ONCE // count)
@@ -62,10 +86,12 @@ class Pool:
             rows = data.features[start : start + _AT_ONCE]
             pool._put(start, learner.represent(rows, seed, "real", start))
         for first in range(0, len(data.unseen), group):
-            made = learner.sample(
-                data.semantics[data.unseen[first : first + group]], count, seed, "synthesis", first
-            )
-            pool._put(real + first * count, made)
+            semantics = data.semantics[data.unseen[first : first + group]]
+            start = real + first * count
+            pool._put(start, learner.sample(semantics, min(count, _AT_ONCE), seed, "synthesis", first))
+            for done in range(_AT_ONCE, count, _AT_ONCE):  # a class too large to be made in one go
+                rest = min(count - done, _AT_ONCE)
+                pool._put(start + done, learner.sample(semantics, rest, seed, "synthesis", first, done))
         return pool
 
     @staticmethod
@@ -97,6 +123,78 @@ class Pool:
                 part = ((part - self.low) / self.step).round_().clamp_(0, _LEVELS)
             self.features[start : start + len(part)] = part
             start += len(part)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a :class:`Pool` holds, too large to be held: made shard by shard, each time it is passed over.
+
+    A shard has the same share of the synthetic features of every unseen class and of the real ones, so that
+    batches drawn within it are like batches drawn from the whole. Noise is keyed by the shard: every pass
+    sees the same features.
+
+    alone: only the synthetic features, labelled by position among the unseen classes.
+    """
+
+    learner: Generator
+    data: TrainingData
+    count: int
+    seed: int
+    alone: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where shards are made."""
+        return self.data.device
+
+    @property
+    def dim(self) -> int:
+        """R, dimensions of the represented features."""
+        return self.learner.represent(self.data.features[:1], self.seed, "real").shape[1]
+
+    def counts(self, classes: int) -> Tensor:
+        """Features of every class, (C,)."""
+        if self.alone:
+            return torch.full((classes,), self.count, device=self.device)
+        count = torch.bincount(self.data.seen[self.data.labels], minlength=classes)
+        count[self.data.unseen] = self.count
+        return count
+
+    def synthetic(self, unseen: Tensor) -> Stream:
+        """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""
+        return replace(self, alone=True)
+
+    def shards(self, *key: int | str) -> Iterator[Pool]:
+        """All shards, in an order and with real features drawn by `key`."""
+        unseen, classes = self.data.unseen, len(self.data.unseen)
+        total = self.count * classes + len(self.data.features)
+        number = max(1, min(self.count, round(total * self.dim * 4 / _SHARD)))
+        parts = torch.arange(number + 1) * self.count // number
+        generator = stream("cpu", *key, "shards")
+        order = torch.randperm(number, generator=generator)
+        real = torch.randperm(len(self.data.features), generator=generator).to(self.device)
+        for place, shard in enumerate(order.tolist()):
+            each = int(parts[shard + 1] - parts[shard])
+            made = self._made(each, shard)
+            if self.alone:
+                labels = torch.arange(classes, device=self.device).repeat_interleave(each)
+                yield Pool(made, labels, 0)
+                continue
+            some = real[place * len(real) // number : (place + 1) * len(real) // number]
+            rows = self.learner.represent(self.data.features[some], self.seed, "real", place)
+            labels = torch.cat((self.data.seen[self.data.labels[some]], unseen.repeat_interleave(each)))
+            yield Pool(torch.cat((rows, made)), labels, len(some))
+
+    def _made(self, each: int, shard: int) -> Tensor:
+        group = max(1, _AT_ONCE // each)
+        semantics = self.data.semantics[self.data.unseen]
+        made = torch.empty(len(semantics) * each, self.dim, device=self.device)
+        for first in range(0, len(semantics), group):
+            some = self.learner.sample(
+                semantics[first : first + group], each, self.seed, "stream", shard, first
+            )
+            made[first * each : first * each + len(some)] = some
+        return made
 
 
 def _range(learner: Generator, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from gsmflow.classifier import FittedClassifier
 from gsmflow.errors import InputError
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
 from gsmflow.head import Head, HeadOptions, train_head
-from gsmflow.pool import Pool
+from gsmflow.pool import Pool, Stream
 from gsmflow.problem import Problem
 from gsmflow.recipe import Recipe, SelectionOptions
 from gsmflow.recorder import Recorder
@@ -362,7 +362,7 @@ def _score_synthesis(
 
 def _heads(
     data: TrainingData, learner: Learner, options: HeadOptions, seed: int
-) -> Iterator[tuple[Head, Pool, Head]]:
+) -> Iterator[tuple[Head, Pool | Stream, Head]]:
     """The heads of a learner now: each with the pool it was trained on, and as a classifier of features."""
     if isinstance(learner, Scorer):
         head = learner.head()
@@ -389,7 +389,7 @@ def _scored(
     prepared: Problem,
     data: TrainingData,
     head: Head,
-    pool: Pool,
+    pool: Pool | Stream,
     calibrate: bool,
     whole: Head | None = None,
 ) -> Choice:
@@ -418,7 +418,7 @@ def _mean(choices: tuple[Choice, ...]) -> Choice:
     return replace(choices[0], **found)
 
 
-def _carried_bias(head: Head, pool: Pool, data: TrainingData, choice: Choice | None) -> float:
+def _carried_bias(head: Head, pool: Pool | Stream, data: TrainingData, choice: Choice | None) -> float:
     """The bias that a choice made elsewhere means for this head; 0 where none was chosen."""
     if choice is None or choice.real_rate is None or not len(data.unseen):
         return 0.0

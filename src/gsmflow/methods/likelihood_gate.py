@@ -16,7 +16,7 @@ from gsmflow.methods import Method
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
 from gsmflow.methods.likelihood import LikelihoodLearner, likelihood_head
 from gsmflow.options import option
-from gsmflow.pool import Pool
+from gsmflow.pool import Pool, Stream
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class GateLearner(LikelihoodLearner):
         pool = Pool.synthesize(flow, data, options.synthetic_per_class, flow.seed)
         real = Pool(data.features, data.labels, len(data.labels))
 
-        def last(part: Pool, classes: torch.Tensor, name: str) -> LinearHead:
+        def last(part: Pool | Stream, classes: torch.Tensor, name: str) -> LinearHead:
             *_, head = train_head(part, len(classes), heads, flow.seed, name)
             return head
 
