@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 @click.option("--method", default="gsmflow", show_default=True, help="One of `gsmflow methods`.")
 @click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own, or 'default']")
 @options.overrides
+@click.option(
+    "--project",
+    type=click.IntRange(0),
+    metavar="K",
+    help="Work on K principal components of the training features: --set features.project=K.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
 @click.option(
     "--seeds", metavar="A-B", help="Several runs, such as 0-4 or 0,3,7; prints the mean and its interval."
@@ -59,6 +65,7 @@ def train(
     method: str,
     preset: str | None,
     overrides: tuple[str, ...],
+    project: int | None,
     seed: int,
     seeds: str | None,
     protocol: str,
@@ -89,6 +96,8 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     where = resolve_device(device)
+    if project is not None:
+        overrides = (*overrides, f"features.project={project}")
     recipe = make_recipe(method, preset or default_preset(problem), overrides)
     results: list[dict[str, Any]] = []
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
