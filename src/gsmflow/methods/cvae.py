@@ -12,13 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from gsmflow.methods import Method
-from gsmflow.methods.networks import PeerLearner, descend, mlp
+from gsmflow.methods.networks import ConditionalMLP, ConditionalPeer, descend
 from gsmflow.options import Options, option
-from gsmflow.randomness import normal
 from gsmflow.training import Losses, TrainingData
 
 
@@ -41,37 +39,31 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1)
 
 
-class CVAELearner(PeerLearner):
+class CVAELearner(ConditionalPeer):
     """CVAE in training."""
 
     def __init__(self, data: TrainingData, options: CVAEOptions, seed: int) -> None:
         super().__init__(data, options.batch_size, options.epochs, seed)
-        self.options = options
-        dim, semantic = data.features.shape[1], data.semantics.shape[1]
-        self.encoder = self.add("encoder", mlp([dim + semantic, options.hidden, 2 * options.latent]))
-        self.decoder = self.add("decoder", mlp([options.latent + semantic, options.hidden, dim]))
+        self.options, self.noise_dim = options, options.latent
+        hidden, latent = options.hidden, options.latent
+        encoder = ConditionalMLP(self.dim, self.semantic_dim, [hidden, 2 * latent])
+        decoder = ConditionalMLP(latent, self.semantic_dim, [hidden, self.dim])
+        self.encoder, self.decoder = self.add("encoder", encoder), self.add("decoder", decoder)
         self.adam = self.optimize("adam", [self.encoder, self.decoder], options.learning_rate)
 
     def step(self, index: int) -> Losses:
         """One step of Adam on the evidence lower bound."""
-        picked = self.batches[index]
-        x, a = self.data.features[picked], self.seen_semantics[self.data.labels[picked]]
-        mean, log_variance = self.encoder(torch.cat((x, a), dim=1)).chunk(2, dim=1)
-        noise = normal(tuple(mean.shape), x.device, self.seed, "latent", index)
-        z = mean + (log_variance / 2).exp() * noise
-        reconstruction = (x - self.decoder(torch.cat((z, a), dim=1))).square().sum(dim=1).mean()
+        x, rows = self.batch(index)
+        mean, log_variance = self.encoder(x, self.a, rows).chunk(2, dim=1)
+        z = mean + (log_variance / 2).exp() * self.noise(len(x), "latent", index)
+        reconstruction = (x - self.decoder(z, self.a, rows)).square().sum(dim=1).mean()
         divergence = kl_to_standard_normal(mean, log_variance).mean()
         loss = reconstruction + self.options.beta * divergence
         return descend(self.adam, loss, reconstruction=reconstruction, divergence=divergence)
 
-    @torch.no_grad()
-    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
-        """Synthesize features (len(semantics) * count, D), class by class."""
-        made = []
-        for index, a in enumerate(semantics):
-            z = normal((count, self.options.latent), a.device, *key, index)
-            made.append(self.decoder(torch.cat((z, a.expand(count, -1)), dim=1)))
-        return torch.cat(made)
+    def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
+        """G(z, a)."""
+        return self.decoder(z, semantics, rows)
 
 
 METHOD = Method(

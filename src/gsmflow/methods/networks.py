@@ -1,4 +1,4 @@
-"""What the peers that are trained by autograd share: small networks, and the bookkeeping of a learner."""
+"""What the peers that are trained by autograd share: small networks, units, bookkeeping."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
-from gsmflow.randomness import stream
+from gsmflow.randomness import normal, stream
 from gsmflow.representation import Representation
 from gsmflow.training import Batches, Losses, TrainingData
 
 LEAK = 0.2
+SMOOTHNESS = (
+    0.25  # Larger semantics make networks steep functions of them: exact on seen classes, wrong between.
+)
 
 
 def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
@@ -28,16 +32,101 @@ def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class ConditionalMLP(nn.Module):
+    """An :func:`mlp` of [x, a], for samples x that share the semantics a of their classes.
+
+    W [x, a] + b = (W_x x + b) + W_a a, and the second term is computed once a class and not once a sample.
+
+    Parameters
+    ----------
+    in_dim, semantic_dim: sizes of x and of a. sizes: of the layers after them. last: see :func:`mlp`.
+    """
+
+    def __init__(
+        self, in_dim: int, semantic_dim: int, sizes: Sequence[int], last: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.of_input = skip_init(nn.Linear, in_dim, sizes[0])
+        self.of_semantics = skip_init(nn.Linear, semantic_dim, sizes[0], bias=False)
+        self.rest = nn.Sequential(nn.LeakyReLU(LEAK), *mlp(sizes, last))
+
+    def condition(self, semantics: Tensor) -> Tensor:
+        """W_a a for semantics (C, A): (C, sizes[0])."""
+        return self.of_semantics(semantics)
+
+    def hidden(self, x: Tensor, condition: Tensor, rows: Tensor) -> Tensor:
+        """The first layer's activations (B, sizes[0]); arguments as in :meth:`given`."""
+        return self.rest[0](self.of_input(x) + take(condition, rows))
+
+    def given(self, x: Tensor, condition: Tensor, rows: Tensor) -> Tensor:
+        """The output for x (B, in_dim), the condition of C classes, and the row (B,) of each sample in it."""
+        return self.rest[1:](self.hidden(x, condition, rows))
+
+    def forward(self, x: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
+        """The same, from the semantics (C, A) of the classes."""
+        return self.given(x, self.condition(semantics), rows)
+
+
+def take(table: Tensor, rows: Tensor) -> Tensor:
+    """table[rows], (B, K) of (C, K) and (B,), with a backward pass that is fast and nowhere left to chance.
+
+    That of plain indexing adds row by row, on a GPU in any order; here both are products with one-hot rows.
+    """
+    return F.one_hot(rows, len(table)).to(table.dtype) @ table
+
+
 def reset(network: nn.Module, *key: int | str) -> None:
-    """Draw weights from N(0, 0.02) as the GANs of the field do, biases zero; `key` names the draw."""
+    """Draw weights from N(0, 1 / fan-in), biases zero; `key` names the draw.
+
+    The N(0, 0.02^2) of the field's GANs is that for 2,500 inputs, about the size of the published networks.
+    Kept for small networks it would make signals vanish from layer to layer.
+    """
     generator = stream("cpu", *key)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim == 1:
                 parameter.zero_()
             else:
-                draw = torch.randn(parameter.shape, generator=generator) * 0.02
-                parameter.copy_(draw)
+                draw = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(draw * parameter.shape[1] ** -0.5)
+
+
+class Units(nn.Module):
+    """The units networks work in: features of variance 1, semantics of mean 0 and variance SMOOTHNESS^2.
+
+    One scale for all dimensions of each, from the training features and the seen classes, so that shapes stay
+    as they are. Losses that weigh a sum of squares against a divergence or a slope of one need it: in the
+    variances that scaled and projected features have, from 0.1 to 10, they mean different things.
+    """
+
+    spread: Tensor
+    semantic_mean: Tensor
+    semantic_spread: Tensor
+
+    def __init__(self, data: TrainingData) -> None:
+        super().__init__()
+        known = data.semantics[data.seen]
+        mean = known.mean(dim=0)
+        self.register_buffer("spread", _positive((data.features.var(dim=0, correction=0).mean()).sqrt()))
+        self.register_buffer("semantic_mean", mean)
+        self.register_buffer("semantic_spread", _positive((known - mean).square().mean().sqrt()))
+
+    def features(self, features: Tensor) -> Tensor:
+        """Features (N, D) in these units."""
+        return features / self.spread
+
+    def restored(self, features: Tensor) -> Tensor:
+        """Inverse of :meth:`features`."""
+        return features * self.spread
+
+    def semantics(self, semantics: Tensor) -> Tensor:
+        """Semantics (C, A) in these units."""
+        return (semantics - self.semantic_mean) * (SMOOTHNESS / self.semantic_spread)
+
+
+def _positive(scale: Tensor) -> Tensor:
+    """The scale, or 1 where everything is the same."""
+    return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
 class PeerLearner:
@@ -128,9 +217,54 @@ class PeerLearner:
         return None
 
 
+class ConditionalPeer(PeerLearner):
+    """Base of peers that synthesize features from noise and semantics, in :class:`Units`.
+
+    A subclass sets `noise_dim` and gives :meth:`synthesize`.
+    """
+
+    noise_dim: int
+
+    def __init__(self, data: TrainingData, batch_size: int, epochs: int, seed: int) -> None:
+        super().__init__(data, batch_size, epochs, seed)
+        self.dim, self.semantic_dim = data.features.shape[1], data.semantics.shape[1]
+        self.units = Units(data).to(data.device)
+        self.networks["units"] = self.units
+        self.a = self.units.semantics(self.seen_semantics)
+
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """Features (B, D) of batch `index`, in units, and the row (B,) of `a` that belongs to each."""
+        picked = self.batches[index]
+        return self.units.features(self.data.features[picked]), self.data.labels[picked]
+
+    def noise(self, size: int, name: str, index: int) -> Tensor:
+        """z ~ N(0, I), (size, noise_dim): the draw of that name in step `index`."""
+        return normal((size, self.noise_dim), self.data.device, self.seed, name, index)
+
+    def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
+        """Features (B, D) in units, of noise (B, Z) and of the rows (B,) of semantics (C, A) in units."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize represented features (len(semantics) * count, R), class by class."""
+        made = []
+        for index, a in enumerate(self.units.semantics(semantics)):
+            z = normal((count, self.noise_dim), a.device, *key, index)
+            rows = torch.zeros(count, dtype=torch.int64, device=a.device)
+            features = self.units.restored(self.synthesize(z, a[None], rows))
+            made.append(self.represent(features, *key, index))
+        return torch.cat(made)
+
+
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, **shown: Tensor) -> Losses:
-    """One step of `optimizer` on `loss`; returns `shown`, detached."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    """One step of `optimizer` on `loss`; returns `shown`, detached.
+
+    Only the gradients of the optimizer's own parameters are computed.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
     optimizer.step()
     return {f"loss_{name}": value.detach() for name, value in shown.items()}

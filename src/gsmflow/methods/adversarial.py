@@ -1,0 +1,103 @@
+"""What the peers with a Wasserstein critic share (WGAN-GP: Gulrajani et al., NIPS 2017).
+
+With real features x of a class with semantics a, synthetic ones x~ = G(z, a) of the same class, and
+x^ = alpha x + (1 - alpha) x~ with alpha ~ U(0, 1) for each sample::
+
+    L_D = E[D(x~, a)] - E[D(x, a)] + 10 E[(|grad_x^ D(x^, a)|_2 - 1)^2]        critic_steps times a step
+    L_G = -E[D(x~, a)] + what a peer adds                                         once a step
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gsmflow.methods.networks import ConditionalMLP, ConditionalPeer, descend
+from gsmflow.options import Options, option
+from gsmflow.randomness import stream
+from gsmflow.training import Losses, TrainingData
+
+PENALTY = 10.0
+
+
+@dataclass(frozen=True)
+class AdversarialOptions(Options):
+    """Sizes and training of generator and critic."""
+
+    epochs: int = option(100, "generator steps, in passes over the training features", low=1)
+    batch_size: int = option(128, "training features a step", low=1)
+    learning_rate: float = option(5e-4, "Adam's, beta = (0.5, 0.999)", above=0)
+    hidden: int = option(512, "hidden size of all networks", low=1)
+    latent: int = option(64, "dimensions of z", low=1)
+    critic_steps: int = option(5, "steps of the critic for one of the generator", low=1)
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], mixed: Tensor) -> Tensor:
+    """E[(|grad D|_2 - 1)^2] at mixed features (B, D); a scalar with a graph to the critic's weights.
+
+    critic: features to scores, each of its own row alone.
+    """
+    mixed = mixed.detach().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
+    return (slope.norm(dim=1) - 1).square().mean()
+
+
+class AdversarialPeer(ConditionalPeer):
+    """Base of the peers with a critic: generator, critic, and the critic's steps."""
+
+    def __init__(self, data: TrainingData, options: AdversarialOptions, seed: int) -> None:
+        super().__init__(data, options.batch_size, options.epochs, seed)
+        self.options, self.noise_dim = options, options.latent
+        hidden = options.hidden
+        generator = ConditionalMLP(options.latent, self.semantic_dim, [hidden, self.dim])
+        critic = ConditionalMLP(self.dim, self.semantic_dim, [hidden, 1])
+        self.generator, self.critic = self.add("generator", generator), self.add("critic", critic)
+
+        self.generator_adam = self.optimize("generator", self.generating(), options.learning_rate)
+        self.critic_adam = self.optimize("critic", self.judging(), options.learning_rate)
+
+    def generating(self) -> list[nn.Module]:
+        """The networks that the generator's loss trains, made here if they are a peer's own."""
+        return [self.generator]
+
+    def judging(self) -> list[nn.Module]:
+        """The networks that the critic's loss trains, made here if they are a peer's own."""
+        return [self.critic]
+
+    def train_critic(self, index: int) -> tuple[Tensor, Tensor, Losses]:
+        """The critic's steps of step `index`; returns the last batch's features and rows, and its losses."""
+        steps = self.options.critic_steps
+        first = index * steps
+        batches = [self.batch(turn) for turn in range(first, first + steps)]
+        size = self.batches.size
+        with torch.no_grad():
+            rows = torch.cat([rows for _, rows in batches])
+            fakes = self.synthesize(self.noise(len(rows), "critic noise", index), self.a, rows).split(size)
+        losses: Losses = {}
+        for turn, ((x, rows), fake) in enumerate(zip(batches, fakes, strict=True)):
+            loss = self.critic_loss(x, fake, rows, first + turn)
+            more = self.real_losses(x, rows)
+            losses = descend(self.critic_adam, sum(more.values(), loss), critic=loss, **more)
+        return x, rows, losses
+
+    def critic_loss(self, x: Tensor, fake: Tensor, rows: Tensor, turn: int) -> Tensor:
+        """L_D of real and synthetic features (B, D) of the same classes; `turn` counts the critic's steps."""
+        device = x.device
+        share = torch.rand(len(x), 1, generator=stream(device, self.seed, "mixture", turn), device=device)
+        condition = self.critic.condition(self.a)
+        real_score, fake_score = (self.critic.given(each, condition, rows).mean() for each in (x, fake))
+        penalty = gradient_penalty(
+            lambda mixed: self.critic.given(mixed, condition, rows), share * x + (1 - share) * fake
+        )
+        return fake_score - real_score + PENALTY * penalty
+
+    def real_losses(self, x: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """What else the critic's optimizer minimizes, on real features (B, D) and their rows; by name."""
+        return {}
+
+    def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
+        """G(z, a)."""
+        return self.generator(z, semantics, rows)
