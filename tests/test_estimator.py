@@ -178,7 +178,7 @@ def test_synthesize(fitted: GSMFlowClassifier, problem: Problem) -> None:
 
 def test_save_and_load(fitted: GSMFlowClassifier, problem: Problem, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model")
-    assert {p.suffix for p in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
+    assert {p.suffix for p in (tmp_path / "model").iterdir()} == {".json", ".safetensors", ".txt"}
     loaded = GSMFlowClassifier.load(tmp_path / "model")
     x = problem.features[problem.test_unseen]
     assert np.array_equal(loaded.predict_proba(x), fitted.predict_proba(x))
@@ -198,6 +198,9 @@ def test_load_refuses_what_save_did_not_write(fitted: GSMFlowClassifier, tmp_pat
     kept = json.loads((tmp_path / "estimator.json").read_text())
     kept["labels"], kept["seen"] = kept["labels"][:-1], kept["seen"][:-1]
     (tmp_path / "estimator.json").write_text(json.dumps(kept))
+    with pytest.raises(ValueError, match=r"estimator\.json: does not match its checksum"):
+        GSMFlowClassifier.load(tmp_path)
+    (tmp_path / "checksums.txt").unlink()
     with pytest.raises(ValueError, match="takes 12 dimensions to 15 classes, expected 12 and 14"):
         GSMFlowClassifier.load(tmp_path)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,3 +59,38 @@ def test_a_pickle_is_refused_without_running_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pickled checkpoints are not loaded"):
         files.read_tensors(file)
     assert not trap.exists()
+
+
+def _flipped(path: Path, place: int) -> bytes:
+    """The file's content with one bit turned over."""
+    content = bytearray(path.read_bytes())
+    content[place // 8] ^= 1 << (place % 8)
+    return bytes(content)
+
+
+def test_a_bit_that_turned_over_anywhere_in_a_tensor_file_is_noticed(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
+    tensors = {"weight": torch.randn(7, 5), "bias": torch.randn(7).bfloat16(), "step": torch.tensor(3)}
+    files.write_tensors(whole, tensors, {"stage": "final", "done": 12})
+    draw = np.random.default_rng(0)
+    for place in draw.choice(8 * whole.stat().st_size, 200, replace=False):
+        broken.write_bytes(_flipped(whole, int(place)))
+        with pytest.raises(InputError, match=r"broken\.safetensors: "):
+            files.read_tensors(broken)
+
+
+def test_a_bit_that_turned_over_in_any_listed_file_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "classes.json"
+    content = files.json_bytes([{"name": "horse", "seen": True}])
+    files.write_checksums(tmp_path, [], {file.name: content})
+    files.write_bytes(file, content)
+    assert files.read_json(files.check(file)) == [{"name": "horse", "seen": True}]
+    done = subprocess.run(
+        ["sha256sum", "-c", "checksums.txt"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    for place in range(8 * len(content)):
+        file.write_bytes(_flipped(tmp_path / file.name, place))
+        with pytest.raises(InputError, match=r"classes\.json: does not match its checksum"):
+            files.check(file)
+        file.write_bytes(content)

@@ -19,7 +19,7 @@ from quick import OVERRIDES, problem
 
 
 def carry_out(data: Problem, method: str = "gsmflow", overrides: tuple[str, ...] = (), **how: Any) -> Outcome:
-    recipe = make_recipe(method, "default", (*(OVERRIDES if method == "gsmflow" else ()), *overrides))
+    recipe = make_recipe(method, "best", (*(OVERRIDES if method == "gsmflow" else ()), *overrides))
     arguments: dict[str, Any] = {"protocol": "validated", "oracle": False, "seed": 0}
     return run(
         data,
@@ -174,7 +174,7 @@ def test_a_choice_on_several_problems_is_the_best_on_average() -> None:
             patch.setattr(Problem, "validation", lambda self, seed, *, draw=0, small=small: small)
             patch.setattr(protocol, "max", lambda found, key: list(found), raising=False)
             candidates = protocol.choose(
-                data, make_recipe("eszsl", "default"), 0, torch.device("cpu"), Recorder()
+                data, make_recipe("eszsl", "best"), 0, torch.device("cpu"), Recorder()
             )
         alone.append({tuple(c.parameters.items()): c.H for c in candidates})  # type: ignore[attr-defined]
     mean = {key: np.mean([found[key] for found in alone]) for key in alone[0]}

@@ -8,7 +8,7 @@ import pytest
 
 from gsmflow.errors import InputError
 from gsmflow.methods.gsmflow import GSMFlowOptions
-from gsmflow.recipe import default_preset, make_recipe, preset_names
+from gsmflow.recipe import make_recipe, preset_for, preset_names
 
 
 def test_an_override_wins_over_the_preset_and_the_preset_over_the_default() -> None:
@@ -43,7 +43,7 @@ def test_a_preset_of_ones_own(tmp_path: Path) -> None:
 )
 def test_wrong_overrides(overrides: tuple[str, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        make_recipe("gsmflow", "default", overrides)
+        make_recipe("gsmflow", "best", overrides)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,10 @@ def test_presets_and_methods_by_name() -> None:
         make_recipe("gsmflow", "digit")
     with pytest.raises(InputError, match="did you mean 'gsmflow'"):
         make_recipe("gsmflw", "digits")
-    assert {"AWA2", "APY", "CUB", "FLO", "digits", "default"} <= set(preset_names())
-    assert default_preset("digits") == "digits"
-    assert default_preset("AWA1") == "AWA1-two-cores"
-    assert default_preset("some/folder") == "default"
+    assert {"AWA2", "APY", "CUB", "FLO", "digits", "best"} <= set(preset_names())
+    assert preset_for("digits") == "digits"
+    assert preset_for("AWA1") == "AWA1-best"
+    assert preset_for("some/folder") == "best"
+    assert preset_for("flo", "best") == "FLO-best"
+    assert preset_for("digits", "best") == "best"
+    assert preset_for("digits", "mine.toml") == "mine.toml"

@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from gsmflow.errors import InputError
-from gsmflow.files import read_json
-from gsmflow.recipe import default_preset, make_recipe
-from gsmflow.run import CONFIG, METRICS, read_config
+from gsmflow.recipe import make_recipe, preset_for
+from gsmflow.run import CONFIG, METRICS, read_config, read_metrics
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Cell:
     @property
     def chosen_preset(self) -> str:
         """The preset of the variant, or the one given for the bench, or the problem's own."""
-        return self.variant.preset or self.preset or default_preset(self.problem)
+        return preset_for(self.problem, self.variant.preset or self.preset)
 
     def command(self, root: Path, threads: int) -> list[str]:
         """The command that makes the run."""
@@ -115,7 +114,7 @@ class Cell:
                     f"{folder / CONFIG}: the run there has {key} = {found}, this bench "
                     f"{value}; choose another --out, or remove that folder"
                 )
-        return read_json(folder / METRICS) if (folder / METRICS).exists() else None
+        return read_metrics(folder) if (folder / METRICS).exists() else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import resolve_device
 from gsmflow.errors import InputError
-from gsmflow.files import make_folder, read_json, read_tensors, write_json, write_tensors
+from gsmflow.files import (
+    check,
+    json_bytes,
+    make_folder,
+    read_json,
+    read_tensors,
+    write_bytes,
+    write_checksums,
+    write_tensors,
+)
 from gsmflow.methods.gsmflow import GSMFlow, GSMFlowOptions
 from gsmflow.options import from_mapping
 from gsmflow.problem import Problem
@@ -61,7 +70,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        preset: str = "default",
+        preset: str = "best",
         options: dict[str, Any] | None = None,
         protocol: str = "validated",
         random_state: int = 0,
@@ -184,16 +193,18 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         write_tensors(path / "head.safetensors", classifier.state())
         weights = {name: tensor.clone() for name, tensor in self._generator.state_dict().items()}
         write_tensors(path / "model.safetensors", weights | {"semantics": torch.from_numpy(self.semantics_)})
-        write_json(
-            path / "estimator.json",
+        described = json_bytes(
             {
                 "parameters": self.get_params(),
                 "labels": labels,
                 "dtype": self.classes_.dtype.str,
                 "seen": np.isin(self.classes_, self.seen_classes_).tolist(),
                 "method": self._method_options.as_dict(),
-            },
+            }
         )
+        files = ("head.safetensors", "model.safetensors")
+        write_checksums(path, files, {"estimator.json": described})
+        write_bytes(path / "estimator.json", described)
 
     @classmethod
     def load(cls, folder: str | Path) -> GSMFlowClassifier:
@@ -204,7 +215,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         ValueError: the folder holds none, or its files are damaged or do not fit together.
         """
         path = Path(folder)
-        kept = read_json(path / "estimator.json")
+        kept = read_json(check(path / "estimator.json"))
         try:
             model = cls(**kept["parameters"])
             model.classes_ = np.array(kept["labels"], dtype=np.dtype(kept["dtype"]))

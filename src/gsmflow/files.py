@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gsmflow.errors import InputError
@@ -50,9 +52,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from None
 
 
+def json_bytes(value: Any) -> bytes:
+    """`value` as indented JSON; NaN is refused, use None."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; NaN is refused, use None."""
-    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    write_bytes(path, json_bytes(value))
 
 
 def read_json(path: Path) -> Any:
@@ -75,7 +82,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Any = None) -
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, metadata={"gsmflow": json.dumps(meta)}))
+    text = json.dumps(meta)
+    write_bytes(path, save(plain, metadata={"gsmflow": text, "sha256": _digest(plain, text)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
@@ -83,14 +91,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
 
     Raises
     ------
-    InputError: the file is missing, unreadable, cut short, or no safetensors file (a pickle, say).
+    InputError: the file is missing, unreadable, cut short, not as it was written, or no safetensors file
+        (a pickle, say).
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            meta = json.loads((file.metadata() or {}).get("gsmflow", "null"))
-            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+            said = file.metadata() or {}
+            text = said.get("gsmflow", "null")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if said.get("sha256") != _digest(tensors, text):
+                raise ValueError("its content does not match its checksum")
+            return tensors, json.loads(text)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
@@ -100,3 +113,44 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
             f"{path}: not a readable safetensors file ({error}); it is damaged or of another format, and "
             "pickled checkpoints are not loaded"
         ) from None
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    """SHA-256 over the text and over names, types, shapes and bytes of the tensors."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"|{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+CHECKSUMS = "checksums.txt"
+
+
+def write_checksums(folder: Path, names: Iterable[str], coming: Mapping[str, bytes]) -> None:
+    """Write the SHA-256 of files in `folder` and of others about to be written, for ``sha256sum -c``."""
+    contents = {name: (folder / name).read_bytes() for name in names} | dict(coming)
+    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items()]
+    write_bytes(folder / CHECKSUMS, "".join(lines).encode())
+
+
+def check(path: Path) -> Path:
+    """The path, after comparing the file with the checksums beside it, where those name it.
+
+    Raises
+    ------
+    InputError: the file is not as it was written, or cannot be read.
+    """
+    listed = path.parent / CHECKSUMS
+    try:
+        lines = listed.read_bytes().decode("utf-8", "replace").splitlines() if listed.exists() else []
+        known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        if path.name in known and known[path.name] != hashlib.sha256(path.read_bytes()).hexdigest():
+            raise InputError(
+                f"{path}: does not match its checksum in {CHECKSUMS}, so one of the two is damaged; restore it "
+                "from a copy, or make the run again"
+            )
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    return path

@@ -62,13 +62,15 @@ def preset_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
 
 
-def default_preset(problem: str) -> str:
-    """The preset used for a problem where none is asked for.
+def preset_for(problem: str, name: str | None = None) -> str:
+    """The preset that `name` stands for on a problem.
 
-    The one of its own name, or the one for two cores where the paper has none, or ``default``.
+    ``best`` is the recommended recipe: ``FLO-best`` on FLO, and in general NAME is PROBLEM-NAME where there is such
+    a preset. Without a name it is the preset of the problem's own name, or ``best``.
     """
-    known = preset_names()
-    return next((name for name in (problem, f"{problem}-two-cores") if name in known), "default")
+    known = {each.lower(): each for each in preset_names()}
+    wanted = [f"{problem}-{name}"] if name else [problem, f"{problem}-best"]
+    return next((known[each.lower()] for each in wanted if each.lower() in known), name or "best")
 
 
 def read_preset(name: str) -> dict[str, dict[str, Any]]:

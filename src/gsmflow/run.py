@@ -7,6 +7,7 @@
                 history.jsonl      one line a logged step or evaluation
                 model.safetensors  the generator        classes.json  names, seen or unseen
                 head.safetensors   the classifier       checkpoint/   only while unfinished
+                checksums.txt      SHA-256 of all of them, for `sha256sum -c`
 """
 
 from __future__ import annotations
@@ -30,7 +31,18 @@ from gsmflow import __version__
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import describe
 from gsmflow.errors import InputError
-from gsmflow.files import make_folder, read_json, read_tensors, write_bytes, write_json, write_tensors
+from gsmflow.files import (
+    CHECKSUMS,
+    check,
+    json_bytes,
+    make_folder,
+    read_json,
+    read_tensors,
+    write_bytes,
+    write_checksums,
+    write_json,
+    write_tensors,
+)
 from gsmflow.problem import Problem
 from gsmflow.progress import Progress
 from gsmflow.protocol import Outcome
@@ -91,7 +103,7 @@ def train(
     make_folder(folder)
     with _lock(folder):
         if (folder / METRICS).exists():
-            return read_json(folder / METRICS)
+            return read_metrics(folder)
         recorder = Recorder(folder, progress, checkpoint_seconds)
         on_recorder(recorder)
         if not (resume and recorder.resume()):
@@ -114,6 +126,9 @@ def train(
         seen = set(problem.seen.tolist())
         classes = [{"name": name, "seen": index in seen} for index, name in enumerate(problem.classes)]
         write_json(folder / "classes.json", classes)
+        kept = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+        kept = sorted(set(kept) - {CHECKSUMS, METRICS})
+        write_checksums(folder, kept, {METRICS: json_bytes(metrics)})
         write_json(folder / METRICS, metrics)
         recorder.finished()
         return metrics
@@ -131,7 +146,7 @@ def load_classifier(folder: Path) -> FittedClassifier:
     if not (folder / METRICS).exists():
         state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
         raise InputError(f"{folder}: holds {state}")
-    classes = read_json(folder / "classes.json")
+    classes = read_json(check(folder / "classes.json"))
     try:
         names = tuple(str(entry["name"]) for entry in classes)
     except (TypeError, KeyError):
@@ -141,6 +156,16 @@ def load_classifier(folder: Path) -> FittedClassifier:
     return FittedClassifier.from_state(tensors, names, str(file))
 
 
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The metrics of a finished run.
+
+    Raises
+    ------
+    InputError: there are none, or they are damaged.
+    """
+    return read_json(check(folder / METRICS))
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The configuration of a run.
 
@@ -148,7 +173,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     ------
     InputError: there is none, or it is damaged.
     """
-    file = folder / CONFIG
+    file = check(folder / CONFIG)
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

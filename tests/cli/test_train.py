@@ -47,6 +47,7 @@ def test_the_run_folder(finished: Path) -> None:
         "model.safetensors",
         "head.safetensors",
         "classes.json",
+        "checksums.txt",
     }
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["protocol"] == "validated"

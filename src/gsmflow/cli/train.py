@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("problem")
 @click.option("--method", default="gsmflow", show_default=True, help="One of `gsmflow methods`.")
-@click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own, or 'default']")
+@click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own, or 'best']")
 @options.overrides
 @click.option(
     "--project",
@@ -91,14 +91,14 @@ def train(
     from gsmflow import run, sources
     from gsmflow.cli.display import closing_table, live_display, seeds_table
     from gsmflow.devices import resolve_device
-    from gsmflow.recipe import default_preset, make_recipe
+    from gsmflow.recipe import make_recipe, preset_for
 
     if threads:
         torch.set_num_threads(threads)
     where = resolve_device(device)
     if project is not None:
         overrides = (*overrides, f"features.project={project}")
-    recipe = make_recipe(method, preset or default_preset(problem), overrides)
+    recipe = make_recipe(method, preset_for(problem, preset), overrides)
     results: list[dict[str, Any]] = []
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
     for each in chosen_seeds:

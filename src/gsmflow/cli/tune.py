@@ -13,7 +13,7 @@ from gsmflow.cli import options
 @click.command()
 @click.argument("problem")
 @click.option("--method", default="gsmflow", show_default=True, help="One of `gsmflow methods`.")
-@click.option("--preset", help="Where to start from.  [default: the problem's own, or 'default']")
+@click.option("--preset", help="Where to start from.  [default: the problem's own, or 'best']")
 @options.overrides
 @click.option(
     "--vary",
@@ -83,13 +83,13 @@ def tune(
 
     from gsmflow import sources, tuning
     from gsmflow.devices import resolve_device
-    from gsmflow.recipe import default_preset
+    from gsmflow.recipe import preset_for
 
     if threads:
         torch.set_num_threads(threads)
     name = Path(problem).name.replace(":", "-")
     settings = (*overrides, f"selection.score={score}", f"selection.trust_validation={trust_validation}")
-    search = tuning.Search(method, preset or default_preset(problem), settings, ())
+    search = tuning.Search(method, preset_for(problem, preset), settings, ())
     space = [tuning.parse_dimension(text) for text in vary] or tuning.default_space(search.recipe())
     search = tuning.Search(method, search.preset, settings, tuple(space))
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
