@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -85,10 +86,11 @@ def test_a_bit_that_turned_over_in_any_listed_file_is_noticed(tmp_path: Path) ->
     files.write_checksums(tmp_path, [], {file.name: content})
     files.write_bytes(file, content)
     assert files.read_json(files.check(file)) == [{"name": "horse", "seen": True}]
-    done = subprocess.run(
-        ["sha256sum", "-c", "checksums.txt"], cwd=tmp_path, capture_output=True, check=False
-    )
-    assert done.returncode == 0
+    if shutil.which("sha256sum"):
+        checked = subprocess.run(
+            ["sha256sum", "-c", files.CHECKSUMS], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert checked.returncode == 0
     for place in range(8 * len(content)):
         file.write_bytes(_flipped(tmp_path / file.name, place))
         with pytest.raises(InputError, match=r"classes\.json: does not match its checksum"):

@@ -148,8 +148,8 @@ def check(path: Path) -> Path:
         known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
         if path.name in known and known[path.name] != hashlib.sha256(path.read_bytes()).hexdigest():
             raise InputError(
-                f"{path}: does not match its checksum in {CHECKSUMS}, so one of the two is damaged; restore it "
-                "from a copy, or make the run again"
+                f"{path}: does not match its checksum in {CHECKSUMS}, so one of the two is damaged; "
+                "restore it from a copy, or make the run again"
             )
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
