@@ -17,13 +17,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gsmflow.errors import InputError
 from gsmflow.recipe import make_recipe, preset_for
-from gsmflow.run import CONFIG, METRICS, read_config, read_metrics
+from gsmflow.run import CONFIG, METRICS, Request, read_config, read_metrics
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,18 @@ class Cell:
         """The preset of the variant, or the one given for the bench, or the problem's own."""
         return preset_for(self.problem, self.variant.preset or self.preset)
 
+    @property
+    def request(self) -> Request:
+        """The run asked for."""
+        return Request(
+            problem=self.problem,
+            features=self.features,
+            semantics=self.semantics,
+            protocol=self.protocol,
+            oracle=self.oracle,
+            seed=self.seed,
+        )
+
     def command(self, root: Path, threads: int) -> list[str]:
         """The command that makes the run."""
         words = [sys.executable, "-m", "gsmflow", "train", self.problem, "--method", self.variant.method]
@@ -95,15 +107,8 @@ class Cell:
             return None
         recipe = make_recipe(self.variant.method, self.chosen_preset, self.variant.overrides)
         kept = read_config(folder)
-        wanted = {
-            "run.problem": self.problem,
-            "run.protocol": self.protocol,
-            "run.oracle": self.oracle,
-            "run.features": self.features,
-            "run.semantics": self.semantics,
-            "run.seed": self.seed,
-            "run.method": self.variant.method,
-        }
+        wanted = {f"run.{key}": value for key, value in asdict(self.request).items()}
+        wanted["run.method"] = self.variant.method
         wanted |= {f"options.{t}.{k}": v for t, values in recipe.tables().items() for k, v in values.items()}
         for key, value in wanted.items():
             found: Any = kept

@@ -65,7 +65,7 @@ def preset_names() -> list[str]:
 def preset_for(problem: str, name: str | None = None) -> str:
     """The preset that `name` stands for on a problem.
 
-    ``best`` is the recommended recipe: ``FLO-best`` on FLO, and in general NAME is PROBLEM-NAME where there is
+    ``best`` is the recommended recipe: ``FLO-best`` on FLO; in general NAME is PROBLEM-NAME where there is
     such a preset. Without a name it is the preset of the problem's own name, or ``best``.
     """
     known = {each.lower(): each for each in preset_names()}

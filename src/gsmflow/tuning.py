@@ -5,7 +5,7 @@ The test set is never looked at: a trial's value is what :func:`gsmflow.protocol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 import torch
 
+from gsmflow.cluster import evaluate_on_cluster
 from gsmflow.errors import InputError
 from gsmflow.files import make_folder, write_bytes
 from gsmflow.options import Options
 from gsmflow.problem import Problem
-from gsmflow.protocol import choose
+from gsmflow.protocol import Choice, choose
 from gsmflow.recipe import Recipe, make_recipe
 from gsmflow.recorder import Recorder
 from gsmflow.training import TrainingFailed
@@ -118,11 +119,14 @@ def tune(
     device: torch.device,
     storage: str,
     study_name: str,
+    address: str | None = None,
     told: Callable[[optuna.trial.FrozenTrial], None] = lambda _: None,
 ) -> optuna.Study:
     """Run trials until the study has `trials` finished ones, those of other workers and sittings included.
 
-    storage: a file, or the URL of a database Optuna knows. The first trial of a study is the preset as it is.
+    storage: a file, or the URL of a database Optuna knows. address: of a Ray cluster that trials are spread
+    over, see :class:`gsmflow.cluster.RayWorkers`; None for this process. The first trial of a study is the
+    preset as it is.
 
     Raises
     ------
@@ -140,17 +144,6 @@ def tune(
     objective = base.selection.score if base.selection.trust_validation else "S"
     for dimension in search.space:  # refused before anything runs
         search.recipe([f"{dimension.key}={_any_value(dimension)}"])
-
-    def value_of(trial: optuna.Trial) -> float:
-        recipe = search.recipe([f"{d.key}={d.suggest(trial)}" for d in search.space])
-        try:
-            choice = choose(problem, recipe, seed, device, Recorder())
-        except TrainingFailed as error:
-            trial.set_user_attr("failure", str(error))
-            raise optuna.TrialPruned from error
-        for name in ("U", "S", "H", "AUSUC", "epochs"):
-            trial.set_user_attr(name, getattr(choice, name))
-        return getattr(choice, objective)
 
     study = optuna.create_study(
         storage=_storage(storage),
@@ -170,16 +163,52 @@ def tune(
         study.enqueue_trial(
             {d.key: _spelled(d, current[d.key]) for d in search.space if d.holds(current[d.key])}
         )
-    ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    if len(study.get_trials(deepcopy=False, states=ended)) < trials:
-        study.optimize(
-            value_of,
-            callbacks=[
-                lambda _, trial: told(trial),
-                optuna.study.MaxTrialsCallback(trials, states=ended),
-            ],
-        )
+
+    def jobs() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+        while True:
+            there = study.get_trials(deepcopy=False)
+            own = sum(t.state == optuna.trial.TrialState.RUNNING and t.number in mine for t in there)
+            if sum(t.state in ended for t in there) + own >= trials:
+                return
+            trial = study.ask()
+            mine.add(trial.number)
+            settings = [f"{d.key}={d.suggest(trial)}" for d in search.space]
+            yield trial, (problem, search, settings, seed, device)
+
+    mine: set[int] = set()
+    if address is None:
+        results = ((trial, _guarded(evaluate, arguments)) for trial, arguments in jobs())
+    else:
+        results = evaluate_on_cluster(evaluate, jobs(), address=address, threads=torch.get_num_threads())
+    for trial, choice in results:
+        if isinstance(choice, TrainingFailed):
+            trial.set_user_attr("failure", str(choice))
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        elif isinstance(choice, BaseException):
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise choice
+        else:
+            for name in ("U", "S", "H", "AUSUC", "epochs"):
+                trial.set_user_attr(name, getattr(choice, name))
+            study.tell(trial, getattr(choice, objective))
+        told(study.trials[trial.number])
     return study
+
+
+def evaluate(
+    problem: Problem, search: Search, settings: Sequence[str], seed: int, device: torch.device
+) -> Choice:
+    """What a recipe with these settings reaches on validation problems: one trial."""
+    return choose(problem, search.recipe(settings), seed, device, Recorder())
+
+
+def _guarded(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """The result, or the exception in its place, as a cluster gives it."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        return error
 
 
 def best_recipe(study: optuna.Study, search: Search) -> tuple[Recipe, float]:

@@ -38,6 +38,7 @@ _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance"
     help="Folder of the runs and tables.  [default: runs/ablate-PROBLEM]",
 )
 @options.jobs
+@options.on
 @options.threads
 @options.data_root
 @options.device
@@ -52,6 +53,7 @@ def ablate(
     overrides: tuple[str, ...],
     out: Path | None,
     jobs: int | None,
+    on: str | None,
     threads: int | None,
     data_root: Path,
     device: str,
@@ -61,7 +63,7 @@ def ablate(
 
     The same seeds for all; the table has H and the measures of the three generation shifts.
     """
-    from gsmflow.bench import Variant, cells_of, default_jobs
+    from gsmflow.bench import Variant, cells_of
     from gsmflow.cli.compare import check_failures, run_cells, write_tables
     from gsmflow.comparison import findings, rows_of
 
@@ -83,8 +85,7 @@ def ablate(
         data_root=data_root,
         device=device,
     )
-    each = threads or 1
-    results = run_cells(cells, root, jobs or default_jobs(each), each)
+    results = run_cells(cells, root, jobs, threads, on)
     rows = rows_of(
         {(c.problem, c.variant.label, c.seed): m for c, m in results.items()},
         protocol=protocol,

@@ -42,6 +42,7 @@ from gsmflow.errors import InputError
     help="Folder of the runs and tables; what is finished there is not run again.",
 )
 @options.jobs
+@options.on
 @options.threads
 @options.data_root
 @options.device
@@ -59,6 +60,7 @@ def bench(
     overrides: tuple[str, ...],
     out: Path,
     jobs: int | None,
+    on: str | None,
     threads: int | None,
     data_root: Path,
     device: str,
@@ -68,7 +70,7 @@ def bench(
 
     Runs go in parallel processes where cores allow. Interrupt it at any moment; the same command continues.
     """
-    from gsmflow.bench import Variant, cells_of, default_jobs
+    from gsmflow.bench import Variant, cells_of
     from gsmflow.cli.compare import by_problem, check_failures, run_cells, write_tables
     from gsmflow.comparison import findings, rows_of
     from gsmflow.methods import method_names
@@ -98,8 +100,7 @@ def bench(
         make_recipe(
             cell.variant.method, cell.chosen_preset, cell.variant.overrides
         )  # refused before anything runs
-    each = threads or 1
-    results = run_cells(cells, out, jobs or default_jobs(each), each)
+    results = run_cells(cells, out, jobs, threads, on)
     rows = rows_of(
         {(c.problem, c.variant.label, c.seed): m for c, m in results.items()},
         protocol=protocol,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gsmflow.bench import Cell, Finished, Workers
+    from gsmflow.cluster import RayWorkers
     from gsmflow.comparison import Row
 
 
@@ -28,20 +29,24 @@ class CellsFailed(RuntimeError):
 
 
 def run_cells(
-    cells: Sequence[Cell], root: Path, jobs: int, threads: int
+    cells: Sequence[Cell], root: Path, jobs: int | None, threads: int | None, on: str | None
 ) -> dict[Cell, dict[str, Any] | None]:
     """Metrics of every cell, those finished before included, None for a failed one; progress on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from gsmflow.bench import Workers
+    from gsmflow.bench import Workers, default_jobs
+    from gsmflow.cluster import RayWorkers, parse_place
     from gsmflow.files import make_folder
 
     make_folder(root)
     results = {cell: cell.finished(root) for cell in cells}
     waiting = [cell for cell, metrics in results.items() if metrics is None]
     console = Console(stderr=True)
-    workers = Workers(root, jobs, threads)
+    each = threads or 1
+    address = parse_place(on)
+    workers = RayWorkers(root, each, address) if address is not None else None
+    workers = workers or Workers(root, jobs or default_jobs(each), each)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("runs", total=len(cells), completed=len(cells) - len(waiting))
@@ -63,7 +68,7 @@ def run_cells(
 
 
 @contextmanager
-def _stopping(workers: Workers) -> Iterator[None]:
+def _stopping(workers: Workers | RayWorkers) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into a request to stop."""
     from gsmflow.bench import Stopped
 

@@ -32,6 +32,9 @@ overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
 )
 jobs = click.option("--jobs", type=click.IntRange(1), help="Runs at a time.  [default: as many as cores]")
+on = click.option(
+    "--on", metavar="ray[:ADDRESS]", help="Spread the work over a Ray cluster.  [default: this machine]"
+)
 threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of a run.  [default: 1]")
 
 

@@ -50,6 +50,7 @@ from gsmflow.cli import options
 )
 @click.option("--features", metavar="NAME", help="Feature file, as for train.")
 @click.option("--semantics", metavar="NAME", help="Class embeddings, as for train.")
+@options.on
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
 @options.data_root
 @options.device
@@ -69,6 +70,7 @@ def tune(
     out: Path | None,
     features: str | None,
     semantics: str | None,
+    on: str | None,
     threads: int | None,
     data_root: Path,
     device: str,
@@ -82,6 +84,7 @@ def tune(
     import torch
 
     from gsmflow import sources, tuning
+    from gsmflow.cluster import parse_place
     from gsmflow.devices import resolve_device
     from gsmflow.recipe import preset_for
 
@@ -108,6 +111,7 @@ def tune(
         trials=trials,
         seed=seed,
         device=resolve_device(device),
+        address=parse_place(on),
         storage=storage or f"runs/tune-{name}-{method}.log",
         study_name=study or f"{name}-{method}",
         told=told,
