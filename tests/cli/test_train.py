@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gsmflow.shifts import headline
 from quick import ARGUMENTS, PROBLEM
 
 SCORES = ("U", "S", "H", "T1", "AUSUC")
@@ -47,6 +48,8 @@ def test_the_run_folder(finished: Path) -> None:
         "model.safetensors",
         "head.safetensors",
         "classes.json",
+        "shifts.json",
+        "samples.safetensors",
     }
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["protocol"] == "validated"
@@ -57,6 +60,11 @@ def test_the_run_folder(finished: Path) -> None:
     assert metrics["seconds"]["total"] > 0
     assert len(metrics["per_class"]) == 12
     assert set("USH") <= set(metrics["oracle"])
+    assert set(metrics["shifts"]) == {"semantic", "variance", "structure", "judge"}
+    assert metrics["shifts"]["judge"] == "real test features of unseen classes"
+    assert metrics["shifts"]["variance"] > 0
+    measured = json.loads((finished / "shifts.json").read_text())
+    assert headline(measured) == metrics["shifts"]
     assert "upper bound" in metrics["oracle"]["on"]
     config = tomllib.loads((finished / "config.toml").read_text())
     assert config["options"]["gsmflow"]["blocks"] == 2
