@@ -23,6 +23,7 @@ from gsmflow.classifier import FittedClassifier
 from gsmflow.errors import InputError
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
 from gsmflow.head import Head, HeadOptions, train_head
+from gsmflow.judge import compare
 from gsmflow.pool import Pool, Stream
 from gsmflow.problem import Problem
 from gsmflow.recipe import Recipe, SelectionOptions
@@ -63,7 +64,9 @@ class Outcome:
 
     choice: what was chosen, None under ``last``. scores: on the test set under the protocol.
     oracle: best on the test set, None unless asked for. weights: of the generator, empty for a
-    direct method. steps: of the generator's final training.
+    direct method. steps: of the generator's final training. shifts: what :mod:`gsmflow.shifts` measured
+    after scoring, as plain values, and samples: the features it was measured on; None and empty for a
+    direct method and for a run that is not kept in a folder.
     """
 
     choice: Choice | None
@@ -72,6 +75,8 @@ class Outcome:
     classifier: FittedClassifier
     weights: dict[str, Tensor]
     steps: int
+    shifts: dict[str, Any] | None = None
+    samples: dict[str, Tensor] = field(default_factory=dict)
 
 
 def run(
@@ -136,7 +141,9 @@ def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, re
         per_epoch = len(problem.train) // min(getattr(recipe.options, "batch_size", 1), len(problem.train))
         total = learner.total_steps * per_epoch // learner.steps_per_epoch
         fractions = evaluation_fractions(total, recipe.selection)
-        tables.append(_score_along(prepared, data, learner, recipe, seed, stage, fractions, recorder))
+        # Where no real feature of an unseen class exists, classes held out here are the best judges.
+        judged = recorder.folder is not None and draw == 0 and not len(problem.test_unseen)
+        tables.append(_score_along(prepared, data, learner, recipe, seed, stage, fractions, recorder, judged))
     by = recipe.selection.score if trusted else "S"
     return max(map(_mean, zip(*tables, strict=True)), key=lambda choice: getattr(choice, by))
 
@@ -157,15 +164,27 @@ def _score_along(
     stage: str,
     fractions: list[float],
     recorder: Recorder,
+    judged: bool = False,
 ) -> list[Choice]:
-    """Train and score every head epoch after each of the fractions of the training."""
+    """Train and score every head epoch after each of the fractions of the training.
+
+    judged: also measure the generation shifts there, for the record.
+    """
     steps = [_step_at(fraction, learner) for fraction in fractions]
+    epochs = learner.total_steps / learner.steps_per_epoch
     found = recorder.records.setdefault(stage, {})
     for step in _train(learner, stage, sorted(set(steps)), recorder):
         scored = _score_heads if recipe.selection.trust_validation else _score_synthesis
         heads = scored(prepared, data, learner, recipe, seed, step, recorder)
         found[str(step)] = [asdict(choice) for choice in heads]  # as JSON would have it
-    epochs = learner.total_steps / learner.steps_per_epoch
+        measured = None
+        if judged:
+            with recorder.timing("shifts"):
+                measured = compare(prepared, data, learner, seed, held_out=True)
+        if measured:
+            kept = recorder.records.setdefault("held_out", {})
+            reached = (f for f, s in zip(fractions, steps, strict=True) if s == step)
+            kept |= {str(fraction * epochs): measured[0].to_dict() for fraction in reached}
     return [
         replace(Choice(**record), epochs=fraction * epochs)
         for fraction, step in zip(fractions, steps, strict=True)
@@ -233,7 +252,9 @@ def _fit_generative(
         "result",
     )
     weights = {n.removeprefix("weights."): t for n, t in tensors.items() if n.startswith("weights.")}
-    return Outcome(choice, Scores(**kept), _best(found) if oracle else None, classifier, weights, end)
+    samples = {n.removeprefix("samples."): t for n, t in tensors.items() if n.startswith("samples.")}
+    scores, best = Scores(**kept["scores"]), _best(found) if oracle else None
+    return Outcome(choice, scores, best, classifier, weights, end, kept["shifts"], samples)
 
 
 def _keep_result(
@@ -262,7 +283,16 @@ def _keep_result(
     classifier = FittedClassifier(transform, head, prepared.classes, prepared.unseen, bias, unseen_head)
     tensors = {f"classifier.{name}": tensor for name, tensor in classifier.state().items()}
     tensors |= {f"weights.{name}": tensor for name, tensor in learner.weights().items()}
-    recorder.keep("result", tensors, asdict(scores))
+    shifts = None
+    if recorder.folder is not None:  # after scoring, and only for the record
+        with recorder.timing("shifts"):
+            measured = compare(prepared, data, learner, seed)
+        if measured:
+            shifts = measured[0].to_dict()
+            tensors |= {f"samples.{name}": tensor for name, tensor in measured[1].tensors().items()}
+        if choice:
+            shifts = recorder.records.get("held_out", {}).get(str(choice.epochs), shifts)
+    recorder.keep("result", tensors, {"scores": asdict(scores), "shifts": shifts})
 
 
 def _synthesize_and_train(

@@ -8,6 +8,8 @@
                 model.safetensors  the generator        classes.json  names, seen or unseen
                 head.safetensors   the classifier       checkpoint/   only while unfinished
                 checksums.txt      SHA-256 of all of them, for `sha256sum -c`
+                shifts.json        every measure of the generation shifts, see gsmflow.shifts
+                samples.safetensors   real and synthetic features that they were measured on
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ from gsmflow.protocol import Outcome
 from gsmflow.protocol import run as carry_out
 from gsmflow.recipe import Recipe
 from gsmflow.recorder import Recorder
+from gsmflow.shifts import headline
 from gsmflow.transform import check_projection
 
 METRICS, CONFIG = "metrics.json", "config.toml"
@@ -123,6 +126,10 @@ def train(
         if outcome.weights:
             write_tensors(folder / "model.safetensors", outcome.weights | semantics)
         write_tensors(folder / "head.safetensors", outcome.classifier.state())
+        if outcome.samples:
+            write_tensors(folder / "samples.safetensors", outcome.samples)
+        if outcome.shifts:
+            write_json(folder / "shifts.json", outcome.shifts)
         seen = set(problem.seen.tolist())
         classes = [{"name": name, "seen": index in seen} for index, name in enumerate(problem.classes)]
         write_json(folder / "classes.json", classes)
@@ -266,6 +273,8 @@ def _metrics(
         if not recipe.selection.trust_validation:
             on = "held-out samples of seen classes, by a head on synthetic ones"
         metrics["chosen"] = {"on": on} | asdict(outcome.choice)
+    if outcome.shifts:
+        metrics["shifts"] = headline(outcome.shifts)
     if outcome.oracle:
         metrics["oracle"] = {"on": "the test set: an upper bound, not a result"} | asdict(outcome.oracle)
     return metrics

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gsmflow.shifts import headline
 from quick import ARGUMENTS, PROBLEM
 
 SCORES = ("U", "S", "H", "T1", "AUSUC")
@@ -48,6 +49,8 @@ def test_the_run_folder(finished: Path) -> None:
         "head.safetensors",
         "classes.json",
         "checksums.txt",
+        "shifts.json",
+        "samples.safetensors",
     }
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["protocol"] == "validated"
@@ -58,6 +61,11 @@ def test_the_run_folder(finished: Path) -> None:
     assert metrics["seconds"]["total"] > 0
     assert len(metrics["per_class"]) == 12
     assert set("USH") <= set(metrics["oracle"])
+    assert set(metrics["shifts"]) == {"semantic", "variance", "structure", "judge"}
+    assert metrics["shifts"]["judge"] == "real test features of unseen classes"
+    assert metrics["shifts"]["variance"] > 0
+    measured = json.loads((finished / "shifts.json").read_text())
+    assert headline(measured) == metrics["shifts"]
     assert "upper bound" in metrics["oracle"]["on"]
     config = tomllib.loads((finished / "config.toml").read_text())
     assert config["options"]["gsmflow"]["blocks"] == 2
