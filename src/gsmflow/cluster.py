@@ -8,6 +8,7 @@ whole, in one rename, so that nothing is counted twice.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -160,9 +161,13 @@ def connected(address: str) -> Iterator[Any]:
         except OSError as error:
             raise InputError(f"--on ray:{address}: no cluster answers ({_one_line(error)})") from None
     if not already:
-        where = {"address": address} if address else {"include_dashboard": False}
         try:
-            ray.init(**where, log_to_driver=False, logging_level="ERROR")
+            ray.init(
+                address or None,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"--on ray:{address}: no cluster answers ({_one_line(error)})") from None
     with redirect_stdout(sys.stderr):  # or Ray would report lost workers between our own output

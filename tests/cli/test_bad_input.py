@@ -348,7 +348,7 @@ def as_bytes(value: object) -> bytes:
         ("head.safetensors", None, ("head.safetensors: no such file",)),
         ("classes.json", b"[1, 2", ("classes.json: not valid JSON",)),
         ("classes.json", b"[1, 2]", ("classes.json: expected",)),
-        ("classes.json", b'[{"name": "a"}]', ("head.weight has shape",)),
+        ("classes.json", b'[{"name": "a"}]', ("the files are of different runs",)),
         ("config.toml", b"[", ("config.toml: not valid TOML",)),
         ("metrics.json", None, ("unfinished run",)),
     ],
@@ -361,6 +361,9 @@ def test_damaged_run_folder(
         (run / file).unlink()
     else:
         (run / file).write_bytes(content)
+        if not file.endswith(".safetensors"):
+            refused(["evaluate", str(run)], capsys, f"{file}: does not match its checksum")
+        (run / "checksums.txt").unlink()  # as in a run folder put together by hand
     refused(["evaluate", str(run)], capsys, *words)
 
 

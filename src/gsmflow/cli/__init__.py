@@ -17,6 +17,7 @@ from gsmflow.cli.data import data
 from gsmflow.cli.evaluate import evaluate
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
+from gsmflow.cli.report import report
 from gsmflow.cli.train import train
 from gsmflow.cli.tune import tune
 from gsmflow.errors import InputError
@@ -32,7 +33,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, predict, bench, ablate, tune, methods, data):
+for command in (train, evaluate, predict, bench, ablate, tune, report, methods, data):
     cli.add_command(command)
 
 

@@ -81,7 +81,7 @@ class AdversarialPeer(ConditionalPeer):
             loss = self.critic_loss(x, fake, rows, first + turn)
             more = self.real_losses(x, rows)
             losses = descend(self.critic_adam, sum(more.values(), loss), critic=loss, **more)
-        return x, rows, losses
+        return *batches[-1], losses
 
     def critic_loss(self, x: Tensor, fake: Tensor, rows: Tensor, turn: int) -> Tensor:
         """L_D of real and synthetic features (B, D) of the same classes; `turn` counts the critic's steps."""

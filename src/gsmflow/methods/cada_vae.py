@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gsmflow.methods import Method
 from gsmflow.methods.cvae import kl_to_standard_normal
-from gsmflow.methods.networks import ConditionalPeer, descend, mlp, take
+from gsmflow.methods.networks import ConditionalPeer, descend, linear, mlp, take
 from gsmflow.options import Options, option
 from gsmflow.randomness import normal
 from gsmflow.representation import Representation
@@ -121,11 +121,13 @@ class CADALearner(ConditionalPeer):
     @torch.no_grad()
     def representation(self) -> Representation:
         """mu_x."""
-        first, last, latent = self.encoder[0], self.encoder[2], self.options.latent
+        first, first_bias = linear(self.encoder, 0)
+        last, last_bias = linear(self.encoder, 2)
+        latent = self.options.latent
         return Representation(
             (
-                (first.weight / self.units.spread, first.bias.clone(), "leaky_relu"),
-                (last.weight[:latent].clone(), last.bias[:latent].clone(), "none"),
+                (first / self.units.spread, first_bias.clone(), "leaky_relu"),
+                (last[:latent].clone(), last_bias[:latent].clone(), "none"),
             ),
             (2,),
         )

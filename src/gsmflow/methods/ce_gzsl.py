@@ -24,7 +24,7 @@ from torch.nn.utils import skip_init
 
 from gsmflow.methods import Method
 from gsmflow.methods.adversarial import AdversarialOptions, AdversarialPeer
-from gsmflow.methods.networks import LEAK, descend, mlp
+from gsmflow.methods.networks import LEAK, descend, linear, mlp
 from gsmflow.options import option
 from gsmflow.representation import Representation
 from gsmflow.training import Losses
@@ -122,8 +122,8 @@ class CEGZSLLearner(AdversarialPeer):
     @torch.no_grad()
     def representation(self) -> Representation:
         """h."""
-        layer = self.embedding[0]
-        return Representation(((layer.weight / self.units.spread, layer.bias.clone(), "relu"),), (1,))
+        weight, bias = linear(self.embedding, 0)
+        return Representation(((weight / self.units.spread, bias.clone(), "relu"),), (1,))
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
         """h; nothing is left to chance."""

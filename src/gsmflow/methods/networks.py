@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,11 @@ from gsmflow.randomness import normal, stream
 from gsmflow.representation import Representation
 from gsmflow.training import Batches, Losses, TrainingData
 
+Network = TypeVar("Network", bound=nn.Module)
+
 LEAK = 0.2
-SMOOTHNESS = (
-    0.25  # Larger semantics make networks steep functions of them: exact on seen classes, wrong between.
-)
+# Larger semantics make networks steep functions of them: exact on seen classes, wrong between.
+SMOOTHNESS = 0.25
 
 
 def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
@@ -30,6 +32,14 @@ def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
         layers += [skip_init(nn.Linear, fan_in, fan_out), nn.LeakyReLU(LEAK)]
     layers[-1:] = [last] if last else []
     return nn.Sequential(*layers)
+
+
+def linear(network: nn.Sequential, index: int) -> tuple[Tensor, Tensor]:
+    """Weight (out, in) and bias (out,) of the linear layer at that place of an :func:`mlp`."""
+    layer = network[index]
+    if not isinstance(layer, nn.Linear):
+        raise ValueError(f"index: {index}, there is a {type(layer).__name__}, expected a linear layer")
+    return layer.weight, layer.bias
 
 
 class ConditionalMLP(nn.Module):
@@ -147,11 +157,11 @@ class PeerLearner:
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Adam] = {}
 
-    def add(self, name: str, network: nn.Module) -> nn.Module:
+    def add(self, name: str, network: Network) -> Network:
         """Draw the network's weights, put it on the device and keep it under its name."""
         reset(network, self.seed, name)
         self.networks[name] = network.to(self.data.device)
-        return self.networks[name]
+        return network
 
     def optimize(
         self,

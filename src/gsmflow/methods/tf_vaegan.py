@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from gsmflow.methods import Method
 from gsmflow.methods.f_vaegan_d2 import VAEGANLearner, VAEGANOptions
-from gsmflow.methods.networks import LEAK, mlp, take
+from gsmflow.methods.networks import LEAK, linear, mlp, take
 from gsmflow.options import option
 from gsmflow.representation import Representation
 from gsmflow.training import Losses, TrainingData
@@ -43,7 +43,7 @@ class TFVAEGANOptions(VAEGANOptions):
 class TFVAEGANLearner(VAEGANLearner):
     """TF-VAEGAN in training."""
 
-    options: TFVAEGANOptions
+    options: TFVAEGANOptions  # type: ignore[assignment]
 
     def __init__(self, data: TrainingData, options: TFVAEGANOptions, seed: int) -> None:
         super().__init__(data, options, seed)
@@ -93,11 +93,12 @@ class TFVAEGANLearner(VAEGANLearner):
     @torch.no_grad()
     def representation(self) -> Representation:
         """[x, h(x), Dec(x)]."""
-        first, last = self.decoder[0], self.decoder[2]
+        first, first_bias = linear(self.decoder, 0)
+        last, last_bias = linear(self.decoder, 2)
         return Representation(
             (
-                (first.weight / self.units.spread, first.bias.clone(), "leaky_relu"),
-                (last.weight.clone(), last.bias.clone(), "none"),
+                (first / self.units.spread, first_bias.clone(), "leaky_relu"),
+                (last.clone(), last_bias.clone(), "none"),
             ),
             (0, 1, 2),
         )

@@ -1,0 +1,171 @@
+"""What a report shows of a run, computed from its classifier, its history and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.evaluation import SeenUnseenCurve, curve_on
+from gsmflow.report.reading import Record
+
+_CURVE_POINTS = 250
+_CONFUSED = 12  # classes in the confusion picture
+_PAIRS = 20  # rows of its table
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The seen-unseen curve with few points, and where the classifier stands on it. All in [0, 1]."""
+
+    unseen: list[float]
+    seen: list[float]
+    area: float
+    at: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How test samples of the most confused classes are labelled.
+
+    classes: K names. rates: (K, K), row: true class, column: label given, fractions of the row's samples;
+    what is missing to 1 went to other classes. pairs: (true, given, fraction, samples), worst first, all classes.
+    """
+
+    classes: list[str]
+    rates: list[list[float]]
+    pairs: list[tuple[str, str, float, int]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of training. losses, scores: name -> (steps, values). ends: its last step."""
+
+    name: str
+    losses: dict[str, tuple[list[int], list[float]]]
+    scores: dict[str, tuple[list[int], list[float]]]
+    ends: int
+
+
+def curve(record: Record) -> Curve | None:
+    """The curve on the test set; None without data, or without test samples of one kind."""
+    problem = record.problem
+    if problem is None or not len(problem.test_seen) or not len(problem.test_unseen):
+        return None
+    whole = curve_on(problem, record.classifier.logits)
+    kept = _thinned(whole)
+    return Curve(
+        [round(float(v), 5) for v in whole.unseen[kept]],
+        [round(float(v), 5) for v in whole.seen[kept]],
+        whole.area,
+        whole.at(0.0),
+    )
+
+
+def _thinned(whole: SeenUnseenCurve) -> NDArray[np.int64]:
+    """Corners at about equal distances along the curve, both ends among them."""
+    along = np.concatenate(([0.0], np.cumsum(np.abs(np.diff(whole.unseen)) + np.abs(np.diff(whole.seen)))))
+    places = np.searchsorted(along, np.linspace(0, along[-1], _CURVE_POINTS))
+    return np.unique(np.append(places, [0, len(along) - 1]))
+
+
+def confusion(record: Record) -> Confusion | None:
+    """The worst confusions on the test set; None without data or test samples."""
+    problem = record.problem
+    if problem is None:
+        return None
+    test = np.concatenate((problem.test_seen, problem.test_unseen))
+    if not len(test):
+        return None
+    count = len(problem.classes)
+    given = np.concatenate(
+        [
+            record.classifier.logits(problem.features[part]).argmax(axis=1)
+            for part in np.array_split(test, max(1, len(test) // 4096))
+        ]
+    )
+    counts = np.bincount(problem.labels[test] * count + given, minlength=count * count).reshape(count, count)
+    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    wrong = rates.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")
+    true, label = np.unravel_index(order[: count * count], wrong.shape)
+    names, chosen = problem.classes, list[int]()
+    pairs: list[tuple[str, str, float, int]] = []
+    for i, j in zip(true.tolist(), label.tolist(), strict=True):
+        if not counts[i, j] or wrong[i, j] == 0:
+            break
+        if len(pairs) < _PAIRS:
+            pairs.append((names[i], names[j], float(rates[i, j]), int(counts[i, j])))
+        fresh = [c for c in dict.fromkeys((i, j)) if c not in chosen]
+        if len(chosen) + len(fresh) <= _CONFUSED:
+            chosen += fresh
+        if len(chosen) >= _CONFUSED - 1 and len(pairs) >= _PAIRS:
+            break
+    shown = _grouped(chosen, wrong)
+    return Confusion(
+        [names[c] for c in shown],
+        [[round(float(v), 4) for v in rates[c, shown]] for c in shown],
+        pairs,
+    )
+
+
+def _grouped(chosen: list[int], wrong: NDArray[np.float64]) -> list[int]:
+    """Classes that are taken for each other next to each other, so that blocks show in the picture."""
+    left, shown = list(chosen), list[int]()
+    while left:
+        if not shown:
+            shown.append(left.pop(0))
+            continue
+        near = max(left, key=lambda c: wrong[c, shown[-1]] + wrong[shown[-1], c])
+        left.remove(near)
+        shown.append(near)
+    return shown
+
+
+def stages(record: Record) -> list[Stage]:
+    """The training of a run, stage by stage, out of its history."""
+    names = list(dict.fromkeys(entry["stage"] for entry in record.history))
+    found = []
+    for name in names:
+        entries = [entry for entry in record.history if entry["stage"] == name]
+        losses = {key for entry in entries for key in entry if key.startswith("loss")}
+        scored = [entry for entry in entries if isinstance(entry.get("scores"), dict)]
+        keys = dict.fromkeys(key for entry in scored for key in entry["scores"])
+        found.append(
+            Stage(
+                name,
+                {
+                    loss: _points([(e["step"], e[loss]) for e in entries if loss in e])
+                    for loss in sorted(losses)
+                },
+                {key: _points([(e["step"], e["scores"].get(key)) for e in scored]) for key in keys},
+                max(entry["step"] for entry in entries),
+            )
+        )
+    return found
+
+
+def _points(pairs: list[tuple[int, Any]]) -> tuple[list[int], list[float]]:
+    kept = [(step, float(value)) for step, value in pairs if isinstance(value, (int, float))]
+    return [step for step, _ in kept], [round(value, 6) for _, value in kept]
+
+
+def stage_title(name: str) -> str:
+    """What a stage is called in the report."""
+    if name == "final":
+        return "all training data"
+    number = name.removeprefix("validation").strip()
+    return f"validation problem {number}" if number else "validation problem"
+
+
+def test_counts(record: Record) -> dict[str, int]:
+    """Class name -> number of its test samples; empty without data."""
+    problem = record.problem
+    if problem is None:
+        return {}
+    test = np.concatenate((problem.test_seen, problem.test_unseen))
+    counts = np.bincount(problem.labels[test], minlength=len(problem.classes))
+    return {name: int(counts[index]) for index, name in enumerate(problem.classes)}

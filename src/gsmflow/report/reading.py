@@ -1,0 +1,163 @@
+"""What there is to report on: a run folder and, where it can still be read, the data it was made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gsmflow import run as runs
+from gsmflow import sources
+from gsmflow.classifier import FittedClassifier
+from gsmflow.errors import InputError
+from gsmflow.files import read_json, read_tensors
+from gsmflow.problem import Problem
+from gsmflow.shifts import Samples
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run.
+
+    label: short name, told apart from the other runs of the report. metrics, config, history, shifts: as in
+    the run folder. seen: class name -> whether it is a seen class. samples: features the shifts were
+    measured on. problem: its data, None where they cannot be read any more. missing: what is not there,
+    in sentences.
+    """
+
+    folder: Path
+    label: str
+    metrics: dict[str, Any]
+    config: dict[str, Any]
+    history: list[dict[str, Any]]
+    seen: dict[str, bool]
+    classifier: FittedClassifier
+    shifts: dict[str, Any] | None
+    samples: Samples | None
+    problem: Problem | None
+    missing: tuple[str, ...]
+
+
+def read(folders: Sequence[Path], data_root: Path) -> list[Record]:
+    """The runs in these folders, labelled so that they can be told apart.
+
+    Raises
+    ------
+    InputError: a folder holds no finished run, or its files are damaged.
+    """
+    return _labelled([_read(folder, data_root) for folder in folders])
+
+
+def _read(folder: Path, data_root: Path) -> Record:
+    classifier = runs.load_classifier(folder)
+    metrics, config = read_json(folder / runs.METRICS), runs.read_config(folder)
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("per_class"), dict):
+        raise InputError(f"{folder / runs.METRICS}: expected the metrics of a run; train it again")
+    for table, key in (("run", "problem"), ("run", "method"), ("data", "fingerprint")):
+        if key not in config.get(table, {}):
+            raise InputError(f"{folder / runs.CONFIG}: [{table}] lacks '{key}'; train it again")
+    unseen = set(classifier.unseen.tolist())
+    missing: list[str] = []
+    shifts, samples = _shifts(folder, missing)
+    problem = _problem(config, classifier, data_root, missing)
+    return Record(
+        folder=folder,
+        label=folder.resolve().name,
+        metrics=metrics,
+        config=config,
+        history=_history(folder / "history.jsonl", missing),
+        seen={name: index not in unseen for index, name in enumerate(classifier.classes)},
+        classifier=classifier,
+        shifts=shifts,
+        samples=samples,
+        problem=problem,
+        missing=tuple(missing),
+    )
+
+
+def _history(file: Path, missing: list[str]) -> list[dict[str, Any]]:
+    if not file.exists():
+        missing.append(f"{file.name} is not there: no training curves.")
+        return []
+    entries: list[dict[str, Any]] = []
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            entries.append({"stage": str(entry["stage"]), "step": int(entry["step"])} | entry)
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{file}: line {number} is no entry of a history; delete the file to leave the curves out"
+            ) from None
+    return entries
+
+
+def _shifts(folder: Path, missing: list[str]) -> tuple[dict[str, Any] | None, Samples | None]:
+    file = folder / "shifts.json"
+    if not file.exists():
+        missing.append(
+            "shifts.json is not there: generation shifts are measured for methods that synthesize features, "
+            "where the data have test features."
+        )
+        return None, None
+    shifts = read_json(file)
+    if not isinstance(shifts, dict) or not {"semantic", "variance", "structure", "distribution"} <= set(
+        shifts
+    ):
+        raise InputError(f"{file}: not written by `gsmflow train`; delete it to leave the shifts out")
+    kept = folder / "samples.safetensors"
+    if not kept.exists():
+        missing.append("samples.safetensors is not there: no embedding and no pictures.")
+        return shifts, None
+    tensors, _ = read_tensors(kept)
+    try:
+        real, synthetic, labels = (tensors[n].numpy() for n in ("real", "synthetic", "labels"))
+    except KeyError as error:
+        raise InputError(f"{kept}: tensor {error} is missing; delete the file to leave samples out") from None
+    return shifts, Samples.matched(real, labels, synthetic, labels, judge=str(shifts.get("judge", "")))
+
+
+def _problem(
+    config: dict[str, Any], classifier: FittedClassifier, data_root: Path, missing: list[str]
+) -> Problem | None:
+    asked, lost = config["run"], "no seen-unseen curve, confusions and pictures."
+    try:
+        problem = sources.load(
+            asked["problem"],
+            data_root=data_root,
+            features=asked.get("features"),
+            semantics=asked.get("semantics"),
+        )
+    except InputError as error:
+        missing.append(f"The data cannot be read ({error}): {lost}")
+        return None
+    if problem.fingerprint != config["data"]["fingerprint"] or problem.classes != classifier.classes:
+        missing.append(f"{asked['problem']} now holds other data than this run was made from: {lost}")
+        return None
+    return problem
+
+
+def _labelled(records: list[Record]) -> list[Record]:
+    """Labels of what differs between the runs; folder names where that does not tell them apart."""
+    if len(records) < 2:
+        return records
+    facts = [
+        {
+            "problem": str(r.metrics.get("problem", "")),
+            "method": str(r.metrics.get("method", "")),
+            "preset": str(r.metrics.get("preset", "")),
+            "protocol": str(r.metrics.get("protocol", "")),
+            "seed": f"seed {r.metrics.get('seed', '')}",
+        }
+        for r in records
+    ]
+    telling = [key for key in facts[0] if len({f[key] for f in facts}) > 1]
+    for labels in (
+        [" · ".join(f[key] for key in telling) for f in facts],
+        [r.folder.resolve().name for r in records],
+        [f"{number}: {r.folder}" for number, r in enumerate(records, start=1)],
+    ):
+        if len(set(labels)) == len(labels):
+            return [replace(r, label=label) for r, label in zip(records, labels, strict=True)]
+    raise AssertionError("numbered labels differ")
