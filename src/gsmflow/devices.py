@@ -6,6 +6,8 @@ import torch
 
 from gsmflow.errors import InputError
 
+DIVIDED = 128  # dimensions from which a step is worth dividing among threads
+
 
 def resolve_device(name: str) -> torch.device:
     """``auto`` is the GPU where there is one; ``cpu``, ``cuda``, ``cuda:1`` are taken at their word.
@@ -34,6 +36,23 @@ def has_bfloat16(device: torch.device) -> bool:
     # Private names, so asked for with care: a torch without them computes in float32.
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def set_threads(wanted: int | None, dims: int) -> None:
+    """Use that many CPU threads; None: torch's choice, or one thread for features of few dimensions.
+
+    Steps of a small flow are too short to divide: on two cores `digits` (64 dimensions) takes as long with one
+    thread as with two, and beside another busy program two threads that wait for each other take ten times as
+    long as one.
+
+    Parameters
+    ----------
+    dims: dimensions of the features that are trained on.
+    """
+    if wanted is None and dims < DIVIDED:
+        wanted = 1
+    if wanted is not None:
+        torch.set_num_threads(wanted)
 
 
 def describe(device: torch.device) -> str:

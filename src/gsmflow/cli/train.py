@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0),
     help="Between checkpoints.",
 )
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
 @options.data_root
 @options.device
 @options.as_json
@@ -86,21 +86,19 @@ def train(
     """
     chosen_seeds = options.parse_seeds(seeds) if seeds else [seed]
 
-    import torch  # late: over a second that --help need not wait for
-
+    # Late: loading torch takes over a second that --help need not wait for.
     from gsmflow import run, sources
     from gsmflow.cli.display import closing_table, live_display, seeds_table
-    from gsmflow.devices import resolve_device
+    from gsmflow.devices import resolve_device, set_threads
     from gsmflow.recipe import make_recipe, preset_for
 
-    if threads:
-        torch.set_num_threads(threads)
     where = resolve_device(device)
     if project is not None:
         overrides = (*overrides, f"features.project={project}")
     recipe = make_recipe(method, preset_for(problem, preset), overrides)
     results: list[dict[str, Any]] = []
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
+    set_threads(threads, recipe.features.project or loaded.features.shape[1])
     for each in chosen_seeds:
         request = run.Request(
             problem=problem,

@@ -51,7 +51,7 @@ from gsmflow.cli import options
 @click.option("--features", metavar="NAME", help="Feature file, as for train.")
 @click.option("--semantics", metavar="NAME", help="Class embeddings, as for train.")
 @options.on
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
 @options.data_root
 @options.device
 @options.as_json
@@ -81,21 +81,18 @@ def tune(
     Only validation problems cut from the training data are looked at, never the test set. Stop it at any
     moment; the same command continues. Several of them with one --storage share the work.
     """
-    import torch
-
     from gsmflow import sources, tuning
     from gsmflow.cluster import parse_place
-    from gsmflow.devices import resolve_device
+    from gsmflow.devices import resolve_device, set_threads
     from gsmflow.recipe import preset_for
 
-    if threads:
-        torch.set_num_threads(threads)
     name = Path(problem).name.replace(":", "-")
     settings = (*overrides, f"selection.score={score}", f"selection.trust_validation={trust_validation}")
     search = tuning.Search(method, preset_for(problem, preset), settings, ())
     space = [tuning.parse_dimension(text) for text in vary] or tuning.default_space(search.recipe())
     search = tuning.Search(method, search.preset, settings, tuple(space))
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
+    set_threads(threads, search.recipe().features.project or loaded.features.shape[1])
     shown = score if trust_validation == "yes" else "S on held-out samples"
 
     def told(trial) -> None:

@@ -11,7 +11,8 @@ def semantic_anchors(semantics: Tensor) -> Tensor:
     """The three anchor vectors of a set of classes, (3, A).
 
     The cosine similarities of each class to all classes are summed. The anchors are the classes
-    with the smallest and the largest sum and the one at position floor(n / 2) of the sorted sums.
+    with the smallest and the largest sum and the one at position floor(n / 2) of the sorted sums;
+    of equal sums the first class comes first.
 
     Parameters
     ----------
@@ -24,7 +25,8 @@ def semantic_anchors(semantics: Tensor) -> Tensor:
         raise ValueError(f"semantics: shape {tuple(semantics.shape)}, expected (classes, A)")
     unit = nn.functional.normalize(semantics.double(), dim=1)
     total = unit @ unit.sum(dim=0)  # = row sums of unit @ unit.T
-    order = torch.argsort(total, stable=True)
+    # Sums that are equal but for rounding keep the classes' order, so that every machine chooses the same.
+    order = torch.argsort(total.round(decimals=9), stable=True)
     return semantics[order[[0, len(order) - 1, len(order) // 2]]]
 
 
