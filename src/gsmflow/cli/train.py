@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,11 @@ if TYPE_CHECKING:
     type=click.FloatRange(0),
     help="Between checkpoints.",
 )
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Write TensorBoard event files into the run folder, under tensorboard/.",
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
 @options.data_root
 @options.device
@@ -75,6 +80,7 @@ def train(
     out: Path | None,
     resume: bool,
     checkpoint_seconds: float,
+    tensorboard: bool,
     threads: int | None,
     data_root: Path,
     device: str,
@@ -89,6 +95,7 @@ def train(
     # Late: loading torch takes over a second that --help need not wait for.
     from gsmflow import run, sources
     from gsmflow.cli.display import closing_table, live_display, seeds_table
+    from gsmflow.cli.events import event_files
     from gsmflow.devices import resolve_device, set_threads
     from gsmflow.recipe import make_recipe, preset_for
 
@@ -111,7 +118,11 @@ def train(
         folder = out or run.new_folder(Path("runs"), request, recipe, resume=resume)
         if out and len(chosen_seeds) > 1:
             folder = out / f"seed{each}"
-        with live_display(f"{loaded.name}, {method}, seed {each}") as progress, _stoppable() as watch:
+        with ExitStack() as open_:
+            progress = open_.enter_context(live_display(f"{loaded.name}, {method}, seed {each}"))
+            if tensorboard:
+                progress = open_.enter_context(event_files(folder / "tensorboard", progress))
+            watch = open_.enter_context(_stoppable())
             metrics = run.train(
                 request,
                 loaded,

@@ -313,7 +313,7 @@ def shift_charts(records: list[Record]) -> list[Chart]:
         chart(
             "Variance along principal directions",
             _spoken(runs, "variance", "ratio", "total ratio"),
-            "principal direction of the real variance, widest first",
+            "principal direction, widest first",
             "synthetic / real",
             {"directions": directions},
             whole=True,

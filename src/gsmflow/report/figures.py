@@ -121,10 +121,18 @@ def _xy(axes: Axes, chart: Chart, view: int) -> str:
     if chart.get("zero"):
         axes.set_ylim(bottom=0)
     if chart.get("plain"):
-        axes.set_xticks([])
-        axes.set_yticks([])
-    if 1 < len(named) <= 12:
-        axes.legend(ncols=2 if len(named) > 4 else 1, handlelength=1.4, labelspacing=0.3)
+        axes.set_axis_off()
+    if len(named) > 4 or (chart.get("plain") and len(named) > 1):
+        axes.legend(  # beneath, where it hides nothing
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.02 if chart.get("plain") else -0.22),
+            ncols=3,
+            handlelength=1.2,
+            columnspacing=1.0,
+            labelspacing=0.3,
+        )
+    elif len(named) > 1:
+        axes.legend(handlelength=1.4, labelspacing=0.3)
     if len(chart["views"]) == 1:
         return ""
     return "-" + re.sub(r"[^a-z0-9]+", "-", shown["name"].lower()).strip("-")

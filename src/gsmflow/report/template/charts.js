@@ -226,7 +226,7 @@
     const holder = html("div", "plot scroll", figure);
     const count = chart.classes.length;
     const left = 150, top = 130, cell = 38, size = count * cell;
-    const svg = el("svg", { viewBox: `0 0 ${left + size + 8} ${top + size + 8}`, width: left + size + 8, height: top + size + 8, role: "img", "aria-label": `${chart.title}. ${chart.summary}` }, holder);
+    const svg = el("svg", { viewBox: `0 0 ${left + size + 90} ${top + size + 8}`, width: left + size + 90, height: top + size + 8, role: "img", "aria-label": `${chart.title}. ${chart.summary}` }, holder);
     const short = (name) => (name.length > 18 ? `${name.slice(0, 17)}…` : name);
     chart.classes.forEach((name, i) => {
       const style = chart.unseen[i] ? "tick unseen" : "tick";

@@ -1,0 +1,89 @@
+"""Finished runs to report on, and a browser to look with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from gsmflow.cli import _run
+from quick import ARGUMENTS
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+HOSTILE = [
+    "<script>window.hurt = 1</script>",
+    '"quoted" & <b>bold</b>',
+    "</script><img src=x onerror=alert(1)>",
+]
+
+
+def train(*arguments: str) -> None:
+    assert _run(["train", *arguments], debug=True) == 0
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs on the digits, a flow's with its oracle and a method's that synthesizes nothing."""
+    root = tmp_path_factory.mktemp("runs")
+    train("digits", "--oracle", "--out", str(root / "flow"), *ARGUMENTS, "--set", "selection.problems=1")
+    train("digits", "--method", "lda", "--out", str(root / "lda"))
+    return root / "flow", root / "lda"
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose class names would be markup."""
+    root = tmp_path_factory.mktemp("hostile")
+    rng = np.random.default_rng(0)
+    names = [*HOSTILE, *(f"class {n}" for n in range(5))]
+    attributes = rng.random((len(names), 4))
+    labels = np.repeat(np.arange(len(names)), 20)
+    features = attributes[labels] @ rng.random((4, 6)) + 0.1 * rng.standard_normal((len(labels), 6))
+    split = np.where(np.arange(len(labels)) % 4 == 0, "test", "train")
+    split[(labels == 0) | (labels == 6)] = "test"
+    data = root / "data"
+    data.mkdir()
+    np.savez(data / "features.npz", features=features, labels=np.array(names)[labels], split=split)
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    rows = [",".join([n, *(f"{v:.4f}" for v in a)]) for n, a in zip(quoted, attributes, strict=True)]
+    (data / "classes.csv").write_text("\n".join(["name,a,b,c,d", *rows]) + "\n")
+    train(str(data), "--protocol", "last", "--out", str(root / "run"), *ARGUMENTS)
+    return root / "run"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chrome]:
+    """A headless Chromium of the system's packages."""
+    binary, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if not binary or not driver:
+        pytest.skip("no Chromium with its driver here; on Debian: apt-get install chromium chromium-driver")
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = binary
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--window-size=1200,900",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = Chrome(options=options, service=Service(driver))
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
