@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -125,6 +126,30 @@ class Problem:
             "split": split.hexdigest()[:16],
             "semantics": semantics.hexdigest()[:16],
             "features": features.hexdigest()[:16],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for people and programs: counts, class names, training samples by class, notes."""
+        of_class = np.bincount(self.labels[self.train], minlength=len(self.classes))
+        return {
+            "name": self.name,
+            "counts": {
+                "samples": len(self.labels),
+                "feature_dim": self.feature_dim,
+                "semantic_dim": self.semantic_dim,
+                "seen_classes": len(self.seen),
+                "unseen_classes": len(self.unseen),
+                "train": len(self.train),
+                "test_seen": len(self.test_seen),
+                "test_unseen": len(self.test_unseen),
+            },
+            "classes": {
+                "seen": [self.classes[c] for c in self.seen],
+                "unseen": [self.classes[c] for c in self.unseen],
+            },
+            "training_samples": {self.classes[c]: int(of_class[c]) for c in self.seen},
+            "fingerprint": self.fingerprint,
+            "notes": dict(self.notes),
         }
 
     def validation(self, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:

@@ -28,15 +28,15 @@ class Interrupted(Exception):
 class Recorder:
     """Watches a run stage by stage. Without a folder it keeps everything in memory.
 
+    The checkpoint is one safetensors file: the learner's state, and as its meta the stage, the
+    step, all records (scores of evaluations and finished choices), and the length of the history.
+    One file, so that it is always consistent with itself.
+
     Parameters
     ----------
     folder: the run folder; its ``history.jsonl`` and ``checkpoint/`` are written here.
     progress: told about every logged step and every evaluation.
     checkpoint_seconds: time between two checkpoints, about.
-
-    The checkpoint is one safetensors file: the learner's state, and as its meta the stage, the
-    step, all records (scores of evaluations and finished choices), and the length of the history.
-    One file, so that it is always consistent with itself.
     """
 
     def __init__(

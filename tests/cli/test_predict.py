@@ -124,3 +124,17 @@ def test_data_lists_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert known["digits"]["found"]
     assert not known["CUB"]["found"]
     assert known["digits"]["counts"]["unseen"] == 8
+
+
+def test_data_of_a_problem_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    given = problem()
+    assert _run(["data", PROBLEM], False) == 0
+    shown = capsys.readouterr().out
+    assert f"seen classes: {given.classes[given.seen[0]]}, " in shown
+    assert f"unseen classes: {', '.join(given.classes[c] for c in given.unseen)}\n" in shown
+    assert _run(["data", PROBLEM, "--json"], False) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["counts"]["train"] == len(given.train) == sum(told["training_samples"].values())
+    assert told["fingerprint"] == given.fingerprint
+    assert _run(["data", "--features", "clip"], False) == 2
+    assert "name one" in capsys.readouterr().err
