@@ -37,6 +37,18 @@ def test_tensors_and_meta_come_back(tmp_path: Path) -> None:
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
 
 
+def test_tensors_that_share_memory_are_written_each(tmp_path: Path) -> None:
+    """Two heads behind one representation, say."""
+    shared = torch.arange(6.0)
+    files.write_tensors(tmp_path / "t.safetensors", {"a": shared, "b": shared, "c": shared[2:4]})
+    read, _ = files.read_tensors(tmp_path / "t.safetensors")
+    assert {name: tensor.tolist() for name, tensor in read.items()} == {
+        "a": shared.tolist(),
+        "b": shared.tolist(),
+        "c": [2.0, 3.0],
+    }
+
+
 class _Trap:
     def __init__(self, path: Path) -> None:
         self.path = path
