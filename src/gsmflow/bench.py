@@ -93,7 +93,7 @@ class Cell:
         words += ["--features", self.features] if self.features else []
         words += ["--semantics", self.semantics] if self.semantics else []
         words += ["--oracle"] if self.oracle else []
-        return [*words, "--out", str(self.folder(root)), "--resume", "--json"]
+        return [*words, "--out", str(self.folder(root)), "--resume", "--json", "--stop-with-parent"]
 
     def finished(self, root: Path) -> dict[str, Any] | None:
         """The metrics of the cell where it is finished.
@@ -191,19 +191,25 @@ class Workers:
         with self._lock:
             if self._stopped:
                 return -1, "", ""
+            # Nobody writes to this pipe. Its end comes when this process ends, even by kill -9: then the
+            # worker ends too, and does not hold the folder against the next bench.
+            alive, ours = os.pipe()
             process = subprocess.Popen(
                 cell.command(self.root, self.threads),
+                stdin=alive,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 env=environment,
                 start_new_session=True,  # Ctrl-C reaches the bench, which passes it on once
             )
+            os.close(alive)
             self._running.add(process)
         try:
             out, err = process.communicate()
             return process.returncode, out, err
         finally:
+            os.close(ours)
             with self._lock:
                 self._running.discard(process)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -83,8 +84,15 @@ class Recorder:
                 f"{file}: not a checkpoint of this program; delete the folder {file.parent} to start over"
             ) from None
         history = self._history_file
-        lines = history.read_text().splitlines()[:kept] if history and history.exists() else []
-        self.history = [json.loads(line) for line in lines]
+        try:
+            lines = history.read_bytes().splitlines()[:kept] if history and history.exists() else []
+            self.history = [json.loads(line) for line in lines]
+        except OSError as error:
+            raise InputError(f"{history}: cannot be read ({error.strerror})") from None
+        except ValueError:
+            raise InputError(
+                f"{history}: damaged; delete the folder {file.parent} to start the run over"
+            ) from None
         self._write_history()
         return True
 
@@ -189,6 +197,7 @@ class Recorder:
             "history": len(self.history),
         }
         make_folder(file.parent)
+        self._settle_history()
         write_tensors(file, learner.state(), meta)
         self._saved = time.monotonic()
 
@@ -211,6 +220,12 @@ class Recorder:
                 raise InputError(
                     f"{self._history_file}: cannot be written ({error.strerror}); free space, then --resume"
                 ) from None
+
+    def _settle_history(self) -> None:
+        """Bring the history to the disk: a checkpoint that counts its lines must not be there before them."""
+        if self._history_file and self._history_file.exists():
+            with self._history_file.open("rb") as file:
+                os.fsync(file.fileno())
 
     def _write_history(self) -> None:
         if self._history_file:

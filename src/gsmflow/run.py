@@ -30,16 +30,16 @@ import tomli_w
 import torch
 
 from gsmflow import __version__
+from gsmflow.checksums import CHECKSUMS, check
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import describe
 from gsmflow.errors import InputError
 from gsmflow.files import (
-    CHECKSUMS,
-    check,
     json_bytes,
     make_folder,
     read_json,
     read_tensors,
+    sweep,
     write_bytes,
     write_checksums,
     write_json,
@@ -97,14 +97,11 @@ def train(
     check_projection(problem, recipe.features)
     config = _config(request, problem, recipe, device)
     existing = folder / CONFIG
-    if existing.exists() or (folder / METRICS).exists():
-        if not resume:
-            raise InputError(
-                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
-            )
-        _check_same(existing, config)
+    _check_free(folder, config, resume)
     make_folder(folder)
     with _lock(folder):
+        _check_free(folder, config, resume)  # once more: another run may have begun and ended in between
+        sweep(folder)
         if (folder / METRICS).exists():
             return read_metrics(folder)
         recorder = Recorder(folder, progress, checkpoint_seconds)
@@ -230,6 +227,17 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
             "git_commit": _git_commit(),
         },
     }
+
+
+def _check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
+    """Refuse a folder that holds a run, unless it is to be continued and is of the same request."""
+    existing = folder / CONFIG
+    if existing.exists() or (folder / METRICS).exists():
+        if not resume:
+            raise InputError(
+                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
+            )
+        _check_same(existing, config)
 
 
 def _check_same(file: Path, config: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gsmflow.checksums import check
 from gsmflow.errors import InputError
 from gsmflow.sources.naming import listed
 from gsmflow.sources.reading import first_bytes, is_pickle
@@ -36,7 +37,7 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    first_bytes(path, 1)
+    first_bytes(check(path), 1)
     if path.suffix == ".parquet":
         table = _guarded(path, pl.read_parquet, path)
         header = table.columns
@@ -190,7 +191,7 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     InputError: the file is missing, damaged, no .npz file, unpacks to more than it may, or a wanted array
         holds objects.
     """
-    head = first_bytes(path, 4)
+    head = first_bytes(check(path), 4)
     if not zipfile.is_zipfile(path):
         what = "a Python pickle, which is never loaded" if is_pickle(head) else "damaged or something else"
         raise InputError(f"{path}: not an .npz file but {what}; save it with numpy.savez(features=..., ...)")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gsmflow.checksums import check
 from gsmflow.errors import InputError
 from gsmflow.sources.naming import listed
 from gsmflow.sources.reading import first_bytes, is_pickle
@@ -35,7 +36,7 @@ class MatFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        head = first_bytes(path, 1024)
+        head = first_bytes(check(path), 1024)
         # MATLAB puts a 512-byte block of its own before the HDF5 part; other writers may not.
         self._hdf5 = _HDF5 in (head[:8], head[512:520]) or head.startswith(b"MATLAB 7.3")
         if not self._hdf5 and head[126:128] not in (b"IM", b"MI"):
