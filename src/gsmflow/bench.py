@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 
 from gsmflow.errors import InputError
 from gsmflow.recipe import make_recipe, preset_for
-from gsmflow.run import CONFIG, METRICS, Request, read_config, read_metrics
+from gsmflow.run import CONFIG, METRICS, Request, folder_name, read_config, read_metrics
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ class Cell:
 
     def folder(self, root: Path) -> Path:
         """Its run folder under the bench's."""
-        parts = [re.sub(r"[^A-Za-z0-9_.=@+-]+", "-", part) for part in (self.problem, self.variant.label)]
-        return root / parts[0].strip(".-") / parts[1].strip(".-") / f"seed{self.seed}"
+        label = folder_name(self.variant.label, "variant")
+        return root / folder_name(self.problem, "problem") / label / f"seed{self.seed}"
 
     @property
     def chosen_preset(self) -> str:

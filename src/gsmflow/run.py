@@ -55,6 +55,7 @@ from gsmflow.shifts import headline
 from gsmflow.transform import check_projection
 
 METRICS, CONFIG = "metrics.json", "config.toml"
+_NAME = 150  # characters; file systems allow 255, and more is added to a name
 
 
 @dataclass(frozen=True)
@@ -191,13 +192,20 @@ def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) ->
 
     With `resume`, the newest folder of that name, so that the same command continues its own run.
     """
-    problem = (
-        re.sub(r"[^A-Za-z0-9_.=-]+", "-", Path(request.problem).name or "problem").strip(".-") or "problem"
-    )
+    problem = folder_name(Path(request.problem).name, "problem")
     base = f"{problem}-{recipe.method.name}-{request.protocol}-seed{request.seed}"
     taken = [root / base, *(root / f"{base}-{n}" for n in range(2, 10_000))]
     free = next(index for index, path in enumerate(taken) if not path.exists())
     return taken[max(0, free - 1)] if resume else taken[free]
+
+
+def folder_name(text: str, otherwise: str) -> str:
+    """A name for a folder that is like the text and leads nowhere else; `otherwise` where nothing is left of it.
+
+    >>> folder_name("../my data", "problem"), folder_name("..", "problem")
+    ('my-data', 'problem')
+    """
+    return re.sub(r"[^A-Za-z0-9_.=@+-]+", "-", text)[:_NAME].strip(".-") or otherwise
 
 
 def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:

@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 from gsmflow.checksums import check
 from gsmflow.errors import InputError
 from gsmflow.sources.naming import listed
-from gsmflow.sources.reading import first_bytes, is_pickle
+from gsmflow.sources.reading import check_unpacked, first_bytes, is_pickle
 
 if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
-
-_LARGEST = 64 << 30  # bytes an .npz may unpack to; a real one this large belongs in a memory map
-
 
 # -- tables -----------------------------------------------------------------------------------
 
@@ -39,6 +36,8 @@ def read_table(path: Path) -> pl.DataFrame:
 
     first_bytes(check(path), 1)
     if path.suffix == ".parquet":
+        rows = _guarded(path, lambda: pl.scan_parquet(path).select(pl.len()).collect().item())
+        check_unpacked(path, 4 * rows * len(_guarded(path, pl.read_parquet_schema, path)))
         table = _guarded(path, pl.read_parquet, path)
         header = table.columns
     else:
@@ -199,11 +198,7 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             size = sum(info.file_size for info in members.values())
-            if size > _LARGEST:
-                raise InputError(
-                    f"{path}: unpacks to {size / 2**30:.0f} GiB, more than the {_LARGEST >> 30} GiB allowed; "
-                    "split it"
-                )
+            check_unpacked(path, size)
             return {name: _read_member(path, archive, members[name]) for name in wanted if name in members}
     except InputError:
         raise
