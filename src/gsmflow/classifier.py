@@ -13,6 +13,7 @@ from torch import Tensor
 from gsmflow.errors import InputError
 from gsmflow.head import Head, LinearHead
 from gsmflow.likelihood import GatedHead, LikelihoodHead
+from gsmflow.numerics import first_not_finite
 from gsmflow.representation import Representation, RepresentedHead
 from gsmflow.transform import FeatureTransform
 
@@ -40,7 +41,8 @@ class FittedClassifier:
 
         Raises
         ------
-        InputError: the features have another number of dimensions than those trained on.
+        InputError: the features have another number of dimensions than those trained on, or values too far
+            from theirs to compute with.
         """
         out = self._apply(self.head, features)
         out[:, self.unseen] += np.float32(self.bias)
@@ -56,7 +58,14 @@ class FittedClassifier:
         out = np.empty((len(features), head.classes), np.float32)
         for start in range(0, len(features), _ROWS):
             rows = torch.from_numpy(self.transform(features[start : start + _ROWS]))
-            out[start : start + _ROWS] = head.logits(rows.to(head.device)).cpu().numpy()
+            found = head.logits(rows.to(head.device))
+            row = first_not_finite(found)
+            if row is not None:
+                raise InputError(
+                    f"features: sample {start + row} (counted from 0) lies too far from the training features "
+                    "to be classified; correct it or leave it out"
+                )
+            out[start : start + _ROWS] = found.cpu().numpy()
         return out
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from gsmflow.errors import InputError
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
 from gsmflow.head import Head, HeadOptions, train_head
 from gsmflow.judge import compare
+from gsmflow.numerics import TrainingFailed, first_not_finite
 from gsmflow.pool import Pool, Stream
 from gsmflow.problem import Problem
 from gsmflow.recipe import Recipe, SelectionOptions
@@ -336,6 +337,7 @@ def _train(learner: Learner, stage: str, stops: list[int], recorder: Recorder) -
             continue
         with recorder.timing(stage):
             advance(learner, done, stop, recorder)
+            recorder.paused(learner)
         done = stop
         yield stop
         recorder.records[behind] = stop
@@ -475,6 +477,14 @@ def _logits_of(head: Head) -> Callable[[NDArray[np.float32]], NDArray[np.float32
     device = head.device
 
     def logits(features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device)).cpu().numpy()
+        found = head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device))
+        row = first_not_finite(found)
+        if row is not None:
+            raise TrainingFailed(
+                f"scoring: the logits of a test sample are not finite (the {row + 1}. of its part): its "
+                "features lie too far from the training features; correct them, or choose another "
+                "features.scaling"
+            )
+        return found.cpu().numpy()
 
     return logits

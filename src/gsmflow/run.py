@@ -30,16 +30,16 @@ import tomli_w
 import torch
 
 from gsmflow import __version__
+from gsmflow.checksums import CHECKSUMS, check
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import describe
 from gsmflow.errors import InputError
 from gsmflow.files import (
-    CHECKSUMS,
-    check,
     json_bytes,
     make_folder,
     read_json,
     read_tensors,
+    sweep,
     write_bytes,
     write_checksums,
     write_json,
@@ -55,6 +55,7 @@ from gsmflow.shifts import headline
 from gsmflow.transform import check_projection
 
 METRICS, CONFIG = "metrics.json", "config.toml"
+_NAME = 150  # characters; file systems allow 255, and more is added to a name
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,11 @@ def train(
     check_projection(problem, recipe.features)
     config = _config(request, problem, recipe, device)
     existing = folder / CONFIG
-    if existing.exists() or (folder / METRICS).exists():
-        if not resume:
-            raise InputError(
-                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
-            )
-        _check_same(existing, config)
+    _check_free(folder, config, resume)
     make_folder(folder)
     with _lock(folder):
+        _check_free(folder, config, resume)  # once more: another run may have begun and ended in between
+        sweep(folder)
         if (folder / METRICS).exists():
             return read_metrics(folder)
         recorder = Recorder(folder, progress, checkpoint_seconds)
@@ -194,13 +192,20 @@ def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) ->
 
     With `resume`, the newest folder of that name, so that the same command continues its own run.
     """
-    problem = (
-        re.sub(r"[^A-Za-z0-9_.=-]+", "-", Path(request.problem).name or "problem").strip(".-") or "problem"
-    )
+    problem = folder_name(Path(request.problem).name, "problem")
     base = f"{problem}-{recipe.method.name}-{request.protocol}-seed{request.seed}"
     taken = [root / base, *(root / f"{base}-{n}" for n in range(2, 10_000))]
     free = next(index for index, path in enumerate(taken) if not path.exists())
     return taken[max(0, free - 1)] if resume else taken[free]
+
+
+def folder_name(text: str, otherwise: str) -> str:
+    """A name for a folder that is like the text and leads nowhere else; `otherwise` where nothing is left of it.
+
+    >>> folder_name("../my data", "problem"), folder_name("..", "problem")
+    ('my-data', 'problem')
+    """
+    return re.sub(r"[^A-Za-z0-9_.=@+-]+", "-", text)[:_NAME].strip(".-") or otherwise
 
 
 def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
@@ -223,6 +228,17 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
             "git_commit": _git_commit(),
         },
     }
+
+
+def _check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
+    """Refuse a folder that holds a run, unless it is to be continued and is of the same request."""
+    existing = folder / CONFIG
+    if existing.exists() or (folder / METRICS).exists():
+        if not resume:
+            raise InputError(
+                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
+            )
+        _check_same(existing, config)
 
 
 def _check_same(file: Path, config: Mapping[str, Any]) -> None:

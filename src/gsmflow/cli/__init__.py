@@ -75,6 +75,11 @@ def _run(arguments: list[str], debug: bool) -> int:
         if isinstance(error, Interrupted):
             return _fail("interrupted; the same command with --resume continues", 130)
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in reason or "out of memory" in reason:
+            reason = (
+                f"not enough memory ({reason[:160]}); free some, or lower head.synthetic_per_class, the batch "
+                "size or the size of the model, then --resume"
+            )
         return _fail(f"the run failed: {reason} (--debug shows where)", 1)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     help="Write TensorBoard event files into the run folder, under tensorboard/.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
+@click.option("--stop-with-parent", is_flag=True, hidden=True)
 @options.data_root
 @options.device
 @options.as_json
@@ -82,6 +85,7 @@ def train(
     checkpoint_seconds: float,
     tensorboard: bool,
     threads: int | None,
+    stop_with_parent: bool,
     data_root: Path,
     device: str,
     as_json: bool,
@@ -90,6 +94,8 @@ def train(
 
     PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`.
     """
+    if stop_with_parent:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     chosen_seeds = options.parse_seeds(seeds) if seeds else [seed]
 
     # Late: loading torch takes over a second that --help need not wait for.
@@ -141,6 +147,16 @@ def train(
         click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
     elif len(results) > 1:
         seeds_table(results)
+
+
+def _end_with_input() -> None:
+    """End this process when its standard input does: whoever holds the other end has gone.
+
+    At once and like a kill: run folders are made for that, and the next run must not wait for this one.
+    """
+    while os.read(0, 1 << 16):
+        pass
+    os._exit(1)
 
 
 @contextmanager
