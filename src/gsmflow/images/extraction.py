@@ -127,6 +127,8 @@ def _shards(
             names = listing.names[start : start + _SHARD]
             file = parts / f"{_key(backbone.spec, listing.root, names, batch_size)}.safetensors" if parts else None
             found = _kept_part(file) if file and file.exists() else None
+            if found and not all(_is_unreadable(listing.root / names[index]) for index in found[1]):
+                found = None  # what could not be read then (a disk that was away, say) can be read now
             if found is None:
                 found = _computed(backbone, listing.root, names, batch_size, readers)
                 if file:
@@ -155,6 +157,14 @@ def _kept_part(file: Path) -> tuple[NDArray[np.float32], dict[int, str]] | None:
         return tensors["features"].numpy(), {int(index): str(reason) for index, reason in reasons.items()}
     except (InputError, KeyError, AttributeError, ValueError):
         return None
+
+
+def _is_unreadable(path: Path) -> bool:
+    try:
+        read_image(path)
+    except UnreadableImage:
+        return True
+    return False
 
 
 def _computed(
