@@ -292,6 +292,8 @@ def _metrics(
         if not recipe.selection.trust_validation:
             on = "held-out samples of seen classes, by a head on synthetic ones"
         metrics["chosen"] = {"on": on} | asdict(outcome.choice)
+    if outcome.confidence:
+        metrics["confidence"] = outcome.confidence
     if outcome.shifts:
         metrics["shifts"] = headline(outcome.shifts)
     if outcome.oracle:

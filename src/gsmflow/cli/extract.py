@@ -28,7 +28,9 @@ from gsmflow.cli import options
     show_default=True,
     help="Table to write.",
 )
-@click.option("--root", type=click.Path(path_type=Path), help="Folder of a CSV's paths.  [default: the CSV's]")
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="Folder of a CSV's paths.  [default: the CSV's]"
+)
 @click.option("--size", type=int, help="Side of the pictures a model file takes, in pixels.  [default: 224]")
 @click.option("--crop", type=float, help="That side as a fraction of the shorter side.  [default: 0.875]")
 @click.option("--interpolation", metavar="KIND", help="bilinear or bicubic.  [default: bicubic]")

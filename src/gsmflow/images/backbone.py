@@ -92,12 +92,16 @@ class BackboneSpec:
         try:
             given = dict(values)
             preprocessing = given.pop("preprocessing", None)
-            spec = BackboneSpec(**given, preprocessing=Preprocessing(**preprocessing) if preprocessing else None)
+            spec = BackboneSpec(
+                **given, preprocessing=Preprocessing(**preprocessing) if preprocessing else None
+            )
             parts = (spec.kind, spec.model, spec.weights, spec.output, spec.sha256)
             if spec.kind not in ("timm", "onnx", "torchscript") or not all(isinstance(p, str) for p in parts):
                 raise TypeError(f"kind {spec.kind!r}")
         except TypeError as error:
-            raise InputError(f"{origin}: not a backbone's description ({error}); extract the features anew") from None
+            raise InputError(
+                f"{origin}: not a backbone's description ({error}); extract the features anew"
+            ) from None
         return spec
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,6 +110,25 @@ class BackboneSpec:
         values |= {"sha256": self.sha256}
         made: dict[str, Any] = {name: value for name, value in values.items() if value}
         return made | ({"preprocessing": self.preprocessing.to_dict()} if self.preprocessing else {})
+
+    def moved(self, model: str | None, weights: str | None) -> BackboneSpec:
+        """The same backbone where its file lies now; None: where it was.
+
+        Raises
+        ------
+        InputError: a model of timm has no file, a model file has no weights beside it.
+        """
+        if model is not None and self.kind == "timm":
+            raise InputError(f"--backbone {model}: the run's backbone is timm's {self.model}; leave it out")
+        if weights is not None and self.kind != "timm":
+            raise InputError(
+                f"--weights {weights}: the run's backbone is the file {self.model}; use --backbone"
+            )
+        return replace(
+            self,
+            model=self.model if model is None else str(Path(model).resolve()),
+            weights=self.weights if weights is None else str(Path(weights).resolve()),
+        )
 
     def same_as(self, other: BackboneSpec) -> bool:
         """Whether both make the same features, wherever their files lie."""

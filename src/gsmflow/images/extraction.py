@@ -125,7 +125,11 @@ def _shards(
     with strict_size(), ThreadPoolExecutor(_READERS) as readers:
         for start in range(0, total, _SHARD):
             names = listing.names[start : start + _SHARD]
-            file = parts / f"{_key(backbone.spec, listing.root, names, batch_size)}.safetensors" if parts else None
+            file = (
+                parts / f"{_key(backbone.spec, listing.root, names, batch_size)}.safetensors"
+                if parts
+                else None
+            )
             found = _kept_part(file) if file and file.exists() else None
             if found and not all(_is_unreadable(listing.root / names[index]) for index in found[1]):
                 found = None  # what could not be read then (a disk that was away, say) can be read now
@@ -183,7 +187,7 @@ def _computed(
 
     def flush() -> None:
         if waiting:
-            made.append(_checked(backbone.features(np.stack(waiting)), origins, root))
+            made.append(_checked(backbone.features(np.stack(waiting)), [root / name for name in origins]))
             waiting.clear()
             origins.clear()
 
@@ -199,13 +203,13 @@ def _computed(
     return (np.concatenate(made) if made else np.zeros((0, 0), np.float32)), reasons
 
 
-def _checked(features: NDArray[np.float32], names: Sequence[str], root: Path) -> NDArray[np.float32]:
-    if len(features) != len(names):
-        raise InputError(f"the backbone gives {len(features)} feature vectors for {len(names)} images")
+def _checked(features: NDArray[np.float32], files: Sequence[Path]) -> NDArray[np.float32]:
+    if len(features) != len(files):
+        raise InputError(f"the backbone gives {len(features)} feature vectors for {len(files)} images")
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if bad.size:
         raise InputError(
-            f"{root / names[bad[0]]}: the backbone gives features that are not finite; use another backbone or "
+            f"{files[int(bad[0])]}: the backbone gives features that are not finite; use another backbone or "
             "leave the image out"
         )
     return features

@@ -34,14 +34,6 @@ class Listing:
     passed_over: tuple[str, ...] = ()
 
 
-def images_of(folder: Path) -> Path | None:
-    """The images of a folder with a person's own data: ``images/`` or ``images.csv`` in it, if there."""
-    for name in ("images", "images.csv"):
-        if (folder / name).exists():
-            return folder / name
-    return None
-
-
 def is_image(path: Path) -> bool:
     """Whether a file is an image by its ending."""
     return path.suffix.lower() in ENDINGS
@@ -185,5 +177,7 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
     said = [texts(path, table, column) if column in table.columns else None for column in ("label", "split")]
     for row, part in enumerate(said[1] or ()):
         if part not in _PARTS:
-            raise InputError(f"{path}: row {row_number(path, row)} has split '{part}', expected train or test")
+            raise InputError(
+                f"{path}: row {row_number(path, row)} has split '{part}', expected train or test"
+            )
     return Listing(base, tuple(names), said[0], said[1])

@@ -41,7 +41,7 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
         raise InputError(f"{path}: not a readable ONNX model ({reason}); export it anew") from None
     inputs, preprocessing = session.get_inputs(), spec.preprocessing or Preprocessing()
     shape = inputs[0].shape if inputs else []
-    if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None) and not isinstance(shape[1], str):
+    if len(inputs) != 1 or len(shape) != 4 or (shape[1] not in (3, None) and not isinstance(shape[1], str)):
         raise InputError(
             f"{path}: takes {listed(f'{i.name} {i.shape}' for i in inputs)}, expected one input of pictures "
             "(images, 3, height, width)"
@@ -51,7 +51,8 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
     fixed = [side for side in shape[2:] if isinstance(side, int)]
     if any(side != preprocessing.size for side in fixed):
         raise InputError(
-            f"{path}: takes pictures of {fixed[0]} x {fixed[-1]} pixels, not {preprocessing.size}; add --size {fixed[0]}"
+            f"{path}: takes pictures of {fixed[0]} x {fixed[-1]} pixels, not {preprocessing.size}; add --size "
+            f"{fixed[0]}"
         )
     names = [output.name for output in session.get_outputs()]
     wanted = spec.output or names[0]

@@ -60,16 +60,14 @@ class Preprocessing:
 
         shorter = int(self.size / self.crop)
         width, height = image.size
-        if width <= height:
-            to = (shorter, int(shorter * height / width))
-        else:
-            to = (int(shorter * width / height), shorter)
+        # The longer side is cut down to whole pixels, as torchvision does.
+        to = (shorter * width // min(image.size), shorter * height // min(image.size))
         resized = image.resize(to, Resampling[self.interpolation.upper()])
         left, top = (round((side - self.size) / 2) for side in to)
         cut = resized.crop((left, top, left + self.size, top + self.size))
         mean, std = (np.array(values, np.float32) for values in NORMALIZATIONS[self.normalization])
-        values = np.asarray(cut, np.float32) / 255
-        return np.ascontiguousarray(((values - mean) / std).transpose(2, 0, 1))
+        colours = np.asarray(cut, np.float32) / 255
+        return np.ascontiguousarray(((colours - mean) / std).transpose(2, 0, 1), np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""

@@ -69,7 +69,9 @@ def read_image(path: Path) -> Image:
     # Decoders of damaged files raise what they please (struct.error, IndexError, SyntaxError, ...).
     except Exception as error:
         known = isinstance(error, Image.UnidentifiedImageError)
-        reason = "not an image, or of a format that is not read" if known else str(error) or type(error).__name__
+        reason = (
+            "not an image, or of a format that is not read" if known else str(error) or type(error).__name__
+        )
         raise UnreadableImage(" ".join(reason.split())[:200]) from None
 
 
@@ -83,7 +85,9 @@ def _rgb(image: Image) -> Image:
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
-        raise UnreadableImage(f"pixels of mode {image.mode}, without a known range; save it with 8 bits a colour")
+        raise UnreadableImage(
+            f"pixels of mode {image.mode}, without a known range; save it with 8 bits a colour"
+        )
     if image.has_transparency_data:
         over = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)

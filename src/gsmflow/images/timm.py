@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
     InputError: timm is missing, the model is unknown, or its weights are neither here nor to be had.
     """
     try:
-        import timm
+        timm = _timm()
     except ImportError as error:
         raise InputError(
             f"--backbone {spec.model}: needs timm: pip install 'gsmflow[images]' ({error}); or name an .onnx or "
@@ -69,9 +70,12 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
     return Backbone(replace(spec, sha256=_digest(model)), prepare, features)
 
 
-def _load(name: str, file: Path) -> torch.nn.Module:
-    import timm
+def _timm() -> Any:
+    """The library, which is large and not always there."""
+    return importlib.import_module("timm")
 
+
+def _load(name: str, file: Path) -> torch.nn.Module:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -82,7 +86,7 @@ def _load(name: str, file: Path) -> torch.nn.Module:
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{file}: not a readable safetensors file ({error}); fetch it anew") from None
     try:
-        return timm.create_model(
+        return _timm().create_model(
             name, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(file)}
         )
     except (RuntimeError, KeyError, ValueError) as error:

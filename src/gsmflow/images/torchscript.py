@@ -36,7 +36,9 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
             module = torch.jit.load(str(path), map_location=device)
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"{path}: not a readable TorchScript module ({reason}); export it anew") from None
+            raise InputError(
+                f"{path}: not a readable TorchScript module ({reason}); export it anew"
+            ) from None
     module.eval()
     preprocessing = spec.preprocessing or Preprocessing()
 

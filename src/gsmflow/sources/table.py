@@ -70,6 +70,11 @@ def is_table(names: list[str]) -> bool:
     return f"{CLASSES}.csv" in names or any(f"{FEATURES}{ending}" in names for ending in ENDINGS)
 
 
+def images_of(folder: Path) -> Path | None:
+    """The images that a folder's features can be made of: ``images/`` or ``images.csv`` in it, if there."""
+    return next((folder / name for name in ("images", "images.csv") if (folder / name).exists()), None)
+
+
 def feature_files(folder: Path) -> tuple[str, ...]:
     """What ``--features`` can name."""
     stems = {Path(name).stem for name in file_names(folder) if name.endswith(ENDINGS)}
@@ -133,6 +138,11 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
     if not found:
         others = [f"--features {other}" for other in feature_files(folder)]
         hint = f"there is {listed(others)}; " if others else ""
+        if images := images_of(folder):
+            hint = (
+                f"make it of the images with `gsmflow extract {images} --backbone resnet101 -o {folder / stem}.npz`, "
+                "or train with --backbone resnet101; "
+            )
         raise InputError(f"{folder}: no {stem}.npz, {stem}.csv or {stem}.parquet; {hint}{_EXPECTED}")
     if len(found) > 1:
         raise InputError(f"{folder}: {' and '.join(found)} are both there; keep one")
