@@ -15,6 +15,7 @@ from gsmflow import __version__
 from gsmflow.cli.ablate import ablate
 from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
+from gsmflow.cli.describe import describe
 from gsmflow.cli.evaluate import evaluate
 from gsmflow.cli.extract import extract
 from gsmflow.cli.methods import methods
@@ -35,7 +36,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, extract, evaluate, predict, bench, ablate, tune, report, methods, data):
+for command in (train, extract, describe, evaluate, predict, bench, ablate, tune, report, methods, data):
     cli.add_command(command)
 
 
