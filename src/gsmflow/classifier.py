@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gsmflow.confidence import softmax
 from gsmflow.errors import InputError
 from gsmflow.head import Head, LinearHead
 from gsmflow.likelihood import GatedHead, LikelihoodHead
@@ -27,6 +28,7 @@ class FittedClassifier:
     classes: C names in the order of the logits. unseen: (U,) indices of the unseen ones.
     bias: added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
     unseen_head: classifier over the unseen classes alone (conventional zero-shot learning), if there is one.
+    temperature: what logits are divided by to become probabilities; 1 unless it was chosen.
     """
 
     transform: FeatureTransform
@@ -35,6 +37,7 @@ class FittedClassifier:
     unseen: NDArray[np.int64]
     bias: float = 0.0
     unseen_head: Head | None = None
+    temperature: float = 1.0
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C) logits of raw features (N, D), the bias included; computed in chunks.
@@ -69,11 +72,8 @@ class FittedClassifier:
         return out
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, C) probabilities, rows summing to 1: the softmax of the logits."""
-        logits = self.logits(features).astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        exponentials = np.exp(logits)
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        """(N, C) probabilities, rows summing to 1: the softmax of the logits divided by the temperature."""
+        return softmax(self.logits(features), self.temperature)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that :meth:`from_state` makes the same classifier of; no two share memory, so files take them."""
@@ -85,6 +85,7 @@ class FittedClassifier:
         return state | {
             "unseen": torch.from_numpy(self.unseen),
             "unseen_bias": torch.tensor(self.bias, dtype=torch.float64),
+            "temperature": torch.tensor(self.temperature, dtype=torch.float64),
         }
 
     @staticmethod
@@ -104,6 +105,7 @@ class FittedClassifier:
             head = head_from_state(part("head."))
             alone = head_from_state(part("zsl.")) if part("zsl.") else None
             unseen, bias = state["unseen"].numpy(), float(state["unseen_bias"])
+            temperature = float(state.get("temperature", 1.0))  # older runs have none
         except KeyError as error:
             raise InputError(f"{origin}: tensor {error} is missing, so it holds no classifier") from None
         for name, each, count in (("head", head, len(classes)), ("zsl", alone, len(unseen))):
@@ -113,7 +115,11 @@ class FittedClassifier:
                     f"{transform.out_dim} and {count} from the transformation and the classes beside it; the "
                     "files are of different runs"
                 )
-        return FittedClassifier(transform, head, classes, unseen, bias, alone)
+        if not 0 < temperature < float("inf"):
+            raise InputError(
+                f"{origin}: temperature {temperature}, expected a positive number; it is damaged"
+            )
+        return FittedClassifier(transform, head, classes, unseen, bias, alone, temperature)
 
 
 def head_from_state(state: Mapping[str, Tensor]) -> Head:

@@ -41,6 +41,8 @@ class Problem:
     image_shape: (height, width) where a feature vector is a picture, row by row.
     origins: for error messages: array name -> where it came from (``"data/FLO/res101.mat: features"``).
     notes: facts the source wants recorded with the run (for example which known split this is).
+    backbone: how the features were made of images (:class:`gsmflow.images.backbone.BackboneSpec`), where
+        that is known.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class Problem:
     image_shape: tuple[int, int] | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    backbone: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:

@@ -45,6 +45,7 @@ from gsmflow.files import (
     write_json,
     write_tensors,
 )
+from gsmflow.images.backbone import BackboneSpec
 from gsmflow.problem import Problem
 from gsmflow.progress import Progress
 from gsmflow.protocol import Outcome
@@ -187,6 +188,22 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise InputError(f"{file}: not valid TOML ({error})") from None
 
 
+def load_backbone(folder: Path) -> BackboneSpec:
+    """The backbone that the features of a run were made with.
+
+    Raises
+    ------
+    InputError: the run's features were not made of images by this program.
+    """
+    described = read_config(folder).get("backbone")
+    if described is None:
+        raise InputError(
+            f"{folder}: was trained on features of unknown origin, so images cannot be labelled with it; train on "
+            "features made by `gsmflow extract`, or give it features"
+        )
+    return BackboneSpec.from_dict(described, f"{folder / CONFIG}: backbone")
+
+
 def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) -> Path:
     """A folder under `root` named after the run, numbered where the name is taken.
 
@@ -210,6 +227,7 @@ def folder_name(text: str, otherwise: str) -> str:
 
 def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
     run = {key: value for key, value in asdict(request).items() if value is not None}
+    backbone = {"backbone": dict(problem.backbone)} if problem.backbone else {}
     return {
         "run": run | {"method": recipe.method.name, "preset": recipe.preset},
         "options": recipe.tables(),
@@ -219,6 +237,7 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
             "fingerprint": problem.fingerprint,
             "notes": dict(problem.notes),
         },
+        **backbone,
         "machine": {
             "device": describe(device),
             "threads": torch.get_num_threads(),
@@ -282,6 +301,8 @@ def _metrics(
         if not recipe.selection.trust_validation:
             on = "held-out samples of seen classes, by a head on synthetic ones"
         metrics["chosen"] = {"on": on} | asdict(outcome.choice)
+    if outcome.confidence:
+        metrics["confidence"] = outcome.confidence
     if outcome.shifts:
         metrics["shifts"] = headline(outcome.shifts)
     if outcome.oracle:

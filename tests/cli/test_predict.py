@@ -49,6 +49,7 @@ def test_predict_writes_a_table(ending: str, run: Path, tmp_path: Path) -> None:
         "label",
         "class",
         "unseen_class",
+        "unseen_probability",
         "probability",
         "class_2",
         "probability_2",
@@ -68,7 +69,7 @@ def test_predict_prints_csv_or_json(run: Path, tmp_path: Path, capsys: pytest.Ca
     np.savez(file, features=problem().features[:3])
     assert _run(["predict", str(run), str(file)], False) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[0].startswith("sample,class,unseen_class,probability")
+    assert printed.splitlines()[0].startswith("sample,class,unseen_class,unseen_probability,probability")
     assert len(printed.splitlines()) == 4
     assert _run(["predict", str(run), str(file), "--json"], False) == 0
     assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3

@@ -1,6 +1,7 @@
 """The command line: one file a command, argument parsing and printing only.
 
-Exit codes: 0 done, 1 the run failed, 2 the request or the data is wrong, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 the request or the data is wrong, 3 done but images could not be read and
+were left out, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from gsmflow import __version__
 from gsmflow.cli.ablate import ablate
 from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
+from gsmflow.cli.describe import describe
 from gsmflow.cli.evaluate import evaluate
+from gsmflow.cli.extract import extract
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.report import report
@@ -33,7 +36,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, predict, bench, ablate, tune, report, methods, data):
+for command in (train, extract, describe, evaluate, predict, bench, ablate, tune, report, methods, data):
     cli.add_command(command)
 
 
