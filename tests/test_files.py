@@ -96,3 +96,12 @@ def test_a_bit_that_turned_over_in_any_listed_file_is_noticed(tmp_path: Path) ->
         with pytest.raises(InputError, match=r"classes\.json: does not match its checksum"):
             files.check(file)
         file.write_bytes(content)
+
+
+def test_tensors_that_share_memory_are_written_each(tmp_path: Path) -> None:
+    whole = torch.arange(6.0).reshape(2, 3)
+    files.write_tensors(tmp_path / "t.safetensors", {"a": whole, "b": whole, "c": whole[1]})
+    tensors, _ = files.read_tensors(tmp_path / "t.safetensors")
+    assert torch.equal(tensors["a"], whole)
+    assert torch.equal(tensors["b"], whole)
+    assert torch.equal(tensors["c"], whole[1])

@@ -81,7 +81,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Any = None) -
     """Write tensors and JSON-able `meta` as one safetensors file, atomically."""
     from safetensors.torch import save
 
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        each = tensor.detach().cpu().contiguous()
+        memory = each.untyped_storage().data_ptr()
+        plain[name] = each.clone() if memory in taken else each  # safetensors refuses memory that is shared
+        taken.add(memory)
     text = json.dumps(meta)
     write_bytes(path, save(plain, metadata={"gsmflow": text, "sha256": _digest(plain, text)}))
 

@@ -12,6 +12,7 @@ import click
 
 from gsmflow import __version__
 from gsmflow.cli.ablate import ablate
+from gsmflow.cli.add_class import add_class
 from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
 from gsmflow.cli.evaluate import evaluate
@@ -33,7 +34,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, predict, bench, ablate, tune, report, methods, data):
+for command in (train, evaluate, predict, add_class, bench, ablate, tune, report, methods, data):
     cli.add_command(command)
 
 
