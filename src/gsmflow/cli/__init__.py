@@ -19,6 +19,7 @@ from gsmflow.cli.evaluate import evaluate
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.report import report
+from gsmflow.cli.serve import serve
 from gsmflow.cli.train import train
 from gsmflow.cli.tune import tune
 from gsmflow.errors import InputError
@@ -34,7 +35,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, predict, add_class, bench, ablate, tune, report, methods, data):
+for command in (train, evaluate, predict, add_class, bench, ablate, tune, report, serve, methods, data):
     cli.add_command(command)
 
 
