@@ -35,6 +35,7 @@ _PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
 _REASONS = {
+    400: "The body cannot be read.",
     401: "No token, or a wrong one.",
     403: "The service does not allow it.",
     404: "There is no such thing.",
@@ -45,7 +46,7 @@ _REASONS = {
     422: "The request is not understood; the answer says where.",
     503: "Too much to do, or it took too long.",
 }
-_ALWAYS = (401, 408, 413, 421, 503)
+_ALWAYS = (400, 401, 408, 413, 421, 503)
 
 
 def _refusals(*more: int) -> dict[int | str, dict[str, Any]]:

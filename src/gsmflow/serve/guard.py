@@ -7,6 +7,7 @@ import hmac
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,10 +36,6 @@ class Limits:
     hosts: tuple[str, ...] = LOOPBACK
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class Guard:
     """Refuses what breaks the limits, with one line that says which and a fitting status."""
 
@@ -46,6 +43,9 @@ class Guard:
         self._app, self._limits = app, limits
         self._bytes = int(limits.megabytes * 2**20)
         self._under_way = 0
+        self._too_large = (
+            f"the request is larger than {limits.megabytes:g} MiB; send fewer samples, or a smaller image"
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
@@ -76,7 +76,7 @@ class Guard:
                 )
         length = headers.get(b"content-length", "0")
         if length.isdecimal() and int(length) > self._bytes:
-            return self._too_large()
+            return _said(413, self._too_large, {"Connection": "close"})
         if self._under_way >= limits.waiting and path != "/health":
             return _said(
                 503, f"{limits.waiting} requests are waiting already; try again", {"Retry-After": "1"}
@@ -93,7 +93,7 @@ class Guard:
                 read += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
                 if read > self._bytes:
-                    raise _TooLarge
+                    raise HTTPException(413, self._too_large)  # FastAPI hands no other exception on
             return message
 
         async def noted(message: Message) -> None:
@@ -107,23 +107,14 @@ class Guard:
         try:
             async with asyncio.timeout(seconds):
                 await self._app(scope, counted, noted)
-        except (_TooLarge, TimeoutError) as error:
+        except TimeoutError:
             if begun:
                 raise
-            if isinstance(error, _TooLarge):
-                refusal = self._too_large()
-            elif complete:
+            if complete:
                 refusal = _said(503, f"no answer within {seconds:g} seconds; ask for less at a time")
             else:
                 refusal = _said(408, f"the request was not complete within {seconds:g} seconds")
             await refusal(scope, receive, send)
-
-    def _too_large(self) -> JSONResponse:
-        return _said(
-            413,
-            f"the request is larger than {self._limits.megabytes:g} MiB; send fewer samples, or a smaller image",
-            {"Connection": "close"},
-        )
 
 
 def _said(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
