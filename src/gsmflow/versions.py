@@ -32,7 +32,7 @@ from gsmflow.protocol import Choice, refit
 from gsmflow.recipe import recipe_from
 
 _REMADE = {CHECKSUMS, runs.METRICS, runs.CONFIG, runs.SEMANTICS, "classes.json", "head.safetensors"}
-_DROPPED = {"report.html"}
+_DROPPED = {"report.html", "classifier.onnx"}  # made of the old version
 
 
 @dataclass(frozen=True)

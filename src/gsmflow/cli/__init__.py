@@ -16,6 +16,7 @@ from gsmflow.cli.add_class import add_class
 from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
 from gsmflow.cli.evaluate import evaluate
+from gsmflow.cli.export import export
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.report import report
@@ -35,7 +36,20 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, predict, add_class, bench, ablate, tune, report, serve, methods, data):
+for command in (
+    train,
+    evaluate,
+    predict,
+    add_class,
+    bench,
+    ablate,
+    tune,
+    report,
+    serve,
+    export,
+    methods,
+    data,
+):
     cli.add_command(command)
 
 
