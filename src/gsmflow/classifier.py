@@ -76,11 +76,10 @@ class FittedClassifier:
         return softmax(self.logits(features), self.temperature)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that :meth:`from_state` makes the same classifier of; no two share memory, so files take them."""
+        """Tensors that :meth:`from_state` makes the same classifier of."""
         state = {f"transform.{name}": tensor for name, tensor in self.transform.state().items()}
         if self.unseen_head is not None:
-            # Both heads may see features through one representation.
-            state |= {f"zsl.{name}": tensor.clone() for name, tensor in self.unseen_head.state().items()}
+            state |= {f"zsl.{name}": tensor for name, tensor in self.unseen_head.state().items()}
         state |= {f"head.{name}": tensor for name, tensor in self.head.state().items()}
         return state | {
             "unseen": torch.from_numpy(self.unseen),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,8 @@ from gsmflow.files import (
 from gsmflow.methods.gsmflow import GSMFlow, GSMFlowOptions
 from gsmflow.options import from_mapping
 from gsmflow.problem import Problem
-from gsmflow.protocol import run
-from gsmflow.recipe import make_recipe
+from gsmflow.protocol import Choice, refit, run
+from gsmflow.recipe import Recipe, make_recipe
 from gsmflow.recorder import Recorder
 
 
@@ -67,6 +69,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
     """
 
     n_features_in_: int
+    _training: tuple[NDArray[np.float32], NDArray[Any]] | None
 
     def __init__(
         self,
@@ -120,19 +123,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
             raise InputError(f"y: label {labels[unknown][:1].tolist()[0]!r} is not among classes")
         if self.protocol not in ("validated", "last"):
             raise InputError(f"protocol = '{self.protocol}': expected 'validated' or 'last'")
-        overrides = [f"{key}={value}" for key, value in (self.options or {}).items()]
-        recipe = make_recipe("gsmflow", self.preset, overrides)
-        problem = Problem(
-            name="estimator",
-            features=features,
-            labels=np.searchsorted(self.classes_, labels),
-            semantics=self.semantics_,
-            classes=tuple(str(c) for c in self.classes_),
-            train=np.arange(len(features)),
-            test_seen=np.zeros(0, np.int64),
-            test_unseen=np.zeros(0, np.int64),
-            origins={"features": "X", "labels": "y"},
-        )
+        recipe, problem = self._recipe(), self._problem(features, labels)
         outcome = run(
             problem,
             recipe,
@@ -147,6 +138,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         self.unseen_classes_ = self.classes_[problem.unseen]
         self.choice_ = outcome.choice
         self._classifier = outcome.classifier
+        self._training = features, labels
         self._method_options = recipe.options
         self._generator = _generator(recipe.options, outcome.weights)
         return self
@@ -183,6 +175,66 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         made = self._generator.sample(semantics, n, seed, "synthesize", int(position[0]))
         return classifier.transform.inverse(made.numpy())
 
+    def add_classes(
+        self,
+        classes: ArrayLike,
+        semantics: ArrayLike,
+        *,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+    ) -> GSMFlowClassifier:
+        """An estimator that knows more classes, by their semantics alone; this one stays as it is.
+
+        The generator is not trained again: features of the new classes are synthesized, and the head is
+        fitted once more.
+
+        Parameters
+        ----------
+        classes: (K,) new labels. semantics: (K, A), or (A,) for a single class.
+        X, y: the samples that :meth:`fit` was given. An estimator remembers them, but :meth:`save` does not
+            keep them, so a loaded one needs them.
+
+        Raises
+        ------
+        ValueError: a class is known already, the semantics do not fit, or X and y are needed.
+        """
+        classifier = self._fitted()
+        names = np.atleast_1d(np.asarray(classes))
+        vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
+        if vectors.shape != (len(names), self.semantics_.shape[1]):
+            raise InputError(
+                f"semantics: shape {vectors.shape}, expected ({len(names)}, {self.semantics_.shape[1]})"
+            )
+        known = names[np.isin(names, self.classes_)]
+        if len(known) or len(np.unique(names)) != len(names):
+            raise InputError("classes: a class is listed twice, or known already")
+        if (X is None) != (y is None):
+            raise InputError("X and y: give both or neither")
+        if X is not None:
+            self._training = _checked(self, X)[0], np.asarray(y)
+        elif self._training is None:
+            raise InputError("X and y: a loaded estimator needs the samples it was fitted on")
+        more = copy(self)
+        joined = np.concatenate((self.classes_, names))
+        order = np.argsort(joined, kind="stable")
+        more.classes_ = joined[order]
+        more.semantics_ = np.vstack((self.semantics_, vectors))[order]
+        problem = more._problem(*self._training)
+        seen = more.classes_[problem.seen]
+        if not np.array_equal(seen, self.seen_classes_):
+            raise InputError("y: other classes than this estimator was fitted on")
+        more.unseen_classes_ = more.classes_[problem.unseen]
+        more._classifier = refit(
+            problem,
+            self._recipe(),
+            self.choice_,
+            self._generator.state_dict(),
+            classifier,
+            seed=self.random_state,
+            device=resolve_device(self.device),
+        )
+        return more
+
     def save(self, folder: str | Path) -> None:
         """Keep the fitted estimator in a folder: safetensors and JSON, nothing that executes on load."""
         classifier, path = self._fitted(), Path(folder)
@@ -200,6 +252,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
                 "dtype": self.classes_.dtype.str,
                 "seen": np.isin(self.classes_, self.seen_classes_).tolist(),
                 "method": self._method_options.as_dict(),
+                "choice": asdict(self.choice_) if self.choice_ else None,
             }
         )
         files = ("head.safetensors", "model.safetensors")
@@ -220,6 +273,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
             model = cls(**kept["parameters"])
             model.classes_ = np.array(kept["labels"], dtype=np.dtype(kept["dtype"]))
             seen = np.array(kept["seen"], dtype=bool)
+            choice = Choice(**kept["choice"]) if kept["choice"] else None
             options = from_mapping(GSMFlowOptions, kept["method"], str(path / "estimator.json"))
         except (KeyError, TypeError) as error:
             raise InputError(f"{path / 'estimator.json'}: not written by save ({error})") from None
@@ -227,7 +281,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         weights, _ = read_tensors(path / "model.safetensors")
         model.seen_classes_, model.unseen_classes_ = model.classes_[seen], model.classes_[~seen]
         model.semantics_ = weights.pop("semantics").numpy()
-        model.choice_ = None
+        model.choice_, model._training = choice, None
         model._classifier = FittedClassifier.from_state(
             state, tuple(map(str, model.classes_)), str(path / "head.safetensors")
         )
@@ -235,6 +289,25 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         model._generator = _generator(options, weights)
         model.n_features_in_ = model._classifier.transform.in_dim
         return model
+
+    def _recipe(self) -> Recipe:
+        overrides = [f"{key}={value}" for key, value in (self.options or {}).items()]
+        return make_recipe("gsmflow", self.preset, overrides)
+
+    def _problem(self, features: NDArray[np.float32], labels: NDArray[Any]) -> Problem:
+        """Features (N, D) and labels (N,) as training samples, over the classes of this estimator."""
+        position = np.searchsorted(self.classes_, labels)
+        return Problem(
+            name="estimator",
+            features=features,
+            labels=position,
+            semantics=self.semantics_,
+            classes=tuple(str(c) for c in self.classes_),
+            train=np.arange(len(features)),
+            test_seen=np.zeros(0, np.int64),
+            test_unseen=np.zeros(0, np.int64),
+            origins={"features": "X", "labels": "y"},
+        )
 
     def _fitted(self) -> FittedClassifier:
         check_is_fitted(self, "_classifier")

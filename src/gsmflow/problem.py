@@ -7,8 +7,8 @@ what it guarantees; everything upstream (:mod:`gsmflow.sources`) only has to bui
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -39,6 +39,7 @@ class Problem:
     validation_unseen: class indices that play unseen in :meth:`validation`, where the data set
         publishes such a choice; all of them seen classes.
     image_shape: (height, width) where a feature vector is a picture, row by row.
+    semantic_names: A distinct names of the semantic dimensions (attributes), where they have names.
     origins: for error messages: array name -> where it came from (``"data/FLO/res101.mat: features"``).
     notes: facts the source wants recorded with the run (for example which known split this is).
     backbone: how the features were made of images (:class:`gsmflow.images.backbone.BackboneSpec`), where
@@ -59,6 +60,7 @@ class Problem:
     test_unseen: NDArray[np.int64]
     validation_unseen: NDArray[np.int64] | None = None
     image_shape: tuple[int, int] | None = None
+    semantic_names: tuple[str, ...] | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     backbone: Mapping[str, Any] | None = None
@@ -81,6 +83,7 @@ class Problem:
         self._check_labels()
         self._check_splits()
         self._check_values()
+        self._check_semantic_names()
         if self.image_shape is not None and int(np.prod(self.image_shape)) != self.features.shape[1]:
             raise InputError(
                 f"{self._where('features')}: {self.features.shape[1]} dimensions do not make an image of "
@@ -154,6 +157,33 @@ class Problem:
             "fingerprint": self.fingerprint,
             "notes": dict(self.notes),
         }
+
+    def with_classes(self, names: Sequence[str], semantics: ArrayLike) -> Problem:
+        """The same problem with more classes that have no samples, after all others.
+
+        names: K new class names. semantics: (K, A).
+
+        Raises
+        ------
+        InputError: a name or a vector is taken already, or the vectors do not fit.
+        """
+        vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
+        if vectors.shape != (len(names), self.semantic_dim):
+            raise InputError(
+                f"semantics of {', '.join(names)}: shape {vectors.shape}, expected "
+                f"({len(names)}, {self.semantic_dim}): one vector a class, as long as those of the others"
+            )
+        taken = [name for name in names if name in self.classes]
+        if taken:
+            raise InputError(
+                f"class '{taken[0]}': there is a class of that name already; choose another name"
+            )
+        return replace(
+            self,
+            classes=(*self.classes, *names),
+            semantics=np.vstack((self.semantics, vectors)),
+            origins={**self.origins, "semantics": "semantics", "classes": "classes"},
+        )
 
     def validation(self, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
         """A smaller problem cut from the training part alone, for every choice that needs scores.
@@ -407,6 +437,17 @@ class Problem:
                     f"{self._where('semantics')}: classes {twin} ('{self.classes[twin]}') and {index} "
                     f"('{self.classes[index]}') have the same vector and cannot be told apart"
                 )
+
+    def _check_semantic_names(self) -> None:
+        if self.semantic_names is None:
+            return
+        object.__setattr__(self, "semantic_names", tuple(str(name) for name in self.semantic_names))
+        names = self.semantic_names
+        if len(names) != self.semantic_dim or len(set(names)) != len(names):
+            raise InputError(
+                f"{self._where('semantics')}: {len(set(names))} distinct names for {self.semantic_dim} "
+                "dimensions; name every dimension once, or none"
+            )
 
     @staticmethod
     def _row_chunks(matrix: NDArray[np.float32]) -> list[slice]:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -109,6 +109,51 @@ def run(
         choice = Choice(**recorder.records["choice"])
     fit = _fit_generative if recipe.method.learner else _fit_direct
     return fit(problem, recipe, choice, oracle, seed, device, recorder)
+
+
+def refit(
+    problem: Problem,
+    recipe: Recipe,
+    choice: Choice | None,
+    weights: Mapping[str, Tensor],
+    classifier: FittedClassifier,
+    *,
+    seed: int,
+    device: torch.device,
+) -> FittedClassifier:
+    """The classifier of a finished run once more, for a problem whose unseen classes may be others.
+
+    Nothing is trained but the head: the generator is the run's own, and so are its noise, the length of the
+    head's training and the rates behind the bias. For the very problem of the run the result is the run's
+    own classifier, for more unseen classes the synthetic features of the old ones are what they were.
+
+    Parameters
+    ----------
+    problem: with raw features, and the same seen classes as in the run.
+    choice: what the run's protocol chose, None under ``last``.
+    weights: of the generator, as in ``model.safetensors``; empty for a direct method.
+    classifier: of the run; its feature transformation is kept.
+
+    Raises
+    ------
+    ValueError: the weights are not of this method with these options on such data.
+    """
+    features = classifier.transform(problem.features)
+    prepared = replace(problem, features=features, image_shape=None)
+    data = TrainingData.of(prepared, device)
+    if recipe.method.direct:
+        tried = recipe.method.direct(data, recipe.options)
+        head = next(h for parameters, h in tried if not choice or parameters == choice.parameters)
+        alone, bias = None, _carried_bias(head, Pool.of_real(data), data, choice)
+    else:
+        build = recipe.method.rebuild or recipe.method.learner
+        assert build is not None
+        learner = build(data, recipe.options, seed)
+        learner.load_weights(weights)
+        head, alone, bias = _heads_after(data, learner, recipe, choice, seed, Recorder())
+    return replace(
+        classifier, head=head, classes=problem.classes, unseen=problem.unseen, bias=bias, unseen_head=alone
+    )
 
 
 def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
@@ -281,12 +326,7 @@ def _keep_result(
     recorder: Recorder,
 ) -> None:
     """Synthesize, train the heads, score the test set once, and keep all of it with the run."""
-    if isinstance(learner, Scorer):
-        with recorder.timing("head"):
-            head, unseen_head, pool = learner.head(), None, Pool.of_real(data, _RATED)
-        bias = _carried_bias(head, pool, data, choice)
-    else:
-        head, unseen_head, bias = _synthesize_and_train(data, learner, recipe.head, choice, seed, recorder)
+    head, unseen_head, bias = _heads_after(data, learner, recipe, choice, seed, recorder)
     scores = score(
         prepared,
         _logits_of(head),
@@ -310,6 +350,22 @@ def _keep_result(
             shifts = recorder.records.get("held_out", {}).get(str(choice.epochs), shifts)
     kept = {"scores": asdict(scores), "shifts": shifts, "confidence": confidence}
     recorder.keep("result", tensors, kept)
+
+
+def _heads_after(
+    data: TrainingData,
+    learner: Learner,
+    recipe: Recipe,
+    choice: Choice | None,
+    seed: int,
+    recorder: Recorder,
+) -> tuple[Head, Head | None, float]:
+    """What :func:`_synthesize_and_train` gives, or the head and the bias of a learner that needs no training."""
+    if not isinstance(learner, Scorer):
+        return _synthesize_and_train(data, learner, recipe.head, choice, seed, recorder)
+    with recorder.timing("head"):
+        head = learner.head()
+    return head, None, _carried_bias(head, Pool.of_real(data, _RATED), data, choice)
 
 
 def _synthesize_and_train(

@@ -144,6 +144,27 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
     return Recipe(preset, chosen, options, features, head, selection)
 
 
+def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
+    """The recipe that a run's ``config.toml`` records in its tables ``run`` and ``options``.
+
+    Raises
+    ------
+    InputError: a table is missing, or names an unknown method or option.
+    """
+    try:
+        run, options = config["run"], config["options"]
+        method = find_method(run["method"], origin)
+        classes = (FeatureOptions, method.options, HeadOptions, SelectionOptions)
+        features, own, head, selection = (from_mapping(cls, options[cls.table], origin) for cls in classes)
+        preset = str(run["preset"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{origin}: {error} is missing, so it does not tell how the run was made") from None
+    assert isinstance(features, FeatureOptions)
+    assert isinstance(head, HeadOptions)
+    assert isinstance(selection, SelectionOptions)
+    return Recipe(preset, method, own, features, head, selection)
+
+
 def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[str, str, Any]:
     key, separator, value = text.partition("=")
     key = key.strip()

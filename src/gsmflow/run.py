@@ -7,6 +7,9 @@
                 history.jsonl      one line a logged step or evaluation
                 model.safetensors  the generator        classes.json  names, seen or unseen
                 head.safetensors   the classifier       checkpoint/   only while unfinished
+                semantics.csv      what describes each class
+                examples.safetensors  a few test samples to try the classifier on
+                data.safetensors   the problem itself, where it was to be kept
                 checksums.txt      SHA-256 of all of them, for `sha256sum -c`
                 shifts.json        every measure of the generation shifts, see gsmflow.shifts
                 samples.safetensors   real and synthetic features that they were measured on
@@ -29,11 +32,12 @@ from typing import Any
 import tomli_w
 import torch
 
-from gsmflow import __version__
+from gsmflow import __version__, sources
 from gsmflow.checksums import CHECKSUMS, check
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import describe
 from gsmflow.errors import InputError
+from gsmflow.examples import Examples
 from gsmflow.files import (
     json_bytes,
     make_folder,
@@ -53,10 +57,12 @@ from gsmflow.protocol import run as carry_out
 from gsmflow.recipe import Recipe
 from gsmflow.recorder import Recorder
 from gsmflow.shifts import headline
+from gsmflow.sources import kept, table
 from gsmflow.transform import check_projection
 
 METRICS, CONFIG = "metrics.json", "config.toml"
 _NAME = 150  # characters; file systems allow 255, and more is added to a name
+SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safetensors"
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,13 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     checkpoint_seconds: float = 60,
+    keep_data: bool = False,
     on_recorder: Callable[[Recorder], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Make a run in `folder` and return its metrics.
 
     resume: continue what was interrupted there; a finished run is returned as it is.
+    keep_data: write the problem itself into the folder, so that classes can be added without the source.
     on_recorder: receives the recorder, for whoever wants to ask the run to stop.
 
     Raises
@@ -129,15 +137,31 @@ def train(
             write_tensors(folder / "samples.safetensors", outcome.samples)
         if outcome.shifts:
             write_json(folder / "shifts.json", outcome.shifts)
-        seen = set(problem.seen.tolist())
-        classes = [{"name": name, "seen": index in seen} for index, name in enumerate(problem.classes)]
-        write_json(folder / "classes.json", classes)
-        kept = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-        kept = sorted(set(kept) - {CHECKSUMS, METRICS})
-        write_checksums(folder, kept, {METRICS: json_bytes(metrics)})
-        write_json(folder / METRICS, metrics)
+        write_classes(folder, problem)
+        examples = Examples.of(problem, request.seed)
+        if examples:
+            examples.write(folder / EXAMPLES)
+        if keep_data:
+            kept.save(problem, folder / DATA)
+        finish(folder, metrics)
         recorder.finished()
         return metrics
+
+
+def write_classes(folder: Path, problem: Problem) -> None:
+    """Write which classes there are and what describes them."""
+    seen = set(problem.seen.tolist())
+    classes = [{"name": name, "seen": index in seen} for index, name in enumerate(problem.classes)]
+    write_json(folder / "classes.json", classes)
+    described = table.classes_csv(problem.classes, problem.semantics, problem.semantic_names)
+    write_bytes(folder / SEMANTICS, described)
+
+
+def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write the checksums of all files of a run, and last its metrics, which say that it is done."""
+    files = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+    write_checksums(folder, sorted(files - {CHECKSUMS, METRICS}), {METRICS: json_bytes(metrics)})
+    write_json(folder / METRICS, metrics)
 
 
 def load_classifier(folder: Path) -> FittedClassifier:
@@ -202,6 +226,42 @@ def load_backbone(folder: Path) -> BackboneSpec:
             "features made by `gsmflow extract`, or give it features"
         )
     return BackboneSpec.from_dict(described, f"{folder / CONFIG}: backbone")
+
+
+def read_problem(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    data_root: Path,
+    problem: str | None = None,
+    features: str | None = None,
+) -> tuple[Problem, bool]:
+    """The problem a run was made from, and whether it is still what it was; with the classes added since.
+
+    Parameters
+    ----------
+    config: of the run. data_root: the folder that holds the named data sets.
+    problem, features: read these instead of what the configuration names.
+
+    Raises
+    ------
+    InputError: the source cannot be read any more, or an added class does not fit to it.
+    """
+    asked = config["run"]
+    if problem is None and features is None and (folder / DATA).exists():
+        found = kept.load(folder / DATA)
+    else:
+        found = sources.load(
+            problem or asked["problem"],
+            data_root=data_root,
+            features=features or asked.get("features"),
+            semantics=asked.get("semantics"),
+        )
+    same = found.fingerprint == config["data"]["fingerprint"]
+    added = config.get("added_classes", [])
+    if added:
+        found = found.with_classes([each["name"] for each in added], [each["semantics"] for each in added])
+    return found, same
 
 
 def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) -> Path:

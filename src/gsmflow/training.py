@@ -191,17 +191,22 @@ class MasterAdam:
         ------
         ValueError: names or shapes differ from this optimizer's.
         """
-        own = self.state()
-        if own.keys() != state.keys():
-            odd = sorted(own.keys() ^ state.keys())[0]
-            raise ValueError(f"'{odd}' is not in both the checkpoint and the model")
-        for name, tensor in own.items():
-            if tensor.shape != state[name].shape:
-                raise ValueError(
-                    f"'{name}' has shape {tuple(state[name].shape)} in the checkpoint and "
-                    f"{tuple(tensor.shape)} in the model"
-                )
-            tensor.copy_(state[name])
+        copy_weights(self.state(), state)
+        self._round()
+
+    def load_masters(self, weights: Mapping[str, Tensor]) -> None:
+        """Overwrite the master weights, and nothing of the optimizer's own state.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this optimizer's.
+        """
+        copy_weights(self.masters, weights)
+        self._round()
+
+    @torch.no_grad()
+    def _round(self) -> None:
+        """Write the masters, rounded, into the parameters that are not their own masters."""
         for name, parameter in self.parameters.items():
             if parameter.dtype == torch.bfloat16:
                 parameter.copy_(self.masters[name])
@@ -219,6 +224,15 @@ class Learner(Protocol):
 
     def weights(self) -> dict[str, Tensor]:
         """The model alone, float32, as it is kept in a run folder."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`weights` gave, in place of the initial weights.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this learner's.
+        """
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -257,6 +271,26 @@ class Scorer(Learner, Protocol):
     def head(self) -> Head:
         """The classifier over all classes, with the current weights."""
         ...
+
+
+@torch.no_grad()
+def copy_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """Overwrite the tensors of a model by those of the same names.
+
+    Raises
+    ------
+    ValueError: names or shapes differ; nothing was overwritten.
+    """
+    for name in sorted(own.keys() | given.keys()):
+        if name not in own or name not in given:
+            raise ValueError(f"'{name}' is not in both the file and the model")
+        if own[name].shape != given[name].shape:
+            raise ValueError(
+                f"'{name}' has shape {tuple(given[name].shape)} in the file and {tuple(own[name].shape)} in "
+                "the model"
+            )
+    for name, tensor in own.items():
+        tensor.copy_(given[name])
 
 
 class Watch(Protocol):

@@ -1,20 +1,14 @@
-"""Finished runs to report on, and a browser to look with."""
+"""Finished runs to report on."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from gsmflow.cli import _run
 from quick import ARGUMENTS
-
-if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
 
 HOSTILE = [
     "<script>window.hurt = 1</script>",
@@ -55,35 +49,3 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data / "classes.csv").write_text("\n".join(["name,a,b,c,d", *rows]) + "\n")
     train(str(data), "--protocol", "last", "--out", str(root / "run"), *ARGUMENTS)
     return root / "run"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Chrome]:
-    """A headless Chromium of the system's packages."""
-    binary, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
-    if not binary or not driver:
-        pytest.skip("no Chromium with its driver here; on Debian: apt-get install chromium chromium-driver")
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = binary
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-dev-shm-usage",
-        "--window-size=1200,900",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = Chrome(options=options, service=Service(driver))
-    try:
-        yield chrome
-    finally:
-        chrome.quit()

@@ -13,14 +13,17 @@ import click
 
 from gsmflow import __version__
 from gsmflow.cli.ablate import ablate
+from gsmflow.cli.add_class import add_class
 from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
 from gsmflow.cli.describe import describe
 from gsmflow.cli.evaluate import evaluate
+from gsmflow.cli.export import export
 from gsmflow.cli.extract import extract
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.report import report
+from gsmflow.cli.serve import serve
 from gsmflow.cli.train import train
 from gsmflow.cli.tune import tune
 from gsmflow.errors import InputError
@@ -36,7 +39,22 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (train, extract, describe, evaluate, predict, bench, ablate, tune, report, methods, data):
+for command in (
+    train,
+    extract,
+    describe,
+    evaluate,
+    predict,
+    add_class,
+    bench,
+    ablate,
+    tune,
+    report,
+    serve,
+    export,
+    methods,
+    data,
+):
     cli.add_command(command)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -20,9 +20,13 @@ from rich.progress import (
     Progress as Bar,
 )
 from rich.table import Table
+from rich.text import Text
 
 from gsmflow.problem import Problem
 from gsmflow.progress import Progress
+
+if TYPE_CHECKING:
+    from gsmflow.versions import Addition
 
 _PLAIN_SECONDS = 10  # between lines where the terminal is not live
 
@@ -146,6 +150,31 @@ def closing_table(result: Mapping[str, Any]) -> None:
         facts.append("on other data than it was trained on")
     console.print(
         ", ".join([*facts, f"run in {result['run']}"]), highlight=False, markup=False, soft_wrap=True
+    )
+
+
+def addition_table(addition: Addition) -> None:
+    """What adding classes did to the accuracy of the old ones, on stdout."""
+    table = Table(title=Text(f"added: {', '.join(addition.added)}"), title_justify="left")
+    table.add_column("old classes, test set")
+    for column in ("U", "S", "H"):
+        table.add_column(column, justify="right")
+    before, after = addition.before.to_dict(), addition.after.to_dict()
+    for name, scores in (("before", before), ("after", after)):
+        table.add_row(name, *(_percent(scores[column]) for column in ("U", "S", "H")))
+    console = Console()
+    console.print(table)
+    old = addition.before.per_class
+    lost = sorted((addition.after.per_class[name] - value, name) for name, value in old.items())
+    worst = [f"{name} {100 * change:+.1f}" for change, name in lost[:3] if change < 0]
+    facts = [f"{addition.seconds:.1f} seconds", *([f"most lost: {', '.join(worst)}"] if worst else [])]
+    if not old:
+        facts.append("no test samples to score")
+    console.print(
+        ", ".join([*facts, f"new version in {addition.folder}"]),
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
 
 

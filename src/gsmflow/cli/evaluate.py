@@ -20,19 +20,13 @@ from gsmflow.errors import InputError
 def evaluate(run: Path, problem: str | None, features: str | None, data_root: Path, as_json: bool) -> None:
     """Score the classifier of RUN on the test set of PROBLEM (default: the problem it was trained on)."""
     from gsmflow import run as runs
-    from gsmflow import sources
     from gsmflow.cli.display import closing_table
     from gsmflow.evaluation import score
 
     classifier = runs.load_classifier(run)
     config = runs.read_config(run)
     asked = config["run"]
-    loaded = sources.load(
-        problem or asked["problem"],
-        data_root=data_root,
-        features=features or asked.get("features"),
-        semantics=asked.get("semantics"),
-    )
+    loaded, same = runs.read_problem(run, config, data_root=data_root, problem=problem, features=features)
     if loaded.classes != classifier.classes or loaded.feature_dim != classifier.transform.in_dim:
         raise InputError(
             f"{run}: trained on {len(classifier.classes)} classes and {classifier.transform.in_dim}-d "
@@ -40,7 +34,6 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
             "features, or their names differ; evaluate on the data it was trained for"
         )
     scores = score(loaded, classifier.logits, unseen_logits=classifier.unseen_logits)
-    same = loaded.fingerprint == config["data"]["fingerprint"]
     result = {
         "run": str(run),
         "problem": loaded.name,

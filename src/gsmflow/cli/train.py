@@ -74,6 +74,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Write TensorBoard event files into the run folder, under tensorboard/.",
 )
+@click.option(
+    "--keep-data",
+    is_flag=True,
+    help="Keep the features in the run folder, so that classes can be added where the data are not at hand.",
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
 @click.option("--stop-with-parent", is_flag=True, hidden=True)
 @options.data_root
@@ -97,6 +102,7 @@ def train(
     resume: bool,
     checkpoint_seconds: float,
     tensorboard: bool,
+    keep_data: bool,
     threads: int | None,
     stop_with_parent: bool,
     data_root: Path,
@@ -157,6 +163,7 @@ def train(
                 resume=resume,
                 progress=progress,
                 checkpoint_seconds=checkpoint_seconds,
+                keep_data=keep_data,
                 on_recorder=watch,
             )
         results.append(metrics | {"run": str(folder)})

@@ -46,7 +46,8 @@ class Method:
 
     options: its option dataclass. citation: whom to credit. fixed: options that make the method what it is
     and cannot be set. inherits: another method, whose table in a preset serves this one too where it says
-    nothing itself. Exactly one of:
+    nothing itself. rebuild: as learner, where trained weights are at hand and a learner would prepare its
+    training for nothing. Exactly one of:
     learner: (data, options, seed) -> a :class:`~gsmflow.training.Learner`;
     direct: (data, options) -> (parameters tried, head) pairs, the default first, for the protocol
     to choose among.
@@ -58,6 +59,7 @@ class Method:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     inherits: str = ""
     learner: Callable[[TrainingData, Any, int], Learner] | None = None
+    rebuild: Callable[[TrainingData, Any, int], Learner] | None = None
     direct: Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None = None
 
 

@@ -32,7 +32,7 @@ from gsmflow.flow import (
 from gsmflow.methods import Method
 from gsmflow.options import Options, option
 from gsmflow.randomness import normal, stream
-from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, step_decay
+from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, copy_weights, step_decay
 
 _SAMPLE_ROWS = 4096  # samples synthesized in one go
 
@@ -248,6 +248,17 @@ class GSMFlowLearner:
     def weights(self) -> dict[str, Tensor]:
         """Float32 weights and anchors, by the names of :class:`GSMFlow`'s state."""
         return dict(self.optimizer.masters) | dict(self.model.named_buffers())
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`weights` gave.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this learner's.
+        """
+        buffers = dict(self.model.named_buffers())
+        copy_weights(buffers, {name: tensor for name, tensor in weights.items() if name in buffers})
+        self.optimizer.load_masters({name: t for name, t in weights.items() if name not in buffers})
 
     def state(self) -> dict[str, Tensor]:
         """Master weights and the state of Adam."""

@@ -122,4 +122,5 @@ METHOD = Method(
     inherits="gsmflow",
     fixed={"perturbation": 0.0},
     learner=learner,
+    rebuild=GSMFlowLearner,
 )

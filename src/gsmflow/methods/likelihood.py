@@ -34,7 +34,7 @@ class LikelihoodLearner:
     def __init__(self, flow: GSMFlowLearner) -> None:
         self.flow = flow
         self.steps_per_epoch, self.total_steps = flow.steps_per_epoch, flow.total_steps
-        self.step, self.weights = flow.step, flow.weights
+        self.step, self.weights, self.load_weights = flow.step, flow.weights, flow.load_weights
         self.state, self.load_state = flow.state, flow.load_state
 
     def head(self) -> LikelihoodHead:

@@ -14,7 +14,7 @@ from torch.nn.utils import skip_init
 from gsmflow.numerics import positive
 from gsmflow.randomness import normal, stream
 from gsmflow.representation import Representation
-from gsmflow.training import Batches, Losses, TrainingData
+from gsmflow.training import Batches, Losses, TrainingData, copy_weights
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -181,6 +181,15 @@ class PeerLearner:
             for n, tensor in net.state_dict().items()
         }
 
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`weights` gave.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this learner's.
+        """
+        copy_weights(self.weights(), weights)
+
     def state(self) -> dict[str, Tensor]:
         """Weights and the optimizers' moments."""
         tensors = {f"weights.{name}": tensor for name, tensor in self.weights().items()}
@@ -196,14 +205,9 @@ class PeerLearner:
         ------
         ValueError: names or shapes differ from this learner's.
         """
-        own = self.weights()
-        given = {n.removeprefix("weights."): t for n, t in state.items() if n.startswith("weights.")}
-        for name in sorted(own.keys() | given.keys()):
-            if name not in own or name not in given or own[name].shape != given[name].shape:
-                raise ValueError(f"'{name}' is not the same in the checkpoint and the model")
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(given[name])
+        self.load_weights(
+            {n.removeprefix("weights."): t for n, t in state.items() if n.startswith("weights.")}
+        )
         for name, optimizer in self.optimizers.items():
             kept = optimizer.state_dict()
             kept["state"] = {}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gsmflow import run as runs
-from gsmflow import sources
 from gsmflow.classifier import FittedClassifier
 from gsmflow.errors import InputError
 from gsmflow.files import read_json, read_tensors
@@ -61,7 +60,7 @@ def _read(folder: Path, data_root: Path) -> Record:
     unseen = set(classifier.unseen.tolist())
     missing: list[str] = []
     shifts, samples = _shifts(folder, missing)
-    problem = _problem(config, classifier, data_root, missing)
+    problem = _problem(folder, config, classifier, data_root, missing)
     return Record(
         folder=folder,
         label=folder.resolve().name,
@@ -119,20 +118,15 @@ def _shifts(folder: Path, missing: list[str]) -> tuple[dict[str, Any] | None, Sa
 
 
 def _problem(
-    config: dict[str, Any], classifier: FittedClassifier, data_root: Path, missing: list[str]
+    folder: Path, config: dict[str, Any], classifier: FittedClassifier, data_root: Path, missing: list[str]
 ) -> Problem | None:
     asked, lost = config["run"], "no seen-unseen curve, confusions and pictures."
     try:
-        problem = sources.load(
-            asked["problem"],
-            data_root=data_root,
-            features=asked.get("features"),
-            semantics=asked.get("semantics"),
-        )
+        problem, same = runs.read_problem(folder, config, data_root=data_root)
     except InputError as error:
         missing.append(f"The data cannot be read ({error}): {lost}")
         return None
-    if problem.fingerprint != config["data"]["fingerprint"] or problem.classes != classifier.classes:
+    if not same or problem.classes != classifier.classes:
         missing.append(f"{asked['problem']} now holds other data than this run was made from: {lost}")
         return None
     return problem

@@ -19,8 +19,9 @@ from gsmflow.sources.counts import Counts
 
 VIEWS = ("upright", "quarter turn", "negative", "checkered")
 
-# Segments a to g: top, upper right, lower right, bottom, lower left, upper left, middle.
-_SEGMENTS = (
+# Of the seven-segment display, a to g.
+SEGMENTS = ("top", "upper right", "lower right", "bottom", "lower left", "upper left", "middle")
+_LIT = (
     "1111110",
     "0110000",
     "1101101",
@@ -77,6 +78,7 @@ def load() -> Problem:
         test_unseen=sample[held_out[:, None] & unseen],
         validation_unseen=_classes(_VALIDATION),
         image_shape=(8, 8),
+        semantic_names=(*(f"segment {segment}" for segment in SEGMENTS), *(f"view {view}" for view in VIEWS)),
         notes={
             "split": "built-in: digits x views, a third of the photographs held out",
             "validation": "8 fixed combinations play unseen",
@@ -93,7 +95,7 @@ def _views(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 def _semantics() -> NDArray[np.float32]:
     """(40, 11): segments and view of every class."""
-    segments = np.array([[float(c) for c in code] for code in _SEGMENTS], dtype=np.float32)
+    segments = np.array([[float(c) for c in code] for code in _LIT], dtype=np.float32)
     view = np.eye(len(VIEWS), dtype=np.float32)
     return np.hstack([np.repeat(segments, len(VIEWS), axis=0), np.tile(view, (10, 1))])
 

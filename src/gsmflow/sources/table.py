@@ -11,6 +11,8 @@ drawn for testing.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +97,7 @@ def load(
     classes_file = folder / f"{semantics or CLASSES}.csv"
     if classes_file.name not in names:
         raise InputError(f"{folder}: no {classes_file.name}; {_EXPECTED}")
-    classes, vectors = _read_classes(classes_file)
+    classes, vectors, dimensions = read_classes(classes_file)
     rows = read_rows(rows_file)
     if rows.labels is None:
         raise InputError(f"{rows_file}: no labels; name the class of each row in " + _label_place(rows_file))
@@ -116,6 +118,7 @@ def load(
         train=np.flatnonzero(is_train),
         test_seen=np.flatnonzero(~is_train & is_seen),
         test_unseen=np.flatnonzero(~is_train & ~is_seen),
+        semantic_names=dimensions,
         origins={
             "features": f"{rows_file}: features",
             "labels": f"{rows_file}: labels",
@@ -128,6 +131,18 @@ def load(
         backbone=rows.backbone,
         notes={"split": split, "semantics": f"{classes_file.name}: {vectors.shape[1]} dimensions"},
     )
+
+
+def classes_csv(
+    classes: tuple[str, ...], semantics: NDArray[np.float32], names: tuple[str, ...] | None
+) -> bytes:
+    """What :func:`read_classes` reads back: class names and semantics (C, A), exactly as they are."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", *(names or (f"dimension {n + 1}" for n in range(semantics.shape[1])))])
+    for name, row in zip(classes, semantics, strict=True):
+        writer.writerow([name, *(str(value) for value in row)])
+    return text.getvalue().encode()
 
 
 # -- files ------------------------------------------------------------------------------------
@@ -203,8 +218,14 @@ def _texts_of_npz(path: Path, arrays: dict[str, NDArray], name: str, rows: int) 
     return values
 
 
-def _read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """Class names and semantics (C, A)."""
+def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tuple[str, ...]]:
+    """Class names, semantics (C, A) and names of their dimensions of a table such as ``classes.csv``.
+
+    Raises
+    ------
+    InputError: the file is missing or damaged, its first column is not ``name``, two classes have the same
+        name, or a cell is not a finite number.
+    """
     table = read_table(path)
     if table.columns[0] != "name":
         raise InputError(
@@ -217,7 +238,7 @@ def _read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         if row_of.setdefault(name, row) != row:
             first, second = row_number(path, row_of[name]), row_number(path, row)
             raise InputError(f"{path}: rows {first} and {second} are both named '{name}'; remove one")
-    return classes, numbers(path, table, table.columns[1:])
+    return classes, numbers(path, table, table.columns[1:]), tuple(table.columns[1:])
 
 
 # -- from texts to indices --------------------------------------------------------------------

@@ -1,0 +1,46 @@
+"""``gsmflow export``: a run's classifier for programs without PyTorch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gsmflow.cli import options
+from gsmflow.errors import InputError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--onnx", is_flag=True, required=True, help="Write an ONNX graph.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: classifier.onnx in RUN]"
+)
+@options.as_json
+def export(run: Path, onnx: bool, out: Path | None, as_json: bool) -> None:
+    """Write the classifier of RUN as one file: features in, class probabilities out.
+
+    Names of the classes are in the file's metadata. It runs in onnxruntime and everything else that reads ONNX.
+    """
+    from gsmflow import export as exporting
+    from gsmflow.run import load_classifier
+
+    if out and out.suffix != ".onnx":
+        raise InputError(f"{out}: expected a name ending in .onnx")
+    classifier = load_classifier(run)
+    file = out or run / "classifier.onnx"
+    exporting.export(classifier, file)
+    told = {
+        "run": str(run),
+        "out": str(file),
+        "features": classifier.transform.in_dim,
+        "classes": len(classifier.classes),
+        "bytes": file.stat().st_size,
+    }
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        click.echo(
+            f"{file}: {told['features']} features to {told['classes']} classes, {told['bytes'] / 1024:.0f} KiB"
+        )

@@ -1,0 +1,163 @@
+"""What is asked and what is answered; the OpenAPI description is made of these."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+MOST_SAMPLES = 4096
+MOST_SHOWN = 1000
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Features(_Asked):
+    """Samples to be labelled."""
+
+    features: list[list[Number]] = Field(
+        min_length=1, max_length=MOST_SAMPLES, description="One list of D numbers a sample."
+    )
+    top: int = Field(3, ge=1, le=MOST_SHOWN, description="Classes listed for each sample.")
+
+
+class NewClass(_Asked):
+    """A class that has no samples."""
+
+    name: str = Field(min_length=1, max_length=200)
+    semantics: list[Number] | dict[str, Number] = Field(
+        description="All values in the order of the dimensions, or all of them by name."
+    )
+
+
+class Ranked(BaseModel):
+    """A class and how probable it is."""
+
+    index: int
+    name: str
+    seen: bool = Field(description="Whether the classifier was trained on real samples of it.")
+    probability: float = Field(ge=0, le=1)
+
+
+class Prediction(BaseModel):
+    """The most probable classes of a sample, the most probable first."""
+
+    classes: list[Ranked]
+
+
+class Predictions(BaseModel):
+    """One prediction a sample, in the order asked."""
+
+    run: str = Field(description="The version that answered.")
+    predictions: list[Prediction]
+
+
+class ClassName(BaseModel):
+    """A class."""
+
+    index: int
+    name: str
+    seen: bool
+    added: bool = Field(description="Whether it was added to the run after training.")
+
+
+class Classes(BaseModel):
+    """All classes in the order of their indices."""
+
+    run: str
+    classes: list[ClassName]
+
+
+class Attribute(BaseModel):
+    """One dimension of a class's semantics."""
+
+    name: str
+    value: float
+    low: float = Field(description="Least value over all classes.")
+    high: float = Field(description="Largest value over all classes.")
+    standing: float = Field(description="How many standard deviations above the mean of all classes.")
+
+
+class ClassDetail(ClassName):
+    """A class and what describes it."""
+
+    attributes: list[Attribute]
+
+
+class Example(BaseModel):
+    """A test sample kept with the run."""
+
+    index: int
+    label: int = Field(description="Index of its true class.")
+    name: str
+    seen: bool
+    pixels: list[int] | None = Field(description="0 to 255, row by row, where features are pixels.")
+
+
+class Examples(BaseModel):
+    """The test samples kept with the run."""
+
+    image_shape: tuple[int, int] | None = Field(description="Height and width, where features are pixels.")
+    examples: list[Example]
+
+
+class ExampleDetail(BaseModel):
+    """A test sample with its features."""
+
+    index: int
+    label: int
+    features: list[float]
+
+
+class Scores(BaseModel):
+    """Accuracies on the test set, as fractions; null where there are no test samples."""
+
+    U: float | None
+    S: float | None
+    H: float | None
+
+
+class Run(BaseModel):
+    """What is served."""
+
+    run: str
+    problem: str
+    method: str
+    protocol: str
+    feature_dim: int
+    dimensions: list[str] = Field(description="Names of the semantic dimensions, in their order.")
+    seen: int
+    unseen: int
+    takes_images: bool
+    adds_classes: bool
+    scores: Scores
+
+
+class Added(BaseModel):
+    """A new version of the run, which answers from now on."""
+
+    run: str
+    index: int
+    name: str
+    before: Scores = Field(description="Of the old classes, before.")
+    after: Scores = Field(description="Of the old classes, after.")
+    seconds: float
+    notes: list[str]
+
+
+class Health(BaseModel):
+    """Whether the service is up."""
+
+    status: str
+    run: str
+    classes: int
+    adding: bool
+
+
+class Refusal(BaseModel):
+    """Why a request was not answered, in one line."""
+
+    detail: str

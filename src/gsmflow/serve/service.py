@@ -1,0 +1,159 @@
+"""A run in memory, its newest version answering; what is asked of it may come from many threads at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gsmflow import run as runs
+from gsmflow.checksums import check
+from gsmflow.classifier import FittedClassifier
+from gsmflow.errors import InputError
+from gsmflow.examples import Examples
+from gsmflow.serve.images import Extractor
+from gsmflow.sources.table import read_classes
+from gsmflow.versions import Addition, add_classes, named_semantics
+
+
+class Taken(InputError):
+    """There is a class of that name already."""
+
+
+class Busy(Exception):
+    """Another class is being added right now."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of the run, as it is on disk.
+
+    semantics: (C, A) of the classes. dimensions: A names. trained: how many classes there were in training;
+    later ones were added.
+    """
+
+    folder: Path
+    classifier: FittedClassifier
+    semantics: NDArray[np.float32]
+    dimensions: tuple[str, ...]
+    metrics: dict[str, Any]
+    trained: int
+
+    @staticmethod
+    def load(folder: Path) -> Version:
+        """Read a run folder.
+
+        Raises
+        ------
+        InputError: it holds no finished run, or its files are damaged.
+        """
+        classifier = runs.load_classifier(folder)
+        _, semantics, dimensions = read_classes(check(folder / runs.SEMANTICS))
+        if len(semantics) != len(classifier.classes):
+            raise InputError(
+                f"{folder / runs.SEMANTICS}: {len(semantics)} classes, expected {len(classifier.classes)}; "
+                "the files in the folder are of different runs"
+            )
+        added = runs.read_config(folder).get("added_classes", [])
+        metrics = runs.read_metrics(folder)
+        trained = len(classifier.classes) - len(added)
+        return Version(folder, classifier, semantics, dimensions, metrics, trained)
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.resolve().name
+
+
+class Service:
+    """Answers from the newest version of a run.
+
+    Parameters
+    ----------
+    folder: a finished run, or a version of one. data_root: the folder that holds the named data sets.
+    extractor: makes features of images, see :mod:`gsmflow.serve.images`.
+    """
+
+    def __init__(
+        self, folder: Path, *, data_root: Path, device: torch.device, extractor: Extractor | None = None
+    ) -> None:
+        self.version = Version.load(folder)
+        self.extractor = extractor
+        kept = folder / runs.EXAMPLES
+        self.examples = Examples.read(kept) if kept.exists() else None
+        self._data_root, self._device = data_root, device
+        self._adding = threading.Lock()
+
+    @property
+    def adding(self) -> bool:
+        """Whether a class is being added right now."""
+        return self._adding.locked()
+
+    def probabilities(self, rows: Sequence[Sequence[float]]) -> tuple[Version, NDArray[np.float64]]:
+        """The version that answers, and its probabilities (N, C) of samples of D numbers each.
+
+        Raises
+        ------
+        InputError: a sample has another number of values, or values too large to compute with.
+        """
+        version = self.version
+        expected = version.classifier.transform.in_dim
+        for index, row in enumerate(rows):
+            if len(row) != expected:
+                raise InputError(f"features: sample {index} has {len(row)} values, expected {expected}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            features = np.asarray(rows, dtype=np.float64).astype(np.float32)
+            return version, _finite(version.classifier.probabilities(features), features)
+
+    def of_image(self, content: bytes) -> tuple[Version, NDArray[np.float64]]:
+        """The version that answers, and its probabilities (1, C) of an image file.
+
+        Raises
+        ------
+        InputError: the bytes are no image, or this run takes none.
+        """
+        if self.extractor is None:
+            raise InputError("this run was trained on features and knows no backbone to make them of images")
+        version = self.version
+        features = self.extractor(content)[None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return version, _finite(version.classifier.probabilities(features), features)
+
+    def add_class(self, name: str, semantics: Sequence[float] | dict[str, float]) -> tuple[Version, Addition]:
+        """Add a class and answer from the new version from now on.
+
+        Raises
+        ------
+        Taken: there is a class of that name. Busy: another class is being added.
+        InputError: the semantics do not fit, or the data of the run are gone.
+        """
+        if not self._adding.acquire(blocking=False):
+            raise Busy
+        try:
+            old = self.version
+            if name in old.classifier.classes:
+                raise Taken(f"there is a class '{name}' already; choose another name")
+            vector = named_semantics(old.dimensions, semantics) if isinstance(semantics, dict) else semantics
+            with np.errstate(over="ignore"):  # beyond float32 becomes inf, and is refused as such
+                values = np.asarray([vector], dtype=np.float64).astype(np.float32)
+            made = add_classes(old.folder, [name], values, data_root=self._data_root, device=self._device)
+            self.version = Version.load(made.folder)
+            return self.version, made
+        finally:
+            self._adding.release()
+
+
+def _finite(probabilities: NDArray[np.float64], features: NDArray[np.float32]) -> NDArray[np.float64]:
+    if np.isfinite(probabilities).all():
+        return probabilities
+    sample = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
+    largest = float(np.abs(features[sample]).max())
+    raise InputError(
+        f"features: sample {sample} has values up to {largest:.3g}, too large to compute with in float32"
+    )

@@ -1,0 +1,107 @@
+"""The exported graph gives what the run gives, for every kind of transformation and head."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from gsmflow.classifier import FittedClassifier
+from gsmflow.cli import _run
+from gsmflow.errors import InputError
+from gsmflow.export import export
+from gsmflow.head import LinearHead
+from gsmflow.representation import ACTIVATIONS, Representation, RepresentedHead
+from gsmflow.run import load_classifier
+from gsmflow.transform import SCALINGS, FeatureOptions, FeatureTransform
+from quick import ARGUMENTS, PROBLEM, problem
+
+
+def onnx_probabilities(file: Path, features: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    probabilities, logits = session.run(["probabilities", "logits"], {"features": features})
+    return np.asarray(probabilities), np.asarray(logits)
+
+
+def check(classifier: FittedClassifier, features: NDArray[np.float32], file: Path) -> None:
+    export(classifier, file)
+    probabilities, logits = onnx_probabilities(file, features)
+    assert np.abs(probabilities - classifier.probabilities(features)).max() < 1e-5
+    assert np.allclose(logits, classifier.logits(features), atol=1e-4, rtol=1e-5)
+    alone, _ = onnx_probabilities(file, features[:1])
+    assert np.allclose(alone, probabilities[:1], atol=1e-6)
+
+
+def head(dim: int, classes: int, scale: float | None = None, seed: int = 0) -> LinearHead:
+    generator = torch.Generator().manual_seed(seed)
+    draw = torch.randn(classes, dim + 1, generator=generator)
+    return LinearHead(draw[:, :dim], torch.zeros(classes) if scale else draw[:, dim], scale)
+
+
+def test_a_run_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert _run(["train", PROBLEM, *ARGUMENTS, "--set", "head.calibrate=on", "--out", str(run)], False) == 0
+    capsys.readouterr()
+    assert _run(["export", str(run), "--onnx", "--json"], False) == 0
+    told = json.loads(capsys.readouterr().out)
+    classifier = load_classifier(run)
+    assert classifier.bias != 0
+    file = Path(told["out"])
+    assert file == run / "classifier.onnx"
+    features = problem().features
+    probabilities, _ = onnx_probabilities(file, features)
+    assert np.abs(probabilities - classifier.probabilities(features)).max() < 1e-5
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    kept = session.get_modelmeta().custom_metadata_map
+    assert json.loads(kept["classes"]) == list(classifier.classes)
+    assert json.loads(kept["unseen"]) == classifier.unseen.tolist()
+    assert _run(["evaluate", str(run)], False) == 0  # the folder is as good as before
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("project", [0, 4])
+@pytest.mark.parametrize("log", [False, True])
+def test_every_transformation_is_exported(scaling: str, project: int, log: bool, tmp_path: Path) -> None:
+    data = problem()
+    data = replace(data, features=np.exp(data.features) if log else data.features)
+    transform = FeatureTransform.fit(data, FeatureOptions(scaling=scaling, project=project, log=log))
+    classes = len(data.classes)
+    for scale in (None, 20.0):
+        made = FittedClassifier(
+            transform, head(transform.out_dim, classes, scale), data.classes, data.unseen, 0.7
+        )
+        check(made, data.features, tmp_path / "c.onnx")
+
+
+def test_every_representation_is_exported(tmp_path: Path) -> None:
+    data = problem()
+    transform = FeatureTransform.fit(data, FeatureOptions(scaling="standard"))
+    generator = torch.Generator().manual_seed(1)
+    sizes = [data.feature_dim, *([7] * len(ACTIVATIONS))]
+    layers = tuple(
+        (torch.randn(b, a, generator=generator) / a**0.5, torch.randn(b, generator=generator), activation)
+        for a, b, activation in zip(sizes, sizes[1:], ACTIVATIONS, strict=False)
+    )
+    represented = Representation(layers, (0, 2, len(layers)))
+    made = RepresentedHead(represented, head(represented.out_dim, len(data.classes)))
+    check(
+        FittedClassifier(transform, made, data.classes, data.unseen, -0.3), data.features, tmp_path / "c.onnx"
+    )
+
+
+def test_what_cannot_be_exported_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    settings = ["--protocol", "last", "--set", "likelihood.epochs=1", "--set", "likelihood.hidden=16"]
+    assert _run(["train", PROBLEM, "--method", "likelihood", *settings, "--out", str(run)], False) == 0
+    with pytest.raises(InputError, match="only softmax heads"):
+        export(load_classifier(run), tmp_path / "c.onnx")
+    assert not (tmp_path / "c.onnx").exists()
+    capsys.readouterr()
+    assert _run(["export", str(run), "--onnx", "-o", str(tmp_path / "c.pb")], False) == 2
+    assert "ending in .onnx" in capsys.readouterr().err
