@@ -81,7 +81,8 @@ def serve(
     from gsmflow.serve.images import extractor_of
     from gsmflow.serve.service import Service
 
-    service = Service(run, data_root=data_root, device=resolve_device(device), extractor=extractor_of(run))
+    where = resolve_device(device)
+    service = Service(run, data_root=data_root, device=where, extractor=extractor_of(run, where))
     limits = Limits(
         megabytes=max_mb,
         seconds=timeout,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,8 +35,10 @@ def strict_size() -> Iterator[None]:
         yield
 
 
-def read_image(path: Path) -> Image:
-    """The picture in a file as RGB, upright as its EXIF data say, transparency on white; of several the first.
+def read_image(source: Path | bytes) -> Image:
+    """The picture in a file, or in the bytes of one, as RGB; of several the first.
+
+    It is upright as its EXIF data say, and transparency becomes white.
 
     A file is looked at before it is decompressed: more pixels than Pillow's ``MAX_IMAGE_PIXELS`` (89 million)
     are refused, and pictures more than 50 times as long as wide. 16 bits a pixel are brought to 8.
@@ -50,11 +53,12 @@ def read_image(path: Path) -> Image:
     except ImportError:
         raise InputError("images need Pillow: pip install 'gsmflow[images]'") from None
     try:
-        if not path.is_file():
-            raise UnreadableImage("no such file" if not path.exists() else "not a file")
+        if isinstance(source, Path) and not source.is_file():
+            raise UnreadableImage("no such file" if not source.exists() else "not a file")
         Image.init()
         # A Pillow built without one of the libraries underneath does not know all of them.
-        with Image.open(path, formats=[each for each in _FORMATS if each in Image.OPEN]) as image:
+        file = source if isinstance(source, Path) else io.BytesIO(source)
+        with Image.open(file, formats=[each for each in _FORMATS if each in Image.OPEN]) as image:
             limit = Image.MAX_IMAGE_PIXELS or 0
             if limit and image.width * image.height > limit:
                 raise UnreadableImage(_too_large(limit))
