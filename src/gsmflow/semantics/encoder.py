@@ -6,6 +6,7 @@ Weights are read from safetensors alone, and no code that lies in a model's fold
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +30,16 @@ def open_encoder(name: str, device: torch.device) -> Encode:
     InputError: sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own;
         or the name is neither in the cache nor to be had.
     """
-    try:
-        import sentence_transformers  # noqa: F401
-    except ImportError:
-        raise InputError(
-            f"--encoder {name}: needs sentence-transformers: pip install 'gsmflow[text]'"
-        ) from None
+    if find_spec("sentence_transformers") is None:
+        raise InputError(f"--encoder {name}: needs sentence-transformers: pip install 'gsmflow[text]'")
     folder = Path(name) if Path(name).is_dir() else _published(name)
+    if (folder / "modules.json").exists():
+        return _sentence_transformer(folder, device)
     try:
-        if (folder / "modules.json").exists():
-            return _sentence_transformer(folder, device)
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError):
         kind = None
-    if kind not in ("clip", "clip_text_model"):
+    if kind != "clip":
         raise InputError(
             f"{folder}: neither a sentence-transformers folder (modules.json) nor a CLIP model (config.json with "
             "model_type clip); name the folder such a model was saved to"
@@ -75,7 +72,9 @@ def _published(name: str) -> Path:
 
 def _sentence_transformer(folder: Path, device: torch.device) -> Encode:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     _refuse_code(folder)
     _refuse_pickles(folder)
     try:
@@ -93,33 +92,43 @@ def _sentence_transformer(folder: Path, device: torch.device) -> Encode:
 
 
 def _clip(folder: Path, device: torch.device) -> Encode:
-    from transformers import AutoTokenizer, CLIPTextModelWithProjection
+    from transformers import AutoTokenizer, CLIPModel
+    from transformers.utils import logging
 
     _refuse_pickles(folder)
+    logging.disable_progress_bar()
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model: Any = CLIPTextModelWithProjection.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        # The whole model: alone, the text tower may take its projection's size from another place than it was
+        # saved with, and would then start from random weights.
+        loaded: Any = CLIPModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
     except Exception as error:
         raise InputError(
             f"{folder}: not a readable CLIP model ({' '.join(str(error).split())[:200]})"
         ) from None
+    model, report = loaded
+    lacking = [str(key) for kind in ("missing_keys", "mismatched_keys") for key in report[kind]]
+    if lacking:
+        raise InputError(
+            f"{folder}: its weights lack {lacking[0]} or have it in another shape; fetch it anew"
+        )
     model = model.eval().to(device)
 
     def encode(sentences: list[str]) -> NDArray[np.float32]:
         made = []
         for start in range(0, len(sentences), _BATCH):
-            some = sentences[start : start + _BATCH]
             tokens = tokenizer(
-                some,
+                sentences[start : start + _BATCH],
                 padding=True,
                 truncation=True,
-                max_length=model.config.max_position_embeddings,
+                max_length=model.config.text_config.max_position_embeddings,
                 return_tensors="pt",
-            )
+            ).to(device)
             with torch.inference_mode():
-                made.append(model(**tokens.to(device)).text_embeds.float().cpu().numpy())
+                state = model.text_model(tokens["input_ids"], attention_mask=tokens["attention_mask"])
+                made.append(model.text_projection(state.pooler_output).float().cpu().numpy())
         return np.concatenate(made)
 
     return encode
