@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,24 +98,33 @@ def add_classes(
         weights, _ = read_tensors(folder / "model.safetensors")
         weights.pop("semantics", None)
     try:
-        new = refit(
+        made = refit(
             problem,
             recipe,
             _choice(metrics, folder),
             weights,
-            classifier,
+            classifier.transform,
             seed=config["run"]["seed"],
             device=device,
         )
-    except (ValueError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(
             f"{folder / 'model.safetensors'}: {error}; the files in the folder are of different runs"
         ) from None
+    # What else a classifier holds was chosen for the run and stays.
+    new = replace(
+        classifier,
+        head=made.head,
+        classes=made.classes,
+        unseen=made.unseen,
+        bias=made.bias,
+        unseen_head=made.unseen_head,
+    )
     before, after = (
-        score(each, made.logits, unseen_logits=made.unseen_logits)
-        for each, made in ((old, classifier), (problem, new))
+        score(each, known.logits, unseen_logits=known.unseen_logits)
+        for each, known in ((old, classifier), (problem, new))
     )
     target = out or _next_folder(folder)
     addition = Addition(target, tuple(names), before, after, time.monotonic() - begun, tuple(notes))

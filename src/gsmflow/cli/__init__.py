@@ -17,6 +17,7 @@ from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
 from gsmflow.cli.evaluate import evaluate
 from gsmflow.cli.export import export
+from gsmflow.cli.import_checkpoint import import_checkpoint
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.report import report
@@ -47,6 +48,7 @@ for command in (
     report,
     serve,
     export,
+    import_checkpoint,
     methods,
     data,
 ):
