@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gsmflow.head import HeadOptions
-from gsmflow.methods.eszsl import ESZSLOptions
+from gsmflow.methods import find_method, method_names
 from gsmflow.methods.gsmflow import GSMFlowOptions
 from gsmflow.options import Options
 from gsmflow.recipe import SelectionOptions, preset_names
@@ -28,7 +28,7 @@ def rows(cls: type[Options]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("cls", [FeatureOptions, GSMFlowOptions, ESZSLOptions, HeadOptions, SelectionOptions])
+@pytest.mark.parametrize("cls", [FeatureOptions, GSMFlowOptions, HeadOptions, SelectionOptions])
 def test_every_option_is_documented_with_its_default(cls: type[Options]) -> None:
     documented = (DOCS / "presets.md").read_text().splitlines()
     missing = [row for row in rows(cls) if row not in documented]
@@ -38,3 +38,16 @@ def test_every_option_is_documented_with_its_default(cls: type[Options]) -> None
 def test_every_preset_is_documented() -> None:
     text = (DOCS / "presets.md").read_text()
     assert [name for name in preset_names() if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_method_is_described_with_its_options(name: str) -> None:
+    method, text = find_method(name), (DOCS / "methods.md").read_text()
+    assert f"| `{name}` | " in text
+    assert method.citation in text
+    shared = (
+        {field.name for field in fields(GSMFlowOptions)} if method.inherits or name == "gsmflow" else set()
+    )
+    own = [row for row in rows(method.options) if row.split("`")[1].partition(".")[2] not in shared]
+    missing = [row for row in own if row not in text.splitlines()]
+    assert not missing, "put these lines into docs/methods.md:\n" + "\n".join(missing)

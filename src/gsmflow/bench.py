@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 
 from gsmflow.errors import InputError
 from gsmflow.recipe import make_recipe, preset_for
-from gsmflow.run import CONFIG, METRICS, Request, read_config, read_metrics
+from gsmflow.run import CONFIG, METRICS, Request, folder_name, read_config, read_metrics
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ class Cell:
 
     def folder(self, root: Path) -> Path:
         """Its run folder under the bench's."""
-        parts = [re.sub(r"[^A-Za-z0-9_.=@+-]+", "-", part) for part in (self.problem, self.variant.label)]
-        return root / parts[0].strip(".-") / parts[1].strip(".-") / f"seed{self.seed}"
+        label = folder_name(self.variant.label, "variant")
+        return root / folder_name(self.problem, "problem") / label / f"seed{self.seed}"
 
     @property
     def chosen_preset(self) -> str:
@@ -93,7 +92,7 @@ class Cell:
         words += ["--features", self.features] if self.features else []
         words += ["--semantics", self.semantics] if self.semantics else []
         words += ["--oracle"] if self.oracle else []
-        return [*words, "--out", str(self.folder(root)), "--resume", "--json"]
+        return [*words, "--out", str(self.folder(root)), "--resume", "--json", "--stop-with-parent"]
 
     def finished(self, root: Path) -> dict[str, Any] | None:
         """The metrics of the cell where it is finished.
@@ -191,19 +190,25 @@ class Workers:
         with self._lock:
             if self._stopped:
                 return -1, "", ""
+            # Nobody writes to this pipe. Its end comes when this process ends, even by kill -9: then the
+            # worker ends too, and does not hold the folder against the next bench.
+            alive, ours = os.pipe()
             process = subprocess.Popen(
                 cell.command(self.root, self.threads),
+                stdin=alive,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 env=environment,
                 start_new_session=True,  # Ctrl-C reaches the bench, which passes it on once
             )
+            os.close(alive)
             self._running.add(process)
         try:
             out, err = process.communicate()
             return process.returncode, out, err
         finally:
+            os.close(ours)
             with self._lock:
                 self._running.discard(process)
 

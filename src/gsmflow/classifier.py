@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gsmflow.confidence import softmax
 from gsmflow.errors import InputError
 from gsmflow.head import Head, LinearHead
 from gsmflow.likelihood import GatedHead, LikelihoodHead
+from gsmflow.numerics import first_not_finite
 from gsmflow.representation import Representation, RepresentedHead
 from gsmflow.transform import FeatureTransform
 
@@ -26,6 +28,7 @@ class FittedClassifier:
     classes: C names in the order of the logits. unseen: (U,) indices of the unseen ones.
     bias: added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
     unseen_head: classifier over the unseen classes alone (conventional zero-shot learning), if there is one.
+    temperature: what logits are divided by to become probabilities; 1 unless it was chosen.
     """
 
     transform: FeatureTransform
@@ -34,13 +37,15 @@ class FittedClassifier:
     unseen: NDArray[np.int64]
     bias: float = 0.0
     unseen_head: Head | None = None
+    temperature: float = 1.0
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C) logits of raw features (N, D), the bias included; computed in chunks.
 
         Raises
         ------
-        InputError: the features have another number of dimensions than those trained on.
+        InputError: the features have another number of dimensions than those trained on, or values too far
+            from theirs to compute with.
         """
         out = self._apply(self.head, features)
         out[:, self.unseen] += np.float32(self.bias)
@@ -56,15 +61,19 @@ class FittedClassifier:
         out = np.empty((len(features), head.classes), np.float32)
         for start in range(0, len(features), _ROWS):
             rows = torch.from_numpy(self.transform(features[start : start + _ROWS]))
-            out[start : start + _ROWS] = head.logits(rows.to(head.device)).cpu().numpy()
+            found = head.logits(rows.to(head.device))
+            row = first_not_finite(found)
+            if row is not None:
+                raise InputError(
+                    f"features: sample {start + row} (counted from 0) lies too far from the training features "
+                    "to be classified; correct it or leave it out"
+                )
+            out[start : start + _ROWS] = found.cpu().numpy()
         return out
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, C) probabilities, rows summing to 1: the softmax of the logits."""
-        logits = self.logits(features).astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        exponentials = np.exp(logits)
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        """(N, C) probabilities, rows summing to 1: the softmax of the logits divided by the temperature."""
+        return softmax(self.logits(features), self.temperature)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that :meth:`from_state` makes the same classifier of."""
@@ -75,6 +84,7 @@ class FittedClassifier:
         return state | {
             "unseen": torch.from_numpy(self.unseen),
             "unseen_bias": torch.tensor(self.bias, dtype=torch.float64),
+            "temperature": torch.tensor(self.temperature, dtype=torch.float64),
         }
 
     @staticmethod
@@ -94,6 +104,7 @@ class FittedClassifier:
             head = head_from_state(part("head."))
             alone = head_from_state(part("zsl.")) if part("zsl.") else None
             unseen, bias = state["unseen"].numpy(), float(state["unseen_bias"])
+            temperature = float(state.get("temperature", 1.0))  # older runs have none
         except KeyError as error:
             raise InputError(f"{origin}: tensor {error} is missing, so it holds no classifier") from None
         for name, each, count in (("head", head, len(classes)), ("zsl", alone, len(unseen))):
@@ -103,7 +114,11 @@ class FittedClassifier:
                     f"{transform.out_dim} and {count} from the transformation and the classes beside it; the "
                     "files are of different runs"
                 )
-        return FittedClassifier(transform, head, classes, unseen, bias, alone)
+        if not 0 < temperature < float("inf"):
+            raise InputError(
+                f"{origin}: temperature {temperature}, expected a positive number; it is damaged"
+            )
+        return FittedClassifier(transform, head, classes, unseen, bias, alone, temperature)
 
 
 def head_from_state(state: Mapping[str, Tensor]) -> Head:

@@ -77,8 +77,8 @@ def train_cell(cell: Cell, threads: int) -> tuple[dict[str, Any] | None, str, di
 
     from gsmflow import run, sources
     from gsmflow.devices import resolve_device
+    from gsmflow.numerics import TrainingFailed
     from gsmflow.recipe import make_recipe
-    from gsmflow.training import TrainingFailed
 
     torch.set_num_threads(threads)
     variant = cell.variant

@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from gsmflow.checksums import check
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import resolve_device
 from gsmflow.errors import InputError
 from gsmflow.files import (
-    check,
     json_bytes,
     make_folder,
     read_json,

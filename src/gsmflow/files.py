@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
+from gsmflow.checksums import CHECKSUMS
 from gsmflow.errors import InputError
 
 
@@ -38,10 +39,20 @@ def write_bytes(path: Path, content: bytes) -> None:
     ------
     InputError: the disk is full or the folder cannot be written to; `path` is as it was.
     """
+    write_file(path, lambda file: file.write(content))
+
+
+def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Replace `path` by what `write` puts into the file it is given, as :func:`write_bytes` does.
+
+    Raises
+    ------
+    InputError: the disk is full or the folder cannot be written to; `path` is as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -84,9 +95,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Any = None) -
     plain: dict[str, Tensor] = {}
     taken: set[int] = set()
     for name, tensor in tensors.items():
-        each = tensor.detach().cpu().contiguous()
-        memory = each.untyped_storage().data_ptr()
-        plain[name] = each.clone() if memory in taken else each  # safetensors refuses memory that is shared
+        whole = tensor.detach().cpu().contiguous()
+        memory = whole.untyped_storage().data_ptr()
+        plain[name] = whole.clone() if memory in taken else whole  # the format knows no shared memory
         taken.add(memory)
     text = json.dumps(meta)
     write_bytes(path, save(plain, metadata={"gsmflow": text, "sha256": _digest(plain, text)}))
@@ -131,9 +142,6 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     return digest.hexdigest()
 
 
-CHECKSUMS = "checksums.txt"
-
-
 def write_checksums(folder: Path, names: Iterable[str], coming: Mapping[str, bytes]) -> None:
     """Write the SHA-256 of files in `folder` and of others about to be written, for ``sha256sum -c``."""
     contents = {name: (folder / name).read_bytes() for name in names} | dict(coming)
@@ -141,22 +149,15 @@ def write_checksums(folder: Path, names: Iterable[str], coming: Mapping[str, byt
     write_bytes(folder / CHECKSUMS, "".join(lines).encode())
 
 
-def check(path: Path) -> Path:
-    """The path, after comparing the file with the checksums beside it, where those name it.
+def sweep(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed; for whoever alone may write there.
 
     Raises
     ------
-    InputError: the file is not as it was written, or cannot be read.
+    InputError: one cannot be removed.
     """
-    listed = path.parent / CHECKSUMS
-    try:
-        lines = listed.read_bytes().decode("utf-8", "replace").splitlines() if listed.exists() else []
-        known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-        if path.name in known and known[path.name] != hashlib.sha256(path.read_bytes()).hexdigest():
-            raise InputError(
-                f"{path}: does not match its checksum in {CHECKSUMS}, so one of the two is damaged; "
-                "restore it from a copy, or make the run again"
-            )
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    return path
+    for left in (path for part in (folder, folder / "checkpoint") for path in part.glob(".*.tmp")):
+        try:
+            left.unlink()
+        except OSError as error:
+            raise InputError(f"{left}: cannot be removed ({error.strerror}); remove it") from None

@@ -23,6 +23,7 @@ from torch.nn import Parameter
 from torch.nn import functional as F
 
 from gsmflow.devices import has_bfloat16
+from gsmflow.numerics import check_head
 from gsmflow.options import Options, option
 from gsmflow.pool import Pool, Stream
 from gsmflow.randomness import normal, stream
@@ -150,6 +151,10 @@ def train_head(
     Parameters
     ----------
     classes: C. key: names the random draws. epochs: instead of options.epochs.
+
+    Raises
+    ------
+    TrainingFailed: weights that are not finite.
     """
     device, dim = pool.device, pool.dim
     weight = Parameter(
@@ -169,6 +174,7 @@ def train_head(
                 else:
                     gradients = _cosine_gradients(shard, picked, weight, bias, scale, loss)
                 optimizer.step(options.learning_rate, zip((weight, bias), gradients, strict=False))
+        check_head(epoch + 1, {"weight": weight, "bias": bias})
         yield LinearHead(weight.detach().clone(), bias.detach().clone(), scale)
 
 

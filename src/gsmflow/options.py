@@ -11,6 +11,8 @@ from gsmflow.errors import InputError
 
 T = TypeVar("T")
 
+_FLOAT32_TINY, _FLOAT32_MAX = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # least normal and largest number
+
 
 def option(
     default: Any,
@@ -107,12 +109,14 @@ def _complaint(value: Any, wanted: Any, bounds: Mapping[str, Any]) -> str:
     words += [f"above {above}"] if above is not None else []
     words += [f"at most {high}"] if high is not None else []
     words += [f"below {below}"] if below is not None else []
+    if wanted is float and type(value) is float and not _fits_float32(value):
+        words.append("neither too large nor too small for float32")
     expected = ", ".join(words)
     if type(value) is not wanted:
         return expected
     if bounds.get("choices") and value not in bounds["choices"]:
         return expected
-    if isinstance(value, float) and value - value != 0:  # inf and nan
+    if isinstance(value, float) and not _fits_float32(value):
         return expected
     fits = (
         (low is None or value >= low)
@@ -121,3 +125,8 @@ def _complaint(value: Any, wanted: Any, bounds: Mapping[str, Any]) -> str:
         and (below is None or value < below)
     )
     return "" if fits else expected
+
+
+def _fits_float32(value: float) -> bool:
+    """Whether models can compute with it: finite there, and not taken for 0 unless it is."""
+    return value == 0 or _FLOAT32_TINY <= abs(value) <= _FLOAT32_MAX

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from gsmflow.numerics import check_synthetic
 from gsmflow.randomness import stream
 from gsmflow.training import Generator, TrainingData
 
@@ -62,6 +63,10 @@ class Pool:
 
         The same seed gives the same noise, so heads along one training differ by the generator alone.
         coded: whether to keep codes; None decides by size, and streams what is too large even for codes.
+
+        Raises
+        ------
+        TrainingFailed: a synthetic feature is not finite.
         """
         real = len(data.features)
         dim = learner.represent(data.features[:1], seed, "real").shape[1]
@@ -86,12 +91,17 @@ class Pool:
             rows = data.features[start : start + _AT_ONCE]
             pool._put(start, learner.represent(rows, seed, "real", start))
         for first in range(0, len(data.unseen), group):
-            semantics = data.semantics[data.unseen[first : first + group]]
+            classes = data.unseen[first : first + group].tolist()
+            semantics = data.semantics[classes]
             start = real + first * count
-            pool._put(start, learner.sample(semantics, min(count, _AT_ONCE), seed, "synthesis", first))
+            made = learner.sample(semantics, min(count, _AT_ONCE), seed, "synthesis", first)
+            check_synthetic(made, classes)
+            pool._put(start, made)
             for done in range(_AT_ONCE, count, _AT_ONCE):  # a class too large to be made in one go
                 rest = min(count - done, _AT_ONCE)
-                pool._put(start + done, learner.sample(semantics, rest, seed, "synthesis", first, done))
+                made = learner.sample(semantics, rest, seed, "synthesis", first, done)
+                check_synthetic(made, classes)
+                pool._put(start + done, made)
         return pool
 
     @staticmethod
@@ -193,6 +203,7 @@ class Stream:
             some = self.learner.sample(
                 semantics[first : first + group], each, self.seed, "stream", shard, first
             )
+            check_synthetic(some, self.data.unseen[first : first + group].tolist())
             made[first * each : first * each + len(some)] = some
         return made
 

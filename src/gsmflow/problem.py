@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +42,8 @@ class Problem:
     semantic_names: A distinct names of the semantic dimensions (attributes), where they have names.
     origins: for error messages: array name -> where it came from (``"data/FLO/res101.mat: features"``).
     notes: facts the source wants recorded with the run (for example which known split this is).
+    backbone: how the features were made of images (:class:`gsmflow.images.backbone.BackboneSpec`), where
+        that is known.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Problem:
     semantic_names: tuple[str, ...] | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    backbone: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -128,6 +132,30 @@ class Problem:
             "split": split.hexdigest()[:16],
             "semantics": semantics.hexdigest()[:16],
             "features": features.hexdigest()[:16],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for people and programs: counts, class names, training samples by class, notes."""
+        of_class = np.bincount(self.labels[self.train], minlength=len(self.classes))
+        return {
+            "name": self.name,
+            "counts": {
+                "samples": len(self.labels),
+                "feature_dim": self.feature_dim,
+                "semantic_dim": self.semantic_dim,
+                "seen_classes": len(self.seen),
+                "unseen_classes": len(self.unseen),
+                "train": len(self.train),
+                "test_seen": len(self.test_seen),
+                "test_unseen": len(self.test_unseen),
+            },
+            "classes": {
+                "seen": [self.classes[c] for c in self.seen],
+                "unseen": [self.classes[c] for c in self.unseen],
+            },
+            "training_samples": {self.classes[c]: int(of_class[c]) for c in self.seen},
+            "fingerprint": self.fingerprint,
+            "notes": dict(self.notes),
         }
 
     def with_classes(self, names: Sequence[str], semantics: ArrayLike) -> Problem:

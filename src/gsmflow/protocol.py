@@ -20,10 +20,12 @@ from torch import Tensor
 
 from gsmflow.calibration import UnseenRates, bias_for, rates_of
 from gsmflow.classifier import FittedClassifier
+from gsmflow.confidence import BINS, expected_calibration_error, fit_temperature, softmax
 from gsmflow.errors import InputError
 from gsmflow.evaluation import Scores, best_bias, curve_on, harmonic_mean, score
 from gsmflow.head import Head, HeadOptions, train_head
 from gsmflow.judge import compare
+from gsmflow.numerics import TrainingFailed, first_not_finite
 from gsmflow.pool import Pool, Stream
 from gsmflow.problem import Problem
 from gsmflow.recipe import Recipe, SelectionOptions
@@ -32,6 +34,8 @@ from gsmflow.representation import RepresentedHead
 from gsmflow.training import Generator, Learner, Scorer, TrainingData, advance
 from gsmflow.transform import FeatureTransform
 
+_TESTED = 8192  # test samples classified in one go
+_FITTED = 4096  # validation samples that a temperature is fitted on at most
 _RATED = 2048  # real features that the rates of a learner classifying by itself are taken from
 PROTOCOLS = ("validated", "last", "oracle")
 
@@ -42,8 +46,9 @@ class Choice:
 
     epochs: training length in epochs (fractions allowed). head_epochs: of the head. bias: on the
     unseen logits, where it was chosen; real_rate, synthetic_rate: how it is carried over, see
-    :mod:`gsmflow.calibration`. parameters: of a direct method. U, S, H, AUSUC: reached where it was chosen;
-    where validation is not trusted only S, see :func:`choose`.
+    :mod:`gsmflow.calibration`. temperature: of the probabilities, fitted where the rest was chosen (see
+    :mod:`gsmflow.confidence`); 1 where validation is not trusted. parameters: of a direct method. U, S, H, AUSUC:
+    reached where it was chosen; where validation is not trusted only S, see :func:`choose`.
     """
 
     epochs: float = 0.0
@@ -51,6 +56,7 @@ class Choice:
     bias: float = 0.0
     real_rate: float | None = None
     synthetic_rate: float | None = None
+    temperature: float = 1.0
     parameters: dict[str, float] = field(default_factory=dict)
     U: float = 0.0
     S: float = 0.0
@@ -63,7 +69,8 @@ class Outcome:
     """What a run gives.
 
     choice: what was chosen, None under ``last``. scores: on the test set under the protocol.
-    oracle: best on the test set, None unless asked for. weights: of the generator, empty for a
+    oracle: best on the test set, None unless asked for. confidence: how far its probabilities can be believed on
+    the test set, see :func:`_confidence`. weights: of the generator, empty for a
     direct method. steps: of the generator's final training. shifts: what :mod:`gsmflow.shifts` measured
     after scoring, as plain values, and samples: the features it was measured on; None and empty for a
     direct method and for a run that is not kept in a folder.
@@ -76,6 +83,7 @@ class Outcome:
     weights: dict[str, Tensor]
     steps: int
     shifts: dict[str, Any] | None = None
+    confidence: dict[str, float] = field(default_factory=dict)
     samples: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -142,7 +150,8 @@ def refit(
         learner = build(data, recipe.options, seed)
         learner.load_weights(weights)
         head, alone, bias = _heads_after(data, learner, recipe, choice, seed, Recorder())
-    return FittedClassifier(transform, head, problem.classes, problem.unseen, bias, alone)
+    temperature = _temperature(choice)
+    return FittedClassifier(transform, head, problem.classes, problem.unseen, bias, alone, temperature)
 
 
 def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
@@ -259,8 +268,11 @@ def _fit_direct(
     if oracle:
         with recorder.timing("selection"):
             best = max(_direct_choices(prepared, data, recipe), key=lambda c: c.H)
-    classifier = FittedClassifier(transform, head, problem.classes, problem.unseen, bias)
-    return Outcome(choice, scores, best, classifier, {}, 0)
+    classifier = FittedClassifier(
+        transform, head, problem.classes, problem.unseen, bias, temperature=_temperature(choice)
+    )
+    confidence = _confidence(prepared, head, bias, choice)
+    return Outcome(choice, scores, best, classifier, {}, 0, confidence=confidence)
 
 
 def _fit_generative(
@@ -296,7 +308,9 @@ def _fit_generative(
     weights = {n.removeprefix("weights."): t for n, t in tensors.items() if n.startswith("weights.")}
     samples = {n.removeprefix("samples."): t for n, t in tensors.items() if n.startswith("samples.")}
     scores, best = Scores(**kept["scores"]), _best(found) if oracle else None
-    return Outcome(choice, scores, best, classifier, weights, end, kept["shifts"], samples)
+    return Outcome(
+        choice, scores, best, classifier, weights, end, kept["shifts"], kept["confidence"], samples
+    )
 
 
 def _keep_result(
@@ -317,7 +331,10 @@ def _keep_result(
         unseen_logits=_logits_of(unseen_head) if unseen_head else None,
         bias=bias,
     )
-    classifier = FittedClassifier(transform, head, prepared.classes, prepared.unseen, bias, unseen_head)
+    confidence = _confidence(prepared, head, bias, choice)
+    classifier = FittedClassifier(
+        transform, head, prepared.classes, prepared.unseen, bias, unseen_head, _temperature(choice)
+    )
     tensors = {f"classifier.{name}": tensor for name, tensor in classifier.state().items()}
     tensors |= {f"weights.{name}": tensor for name, tensor in learner.weights().items()}
     shifts = None
@@ -329,7 +346,8 @@ def _keep_result(
             tensors |= {f"samples.{name}": tensor for name, tensor in measured[1].tensors().items()}
         if choice:
             shifts = recorder.records.get("held_out", {}).get(str(choice.epochs), shifts)
-    recorder.keep("result", tensors, {"scores": asdict(scores), "shifts": shifts})
+    kept = {"scores": asdict(scores), "shifts": shifts, "confidence": confidence}
+    recorder.keep("result", tensors, kept)
 
 
 def _heads_after(
@@ -389,6 +407,7 @@ def _train(learner: Learner, stage: str, stops: list[int], recorder: Recorder) -
             continue
         with recorder.timing(stage):
             advance(learner, done, stop, recorder)
+            recorder.paused(learner)
         done = stop
         yield stop
         recorder.records[behind] = stop
@@ -483,7 +502,15 @@ def _scored(
     curve = curve_on(prepared, _logits_of(whole or head))
     bias = best_bias(curve) if calibrate else 0.0
     unseen, seen = curve.at(bias)
-    choice = Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen), AUSUC=curve.area)
+    logits, labels = _tested(prepared, whole or head, bias, _FITTED)
+    choice = Choice(
+        bias=bias,
+        temperature=fit_temperature(logits, labels),
+        U=unseen,
+        S=seen,
+        H=harmonic_mean(unseen, seen),
+        AUSUC=curve.area,
+    )
     if not calibrate:
         return choice
     rates = rates_of(head, pool, data.unseen, bias)
@@ -497,8 +524,8 @@ def _mean(choices: tuple[Choice, ...]) -> Choice:
         values = [getattr(choice, name) for choice in choices]
         return None if None in values else sum(values) / len(values)
 
-    found = {name: mean(name) for name in ("bias", "real_rate", "synthetic_rate", "U", "S", "H", "AUSUC")}
-    return replace(choices[0], **found)
+    averaged = ("bias", "real_rate", "synthetic_rate", "temperature", "U", "S", "H", "AUSUC")
+    return replace(choices[0], **{name: mean(name) for name in averaged})
 
 
 def _carried_bias(head: Head, pool: Pool | Stream, data: TrainingData, choice: Choice | None) -> float:
@@ -506,6 +533,42 @@ def _carried_bias(head: Head, pool: Pool | Stream, data: TrainingData, choice: C
     if choice is None or choice.real_rate is None or not len(data.unseen):
         return 0.0
     return bias_for(head, pool, data.unseen, UnseenRates(choice.real_rate, choice.synthetic_rate))
+
+
+def _temperature(choice: Choice | None) -> float:
+    return choice.temperature if choice else 1.0
+
+
+def _tested(
+    prepared: Problem, head: Head, bias: float, at_most: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits (N, C), bias included, and labels (N,) of the test samples; with `at_most`, evenly spaced ones."""
+    test = np.concatenate((prepared.test_seen, prepared.test_unseen))
+    if at_most is not None:
+        test = test[:: -(-len(test) // at_most) or 1]
+    logits = np.empty((len(test), head.classes), np.float32)
+    for start in range(0, len(test), _TESTED):
+        rows = test[start : start + _TESTED]
+        logits[start : start + len(rows)] = _logits_of(head)(prepared.features[rows])
+    logits[:, prepared.unseen] += np.float32(bias)
+    return logits, prepared.labels[test]
+
+
+def _confidence(prepared: Problem, head: Head, bias: float, choice: Choice | None) -> dict[str, float]:
+    """The temperature in use, and the expected calibration error on the test set with it and without one.
+
+    Empty without test samples.
+    """
+    logits, labels = _tested(prepared, head, bias)
+    if not len(labels):
+        return {}
+    temperature = _temperature(choice)
+    return {
+        "temperature": temperature,
+        "ECE": expected_calibration_error(softmax(logits, temperature), labels),
+        "ECE_at_1": expected_calibration_error(softmax(logits), labels),
+        "bins": BINS,
+    }
 
 
 def _best(records: list[dict[str, Any]]) -> Choice:
@@ -528,6 +591,14 @@ def _logits_of(head: Head) -> Callable[[NDArray[np.float32]], NDArray[np.float32
     device = head.device
 
     def logits(features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device)).cpu().numpy()
+        found = head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device))
+        row = first_not_finite(found)
+        if row is not None:
+            raise TrainingFailed(
+                f"scoring: the logits of a test sample are not finite (the {row + 1}. of its part): its "
+                "features lie too far from the training features; correct them, or choose another "
+                "features.scaling"
+            )
+        return found.cpu().numpy()
 
     return logits

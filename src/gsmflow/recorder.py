@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from gsmflow.errors import InputError
 from gsmflow.files import make_folder, read_tensors, write_bytes, write_tensors
+from gsmflow.numerics import LossGuard, check_state
 from gsmflow.progress import Progress
-from gsmflow.training import Learner, Losses, check_finite
+from gsmflow.training import Learner, Losses
 
 _LOG_EVERY = 20  # steps between two lines of history
 
@@ -28,15 +30,15 @@ class Interrupted(Exception):
 class Recorder:
     """Watches a run stage by stage. Without a folder it keeps everything in memory.
 
+    The checkpoint is one safetensors file: the learner's state, and as its meta the stage, the
+    step, all records (scores of evaluations and finished choices), and the length of the history.
+    One file, so that it is always consistent with itself.
+
     Parameters
     ----------
     folder: the run folder; its ``history.jsonl`` and ``checkpoint/`` are written here.
     progress: told about every logged step and every evaluation.
     checkpoint_seconds: time between two checkpoints, about.
-
-    The checkpoint is one safetensors file: the learner's state, and as its meta the stage, the
-    step, all records (scores of evaluations and finished choices), and the length of the history.
-    One file, so that it is always consistent with itself.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Recorder:
         self._seconds_before, self._begun = 0.0, time.monotonic()
         self._checkpoint_seconds, self._saved = checkpoint_seconds, time.monotonic()
         self._stage, self._done, self._total = "", 0, 0
+        self._guard = LossGuard()
         self._resume: tuple[dict[str, Tensor], dict[str, Any]] | None = None
 
     @property
@@ -81,8 +84,15 @@ class Recorder:
                 f"{file}: not a checkpoint of this program; delete the folder {file.parent} to start over"
             ) from None
         history = self._history_file
-        lines = history.read_text().splitlines()[:kept] if history and history.exists() else []
-        self.history = [json.loads(line) for line in lines]
+        try:
+            lines = history.read_bytes().splitlines()[:kept] if history and history.exists() else []
+            self.history = [json.loads(line) for line in lines]
+        except OSError as error:
+            raise InputError(f"{history}: cannot be read ({error.strerror})") from None
+        except ValueError:
+            raise InputError(
+                f"{history}: damaged; delete the folder {file.parent} to start the run over"
+            ) from None
         self._write_history()
         return True
 
@@ -103,11 +113,18 @@ class Recorder:
         return self._done
 
     def stepped(self, done: int, losses: Losses, learner: Learner) -> None:
-        """Log every few steps, write a checkpoint when one is due or the run is asked to stop."""
+        """Log every few steps, write a checkpoint when one is due or the run is asked to stop.
+
+        Raises
+        ------
+        TrainingFailed: a loss since the last logged step, or a value of the state that a checkpoint would
+            keep, is not finite.
+        """
         self._done = done
+        self._guard.note(done, losses)
         if done % _LOG_EVERY == 0 or done == self._total or done == 1:
             values = {name: float(value) for name, value in losses.items()}
-            check_finite(done, values)
+            self._guard.check()
             self._log({"stage": self._stage, "step": done, **values})
             self.progress.step(done, values)
         if self.stop_requested:
@@ -115,6 +132,16 @@ class Recorder:
             raise Interrupted
         if time.monotonic() - self._saved > self._checkpoint_seconds:
             self.checkpoint(learner)
+
+    def paused(self, learner: Learner) -> None:
+        """Training pauses, for an evaluation or a checkpoint: nothing that diverged may go any further.
+
+        Raises
+        ------
+        TrainingFailed: a loss or a value of the learner's state is not finite.
+        """
+        self._guard.check()
+        check_state(self._done, learner.state())
 
     def scored(self, done: int, scores: Mapping[str, float]) -> None:
         """Note the scores of an evaluation in the history."""
@@ -152,7 +179,13 @@ class Recorder:
         return self._kept[name]
 
     def checkpoint(self, learner: Learner) -> None:
-        """Write the checkpoint now."""
+        """Write the checkpoint now; never one of a training that diverged.
+
+        Raises
+        ------
+        TrainingFailed: it did.
+        """
+        self.paused(learner)
         file = self._checkpoint_file
         if file is None:
             return
@@ -164,6 +197,7 @@ class Recorder:
             "history": len(self.history),
         }
         make_folder(file.parent)
+        self._settle_history()
         write_tensors(file, learner.state(), meta)
         self._saved = time.monotonic()
 
@@ -186,6 +220,12 @@ class Recorder:
                 raise InputError(
                     f"{self._history_file}: cannot be written ({error.strerror}); free space, then --resume"
                 ) from None
+
+    def _settle_history(self) -> None:
+        """Bring the history to the disk: a checkpoint that counts its lines must not be there before them."""
+        if self._history_file and self._history_file.exists():
+            with self._history_file.open("rb") as file:
+                os.fsync(file.fileno())
 
     def _write_history(self) -> None:
         if self._history_file:

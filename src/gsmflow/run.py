@@ -33,23 +33,24 @@ import tomli_w
 import torch
 
 from gsmflow import __version__, sources
+from gsmflow.checksums import CHECKSUMS, check
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import describe
 from gsmflow.errors import InputError
 from gsmflow.evaluation import score
 from gsmflow.examples import Examples
 from gsmflow.files import (
-    CHECKSUMS,
-    check,
     json_bytes,
     make_folder,
     read_json,
     read_tensors,
+    sweep,
     write_bytes,
     write_checksums,
     write_json,
     write_tensors,
 )
+from gsmflow.images.backbone import BackboneSpec
 from gsmflow.problem import Problem
 from gsmflow.progress import Progress
 from gsmflow.protocol import Outcome, refit
@@ -61,6 +62,7 @@ from gsmflow.sources import kept, table
 from gsmflow.transform import FeatureTransform, check_projection
 
 METRICS, CONFIG = "metrics.json", "config.toml"
+_NAME = 150  # characters; file systems allow 255, and more is added to a name
 SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safetensors"
 
 
@@ -106,14 +108,11 @@ def train(
     check_projection(problem, recipe.features)
     config = _config(request, problem, recipe, device)
     existing = folder / CONFIG
-    if existing.exists() or (folder / METRICS).exists():
-        if not resume:
-            raise InputError(
-                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
-            )
-        _check_same(existing, config)
+    _check_free(folder, config, resume)
     make_folder(folder)
     with _lock(folder):
+        _check_free(folder, config, resume)  # once more: another run may have begun and ended in between
+        sweep(folder)
         if (folder / METRICS).exists():
             return read_metrics(folder)
         recorder = Recorder(folder, progress, checkpoint_seconds)
@@ -265,6 +264,22 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise InputError(f"{file}: not valid TOML ({error})") from None
 
 
+def load_backbone(folder: Path) -> BackboneSpec:
+    """The backbone that the features of a run were made with.
+
+    Raises
+    ------
+    InputError: the run's features were not made of images by this program.
+    """
+    described = read_config(folder).get("backbone")
+    if described is None:
+        raise InputError(
+            f"{folder}: was trained on features of unknown origin, so images cannot be labelled with it; train on "
+            "features made by `gsmflow extract`, or give it features"
+        )
+    return BackboneSpec.from_dict(described, f"{folder / CONFIG}: backbone")
+
+
 def read_problem(
     folder: Path,
     config: Mapping[str, Any],
@@ -306,33 +321,35 @@ def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) ->
 
     With `resume`, the newest folder of that name, so that the same command continues its own run.
     """
-    problem = (
-        re.sub(r"[^A-Za-z0-9_.=-]+", "-", Path(request.problem).name or "problem").strip(".-") or "problem"
-    )
+    problem = folder_name(Path(request.problem).name, "problem")
     base = f"{problem}-{recipe.method.name}-{request.protocol}-seed{request.seed}"
     taken = [root / base, *(root / f"{base}-{n}" for n in range(2, 10_000))]
     free = next(index for index, path in enumerate(taken) if not path.exists())
     return taken[max(0, free - 1)] if resume else taken[free]
 
 
+def folder_name(text: str, otherwise: str) -> str:
+    """A name for a folder that is like the text and leads nowhere else; `otherwise` where nothing is left of it.
+
+    >>> folder_name("../my data", "problem"), folder_name("..", "problem")
+    ('my-data', 'problem')
+    """
+    return re.sub(r"[^A-Za-z0-9_.=@+-]+", "-", text)[:_NAME].strip(".-") or otherwise
+
+
 def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
     run = {key: value for key, value in asdict(request).items() if value is not None}
+    backbone = {"backbone": dict(problem.backbone)} if problem.backbone else {}
     return {
         "run": run | {"method": recipe.method.name, "preset": recipe.preset},
         "options": recipe.tables(),
         "data": {
             "name": problem.name,
-            "samples": len(problem.labels),
-            "feature_dim": problem.feature_dim,
-            "semantic_dim": problem.semantic_dim,
-            "seen_classes": len(problem.seen),
-            "unseen_classes": len(problem.unseen),
-            "train": len(problem.train),
-            "test_seen": len(problem.test_seen),
-            "test_unseen": len(problem.test_unseen),
+            **problem.summary()["counts"],
             "fingerprint": problem.fingerprint,
             "notes": dict(problem.notes),
         },
+        **backbone,
         "machine": {
             "device": describe(device),
             "threads": torch.get_num_threads(),
@@ -342,6 +359,17 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
             "git_commit": _git_commit(),
         },
     }
+
+
+def _check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
+    """Refuse a folder that holds a run, unless it is to be continued and is of the same request."""
+    existing = folder / CONFIG
+    if existing.exists() or (folder / METRICS).exists():
+        if not resume:
+            raise InputError(
+                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
+            )
+        _check_same(existing, config)
 
 
 def _check_same(file: Path, config: Mapping[str, Any]) -> None:
@@ -385,6 +413,8 @@ def _metrics(
         if not recipe.selection.trust_validation:
             on = "held-out samples of seen classes, by a head on synthetic ones"
         metrics["chosen"] = {"on": on} | asdict(outcome.choice)
+    if outcome.confidence:
+        metrics["confidence"] = outcome.confidence
     if outcome.shifts:
         metrics["shifts"] = headline(outcome.shifts)
     if outcome.oracle:

@@ -26,10 +26,6 @@ Losses = Mapping[str, Tensor]
 _ROWS = 1 << 14  # features widened to float64 in one go
 
 
-class TrainingFailed(RuntimeError):
-    """Training cannot go on; the message names the step, the quantity and what to change."""
-
-
 @dataclass(frozen=True)
 class TrainingData:
     """The training part of a problem as tensors on one device.
@@ -310,18 +306,3 @@ def advance(learner: Learner, start: int, stop: int, watch: Watch) -> None:
     for index in range(start, stop):
         losses = learner.step(index)
         watch.stepped(index + 1, losses, learner)
-
-
-def check_finite(done: int, losses: Mapping[str, float]) -> None:
-    """Stop a training that diverges.
-
-    Raises
-    ------
-    TrainingFailed: a loss is not finite.
-    """
-    for name, value in losses.items():
-        if not math.isfinite(value):
-            raise TrainingFailed(
-                f"step {done}: {name} became {value}; lower the learning rate, check the features for "
-                "extreme values, or choose another features.scaling"
-            )

@@ -67,7 +67,7 @@ class FeatureTransform:
         Raises
         ------
         InputError: more components asked for than the training features can have; log of
-            features below zero; features whose range overflows float32.
+            features below zero; a dimension whose range is too wide or too narrow for float32.
         """
         check_projection(problem, options)
         train = np.asarray(problem.features[problem.train], dtype=np.float32)
@@ -84,13 +84,21 @@ class FeatureTransform:
                 span = high - low
             # A constant dimension carries nothing; dividing by 1 maps it to 0 instead of to NaN.
             shift = np.where(np.isfinite(span), low, np.inf)
-            scale = (1 / np.where(span > 0, span, 1)).astype(np.float32)
+            with np.errstate(over="ignore"):
+                scale = (1 / np.where(span > 0, span, 1)).astype(np.float32)
         elif options.scaling == "standard":
             spread = train.std(axis=0, dtype=np.float64)
             shift = train.mean(axis=0, dtype=np.float64).astype(np.float32)
-            scale = (1 / np.where(spread > 0, spread, 1)).astype(np.float32)
-        if not (np.isfinite(shift).all() and np.isfinite(scale).all()):
-            raise InputError(f"{where}: the range of values overflows float32; rescale the features first")
+            with np.errstate(over="ignore"):
+                scale = (1 / np.where(spread > 0, spread, 1)).astype(np.float32)
+        usable = np.isfinite(shift) & np.isfinite(scale)
+        if not usable.all():
+            column = int(np.flatnonzero(~usable)[0])
+            raise InputError(
+                f"{where}: dimension {column} (counted from 0) ranges from {train[:, column].min():.4g} to "
+                f"{train[:, column].max():.4g} in training, too wide or too narrow for float32; rescale or "
+                "remove it"
+            )
         fitted = FeatureTransform(shift, scale, unit_length=options.scaling == "length", log=options.log)
         if not options.project:
             return fitted
@@ -117,7 +125,7 @@ class FeatureTransform:
                 rows = np.log1p(np.maximum(rows, 0))
             rows = (rows - self.shift) * self.scale
             if self.unit_length:
-                rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+                rows /= np.maximum(_lengths(rows), 1e-12)
             if self.axes is not None and self.center is not None:
                 rows = (rows - self.center) @ self.axes
             out[start : start + _ROWS] = rows
@@ -175,6 +183,16 @@ def check_projection(problem: Problem, options: FeatureOptions) -> None:
             f"features.project = {options.project}: {samples} training samples of {dim} dimensions have at "
             f"most {largest} components; lower it"
         )
+
+
+def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The lengths (N, 1) of rows; of those whose squares overflow float32 computed in float64."""
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    long = ~np.isfinite(lengths[:, 0])
+    if long.any():
+        lengths[long] = np.linalg.norm(rows[long].astype(np.float64), axis=1, keepdims=True)
+    return lengths
 
 
 def _principal_axes(centered: NDArray[np.float32], count: int) -> NDArray[np.float32]:

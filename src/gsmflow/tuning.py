@@ -16,12 +16,12 @@ import torch
 from gsmflow.cluster import evaluate_on_cluster
 from gsmflow.errors import InputError
 from gsmflow.files import make_folder, write_bytes
+from gsmflow.numerics import TrainingFailed
 from gsmflow.options import Options
 from gsmflow.problem import Problem
 from gsmflow.protocol import Choice, choose
 from gsmflow.recipe import Recipe, make_recipe
 from gsmflow.recorder import Recorder
-from gsmflow.training import TrainingFailed
 
 if TYPE_CHECKING:
     import optuna

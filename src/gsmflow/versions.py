@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from gsmflow.protocol import Choice, refit
 from gsmflow.recipe import recipe_from
 
 _REMADE = {CHECKSUMS, runs.METRICS, runs.CONFIG, runs.SEMANTICS, "classes.json", "head.safetensors"}
+_OUTDATED = {"oracle", "confidence"}  # metrics of the old classifier alone
 _DROPPED = {"report.html", "classifier.onnx"}  # made of the old version
 
 
@@ -98,7 +99,7 @@ def add_classes(
         weights, _ = read_tensors(folder / "model.safetensors")
         weights.pop("semantics", None)
     try:
-        made = refit(
+        new = refit(
             problem,
             recipe,
             _choice(metrics, folder),
@@ -113,15 +114,6 @@ def add_classes(
         raise InputError(
             f"{folder / 'model.safetensors'}: {error}; the files in the folder are of different runs"
         ) from None
-    # What else a classifier holds was chosen for the run and stays.
-    new = replace(
-        classifier,
-        head=made.head,
-        classes=made.classes,
-        unseen=made.unseen,
-        bias=made.bias,
-        unseen_head=made.unseen_head,
-    )
     before, after = (
         score(each, known.logits, unseen_logits=known.unseen_logits)
         for each, known in ((old, classifier), (problem, new))
@@ -259,7 +251,9 @@ def _write(
             "before": addition.before.to_dict(),
             "seconds": round(addition.seconds, 3),
         }
-        runs.finish(new, {k: v for k, v in metrics.items() if k != "oracle"} | scores | {"version": history})
+        runs.finish(
+            new, {k: v for k, v in metrics.items() if k not in _OUTDATED} | scores | {"version": history}
+        )
         try:
             os.rename(new, target)
         except OSError as error:

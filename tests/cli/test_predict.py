@@ -49,6 +49,7 @@ def test_predict_writes_a_table(ending: str, run: Path, tmp_path: Path) -> None:
         "label",
         "class",
         "unseen_class",
+        "unseen_probability",
         "probability",
         "class_2",
         "probability_2",
@@ -68,7 +69,7 @@ def test_predict_prints_csv_or_json(run: Path, tmp_path: Path, capsys: pytest.Ca
     np.savez(file, features=problem().features[:3])
     assert _run(["predict", str(run), str(file)], False) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[0].startswith("sample,class,unseen_class,probability")
+    assert printed.splitlines()[0].startswith("sample,class,unseen_class,unseen_probability,probability")
     assert len(printed.splitlines()) == 4
     assert _run(["predict", str(run), str(file), "--json"], False) == 0
     assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3
@@ -124,3 +125,17 @@ def test_data_lists_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert known["digits"]["found"]
     assert not known["CUB"]["found"]
     assert known["digits"]["counts"]["unseen"] == 8
+
+
+def test_data_of_a_problem_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    given = problem()
+    assert _run(["data", PROBLEM], False) == 0
+    shown = capsys.readouterr().out
+    assert f"seen classes: {given.classes[given.seen[0]]}, " in shown
+    assert f"unseen classes: {', '.join(given.classes[c] for c in given.unseen)}\n" in shown
+    assert _run(["data", PROBLEM, "--json"], False) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["counts"]["train"] == len(given.train) == sum(told["training_samples"].values())
+    assert told["fingerprint"] == given.fingerprint
+    assert _run(["data", "--features", "clip"], False) == 2
+    assert "name one" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from folders import table
 from gsmflow.errors import InputError
 from gsmflow.problem import Problem
 from gsmflow.sources import load
-from gsmflow.sources.table import read_features
+from gsmflow.sources.table import read_rows
 
 
 def read(folder: Path, **options) -> Problem:
@@ -73,10 +73,10 @@ def test_other_files_by_name(tmp_path: Path) -> None:
 
 def test_names_of_samples_are_no_features(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("name,f0,f1\na.jpg,1,2\nb.jpg,3,4\n")
-    features, labels, names = read_features(tmp_path / "new.csv")
-    assert features.tolist() == [[1, 2], [3, 4]]
-    assert labels is None
-    assert names == ("a.jpg", "b.jpg")
+    rows = read_rows(tmp_path / "new.csv")
+    assert rows.features.tolist() == [[1, 2], [3, 4]]
+    assert rows.labels is None
+    assert rows.names == ("a.jpg", "b.jpg")
 
 
 def test_a_file_from_a_spreadsheet_program(tmp_path: Path) -> None:

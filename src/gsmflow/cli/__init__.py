@@ -1,6 +1,7 @@
 """The command line: one file a command, argument parsing and printing only.
 
-Exit codes: 0 done, 1 the run failed, 2 the request or the data is wrong, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 the request or the data is wrong, 3 done but images could not be read and
+were left out, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from gsmflow.cli.ablate import ablate
 from gsmflow.cli.add_class import add_class
 from gsmflow.cli.bench import bench
 from gsmflow.cli.data import data
+from gsmflow.cli.describe import describe
 from gsmflow.cli.evaluate import evaluate
 from gsmflow.cli.export import export
+from gsmflow.cli.extract import extract
 from gsmflow.cli.import_checkpoint import import_checkpoint
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
@@ -39,6 +42,8 @@ def cli(debug: bool) -> None:
 
 for command in (
     train,
+    extract,
+    describe,
     evaluate,
     predict,
     add_class,
@@ -93,6 +98,11 @@ def _run(arguments: list[str], debug: bool) -> int:
         if isinstance(error, Interrupted):
             return _fail("interrupted; the same command with --resume continues", 130)
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in reason or "out of memory" in reason:
+            reason = (
+                f"not enough memory ({reason[:160]}); free some, or lower head.synthetic_per_class, the batch "
+                "size or the size of the model, then --resume"
+            )
         return _fail(f"the run failed: {reason} (--debug shows where)", 1)
 
 

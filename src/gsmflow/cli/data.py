@@ -9,15 +9,35 @@ from pathlib import Path
 import click
 
 from gsmflow.cli import options
+from gsmflow.errors import InputError
 
 
 @click.command()
+@click.argument("problem", required=False)
+@click.option("--features", metavar="NAME", help="Feature file, as for train.")
+@click.option("--semantics", metavar="NAME", help="Class embeddings, as for train.")
 @options.data_root
 @options.as_json
-def data(data_root: Path, as_json: bool) -> None:
-    """List every known data set: whether it was found, its counts, where its files are expected."""
+def data(
+    problem: str | None, features: str | None, semantics: str | None, data_root: Path, as_json: bool
+) -> None:
+    """List every known data set: whether it was found, its counts, where its files are expected.
+
+    With PROBLEM (a name or a folder): read it, check it as `train` would, and say what was understood.
+    """
     from gsmflow import sources
 
+    if problem is not None:
+        from gsmflow.cli.display import problem_table
+
+        loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
+        if as_json:
+            click.echo(json.dumps(loaded.summary(), allow_nan=False))
+        else:
+            problem_table(loaded)
+        return
+    if features or semantics:
+        raise InputError("--features and --semantics choose among the files of a PROBLEM; name one")
     known = sources.survey(data_root)
     if as_json:
         click.echo(

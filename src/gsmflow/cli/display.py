@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from gsmflow.problem import Problem
 from gsmflow.progress import Progress
 
 if TYPE_CHECKING:
@@ -214,6 +215,29 @@ def _losses(losses: Mapping[str, float]) -> str:
 
 def _scores(scores: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {100 * value:.1f}" for name, value in scores.items())
+
+
+def problem_table(problem: Problem) -> None:
+    """What `gsmflow data PROBLEM` shows on stdout."""
+    console = Console()
+    counts = problem.summary()
+    table = Table(title=f"{problem.name}: read and checked", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in counts["counts"].items():
+        table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+    for kind in ("seen", "unseen"):
+        names = counts["classes"][kind]
+        shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+        console.print(f"{kind} classes: {shown}", highlight=False, markup=False, soft_wrap=True)
+    few = [f"{name} ({count})" for name, count in counts["training_samples"].items() if 0 < count < 10]
+    if few:
+        console.print(
+            f"few training samples: {', '.join(few[:12])}", highlight=False, markup=False, soft_wrap=True
+        )
+    for key, note in counts["notes"].items():
+        console.print(f"{key.replace('_', ' ')}: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def data_table(known: Sequence[Any], data_root: Path) -> None:

@@ -19,6 +19,15 @@ data_root = click.option(
     help="Folder that holds the named data sets.",
 )
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+weights = click.option(
+    "--weights",
+    default="",
+    metavar="FILE",
+    help="Weights of a timm backbone, .safetensors; 'random' for untrained ones.  [default: the published ones]",
+)
+batch_size = click.option(
+    "--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images at a time."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead.")
 seeds = click.option("--seeds", default="0-4", show_default=True, metavar="A-B", help="Such as 0-4 or 0,3,7.")
 protocol = click.option(

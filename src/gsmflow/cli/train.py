@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gsmflow.cli import options
+from gsmflow.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from gsmflow.recorder import Recorder
 
 
@@ -41,10 +46,18 @@ if TYPE_CHECKING:
     "oracle: last, and beside it the best on the test set.",
 )
 @click.option("--oracle", is_flag=True, help="Also score the best on the test set, labelled as such.")
-@click.option("--features", metavar="NAME", help="Feature file NAME.mat instead of res101.mat.")
+@click.option(
+    "--features", metavar="NAME", help="Feature file NAME.mat (or .npz, .csv) instead of the usual one."
+)
 @click.option(
     "--semantics", metavar="NAME", help="Class embeddings NAME_splits.mat instead of att_splits.mat."
 )
+@click.option(
+    "--backbone",
+    metavar="NAME|FILE",
+    help="PROBLEM is a folder with images/ (one folder a class): make features of them first, see `gsmflow extract`.",
+)
+@options.weights
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/PROBLEM-METHOD-...]"
 )
@@ -67,6 +80,7 @@ if TYPE_CHECKING:
     help="Keep the features in the run folder, so that classes can be added where the data are not at hand.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
+@click.option("--stop-with-parent", is_flag=True, hidden=True)
 @options.data_root
 @options.device
 @options.as_json
@@ -82,20 +96,26 @@ def train(
     oracle: bool,
     features: str | None,
     semantics: str | None,
+    backbone: str | None,
+    weights: str,
     out: Path | None,
     resume: bool,
     checkpoint_seconds: float,
     tensorboard: bool,
     keep_data: bool,
     threads: int | None,
+    stop_with_parent: bool,
     data_root: Path,
     device: str,
     as_json: bool,
-) -> None:
+) -> int:
     """Train on PROBLEM, classify its test set, and keep the run.
 
-    PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`.
+    PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`. Straight from images:
+    a folder with classes.csv and images/ (one folder a class), and --backbone.
     """
+    if stop_with_parent:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     chosen_seeds = options.parse_seeds(seeds) if seeds else [seed]
 
     # Late: loading torch takes over a second that --help need not wait for.
@@ -109,6 +129,11 @@ def train(
     if project is not None:
         overrides = (*overrides, f"features.project={project}")
     recipe = make_recipe(method, preset_for(problem, preset), overrides)
+    left_out = False
+    if backbone:
+        left_out = _extract_first(Path(problem), features, backbone, weights, where)
+    elif weights:
+        raise InputError(f"--weights {weights}: belongs to a --backbone; name that too")
     results: list[dict[str, Any]] = []
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
     set_threads(threads, recipe.features.project or loaded.features.shape[1])
@@ -148,6 +173,44 @@ def train(
         click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
     elif len(results) > 1:
         seeds_table(results)
+    return 3 if left_out else 0
+
+
+def _extract_first(
+    folder: Path, features: str | None, backbone: str, weights: str, device: torch.device
+) -> bool:
+    """Make the features of the images in a folder, unless they are there; whether images were left out."""
+    from gsmflow.cli.image_display import counting, tell_passed_over, tell_unreadable
+    from gsmflow.images.backbone import BackboneSpec, open_backbone
+    from gsmflow.images.extraction import extract, unreadable_file
+    from gsmflow.images.listing import list_labelled
+    from gsmflow.sources.table import images_of
+
+    images = images_of(folder)
+    if images is None:
+        raise InputError(
+            f"{folder}: has no images/ (one folder a class) and no images.csv to use --backbone {backbone} on; put "
+            "the images there, or leave out --backbone"
+        )
+    listing = list_labelled(images)
+    tell_passed_over(listing)
+    out = folder / f"{features or 'features'}.npz"
+    with counting("images") as told:
+        made = extract(
+            open_backbone(BackboneSpec.of(backbone, weights=weights), device), listing, out, told=told
+        )
+    tell_unreadable(made.unreadable, unreadable_file(out))
+    return bool(made.unreadable)
+
+
+def _end_with_input() -> None:
+    """End this process when its standard input does: whoever holds the other end has gone.
+
+    At once and like a kill: run folders are made for that, and the next run must not wait for this one.
+    """
+    while os.read(0, 1 << 16):
+        pass
+    os._exit(1)
 
 
 @contextmanager

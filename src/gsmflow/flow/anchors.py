@@ -18,6 +18,8 @@ def semantic_anchors(semantics: Tensor) -> Tensor:
     ----------
     semantics: (n, A), n >= 1, no row all zero.
 
+    Examples
+    --------
     >>> semantic_anchors(torch.eye(3)[[0, 0, 1]] * 2.0).tolist()[0]  # the odd one out comes first
     [0.0, 2.0, 0.0]
     """
@@ -33,13 +35,13 @@ def semantic_anchors(semantics: Tensor) -> Tensor:
 class RelativePositioning(nn.Module):
     """The global semantic vector g(a) = sum_i ReLU(W_i (a - v_i) + b_i).
 
+    All parameters start at zero; :meth:`reset` draws them.
+
     Parameters
     ----------
     anchors: (K, A), one linear layer is learned for each. A single anchor at the origin is the
         method without relative positioning: g(a) = ReLU(W a + b).
     out_dim: G, the size of g.
-
-    All parameters start at zero; :meth:`reset` draws them.
     """
 
     anchors: Tensor

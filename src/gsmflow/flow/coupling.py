@@ -30,14 +30,14 @@ def soft_clamp(s: Tensor, clamp: float = 1.0) -> Tensor:
 class CouplingSubnet(nn.Module):
     """Linear(in + G -> hidden), LeakyReLU(0.2), Linear(hidden -> 2 out), giving (s, t).
 
+    Matrix products run in the dtype of the parameters; what comes in and goes out keeps the
+    dtype of the features. All parameters start at zero; :meth:`ConditionalFlow.reset` draws them.
+
     Parameters
     ----------
     in_dim, out_dim: sizes of the half it reads and of the half it transforms.
     hidden: size of the hidden layer.
     condition_dim: G; 0 makes a subnet that does not see the semantics.
-
-    Matrix products run in the dtype of the parameters; what comes in and goes out keeps the
-    dtype of the features. All parameters start at zero; :meth:`ConditionalFlow.reset` draws them.
 
     Attributes
     ----------

@@ -15,6 +15,7 @@ import torch
 
 from gsmflow.head import LinearHead
 from gsmflow.methods import Method
+from gsmflow.numerics import positive
 from gsmflow.options import Options, option
 from gsmflow.training import TrainingData
 
@@ -40,12 +41,13 @@ def solutions(data: TrainingData, options: ESZSLOptions) -> Iterator[tuple[dict[
     x_values, x_axes = torch.linalg.eigh(x.T @ x)
     s_values, s_axes = torch.linalg.eigh(s.T @ s)
     middle = x_axes.T @ (x.T @ targets @ s) @ s_axes
+    x_size, s_size = positive(x_values.mean()), positive(s_values.mean())
     shifts = sorted(range(-options.tried, options.tried + 1), key=abs)
     for dg in shifts:
         for ds in shifts:
             gamma, semantic = options.gamma + dg, options.semantic + ds
-            left = x_values.clamp(min=0) + 10**gamma * x_values.mean()
-            right = s_values.clamp(min=0) + 10**semantic * s_values.mean()
+            left = x_values.clamp(min=0) + 10**gamma * x_size
+            right = s_values.clamp(min=0) + 10**semantic * s_size
             v = x_axes @ (middle / left[:, None] / right) @ s_axes.T
             weight = (v @ data.semantics.double().T).T.float().contiguous()
             head = LinearHead(weight, torch.zeros(len(weight), device=x.device))

@@ -21,6 +21,7 @@ import torch
 
 from gsmflow.head import LinearHead
 from gsmflow.methods import Method
+from gsmflow.numerics import positive
 from gsmflow.options import Options, option
 from gsmflow.training import TrainingData
 
@@ -46,6 +47,7 @@ def _solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[s
     centered = x - means[data.labels]
     values, axes = torch.linalg.eigh(centered.T @ centered / len(x))
     values = values.clamp(min=0)
+    size = positive(values.mean())  # classes of one sample each have no spread: then nearest means
     design = torch.cat((data.semantics.double(), torch.ones_like(data.semantics[:, :1]).double()), dim=1)
     seen = design[data.seen]
     gram, toward = seen.T @ seen, seen.T @ means
@@ -59,7 +61,7 @@ def _solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[s
         predicted = design @ torch.linalg.solve(gram + 10**ridge * scale * eye, toward)
         predicted[data.seen] = means
         for rho in shrinkages:
-            spread = (1 - rho) * values + rho * values.mean()
+            spread = (1 - rho) * values + rho * size
             spread = spread.clamp(min=torch.finfo(torch.float32).tiny)
             weight = (predicted @ axes / spread) @ axes.T
             bias = -0.5 * (weight * predicted).sum(dim=1)

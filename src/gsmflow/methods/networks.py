@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from gsmflow.numerics import positive
 from gsmflow.randomness import normal, stream
 from gsmflow.representation import Representation
 from gsmflow.training import Batches, Losses, TrainingData, copy_weights
@@ -117,9 +118,9 @@ class Units(nn.Module):
         super().__init__()
         known = data.semantics[data.seen]
         mean = known.mean(dim=0)
-        self.register_buffer("spread", _positive((data.features.var(dim=0, correction=0).mean()).sqrt()))
+        self.register_buffer("spread", positive((data.features.var(dim=0, correction=0).mean()).sqrt()))
         self.register_buffer("semantic_mean", mean)
-        self.register_buffer("semantic_spread", _positive((known - mean).square().mean().sqrt()))
+        self.register_buffer("semantic_spread", positive((known - mean).square().mean().sqrt()))
 
     def features(self, features: Tensor) -> Tensor:
         """Features (N, D) in these units."""
@@ -132,11 +133,6 @@ class Units(nn.Module):
     def semantics(self, semantics: Tensor) -> Tensor:
         """Semantics (C, A) in these units."""
         return (semantics - self.semantic_mean) * (SMOOTHNESS / self.semantic_spread)
-
-
-def _positive(scale: Tensor) -> Tensor:
-    """The scale, or 1 where everything is the same."""
-    return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
 class PeerLearner:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+from gsmflow.images.backbone import open_backbone
+from gsmflow.images.reading import UnreadableImage, read_image
+from gsmflow.run import load_backbone, read_config
+
+if TYPE_CHECKING:
+    import torch
 
 Extractor = Callable[[bytes], NDArray[np.float32]]
 """The bytes of an image file to its features (D,), as the run was trained on them.
@@ -15,9 +25,26 @@ Raises :class:`gsmflow.errors.InputError` for bytes that are no image. Called fr
 """
 
 
-def extractor_of(run: Path) -> Extractor | None:
-    """How a run makes features of an image; None where it was trained on features and knows no backbone.
+def extractor_of(
+    run: Path, device: torch.device, *, backbone: str | None = None, weights: str | None = None
+) -> Extractor | None:
+    """How a run makes features of an image; None where it was trained on features of unknown origin.
 
-    Runs do not remember a backbone yet, so this is None for every one of them.
+    backbone, weights: where the files of the run's own backbone lie now, if they were moved.
+
+    Raises
+    ------
+    InputError: the backbone's file or package is not at hand, or is another one than the run was trained with.
     """
-    return None
+    if "backbone" not in read_config(run):
+        return None
+    opened = open_backbone(load_backbone(run).moved(backbone, weights), device)
+
+    def extract(content: bytes) -> NDArray[np.float32]:
+        try:
+            picture = read_image(BytesIO(content))
+        except UnreadableImage as error:
+            raise InputError(f"image: {error}") from None
+        return opened.features(opened.prepare(picture)[None])[0]
+
+    return extract

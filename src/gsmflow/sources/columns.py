@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gsmflow.checksums import check
 from gsmflow.errors import InputError
 from gsmflow.sources.naming import listed
-from gsmflow.sources.reading import first_bytes, is_pickle
+from gsmflow.sources.reading import check_unpacked, first_bytes, is_pickle
 
 if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
-
-_LARGEST = 64 << 30  # bytes an .npz may unpack to; a real one this large belongs in a memory map
-
 
 # -- tables -----------------------------------------------------------------------------------
 
@@ -36,8 +34,10 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    first_bytes(path, 1)
+    first_bytes(check(path), 1)
     if path.suffix == ".parquet":
+        rows = _guarded(path, lambda: pl.scan_parquet(path).select(pl.len()).collect().item())
+        check_unpacked(path, 4 * rows * len(_guarded(path, pl.read_parquet_schema, path)))
         table = _guarded(path, pl.read_parquet, path)
         header = table.columns
     else:
@@ -190,7 +190,7 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     InputError: the file is missing, damaged, no .npz file, unpacks to more than it may, or a wanted array
         holds objects.
     """
-    head = first_bytes(path, 4)
+    head = first_bytes(check(path), 4)
     if not zipfile.is_zipfile(path):
         what = "a Python pickle, which is never loaded" if is_pickle(head) else "damaged or something else"
         raise InputError(f"{path}: not an .npz file but {what}; save it with numpy.savez(features=..., ...)")
@@ -198,11 +198,7 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             size = sum(info.file_size for info in members.values())
-            if size > _LARGEST:
-                raise InputError(
-                    f"{path}: unpacks to {size / 2**30:.0f} GiB, more than the {_LARGEST >> 30} GiB allowed; "
-                    "split it"
-                )
+            check_unpacked(path, size)
             return {name: _read_member(path, archive, members[name]) for name in wanted if name in members}
     except InputError:
         raise

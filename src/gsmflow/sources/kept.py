@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def save(problem: Problem, path: Path) -> None:
         "semantic_names": problem.semantic_names,
         "image_shape": problem.image_shape,
         "notes": dict(problem.notes),
+        "backbone": dict(problem.backbone) if problem.backbone else None,
     }
     write_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, meta)
 
@@ -45,7 +47,7 @@ def load(path: Path) -> Problem:
 
     tensors, meta = read_tensors(path)
     try:
-        arrays = {name: tensors[name].numpy() for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: tensors[name].numpy() for name in _ARRAYS}
         shape, names = meta["image_shape"], meta["semantic_names"]
         return Problem(
             name=meta["name"],
@@ -53,6 +55,7 @@ def load(path: Path) -> Problem:
             semantic_names=tuple(names) if names else None,
             image_shape=tuple(shape) if shape else None,
             notes=meta["notes"],
+            backbone=meta["backbone"],
             origins={name: f"{path}: {name}" for name in (*_ARRAYS, "classes")},
             **arrays,
         )

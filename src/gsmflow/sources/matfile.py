@@ -6,6 +6,8 @@ out column by column, so that its transpose (N, D) is contiguous without a copy.
 
 from __future__ import annotations
 
+import math
+import struct
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -15,12 +17,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gsmflow.checksums import check
 from gsmflow.errors import InputError
 from gsmflow.sources.naming import listed
-from gsmflow.sources.reading import first_bytes, is_pickle
+from gsmflow.sources.reading import check_unpacked, first_bytes, is_pickle
 
 T = TypeVar("T")
 
+_NAMES = (
+    1 << 20
+)  # bytes that names may be compressed to; deflate makes at most a thousand times as much of them
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -35,7 +41,7 @@ class MatFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        head = first_bytes(path, 1024)
+        head = first_bytes(check(path), 1024)
         # MATLAB puts a 512-byte block of its own before the HDF5 part; other writers may not.
         self._hdf5 = _HDF5 in (head[:8], head[512:520]) or head.startswith(b"MATLAB 7.3")
         if not self._hdf5 and head[126:128] not in (b"IM", b"MI"):
@@ -118,11 +124,24 @@ class MatFile:
     def texts(self, name: str) -> tuple[str, ...]:
         """A cell array of texts, or a character matrix with one text a row."""
         self.require(name)
+        check_unpacked(self.path, 8 * math.prod(self.shapes[name]))
+        if not self._hdf5:
+            self._check_names(name)
         values = self._guarded(self._texts_hdf5 if self._hdf5 else self._texts_v5, name)
         for index, text in enumerate(values):
             if text is None:
                 raise InputError(f"{self.where(name)}: entry {index + 1} is not a text, expected names")
         return tuple(text.strip() for text in values if text is not None)
+
+    def _check_names(self, name: str) -> None:
+        """Refuse names whose cells, which no shape tells the size of, might unpack to gigabytes."""
+        sizes = self._guarded(_element_sizes, self.path)
+        place = list(self.shapes).index(name)
+        if place < len(sizes) and sizes[place] > _NAMES:
+            raise InputError(
+                f"{self.where(name)}: {sizes[place]} bytes of names, more than the {_NAMES} allowed; it is "
+                "damaged or something else than names"
+            )
 
     # -- the two formats ----------------------------------------------------------------------
 
@@ -146,6 +165,7 @@ class MatFile:
     def _numbers(self, name: str, *, as_float32: bool = False) -> NDArray[Any]:
         """A numeric variable in MATLAB's axes."""
         self.require(name)
+        check_unpacked(self.path, 8 * math.prod(self.shapes[name]))
         value = self._guarded(self._value_hdf5 if self._hdf5 else self._value_v5, name, as_float32)
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
             kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
@@ -208,6 +228,17 @@ class MatFile:
                 rows = _characters(target) if isinstance(target, h5py.Dataset) else [None]
                 texts.append(rows[0] if len(rows) == 1 else None)
             return texts
+
+
+def _element_sizes(path: Path) -> list[int]:
+    """Bytes in the file of each variable of a v5 file, in order."""
+    sizes = []
+    with open(path, "rb") as file:
+        order = "<" if file.read(128)[126:128] == b"IM" else ">"
+        while len(tag := file.read(8)) == 8:
+            sizes.append(struct.unpack(f"{order}II", tag)[1])
+            file.seek(sizes[-1], 1)
+    return sizes
 
 
 def _float32(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """A person's own data: a folder with a table of features and a table of classes.
 
-``features.npz`` (arrays ``features`` (N x D), ``labels``, and optionally ``split`` and ``names``),
+``features.npz`` (arrays ``features`` (N x D), ``labels``, and optionally ``split``, ``names`` and ``backbone``),
 ``features.csv`` or ``features.parquet`` (columns ``label``, optionally ``split`` and ``name``; every other
 column is a feature dimension), and ``classes.csv`` (column ``name`` first, then the semantics).
 
@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,31 +37,44 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """A table of features (N, D) and what it says of each row; None where it says nothing."""
+class Rows:
+    """A table of features (N, D) and what it says of each row; None where it says nothing.
+
+    backbone: how the features were made of images, see :mod:`gsmflow.images`.
+    """
 
     features: NDArray[np.float32]
     labels: tuple[str, ...] | None
     split: tuple[str, ...] | None
     names: tuple[str, ...] | None
+    backbone: dict[str, Any] | None = None
 
 
-def read_features(
-    path: Path,
-) -> tuple[NDArray[np.float32], tuple[str, ...] | None, tuple[str, ...] | None]:
-    """Features (N, D), labels and names of the samples, each None where the file has none.
+def read_rows(path: Path) -> Rows:
+    """A table of features and what it says of each row.
 
     Raises
     ------
     InputError: the file is missing, damaged, of an unknown kind, or has a cell that is not a finite number.
     """
-    rows = _read_rows(path)
-    return rows.features, rows.labels, rows.names
+    if path.suffix == ".npz":
+        return _rows_of_npz(path)
+    if path.suffix not in ENDINGS:
+        raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .csv or .parquet")
+    table = read_table(path)
+    given = {column: texts(path, table, column) for column in ("label", "split", "name") if column in table}
+    columns = [column for column in table.columns if column not in given]
+    return Rows(numbers(path, table, columns), given.get("label"), given.get("split"), given.get("name"))
 
 
 def is_table(names: list[str]) -> bool:
     """Whether a folder with these files is of this layout."""
     return f"{CLASSES}.csv" in names or any(f"{FEATURES}{ending}" in names for ending in ENDINGS)
+
+
+def images_of(folder: Path) -> Path | None:
+    """The images that a folder's features can be made of: ``images/`` or ``images.csv`` in it, if there."""
+    return next((folder / name for name in ("images", "images.csv") if (folder / name).exists()), None)
 
 
 def feature_files(folder: Path) -> tuple[str, ...]:
@@ -83,7 +98,7 @@ def load(
     if classes_file.name not in names:
         raise InputError(f"{folder}: no {classes_file.name}; {_EXPECTED}")
     classes, vectors, dimensions = read_classes(classes_file)
-    rows = _read_rows(rows_file)
+    rows = read_rows(rows_file)
     if rows.labels is None:
         raise InputError(f"{rows_file}: no labels; name the class of each row in " + _label_place(rows_file))
     labels = _number(rows_file, rows.labels, classes, classes_file)
@@ -113,6 +128,7 @@ def load(
             "test_seen": f"{rows_file}: split test",
             "test_unseen": f"{rows_file}: split test",
         },
+        backbone=rows.backbone,
         notes={"split": split, "semantics": f"{classes_file.name}: {vectors.shape[1]} dimensions"},
     )
 
@@ -137,25 +153,19 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
     if not found:
         others = [f"--features {other}" for other in feature_files(folder)]
         hint = f"there is {listed(others)}; " if others else ""
+        if images := images_of(folder):
+            hint = (
+                f"make it of the images with `gsmflow extract {images} --backbone resnet101 -o {folder / stem}.npz`, "
+                "or train with --backbone resnet101; "
+            )
         raise InputError(f"{folder}: no {stem}.npz, {stem}.csv or {stem}.parquet; {hint}{_EXPECTED}")
     if len(found) > 1:
         raise InputError(f"{folder}: {' and '.join(found)} are both there; keep one")
     return folder / found[0]
 
 
-def _read_rows(path: Path) -> _Rows:
-    if path.suffix == ".npz":
-        return _rows_of_npz(path)
-    if path.suffix not in ENDINGS:
-        raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .csv or .parquet")
-    table = read_table(path)
-    given = {column: texts(path, table, column) for column in ("label", "split", "name") if column in table}
-    columns = [column for column in table.columns if column not in given]
-    return _Rows(numbers(path, table, columns), given.get("label"), given.get("split"), given.get("name"))
-
-
-def _rows_of_npz(path: Path) -> _Rows:
-    arrays = read_npz(path, ("features", "labels", "split", "names"))
+def _rows_of_npz(path: Path) -> Rows:
+    arrays = read_npz(path, ("features", "labels", "split", "names", "backbone"))
     if "features" not in arrays:
         raise InputError(f"{path}: no array 'features'; save it with numpy.savez(features=..., labels=...)")
     features = arrays["features"]
@@ -175,7 +185,19 @@ def _rows_of_npz(path: Path) -> _Rows:
                 "a finite number; correct it or remove the row"
             )
     said = [_texts_of_npz(path, arrays, name, len(rows)) for name in ("labels", "split", "names")]
-    return _Rows(rows, *said)
+    return Rows(rows, *said, backbone=_backbone_of_npz(path, arrays))
+
+
+def _backbone_of_npz(path: Path, arrays: dict[str, NDArray]) -> dict[str, Any] | None:
+    if "backbone" not in arrays:
+        return None
+    try:
+        described = json.loads(str(arrays["backbone"]))
+    except ValueError:
+        described = None
+    if not isinstance(described, dict):
+        raise InputError(f"{path}: backbone: expected one text of JSON; make it with `gsmflow extract`")
+    return described
 
 
 def _texts_of_npz(path: Path, arrays: dict[str, NDArray], name: str, rows: int) -> tuple[str, ...] | None:

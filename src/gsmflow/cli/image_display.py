@@ -1,0 +1,60 @@
+"""What a person sees while images are read: progress, and which images were left out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gsmflow.sources.naming import listed
+
+if TYPE_CHECKING:
+    from gsmflow.images.extraction import Unreadable
+    from gsmflow.images.listing import Listing
+
+_PLAIN_SECONDS = 10  # between lines where the terminal is not live
+_SHOWN = 5  # unreadable images named one by one
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that is told (done, total) and shows it on stderr: a bar in a terminal, lines elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with Progress(console=console) as bar:
+            task = bar.add_task(what)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    last = time.monotonic()
+
+    def told(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > _PLAIN_SECONDS:
+            last = time.monotonic()
+            click.echo(f"  {done} of {total} {what}", err=True)
+
+    yield told
+
+
+def tell_passed_over(listing: Listing) -> None:
+    """Name the files that are no images by their ending."""
+    if listing.passed_over:
+        count = len(listing.passed_over)
+        click.echo(f"passed over {count} files that are no images: {listed(listing.passed_over)}", err=True)
+
+
+def tell_unreadable(unreadable: Sequence[Unreadable], file: Path | None) -> None:
+    """Name the images that were left out, and the file that lists them all."""
+    for each in unreadable[:_SHOWN]:
+        click.echo(f"left out {each.name}: {each.reason}", err=True)
+    if len(unreadable) > _SHOWN:
+        click.echo(f"left out {len(unreadable) - _SHOWN} more", err=True)
+    if unreadable and file:
+        click.echo(f"{len(unreadable)} images could not be read; all are listed in {file}", err=True)

@@ -1,0 +1,13 @@
+"""From images to features: which images there are, how they are read and prepared, what a backbone makes of them.
+
+::
+
+    listing.py        folders or a CSV -> which images, their classes, their split
+    reading.py        one file -> an RGB picture, or the reason why not
+    preprocessing.py  a picture -> the array a backbone takes
+    backbone.py       which backbone, in words a run can remember; opening it again
+    timm.py  onnx.py  torchscript.py   the three kinds of backbones
+    extraction.py     all images -> a table of features, resumable
+
+Importing this package is light: Pillow, timm and onnxruntime are imported when they are needed.
+"""

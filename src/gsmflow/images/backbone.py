@@ -1,0 +1,210 @@
+"""Backbones: what turns a prepared picture into a feature vector, and the words a run remembers it by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+from gsmflow.images.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+RANDOM = "random"
+_TORCHSCRIPT = (".pt", ".ts", ".torchscript")
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Everything needed to open a backbone again and to know that it is the same one.
+
+    kind: ``timm``, ``onnx`` or ``torchscript``. model: timm's name of the architecture, or the model's file.
+    weights: of timm alone: a ``.safetensors`` file, ``random`` (seed 0), or empty for the published weights.
+    output: of ONNX alone: which output holds the features; empty for the first. preprocessing: None for timm,
+    which brings its own. sha256: of the model's file, or of a timm model's weights; empty before it was opened.
+    """
+
+    kind: str
+    model: str
+    weights: str = ""
+    output: str = ""
+    preprocessing: Preprocessing | None = None
+    sha256: str = ""
+
+    @staticmethod
+    def of(
+        name: str, *, weights: str = "", output: str = "", preprocessing: Mapping[str, Any] | None = None
+    ) -> BackboneSpec:
+        """What a person means by a backbone's name or file, weights and those settings that they gave.
+
+        Raises
+        ------
+        InputError: the parts do not go together.
+        """
+        settings = dict(preprocessing or {})
+        suffix = Path(name).suffix.lower()
+        if suffix == ".safetensors":
+            raise InputError(
+                f"--backbone {name}: holds weights without an architecture; name that one, such as "
+                f"--backbone resnet101 --weights {name}"
+            )
+        if suffix in (".pth", ".pkl", ".ckpt", ".tar", ".bin"):
+            raise InputError(
+                f"--backbone {name}: a pickled checkpoint, which is never loaded; convert it to .safetensors, "
+                "or export the model to ONNX or TorchScript"
+            )
+        if suffix == ".onnx" or suffix in _TORCHSCRIPT:
+            if weights:
+                raise InputError(f"--weights {weights}: {name} has weights of its own; leave it out")
+            kind = "onnx" if suffix == ".onnx" else "torchscript"
+            if output and kind != "onnx":
+                raise InputError(f"--output {output}: only ONNX models have named outputs; leave it out")
+            return BackboneSpec(kind, str(Path(name).resolve()), "", output, Preprocessing(**settings))
+        if settings or output:
+            raise InputError(
+                f"--backbone {name}: a timm model, which brings its own preprocessing and output; leave out --size, "
+                "--crop, --interpolation, --normalize and --output"
+            )
+        if weights and weights != RANDOM:
+            if Path(weights).suffix != ".safetensors":
+                raise InputError(
+                    f"--weights {weights}: expected a .safetensors file; pickled weights are never loaded"
+                )
+            weights = str(Path(weights).resolve())
+        return BackboneSpec("timm", name, weights)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any], origin: str) -> BackboneSpec:
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        InputError: that is no backbone's description.
+        """
+        try:
+            given = dict(values)
+            preprocessing = given.pop("preprocessing", None)
+            spec = BackboneSpec(
+                **given, preprocessing=Preprocessing(**preprocessing) if preprocessing else None
+            )
+            parts = (spec.kind, spec.model, spec.weights, spec.output, spec.sha256)
+            if spec.kind not in ("timm", "onnx", "torchscript") or not all(isinstance(p, str) for p in parts):
+                raise TypeError(f"kind {spec.kind!r}")
+        except TypeError as error:
+            raise InputError(
+                f"{origin}: not a backbone's description ({error}); extract the features anew"
+            ) from None
+        return spec
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, without what is empty."""
+        values = {"kind": self.kind, "model": self.model, "weights": self.weights, "output": self.output}
+        values |= {"sha256": self.sha256}
+        made: dict[str, Any] = {name: value for name, value in values.items() if value}
+        return made | ({"preprocessing": self.preprocessing.to_dict()} if self.preprocessing else {})
+
+    def moved(self, model: str | None, weights: str | None) -> BackboneSpec:
+        """The same backbone where its file lies now; None: where it was.
+
+        Raises
+        ------
+        InputError: a model of timm has no file, a model file has no weights beside it.
+        """
+        if model is not None and self.kind == "timm":
+            raise InputError(f"--backbone {model}: the run's backbone is timm's {self.model}; leave it out")
+        if weights is not None and self.kind != "timm":
+            raise InputError(
+                f"--weights {weights}: the run's backbone is the file {self.model}; use --backbone"
+            )
+        return replace(
+            self,
+            model=self.model if model is None else str(Path(model).resolve()),
+            weights=self.weights if weights is None else str(Path(weights).resolve()),
+        )
+
+    def same_as(self, other: BackboneSpec) -> bool:
+        """Whether both make the same features, wherever their files lie."""
+
+        def essence(spec: BackboneSpec) -> BackboneSpec:
+            return replace(spec, model=spec.model if spec.kind == "timm" else "", weights="")
+
+        return essence(self) == essence(other)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An opened backbone.
+
+    spec: with its sha256. prepare: an RGB picture to float32 (3, H, W). features: (B, 3, H, W) to (B, D) float32.
+    """
+
+    spec: BackboneSpec
+    prepare: Callable[[Image], NDArray[np.float32]]
+    features: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def open_backbone(spec: BackboneSpec, device: torch.device) -> Backbone:
+    """Load the backbone that a description means.
+
+    spec: with a sha256, the model has to be that very one. device: for timm and TorchScript; ONNX runs on the CPU.
+
+    Raises
+    ------
+    InputError: a file or a package is missing, the file is damaged, not of its kind or another one than was
+        described, or weights cannot be obtained; the message says which file is needed and where.
+    """
+    if spec.kind == "timm":
+        from gsmflow.images.timm import open_timm as opened
+    elif spec.kind == "onnx":
+        from gsmflow.images.onnx import open_onnx as opened
+    else:
+        from gsmflow.images.torchscript import open_torchscript as opened
+    backbone = opened(spec, device)
+    if spec.sha256 and backbone.spec.sha256 != spec.sha256:
+        what = spec.weights or spec.model
+        raise InputError(
+            f"{what}: not the backbone that the features were made with (its SHA-256 begins "
+            f"{backbone.spec.sha256[:12]}, expected {spec.sha256[:12]}); restore that file, or name it"
+        )
+    return backbone
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises
+    ------
+    InputError: it is missing or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; name the model's file by --backbone") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def pooled(output: NDArray[Any], origin: str) -> NDArray[np.float32]:
+    """A model's output as features (B, D): a feature map (B, D, H, W) is averaged over its places.
+
+    Raises
+    ------
+    InputError: the output has another shape.
+    """
+    if output.ndim == 4:
+        output = output.mean(axis=(2, 3), dtype=np.float32)
+    if output.ndim != 2 or output.shape[1] == 0 or output.dtype.kind != "f":
+        raise InputError(
+            f"{origin}: gives {output.dtype} of shape {output.shape}, expected features (images, dimensions) or a "
+            "feature map (images, dimensions, height, width); export the model with such an output"
+        )
+    return output.astype(np.float32, copy=False)

@@ -1,0 +1,183 @@
+"""Which images there are: folders of classes, any folder, or a CSV of paths.
+
+Names are paths relative to a root folder, with forward slashes, in sorted order, so that the same images are
+listed in the same way on every machine. Nothing outside the root is ever read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gsmflow.errors import InputError
+from gsmflow.sources.columns import read_table, row_number, texts
+from gsmflow.sources.naming import listed
+
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_PARTS = ("test", "train")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Images to be read.
+
+    root: the folder that names are relative to. names: (N,) with forward slashes. labels, split: (N,) class
+    and ``train`` or ``test`` of each, or None where nothing says so. passed_over: files that are no images by
+    their ending.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+    split: tuple[str, ...] | None = None
+    passed_over: tuple[str, ...] = ()
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its ending."""
+    return path.suffix.lower() in ENDINGS
+
+
+def list_labelled(path: Path, root: Path | None = None) -> Listing:
+    """Images with their classes.
+
+    Parameters
+    ----------
+    path: a folder with one folder a class, or with ``train`` and ``test`` that hold those; or a CSV with columns
+        ``path``, ``label`` and optionally ``split``.
+    root: the folder that a CSV's paths are relative to and must stay in; the CSV's own without it.
+
+    Raises
+    ------
+    InputError: there is nothing of that kind, an image belongs to no class, or a path leads out of the root.
+    """
+    if path.suffix.lower() == ".csv":
+        listing = _from_csv(path, root)
+        if listing.labels is None:
+            raise InputError(f"{path}: no column 'label'; name the class of each image in one")
+        return listing
+    _refuse_root(root)
+    names, passed_over = _walk(path)
+    if not names:
+        raise InputError(f"{path}: no images in it ({_expected()})")
+    parts = [PurePosixPath(name).parts for name in names]
+    split = None
+    if {each[0] for each in parts} == set(_PARTS) and all(len(each) > 2 for each in parts):
+        split = tuple(each[0] for each in parts)
+        parts = [each[1:] for each in parts]
+    for name, each in zip(names, parts, strict=True):
+        if len(each) < 2:
+            raise InputError(
+                f"{path / name}: lies in no class folder; put it into the folder of its class, such as "
+                f"{path / 'zebra' / PurePosixPath(name).name}, or list images and classes in a CSV"
+            )
+    return Listing(path, names, tuple(each[0] for each in parts), split, passed_over)
+
+
+def list_any(path: Path, root: Path | None = None) -> Listing:
+    """Images to be labelled: a folder with all it holds, one image, or a CSV with a column ``path``.
+
+    Raises
+    ------
+    InputError: there are none, or a path leads out of the root.
+    """
+    if path.suffix.lower() == ".csv":
+        return _from_csv(path, root)
+    _refuse_root(root)
+    if is_image(path) and not path.is_dir():
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        return Listing(path.parent, (path.name,))
+    names, passed_over = _walk(path)
+    if not names:
+        raise InputError(f"{path}: no images in it ({_expected()})")
+    return Listing(path, names, passed_over=passed_over)
+
+
+def _refuse_root(root: Path | None) -> None:
+    if root is not None:
+        raise InputError(f"--root {root}: only a CSV's paths have a root; leave it out")
+
+
+def _expected() -> str:
+    return f"files ending in {', '.join(ENDINGS)}"
+
+
+def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the images in a folder and all folders below, and of other files; hidden ones are left out."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename or folder}: cannot be read as a folder ({error.strerror})")
+
+    inside = folder.resolve()
+    images: list[str] = []
+    others: list[str] = []
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        here = Path(place)
+        for name in folders:
+            if (here / name).is_symlink():
+                raise InputError(
+                    f"{here / name}: is a link to a folder, which is not followed; put the folder itself there, "
+                    "or list the images in a CSV"
+                )
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            file = here / name
+            if name.startswith("."):
+                continue
+            if not _is_text(name):
+                raise InputError(f"{here}: holds a file whose name is not UTF-8 ({name!a}); rename it")
+            if file.is_symlink() and not file.resolve().is_relative_to(inside):
+                raise InputError(
+                    f"{file}: is a link that leads out of {folder}; put the image itself there, or list the "
+                    "images in a CSV and name the folder they lie in by --root"
+                )
+            (images if is_image(file) else others).append(file.relative_to(folder).as_posix())
+    return tuple(sorted(images)), tuple(sorted(others))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written down; the system allows any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _from_csv(path: Path, root: Path | None) -> Listing:
+    table = read_table(path)
+    if "path" not in table.columns:
+        raise InputError(
+            f"{path}: no column 'path' (found {listed(table.columns)}); list one image a row in columns path, "
+            "label and, if wanted, split"
+        )
+    base = root or path.parent
+    inside = base.resolve()
+    names: list[str] = []
+    row_of: dict[str, int] = {}
+    for row, given in enumerate(texts(path, table, "path")):
+        where = f"{path}: row {row_number(path, row)}"
+        # A path as Windows writes it would otherwise be one strange name.
+        name = PurePosixPath(given.strip().replace("\\", "/"))
+        full = Path(os.path.normpath(base / name))
+        if not full.resolve().is_relative_to(inside):
+            raise InputError(
+                f"{where}: '{given}' leads out of {base}; name the folder that all images lie in by --root"
+            )
+        if not is_image(full):
+            raise InputError(f"{where}: '{given}' is no image by its ending; expected {_expected()}")
+        known = os.path.relpath(full, base).replace(os.sep, "/")
+        if row_of.setdefault(known, row) != row:
+            raise InputError(
+                f"{where}: '{given}' is already in row {row_number(path, row_of[known])}; remove one"
+            )
+        names.append(known)
+    said = [texts(path, table, column) if column in table.columns else None for column in ("label", "split")]
+    for row, part in enumerate(said[1] or ()):
+        if part not in _PARTS:
+            raise InputError(
+                f"{path}: row {row_number(path, row)} has split '{part}', expected train or test"
+            )
+    return Listing(base, tuple(names), said[0], said[1])

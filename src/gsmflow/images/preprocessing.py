@@ -1,0 +1,79 @@
+"""Resize, crop, normalize: what a backbone in a file wants done to a picture (timm's bring their own)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+INTERPOLATIONS = ("bilinear", "bicubic")
+# Mean and standard deviation of each colour, of values in [0, 1].
+NORMALIZATIONS: Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The usual evaluation transform, pixel by pixel what torchvision's Resize, CenterCrop and Normalize do.
+
+    size: side of the square that is cut out of the middle, in pixels. crop: that side as a fraction of the
+    picture's shorter side; 1 takes in the whole shorter side. interpolation: one of INTERPOLATIONS, antialiased.
+    normalization: one of NORMALIZATIONS.
+
+    Raises
+    ------
+    InputError: a value is none of these.
+    """
+
+    size: int = 224
+    crop: float = 0.875
+    interpolation: str = "bicubic"
+    normalization: str = "imagenet"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 4096:
+            raise InputError(f"--size {self.size}: expected 1 to 4096 pixels")
+        if not 0 < self.crop <= 1:
+            raise InputError(f"--crop {self.crop}: expected a fraction above 0, at most 1")
+        for option, value, known in (
+            ("--interpolation", self.interpolation, INTERPOLATIONS),
+            ("--normalize", self.normalization, tuple(NORMALIZATIONS)),
+        ):
+            if value not in known:
+                raise InputError(f"{option} {value}: expected one of {', '.join(known)}")
+
+    def __call__(self, image: Image) -> NDArray[np.float32]:
+        """An RGB picture as float32 (3, size, size)."""
+        from PIL.Image import Resampling
+
+        shorter = int(self.size / self.crop)
+        width, height = image.size
+        # The longer side is cut down to whole pixels, as torchvision does.
+        to = (shorter * width // min(image.size), shorter * height // min(image.size))
+        resized = image.resize(to, Resampling[self.interpolation.upper()])
+        left, top = (round((side - self.size) / 2) for side in to)
+        cut = resized.crop((left, top, left + self.size, top + self.size))
+        mean, std = (np.array(values, np.float32) for values in NORMALIZATIONS[self.normalization])
+        colours = np.asarray(cut, np.float32) / 255
+        return np.ascontiguousarray(((colours - mean) / std).transpose(2, 0, 1), np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return {
+            "size": self.size,
+            "crop": self.crop,
+            "interpolation": self.interpolation,
+            "normalization": self.normalization,
+        }

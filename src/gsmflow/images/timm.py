@@ -1,0 +1,131 @@
+"""A backbone of the timm library (ResNet-101, ViT, DINOv2, CLIP's image towers, ...), with timm's own transform."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+from gsmflow.images.backbone import RANDOM, Backbone, BackboneSpec, pooled
+from gsmflow.sources.naming import instead_of
+
+_SEED = 0  # of random weights
+
+
+def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
+    """Make a timm model without its classifier: pooled features, eval mode, float32.
+
+    Weights come from ``spec.weights``, from the Hugging Face cache of this user, or from its hub; always as
+    safetensors.
+
+    Raises
+    ------
+    InputError: timm is missing, the model is unknown, or its weights are neither here nor to be had.
+    """
+    try:
+        timm = _timm()
+    except ImportError as error:
+        raise InputError(
+            f"--backbone {spec.model}: needs timm: pip install 'gsmflow[images]' ({error}); or name an .onnx or "
+            "TorchScript file"
+        ) from None
+    if not timm.is_model(spec.model):
+        raise InputError(
+            f"--backbone {spec.model}: neither a model of timm {timm.__version__} nor a file ending in .onnx or .pt; "
+            + instead_of(spec.model, timm.list_models())
+        )
+    name, tag = spec.model, spec.model.partition(".")[2]
+    known: Any = timm.get_pretrained_cfg(name)
+    if known is None and tag:
+        raise InputError(
+            f"--backbone {name}: no published weights '{tag}'; "
+            + instead_of(name, timm.list_pretrained(name.partition(".")[0]))
+        )
+    if spec.weights == RANDOM:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            model = timm.create_model(name, pretrained=False, num_classes=0)
+    else:
+        file = Path(spec.weights) if spec.weights else _published(name, known)
+        model = _load(name, file)
+    model = model.eval().to(device)
+    config = timm.data.resolve_model_data_config(model)
+    transform: Any = timm.data.create_transform(**config, is_training=False)
+
+    def prepare(image: Any) -> NDArray[np.float32]:
+        return transform(image).numpy()
+
+    def features(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            made = model(torch.from_numpy(pictures).to(device))
+        return pooled(made.float().cpu().numpy(), f"--backbone {name}")
+
+    return Backbone(replace(spec, sha256=_digest(model)), prepare, features)
+
+
+def _timm() -> Any:
+    """The library, which is large and not always there."""
+    return importlib.import_module("timm")
+
+
+def _load(name: str, file: Path) -> torch.nn.Module:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt"):
+            pass
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; name the weights of {name} by --weights") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{file}: not a readable safetensors file ({error}); fetch it anew") from None
+    try:
+        return _timm().create_model(
+            name, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(file)}
+        )
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{file}: not the weights of {name} ({reason})") from None
+
+
+def _published(name: str, known: Any) -> Path:
+    """The file of a model's published weights, from the cache or else from the hub."""
+    repository = getattr(known, "hf_hub_id", None)
+    if not repository:
+        raise InputError(
+            f"--backbone {name}: has no published weights; name a .safetensors file of them by --weights"
+        )
+    from huggingface_hub import constants, hf_hub_download
+
+    file = "model.safetensors"
+    pickled = known.hf_hub_filename
+    if pickled:
+        stem = pickled.rpartition(".")[0]
+        file = "open_clip_model.safetensors" if stem == "open_clip_pytorch_model" else f"{stem}.safetensors"
+    try:
+        return Path(hf_hub_download(repository, file, local_files_only=True))
+    except Exception:  # not in the cache: whatever it calls that
+        pass
+    try:
+        return Path(hf_hub_download(repository, file))
+    except Exception as error:
+        raise InputError(
+            f"--backbone {name}: its weights are not in the cache ({constants.HF_HUB_CACHE}) and cannot be "
+            f"downloaded here ({type(error).__name__}); fetch "
+            f"https://huggingface.co/{repository}/resolve/main/{file} elsewhere, put it anywhere here and add "
+            f"--weights {file}"
+        ) from None
+
+
+def _digest(model: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"|{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,69 @@
+"""A backbone in a TorchScript file. Such a file is a program: open only those whose origin you trust."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of, pooled
+from gsmflow.images.preprocessing import Preprocessing
+
+
+def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
+    """Open a TorchScript module that takes pictures (B, 3, H, W) and gives features.
+
+    It runs in TorchScript's own interpreter; no Python object is unpickled, and a checkpoint written by
+    ``torch.save`` is refused before torch sees it.
+
+    Raises
+    ------
+    InputError: the file is no TorchScript module.
+    """
+    path = Path(spec.model)
+    digest = digest_of(path)
+    _refuse_pickle(path)
+    with warnings.catch_warnings():
+        # Newer torch calls the format deprecated; files of it go on being what people have.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            module = torch.jit.load(str(path), map_location=device)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{path}: not a readable TorchScript module ({reason}); export it anew"
+            ) from None
+    module.eval()
+    preprocessing = spec.preprocessing or Preprocessing()
+
+    def features(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            try:
+                made = module(torch.from_numpy(pictures).to(device))
+            except Exception as error:
+                reason = " ".join(str(error).split())[-200:]
+                raise InputError(f"{path}: fails on its input ({reason})") from None
+        if not isinstance(made, torch.Tensor):
+            raise InputError(f"{path}: gives {type(made).__name__}, expected one tensor of features")
+        return pooled(made.float().cpu().numpy(), str(path))
+
+    return Backbone(replace(spec, sha256=digest, preprocessing=preprocessing), preprocessing, features)
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Both kinds of files are zip archives with pickles inside; only a TorchScript module has code beside them."""
+    parts: set[str] = set()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            parts = {part for name in archive.namelist() for part in PurePosixPath(name).parts[1:2]}
+    if not {"code", "constants.pkl"} <= parts:
+        raise InputError(
+            f"{path}: not a TorchScript module; a pickled checkpoint is never loaded, save the model with "
+            "torch.jit.script(model).save(...) or export it to ONNX"
+        )

@@ -1,0 +1,50 @@
+"""Attributes of classes, scaled so that no attribute counts more because of its unit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+
+SCALINGS = ("none", "minmax", "standard")
+
+
+def scaled(values: NDArray[np.float32], columns: tuple[str, ...], scaling: str) -> NDArray[np.float32]:
+    """Scale attributes (C, A) column by column.
+
+    scaling: ``none``; ``minmax``, each to [0, 1]; ``standard``, each to mean 0 and variance 1 over the classes.
+
+    Raises
+    ------
+    InputError: an attribute has the same value for every class (but with ``none``), so there is nothing to scale.
+    """
+    if scaling not in SCALINGS:
+        raise InputError(f"--scaling {scaling}: expected one of {', '.join(SCALINGS)}")
+    if scaling == "none":
+        return values
+    exact = values.astype(np.float64)
+    constant = np.flatnonzero(exact.max(axis=0) == exact.min(axis=0))
+    if constant.size:
+        raise InputError(
+            f"column '{columns[constant[0]]}' has the same value for every class and says nothing; remove it, or "
+            "use --scaling none"
+        )
+    if scaling == "minmax":
+        low, high = exact.min(axis=0), exact.max(axis=0)
+        return ((exact - low) / (high - low)).astype(np.float32)
+    return ((exact - exact.mean(axis=0)) / exact.std(axis=0)).astype(np.float32)
+
+
+def unit_length(vectors: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Every row (of C, A) divided by its length.
+
+    Raises
+    ------
+    InputError: a row is all zero; it is named.
+    """
+    length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    zero = np.flatnonzero(length[:, 0] == 0)
+    if zero.size:
+        raise InputError(f"class '{names[zero[0]]}' is all zero; describe it by something")
+    return (vectors / length).astype(np.float32)

@@ -1,0 +1,147 @@
+"""Sentence encoders from a local folder or the user's cache: sentence-transformers and CLIP's text tower.
+
+Weights are read from safetensors alone, and no code that lies in a model's folder is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+from gsmflow.semantics.sentences import Encode
+
+_BATCH = 32
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # neither pickles nor programs
+_OWN = "sentence_transformers."
+
+
+def open_encoder(name: str, device: torch.device) -> Encode:
+    """The encoder in a folder, or the one published under a name.
+
+    Raises
+    ------
+    InputError: sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own;
+        or the name is neither in the cache nor to be had.
+    """
+    try:
+        import sentence_transformers  # noqa: F401
+    except ImportError:
+        raise InputError(
+            f"--encoder {name}: needs sentence-transformers: pip install 'gsmflow[text]'"
+        ) from None
+    folder = Path(name) if Path(name).is_dir() else _published(name)
+    try:
+        if (folder / "modules.json").exists():
+            return _sentence_transformer(folder, device)
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        kind = None
+    if kind not in ("clip", "clip_text_model"):
+        raise InputError(
+            f"{folder}: neither a sentence-transformers folder (modules.json) nor a CLIP model (config.json with "
+            "model_type clip); name the folder such a model was saved to"
+        )
+    return _clip(folder, device)
+
+
+def _published(name: str) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.utils import HFValidationError
+
+    if name.endswith(("/", "\\")) or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"--encoder {name}: no such folder")
+    repository = name if "/" in name else f"sentence-transformers/{name}"
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(_FILES), local_files_only=True))
+    except HFValidationError:
+        raise InputError(f"--encoder {name}: neither a folder nor the name of an encoder") from None
+    except Exception:  # not in the cache: whatever it calls that
+        pass
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
+    except Exception as error:
+        raise InputError(
+            f"--encoder {name}: no such folder, not in the cache ({constants.HF_HUB_CACHE}), and cannot be "
+            f"downloaded here ({type(error).__name__}); fetch the files of https://huggingface.co/{repository} "
+            "elsewhere, put them into one folder and name that"
+        ) from None
+
+
+def _sentence_transformer(folder: Path, device: torch.device) -> Encode:
+    from sentence_transformers import SentenceTransformer
+
+    _refuse_code(folder)
+    _refuse_pickles(folder)
+    try:
+        model = SentenceTransformer(
+            str(folder), device=str(device), local_files_only=True, model_kwargs={"use_safetensors": True}
+        )
+    except Exception as error:
+        raise InputError(f"{folder}: not a readable encoder ({' '.join(str(error).split())[:200]})") from None
+
+    def encode(sentences: list[str]) -> NDArray[np.float32]:
+        made = model.encode(sentences, batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True)
+        return np.asarray(made, np.float32)
+
+    return encode
+
+
+def _clip(folder: Path, device: torch.device) -> Encode:
+    from transformers import AutoTokenizer, CLIPTextModelWithProjection
+
+    _refuse_pickles(folder)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model: Any = CLIPTextModelWithProjection.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    except Exception as error:
+        raise InputError(
+            f"{folder}: not a readable CLIP model ({' '.join(str(error).split())[:200]})"
+        ) from None
+    model = model.eval().to(device)
+
+    def encode(sentences: list[str]) -> NDArray[np.float32]:
+        made = []
+        for start in range(0, len(sentences), _BATCH):
+            some = sentences[start : start + _BATCH]
+            tokens = tokenizer(
+                some,
+                padding=True,
+                truncation=True,
+                max_length=model.config.max_position_embeddings,
+                return_tensors="pt",
+            )
+            with torch.inference_mode():
+                made.append(model(**tokens.to(device)).text_embeds.float().cpu().numpy())
+        return np.concatenate(made)
+
+    return encode
+
+
+def _refuse_code(folder: Path) -> None:
+    """A modules.json may name classes in Python files beside it, which would be run."""
+    try:
+        kinds = [str(module["type"]) for module in json.loads((folder / "modules.json").read_text("utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise InputError(
+            f"{folder / 'modules.json'}: not a list of modules; fetch the encoder anew"
+        ) from None
+    for kind in kinds:
+        if not kind.startswith(_OWN):
+            raise InputError(f"{folder / 'modules.json'}: names code of its own ({kind}), which is never run")
+
+
+def _refuse_pickles(folder: Path) -> None:
+    for file in sorted(folder.rglob("*.bin")):
+        if not list(file.parent.glob("*.safetensors")):
+            raise InputError(
+                f"{file}: pickled weights, which are never loaded; save the encoder as safetensors "
+                "(model.save_pretrained(folder, safe_serialization=True))"
+            )

@@ -1,0 +1,112 @@
+"""From a CSV that describes classes to the CSV of their semantics.
+
+In: a column ``name``, and columns that are all numbers (attributes) or all texts (sentences). A class may have
+several columns of sentences and several rows. Out: ``name`` and one column a dimension, as ``classes.csv`` of a
+person's own data (:mod:`gsmflow.sources.table`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.errors import InputError
+from gsmflow.files import write_bytes
+from gsmflow.sources.columns import numbers, read_table, row_number, texts
+from gsmflow.sources.naming import instead_of, listed
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Described:
+    """names: C classes, in order of appearance. columns: described by. Either attributes (C, columns) or sentences
+    of each class."""
+
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+    attributes: NDArray[np.float32] | None = None
+    sentences: tuple[tuple[str, ...], ...] | None = None
+
+
+def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> Described:
+    """Read what a CSV says about classes.
+
+    columns: the ones to use; all but ``name`` without any. as_text: as sentences rather than as attributes.
+
+    Raises
+    ------
+    InputError: the file is missing or damaged, has no column ``name``, lacks a column, a class has no sentence or
+        several rows of attributes, or an attribute is not a number.
+    """
+    table = read_table(path)
+    if "name" not in table.columns:
+        raise InputError(f"{path}: no column 'name' (found {listed(table.columns)}); name the classes in one")
+    others = [column for column in table.columns if column != "name"]
+    for column in columns:
+        if column not in others:
+            raise InputError(f"{path}: no column '{column}'; {instead_of(column, others)}")
+    chosen = tuple(columns) or tuple(others)
+    if not chosen:
+        raise InputError(f"{path}: nothing but names; add columns of attributes or of sentences")
+    rows = texts(path, table, "name")
+    if as_text:
+        return _sentences(path, table, rows, chosen)
+    first: dict[str, int] = {}
+    for row, name in enumerate(rows):
+        if first.setdefault(name, row) != row:
+            raise InputError(
+                f"{path}: rows {row_number(path, first[name])} and {row_number(path, row)} are both named "
+                f"'{name}'; give a class one row of attributes"
+            )
+    try:
+        return Described(rows, chosen, attributes=numbers(path, table, list(chosen)))
+    except InputError as error:
+        raise InputError(f"{error}; for sentences, name an --encoder") from None
+
+
+def _sentences(path: Path, table: pl.DataFrame, rows: tuple[str, ...], columns: tuple[str, ...]) -> Described:
+    import polars as pl
+
+    said: dict[str, list[str]] = {name: [] for name in rows}
+    for column in columns:
+        for name, cell in zip(rows, table[column].cast(pl.String).to_list(), strict=True):
+            if cell and cell.strip():
+                said[name].append(" ".join(cell.split()))
+    for row, name in enumerate(rows):
+        if not said[name]:
+            raise InputError(
+                f"{path}: row {row_number(path, row)}: class '{name}' has no sentence; write one that describes it"
+            )
+    names = tuple(said)
+    return Described(names, columns, sentences=tuple(tuple(said[name]) for name in names))
+
+
+def write_semantics(
+    out: Path, names: tuple[str, ...], columns: tuple[str, ...], vectors: NDArray[np.float32]
+) -> None:
+    """Write semantics (C, A) as CSV, atomically; float32 values come back exactly.
+
+    Raises
+    ------
+    InputError: two classes have the same vector or one is all zero, so that they could not be told apart.
+    """
+    known: dict[bytes, str] = {}
+    for name, vector in zip(names, vectors, strict=True):
+        if not vector.any():
+            raise InputError(f"class '{name}' is all zero; describe it by something")
+        other = known.setdefault((vector + 0.0).tobytes(), name)  # -0.0 is 0.0
+        if other != name:
+            raise InputError(f"classes '{other}' and '{name}' are described alike; add what tells them apart")
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("name", *columns))
+    lines.writerows((name, *map(str, row)) for name, row in zip(names, vectors, strict=True))
+    write_bytes(out, text.getvalue().encode())
