@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -17,9 +18,11 @@ from gsmflow.cli import _run
 from gsmflow.errors import InputError
 from gsmflow.export import export
 from gsmflow.head import LinearHead
+from gsmflow.images.backbone import BackboneSpec, open_backbone
 from gsmflow.representation import ACTIVATIONS, Representation, RepresentedHead
 from gsmflow.run import load_classifier
 from gsmflow.transform import SCALINGS, FeatureOptions, FeatureTransform
+from pictures import SIDE, patches_model
 from quick import ARGUMENTS, PROBLEM, problem
 
 
@@ -52,6 +55,7 @@ def test_a_run_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     told = json.loads(capsys.readouterr().out)
     classifier = load_classifier(run)
     assert classifier.bias != 0
+    assert classifier.temperature != 1
     file = Path(told["out"])
     assert file == run / "classifier.onnx"
     features = problem().features
@@ -74,7 +78,7 @@ def test_every_transformation_is_exported(scaling: str, project: int, log: bool,
     classes = len(data.classes)
     for scale in (None, 20.0):
         made = FittedClassifier(
-            transform, head(transform.out_dim, classes, scale), data.classes, data.unseen, 0.7
+            transform, head(transform.out_dim, classes, scale), data.classes, data.unseen, 0.7, None, 1.7
         )
         check(made, data.features, tmp_path / "c.onnx")
 
@@ -95,6 +99,36 @@ def test_every_representation_is_exported(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("maps", [False, True])
+@pytest.mark.parametrize("opset", [11, 17, 20])
+def test_a_backbone_is_included(opset: int, maps: bool, tmp_path: Path) -> None:
+    """Pictures go in, and what comes out is what the backbone and the classifier give one after the other."""
+    file = patches_model(tmp_path / "backbone.onnx")
+    model = onnx.load(file)
+    model.opset_import[0].version = opset
+    if maps:  # the feature map itself: 8 channels, to be averaged
+        del model.graph.node[-1], model.graph.output[:]
+        model.graph.output.append(onnx.helper.make_tensor_value_info("r", 1, ["n", 8, "h", "w"]))
+    onnx.save(model, file)
+    spec = BackboneSpec.of(str(file), preprocessing={"size": SIDE, "crop": 1.0})
+    backbone = open_backbone(spec, torch.device("cpu"))
+    pictures = np.random.default_rng(0).normal(size=(5, 3, SIDE, SIDE)).astype(np.float32)
+    features = backbone.features(pictures)
+    dim = features.shape[1]
+    assert dim == (8 if maps else 128)
+    transform = FeatureTransform(features.min(axis=0), np.full(dim, 0.5, np.float32))
+    classifier = FittedClassifier(transform, head(dim, 4), tuple("abcd"), np.array([3]), 0.4, None, 2.5)
+    export(classifier, tmp_path / "whole.onnx", backbone.spec)
+    session = onnxruntime.InferenceSession(tmp_path / "whole.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(["probabilities"], {"x": pictures})
+    assert np.abs(np.asarray(found) - classifier.probabilities(features)).max() < 1e-5
+    kept = session.get_modelmeta().custom_metadata_map
+    assert json.loads(kept["preprocessing"])["size"] == SIDE
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(InputError, match=r"not the backbone|not a readable"):
+        export(classifier, tmp_path / "again.onnx", backbone.spec)
+
+
 def test_what_cannot_be_exported_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     settings = ["--protocol", "last", "--set", "likelihood.epochs=1", "--set", "likelihood.hidden=16"]
@@ -105,3 +139,5 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert _run(["export", str(run), "--onnx", "-o", str(tmp_path / "c.pb")], False) == 2
     assert "ending in .onnx" in capsys.readouterr().err
+    assert _run(["export", str(run), "--onnx", "--images"], False) == 2
+    assert "features of unknown origin" in capsys.readouterr().err

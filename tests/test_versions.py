@@ -66,7 +66,7 @@ def test_refitting_for_the_same_classes_gives_the_same_head(name: str, tmp_path:
         recipe_from(config, "config"),
         Choice(**{key: value for key, value in metrics["chosen"].items() if key != "on"}),
         weights,
-        classifier,
+        classifier.transform,
         seed=0,
         device=CPU,
     )

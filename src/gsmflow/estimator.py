@@ -229,7 +229,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
             self._recipe(),
             self.choice_,
             self._generator.state_dict(),
-            classifier,
+            classifier.transform,
             seed=self.random_state,
             device=resolve_device(self.device),
         )

@@ -3,8 +3,11 @@
 The graph is written node by node, so exporting needs nothing but the `onnx` package, and what runs it needs
 no PyTorch. Inputs and outputs:
 
-- ``features``: float32 (samples, D), as the run was trained on.
-- ``probabilities``: float32 (samples, C), rows summing to 1; ``logits``: float32 (samples, C), bias included.
+- ``features``: float32 (samples, D), as the run was trained on; or, where the backbone of the
+  run is an ONNX file and was to be included, the backbone's own input: float32 pictures (samples, 3, H, W),
+  resized, cropped and normalized as ``preprocessing`` in the metadata says.
+- ``probabilities``: float32 (samples, C), rows summing to 1; ``logits``: float32 (samples, C), bias included,
+  not yet divided by the temperature.
 
 The model's metadata hold ``classes`` (JSON list, in the order of the columns), ``unseen`` (JSON list of
 indices) and ``gsmflow`` (the version that wrote it).
@@ -25,18 +28,24 @@ from gsmflow.classifier import FittedClassifier
 from gsmflow.errors import InputError
 from gsmflow.files import make_folder, write_bytes
 from gsmflow.head import Head, LinearHead
+from gsmflow.images.backbone import BackboneSpec
 from gsmflow.representation import Representation, RepresentedHead
 from gsmflow.transform import FeatureTransform
 
-_OPSET = 17  # of 2022: what onnxruntime 1.12 and later run
-_IR = 8
+_OPSET, _IR = 17, 8  # of 2022: what onnxruntime 1.12 and later run
+_OLDEST = 13  # opset in which all nodes used here mean what they mean today
+_OUTPUTS = ("probabilities", "logits")
 _LEAK = 0.2
 
 
 class _Graph:
-    """Nodes and constants, in the order they are added; each node gives one float32 value."""
+    """Nodes and constants, in the order they are added; each node gives one float32 value.
 
-    def __init__(self) -> None:
+    prefix: of the names of all values but those that are named by the caller.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -44,7 +53,7 @@ class _Graph:
         """Append a node and return the name of its value."""
         from onnx import helper
 
-        name = output or f"{kind.lower()}_{len(self.nodes)}"
+        name = output or f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
@@ -54,60 +63,116 @@ class _Graph:
 
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
         array = np.ascontiguousarray(array, np.int64 if array.dtype.kind == "i" else np.float32)
-        name = f"constant_{len(self.constants)}"
+        name = f"{self.prefix}constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
 
-def export(classifier: FittedClassifier, path: Path) -> None:
+def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | None = None) -> None:
     """Write a classifier as an ONNX file.
+
+    backbone: include this one, so that the graph begins with pictures; it has to be an ONNX file.
 
     Raises
     ------
-    InputError: its head is not a linear one (methods that classify by the flow's likelihood), `onnx` is not
-        installed, or the file cannot be written.
+    InputError: the head is not a linear one (methods that classify by the flow's likelihood), the backbone is
+        no ONNX file or not the one that the run was trained with, `onnx` is not installed, or the file cannot
+        be written.
     """
     try:
-        from onnx import TensorProto, checker, helper
+        from onnx import checker, helper
     except ModuleNotFoundError:
         raise InputError("export: onnx is not installed; pip install 'gsmflow[onnx]'") from None
-
-    graph = _Graph()
-    x = _transform(graph, "features", classifier.transform)
-    bias = np.zeros(len(classifier.classes), np.float32)
-    bias[classifier.unseen] = classifier.bias
-    x = _head(graph, x, classifier.head)
-    x = graph.add("Add", x, graph.constant(bias), output="logits")
-    graph.add("Softmax", x, output="probabilities", axis=1)
-
-    def value(name: str, columns: int) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["samples", columns])
-
-    count = len(classifier.classes)
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "classifier",
-            [value("features", classifier.transform.in_dim)],
-            [value("probabilities", count), value("logits", count)],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR,
-        producer_name="gsmflow",
-        producer_version=__version__,
-    )
-    helper.set_model_props(
-        model,
-        {
-            "classes": json.dumps(list(classifier.classes)),
-            "unseen": json.dumps(classifier.unseen.tolist()),
-            "gsmflow": __version__,
-        },
-    )
+    kept = {
+        "classes": json.dumps(list(classifier.classes)),
+        "unseen": json.dumps(classifier.unseen.tolist()),
+        "gsmflow": __version__,
+    }
+    if backbone is None:
+        model = _classifier(classifier)
+    else:
+        model = _behind(backbone, classifier)
+        assert backbone.preprocessing is not None  # a backbone in a file always has one
+        kept["preprocessing"] = json.dumps(backbone.preprocessing.to_dict())
+    helper.set_model_props(model, kept)
     checker.check_model(model, full_check=True)
     make_folder(path.parent)
     write_bytes(path, model.SerializeToString())
+
+
+def _classifier(
+    classifier: FittedClassifier, *, prefix: str = "", opset: int = _OPSET, ir: int = _IR, maps: bool = False
+) -> Any:
+    """The model of features to probabilities; of feature maps (samples, D, height, width) with `maps`.
+
+    prefix: of all names but those of the outputs. Its nodes mean the same in every opset from 13 on.
+    """
+    from onnx import TensorProto, helper
+
+    graph, dim = _Graph(prefix), classifier.transform.in_dim
+    x = f"{prefix}features"
+    taken = helper.make_tensor_value_info(
+        x, TensorProto.FLOAT, ["samples", dim, "height", "width"] if maps else ["samples", dim]
+    )
+    if maps:
+        x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
+    bias = np.zeros(len(classifier.classes), np.float32)
+    bias[classifier.unseen] = classifier.bias
+    x = _head(graph, _transform(graph, x, classifier.transform), classifier.head)
+    x = graph.add("Add", x, graph.constant(bias), output="logits")
+    x = graph.add("Div", x, graph.constant(classifier.temperature))
+    graph.add("Softmax", x, output="probabilities", axis=1)
+    shape = ["samples", len(classifier.classes)]
+    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in _OUTPUTS]
+    return helper.make_model(
+        helper.make_graph(graph.nodes, f"{prefix}classifier", [taken], given, graph.constants),
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=ir,
+        producer_name="gsmflow",
+        producer_version=__version__,
+    )
+
+
+def _behind(spec: BackboneSpec, classifier: FittedClassifier) -> Any:
+    """The model of pictures to probabilities: the backbone's own graph, and behind it the classifier's."""
+    import onnx
+    import torch
+    from onnx import compose, version_converter
+
+    from gsmflow.images.backbone import open_backbone
+
+    if spec.kind != "onnx":
+        raise InputError(
+            f"--images: the backbone of this run is {spec.model} ({spec.kind}), and only one in an ONNX file can be "
+            "included; leave out --images and give the graph features"
+        )
+    open_backbone(spec, torch.device("cpu"))  # refuses another file than the run was trained with
+    try:
+        model = onnx.load(spec.model)
+        if _opset(model) < _OLDEST:
+            model = version_converter.convert_version(model, _OPSET)
+        output = next(o for o in model.graph.output if o.name == (spec.output or model.graph.output[0].name))
+        behind = _classifier(
+            classifier,
+            prefix="gsmflow/",
+            opset=_opset(model),
+            ir=model.ir_version,
+            maps=len(output.type.tensor_type.shape.dim) == 4,
+        )
+        return compose.merge_models(
+            model, behind, [(output.name, "gsmflow/features")], outputs=list(_OUTPUTS)
+        )
+    except InputError:
+        raise
+    except Exception as error:  # onnx's own exceptions share no base but this one
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{spec.model}: cannot be joined to the classifier ({reason}); leave out --images"
+        ) from None
+
+
+def _opset(model: Any) -> int:
+    return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
 
 
 def _transform(graph: _Graph, x: str, transform: FeatureTransform) -> str:
@@ -118,7 +183,7 @@ def _transform(graph: _Graph, x: str, transform: FeatureTransform) -> str:
     x = graph.add("Sub", x, graph.constant(transform.shift))
     x = graph.add("Mul", x, graph.constant(transform.scale))
     if transform.unit_length:
-        x = _unit(graph, x)
+        x = _unit(graph, x, transform.in_dim)
     if transform.axes is not None and transform.center is not None:
         x = graph.add("Sub", x, graph.constant(transform.center))
         x = graph.add("MatMul", x, graph.constant(transform.axes))
@@ -136,7 +201,7 @@ def _head(graph: _Graph, x: str, head: Head) -> str:
         )
     weight = head.weight
     if head.scale is not None:
-        x = _unit(graph, x)
+        x = _unit(graph, x, head.in_dim)
         weight = head.scale * weight / weight.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return graph.add("Gemm", x, graph.constant(weight), graph.constant(head.bias), transB=1)
 
@@ -157,7 +222,7 @@ def _activated(graph: _Graph, x: str, activation: str) -> str:
     return graph.add(kinds[activation], x)
 
 
-def _unit(graph: _Graph, x: str) -> str:
-    """Rows of length 1."""
-    length = graph.add("ReduceL2", x, axes=[1], keepdims=1)
-    return graph.add("Div", x, graph.add("Max", length, graph.constant(1e-12)))
+def _unit(graph: _Graph, x: str, dim: int) -> str:
+    """Rows (samples, dim) of length 1."""
+    squares = graph.add("MatMul", graph.add("Mul", x, x), graph.constant(np.ones((dim, 1))))
+    return graph.add("Div", x, graph.add("Max", graph.add("Sqrt", squares), graph.constant(1e-12)))

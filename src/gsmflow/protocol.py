@@ -116,7 +116,7 @@ def refit(
     recipe: Recipe,
     choice: Choice | None,
     weights: Mapping[str, Tensor],
-    classifier: FittedClassifier,
+    transform: FeatureTransform,
     *,
     seed: int,
     device: torch.device,
@@ -132,14 +132,13 @@ def refit(
     problem: with raw features, and the same seen classes as in the run.
     choice: what the run's protocol chose, None under ``last``.
     weights: of the generator, as in ``model.safetensors``; empty for a direct method.
-    classifier: of the run; its feature transformation is kept.
+    transform: of the features, as the generator was trained on them.
 
     Raises
     ------
     ValueError: the weights are not of this method with these options on such data.
     """
-    features = classifier.transform(problem.features)
-    prepared = replace(problem, features=features, image_shape=None)
+    prepared = replace(problem, features=transform(problem.features), image_shape=None)
     data = TrainingData.of(prepared, device)
     if recipe.method.direct:
         tried = recipe.method.direct(data, recipe.options)
@@ -151,9 +150,8 @@ def refit(
         learner = build(data, recipe.options, seed)
         learner.load_weights(weights)
         head, alone, bias = _heads_after(data, learner, recipe, choice, seed, Recorder())
-    return replace(
-        classifier, head=head, classes=problem.classes, unseen=problem.unseen, bias=bias, unseen_head=alone
-    )
+    temperature = _temperature(choice)
+    return FittedClassifier(transform, head, problem.classes, problem.unseen, bias, alone, temperature)
 
 
 def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:

@@ -37,6 +37,7 @@ from gsmflow.checksums import CHECKSUMS, check
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import describe
 from gsmflow.errors import InputError
+from gsmflow.evaluation import score
 from gsmflow.examples import Examples
 from gsmflow.files import (
     json_bytes,
@@ -52,13 +53,13 @@ from gsmflow.files import (
 from gsmflow.images.backbone import BackboneSpec
 from gsmflow.problem import Problem
 from gsmflow.progress import Progress
-from gsmflow.protocol import Outcome
+from gsmflow.protocol import Outcome, refit
 from gsmflow.protocol import run as carry_out
 from gsmflow.recipe import Recipe
 from gsmflow.recorder import Recorder
 from gsmflow.shifts import headline
 from gsmflow.sources import kept, table
-from gsmflow.transform import check_projection
+from gsmflow.transform import FeatureTransform, check_projection
 
 METRICS, CONFIG = "metrics.json", "config.toml"
 _NAME = 150  # characters; file systems allow 255, and more is added to a name
@@ -129,23 +130,74 @@ def train(
             recorder=recorder,
         )
         metrics = _metrics(request, problem, recipe, outcome, recorder)
-        semantics = {"semantics": torch.from_numpy(problem.semantics)}
-        if outcome.weights:
-            write_tensors(folder / "model.safetensors", outcome.weights | semantics)
-        write_tensors(folder / "head.safetensors", outcome.classifier.state())
-        if outcome.samples:
-            write_tensors(folder / "samples.safetensors", outcome.samples)
-        if outcome.shifts:
-            write_json(folder / "shifts.json", outcome.shifts)
-        write_classes(folder, problem)
-        examples = Examples.of(problem, request.seed)
-        if examples:
-            examples.write(folder / EXAMPLES)
-        if keep_data:
-            kept.save(problem, folder / DATA)
-        finish(folder, metrics)
+        _write(folder, problem, outcome, metrics, keep_data=keep_data)
         recorder.finished()
         return metrics
+
+
+def adopt(
+    request: Request,
+    problem: Problem,
+    recipe: Recipe,
+    weights: Mapping[str, torch.Tensor],
+    *,
+    steps: int,
+    origin: Mapping[str, Any],
+    device: torch.device,
+    folder: Path,
+) -> dict[str, Any]:
+    """Make a run of a generator that was trained elsewhere: fit the head, score, and return the metrics.
+
+    Nothing is chosen here, so the head is trained for as long as the recipe says and no bias is added.
+
+    Parameters
+    ----------
+    request: its protocol is ``last``, or ``oracle`` where the weights were chosen on the test set.
+    weights: of the generator, as in ``model.safetensors``. steps: of its training.
+    origin: recorded in the configuration as ``imported``.
+
+    Raises
+    ------
+    InputError: the weights do not fit the problem and the recipe, or the folder holds a run.
+    """
+    if (folder / CONFIG).exists() or (folder / METRICS).exists():
+        raise InputError(f"{folder}: holds a run already; choose another --out")
+    recorder = Recorder()
+    transform = FeatureTransform.fit(problem, recipe.features)
+    try:
+        made = refit(problem, recipe, None, weights, transform, seed=request.seed, device=device)
+    except ValueError as error:
+        raise InputError(f"{origin.get('file', 'weights')}: {error}") from None
+    scores = score(problem, made.logits, unseen_logits=made.unseen_logits)
+    outcome = Outcome(None, scores, None, made, dict(weights), steps)
+    make_folder(folder)
+    with _lock(folder):
+        config = _config(request, problem, recipe, device) | {"imported": dict(origin)}
+        write_bytes(folder / CONFIG, tomli_w.dumps(config).encode())
+        metrics = _metrics(request, problem, recipe, outcome, recorder)
+        _write(folder, problem, outcome, metrics, keep_data=False)
+    return metrics
+
+
+def _write(
+    folder: Path, problem: Problem, outcome: Outcome, metrics: Mapping[str, Any], *, keep_data: bool
+) -> None:
+    """Write what a run made."""
+    if outcome.weights:
+        semantics = {"semantics": torch.from_numpy(problem.semantics)}
+        write_tensors(folder / "model.safetensors", outcome.weights | semantics)
+    write_tensors(folder / "head.safetensors", outcome.classifier.state())
+    if outcome.samples:
+        write_tensors(folder / "samples.safetensors", outcome.samples)
+    if outcome.shifts:
+        write_json(folder / "shifts.json", outcome.shifts)
+    write_classes(folder, problem)
+    examples = Examples.of(problem, metrics["seed"])
+    if examples:
+        examples.write(folder / EXAMPLES)
+    if keep_data:
+        kept.save(problem, folder / DATA)
+    finish(folder, metrics)
 
 
 def write_classes(folder: Path, problem: Problem) -> None:

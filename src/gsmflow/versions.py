@@ -32,6 +32,7 @@ from gsmflow.protocol import Choice, refit
 from gsmflow.recipe import recipe_from
 
 _REMADE = {CHECKSUMS, runs.METRICS, runs.CONFIG, runs.SEMANTICS, "classes.json", "head.safetensors"}
+_OUTDATED = {"oracle", "confidence"}  # metrics of the old classifier alone
 _DROPPED = {"report.html", "classifier.onnx"}  # made of the old version
 
 
@@ -103,19 +104,19 @@ def add_classes(
             recipe,
             _choice(metrics, folder),
             weights,
-            classifier,
+            classifier.transform,
             seed=config["run"]["seed"],
             device=device,
         )
-    except (ValueError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(
             f"{folder / 'model.safetensors'}: {error}; the files in the folder are of different runs"
         ) from None
     before, after = (
-        score(each, made.logits, unseen_logits=made.unseen_logits)
-        for each, made in ((old, classifier), (problem, new))
+        score(each, known.logits, unseen_logits=known.unseen_logits)
+        for each, known in ((old, classifier), (problem, new))
     )
     target = out or _next_folder(folder)
     addition = Addition(target, tuple(names), before, after, time.monotonic() - begun, tuple(notes))
@@ -250,7 +251,9 @@ def _write(
             "before": addition.before.to_dict(),
             "seconds": round(addition.seconds, 3),
         }
-        runs.finish(new, {k: v for k, v in metrics.items() if k != "oracle"} | scores | {"version": history})
+        runs.finish(
+            new, {k: v for k, v in metrics.items() if k not in _OUTDATED} | scores | {"version": history}
+        )
         try:
             os.rename(new, target)
         except OSError as error:

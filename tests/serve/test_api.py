@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from gsmflow.cli import _run
 from gsmflow.errors import InputError
 from gsmflow.examples import Examples
-from gsmflow.run import load_classifier
+from gsmflow.images.backbone import open_backbone
+from gsmflow.images.reading import read_image
+from gsmflow.run import load_backbone, load_classifier
+from gsmflow.serve.app import create_app
+from gsmflow.serve.guard import Limits
+from gsmflow.serve.images import extractor_of
 from gsmflow.serve.service import Service
+from pictures import SIDE, digits, patches_model
+from quick import ARGUMENTS
 
 VECTOR = [0.9, -0.4, 0.3, 0.2, 0.5, -0.1]
 
@@ -97,7 +108,7 @@ def test_examples_can_be_asked_about(client: TestClient, run: Path) -> None:
         ('{"features": [[0,0,0,0,0,0,0,0,0,0], [1]]}', "sample 1 has 1 values"),
         ('{"features": [[0,0,0,0,0,0,0,0,0,NaN]]}', "finite"),
         ('{"features": [[0,0,0,0,0,0,0,0,0,"x"]]}', "features.0.9"),
-        ('{"features": [[0,0,0,0,0,0,0,0,0,1e300]]}', "too large"),
+        ('{"features": [[0,0,0,0,0,0,0,0,0,1e300]]}', "too far from the training features"),
         ('{"features": [[0,0,0,0,0,0,0,0,0,0]], "top": 0}', "top"),
         ('{"features": [[0,0,0,0,0,0,0,0,0,0]], "tpo": 1}', "tpo"),
     ],
@@ -203,6 +214,53 @@ def test_images_need_a_backbone(client: TestClient, served: Any, run: Path) -> N
     broken = able.post("/v1/predict/image", files={"image": ("a.png", b"no image")})
     assert (broken.status_code, broken.json()["detail"]) == (422, "image: not a readable image file")
     assert able.post("/v1/predict/image").status_code == 422
+
+
+def test_a_run_on_images_takes_images(tmp_path: Path) -> None:
+    """From pictures in a folder to an answer about a picture: the same as by hand, and from several threads."""
+    data = tmp_path / "data"
+    files = digits(data / "images", 150, leave_out=(3,))
+    rows = [f"digit {n},{','.join(str(int(bit)) for bit in f'{n + 1:04b}')}" for n in range(10)]
+    (data / "classes.csv").write_text("\n".join(["name,a,b,c,d", *rows]) + "\n")
+    model, run = patches_model(tmp_path / "model.onnx"), tmp_path / "run"
+    whole = ["--size", str(SIDE), "--crop", "1"]
+    extracted = ["extract", str(data / "images"), "--backbone", str(model), *whole]
+    assert _run([*extracted, "-o", str(data / "features.npz")], debug=True) == 0
+    assert _run(["train", str(data), *ARGUMENTS, "--protocol", "last", "--out", str(run)], debug=True) == 0
+    cpu = torch.device("cpu")
+    extractor = extractor_of(run, cpu)
+    assert extractor
+    app = create_app(
+        Service(run, data_root=tmp_path, device=cpu, extractor=extractor), Limits(hosts=(), computing=4)
+    )
+    backbone = open_backbone(load_backbone(run), cpu)
+    classifier = load_classifier(run)
+
+    async def ask() -> list[list[int]]:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://test"
+        ) as client:
+            asked = [
+                client.post("/v1/predict/image?top=10", files={"image": (f.name, f.read_bytes())})
+                for f in files[:24]
+            ]
+            answers = await asyncio.gather(*asked)
+        return [[entry["index"] for entry in a.json()["predictions"][0]["classes"]] for a in answers]
+
+    answers = asyncio.run(ask())
+    pictures = np.stack([backbone.prepare(read_image(file)) for file in files[:24]])
+    expected = classifier.probabilities(backbone.features(pictures))
+    assert answers == np.argsort(-expected, axis=1, kind="stable").tolist()
+    client = TestClient(app)
+    broken = client.post("/v1/predict/image", files={"image": ("a.png", files[0].read_bytes()[:100])})
+    assert broken.status_code == 422
+    assert broken.json()["detail"].startswith("image: ")
+    added = client.post("/v1/classes", json={"name": "ten", "semantics": [1, 0, 1, 1.5]})
+    assert added.status_code == 201
+    assert extractor_of(run.with_name("run-v2"), cpu) is not None
+    model.unlink()
+    with pytest.raises(InputError, match="name the model's file by --backbone"):
+        extractor_of(run, cpu)
 
 
 def test_a_token_is_asked_for(served: Any) -> None:

@@ -20,6 +20,7 @@ from gsmflow.cli.describe import describe
 from gsmflow.cli.evaluate import evaluate
 from gsmflow.cli.export import export
 from gsmflow.cli.extract import extract
+from gsmflow.cli.import_checkpoint import import_checkpoint
 from gsmflow.cli.methods import methods
 from gsmflow.cli.predict import predict
 from gsmflow.cli.report import report
@@ -52,6 +53,7 @@ for command in (
     report,
     serve,
     export,
+    import_checkpoint,
     methods,
     data,
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +26,12 @@ from gsmflow.errors import InputError
     default="",
     help="Ask for it in every request: Authorization: Bearer TOKEN.",
 )
+@click.option(
+    "--backbone",
+    metavar="FILE",
+    help="Where the run's own .onnx or TorchScript file lies now, if it was moved.",
+)
+@click.option("--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now.")
 @click.option("--read-only", is_flag=True, help="Take no new classes.")
 @click.option(
     "--max-mb",
@@ -57,6 +64,8 @@ def serve(
     host: str,
     port: int,
     token: str,
+    backbone: str | None,
+    weights: str | None,
     read_only: bool,
     max_mb: float,
     timeout: float,
@@ -82,7 +91,15 @@ def serve(
     from gsmflow.serve.service import Service
 
     where = resolve_device(device)
-    service = Service(run, data_root=data_root, device=where, extractor=extractor_of(run, where))
+    images: dict[str, Any] = {}
+    try:
+        images["extractor"] = extractor_of(run, where, backbone=backbone, weights=weights)
+    except InputError as error:
+        if backbone or weights:
+            raise
+        click.echo(f"no images can be labelled: {error}", err=True)  # features still can
+        images["no_images"] = "the backbone of this run is not at hand, so it takes no images"
+    service = Service(run, data_root=data_root, device=where, **images)
     limits = Limits(
         megabytes=max_mb,
         seconds=timeout,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -35,13 +34,12 @@ def strict_size() -> Iterator[None]:
         yield
 
 
-def read_image(source: Path | bytes) -> Image:
-    """The picture in a file, or in the bytes of one, as RGB; of several the first.
+def read_image(path: Path | BinaryIO) -> Image:
+    """The picture in a file, or in an open one, as RGB, upright as its EXIF data say, transparency on white.
 
-    It is upright as its EXIF data say, and transparency becomes white.
-
-    A file is looked at before it is decompressed: more pixels than Pillow's ``MAX_IMAGE_PIXELS`` (89 million)
-    are refused, and pictures more than 50 times as long as wide. 16 bits a pixel are brought to 8.
+    Of several pictures in a file it is the first. A file is looked at before it is decompressed: more pixels
+    than Pillow's ``MAX_IMAGE_PIXELS`` (89 million) are refused, and pictures more than 50 times as long as wide.
+    16 bits a pixel are brought to 8.
 
     Raises
     ------
@@ -53,12 +51,11 @@ def read_image(source: Path | bytes) -> Image:
     except ImportError:
         raise InputError("images need Pillow: pip install 'gsmflow[images]'") from None
     try:
-        if isinstance(source, Path) and not source.is_file():
-            raise UnreadableImage("no such file" if not source.exists() else "not a file")
+        if isinstance(path, Path) and not path.is_file():
+            raise UnreadableImage("no such file" if not path.exists() else "not a file")
         Image.init()
         # A Pillow built without one of the libraries underneath does not know all of them.
-        file = source if isinstance(source, Path) else io.BytesIO(source)
-        with Image.open(file, formats=[each for each in _FORMATS if each in Image.OPEN]) as image:
+        with Image.open(path, formats=[each for each in _FORMATS if each in Image.OPEN]) as image:
             limit = Image.MAX_IMAGE_PIXELS or 0
             if limit and image.width * image.height > limit:
                 raise UnreadableImage(_too_large(limit))

@@ -133,6 +133,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             seen=len(classifier.classes) - len(classifier.unseen),
             unseen=len(classifier.unseen),
             takes_images=service.extractor is not None,
+            no_images="" if service.extractor else service.no_images,
             adds_classes=not read_only,
             scores=_scores(told),
         )
@@ -198,11 +199,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
     ) -> m.Predictions:
         """Label an image file."""
         if service.extractor is None:
-            raise HTTPException(
-                409,
-                "this run was trained on features and remembers no backbone, so it takes no images; send "
-                "features to /v1/predict",
-            )
+            raise HTTPException(409, f"{service.no_images}; send features to /v1/predict")
         try:
             version, probabilities = await compute(service.of_image, await image.read())
         except InputError as error:

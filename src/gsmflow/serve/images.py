@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from gsmflow import run as runs
 from gsmflow.errors import InputError
 from gsmflow.images.backbone import open_backbone
 from gsmflow.images.reading import UnreadableImage, read_image
+from gsmflow.run import load_backbone, read_config
+
+if TYPE_CHECKING:
+    import torch
 
 Extractor = Callable[[bytes], NDArray[np.float32]]
 """The bytes of an image file to its features (D,), as the run was trained on them.
@@ -22,27 +25,26 @@ Raises :class:`gsmflow.errors.InputError` for bytes that are no image. Called fr
 """
 
 
-def extractor_of(run: Path, device: torch.device) -> Extractor | None:
-    """How a run makes features of an image; None where it was trained on features and knows no backbone.
+def extractor_of(
+    run: Path, device: torch.device, *, backbone: str | None = None, weights: str | None = None
+) -> Extractor | None:
+    """How a run makes features of an image; None where it was trained on features of unknown origin.
+
+    backbone, weights: where the files of the run's own backbone lie now, if they were moved.
 
     Raises
     ------
-    InputError: the run names a backbone that cannot be opened; the message says which file is needed.
+    InputError: the backbone's file or package is not at hand, or is another one than the run was trained with.
     """
-    if "backbone" not in runs.read_config(run):
+    if "backbone" not in read_config(run):
         return None
-    backbone = open_backbone(runs.load_backbone(run), device)
-    one_at_a_time = threading.Lock()  # models are not promised to be safe to share
+    opened = open_backbone(load_backbone(run).moved(backbone, weights), device)
 
-    def features(content: bytes) -> NDArray[np.float32]:
+    def extract(content: bytes) -> NDArray[np.float32]:
         try:
-            picture = backbone.prepare(read_image(content))
+            picture = read_image(BytesIO(content))
         except UnreadableImage as error:
             raise InputError(f"image: {error}") from None
-        with one_at_a_time:
-            made = backbone.features(picture[None])[0]
-        if not np.isfinite(made).all():
-            raise InputError("image: the backbone gives features that are not finite; use another image")
-        return made
+        return opened.features(opened.prepare(picture)[None])[0]
 
-    return features
+    return extract

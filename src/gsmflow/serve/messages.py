@@ -132,6 +132,7 @@ class Run(BaseModel):
     seen: int
     unseen: int
     takes_images: bool
+    no_images: str = Field(description="Why it takes no images, where it does not.")
     adds_classes: bool
     scores: Scores
 

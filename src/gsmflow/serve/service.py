@@ -77,14 +77,20 @@ class Service:
     Parameters
     ----------
     folder: a finished run, or a version of one. data_root: the folder that holds the named data sets.
-    extractor: makes features of images, see :mod:`gsmflow.serve.images`.
+    extractor: makes features of images, see :mod:`gsmflow.serve.images`; without one, no_images says why.
     """
 
     def __init__(
-        self, folder: Path, *, data_root: Path, device: torch.device, extractor: Extractor | None = None
+        self,
+        folder: Path,
+        *,
+        data_root: Path,
+        device: torch.device,
+        extractor: Extractor | None = None,
+        no_images: str = "this run was trained on features and remembers no backbone, so it takes no images",
     ) -> None:
         self.version = Version.load(folder)
-        self.extractor = extractor
+        self.extractor, self.no_images = extractor, no_images
         kept = folder / runs.EXAMPLES
         self.examples = Examples.read(kept) if kept.exists() else None
         self._data_root, self._device = data_root, device
@@ -109,7 +115,7 @@ class Service:
                 raise InputError(f"features: sample {index} has {len(row)} values, expected {expected}")
         with np.errstate(over="ignore", invalid="ignore"):
             features = np.asarray(rows, dtype=np.float64).astype(np.float32)
-            return version, _finite(version.classifier.probabilities(features), features)
+            return version, version.classifier.probabilities(features)
 
     def of_image(self, content: bytes) -> tuple[Version, NDArray[np.float64]]:
         """The version that answers, and its probabilities (1, C) of an image file.
@@ -119,11 +125,11 @@ class Service:
         InputError: the bytes are no image, or this run takes none.
         """
         if self.extractor is None:
-            raise InputError("this run was trained on features and knows no backbone to make them of images")
+            raise InputError(self.no_images)
         version = self.version
         features = self.extractor(content)[None]
         with np.errstate(over="ignore", invalid="ignore"):
-            return version, _finite(version.classifier.probabilities(features), features)
+            return version, version.classifier.probabilities(features)
 
     def add_class(self, name: str, semantics: Sequence[float] | dict[str, float]) -> tuple[Version, Addition]:
         """Add a class and answer from the new version from now on.
@@ -147,13 +153,3 @@ class Service:
             return self.version, made
         finally:
             self._adding.release()
-
-
-def _finite(probabilities: NDArray[np.float64], features: NDArray[np.float32]) -> NDArray[np.float64]:
-    if np.isfinite(probabilities).all():
-        return probabilities
-    sample = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
-    largest = float(np.abs(features[sample]).max())
-    raise InputError(
-        f"features: sample {sample} has values up to {largest:.3g}, too large to compute with in float32"
-    )

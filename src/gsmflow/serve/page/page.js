@@ -73,6 +73,7 @@
     $("token-form").hidden = true;
     $("drop").hidden = !run.takes_images;
     $("no-images").hidden = run.takes_images;
+    $("no-images").textContent = `No image can be dropped here: ${run.no_images}. Features can be sent to /v1/predict.`;
     $("add").hidden = !run.adds_classes;
     await showRun(run, classes.classes);
     showGallery();

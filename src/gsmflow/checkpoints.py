@@ -1,0 +1,162 @@
+"""The authors' own checkpoints: the ``.tar`` files of their published program, read without running them.
+
+Such a file is a pickle of a dictionary: ``it``, ``random_seed``, ``log``, and the weights of the flow
+(``state_dict_1``, a FrEIA graph) and of relative positioning (``state_dict_2``). It is read with PyTorch's
+restricted unpickler, which makes tensors, numbers and texts, and calls nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gsmflow.errors import InputError
+
+# Subnets are called s1 and s2 in the FrEIA of that time, subnet1 and subnet2 since. Every node of the graph has a
+# number, those without weights too.
+_SUBNET = re.compile(r"cinn\.module_list\.(\d+)\.(?:s|subnet)([12])\.([02])\.(weight|bias)")
+_POSITIONING = re.compile(r"individuals\.(\d+)\.(vertice|fc\.weight|fc\.bias)")
+# That FrEIA keeps the activations of the latest batch as buffers, so they were saved too.
+_LEFT_OVER = re.compile(r"cinn\.(tmp_var_\d+|module_list\.\d+\.(perm|perm_inv))")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    weights: by the names of :class:`gsmflow.methods.gsmflow.GSMFlow`'s state, float32. blocks, hidden,
+    global_semantic: its sizes. feature_dim: D. semantic_dim: A. iteration: of the training. seed: of it.
+    chosen_on_test: whether the iteration was the best of the training on the test set. The program saves such
+    files under the name ``Best_model_...``, and others as ``Iter_...``; a file of any other name counts as one.
+    """
+
+    weights: dict[str, Tensor]
+    blocks: int
+    hidden: int
+    global_semantic: int
+    feature_dim: int
+    semantic_dim: int
+    iteration: int
+    seed: int
+    chosen_on_test: bool
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint of the authors' program.
+
+    Raises
+    ------
+    InputError: the file is missing or damaged, holds anything but tensors, numbers and texts, or is of
+        another program.
+    """
+    kept = _unpickled(path)
+    try:
+        flow, positioning = kept["state_dict_1"], kept["state_dict_2"]
+        iteration, seed = int(kept["it"]), int(kept["random_seed"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: {error} is missing, so it is no checkpoint of the published program"
+        ) from None
+    weights = _flow(path, flow) | _positioning(path, positioning)
+    first = weights["flow.blocks.0.net1.x_weight"]
+    return Checkpoint(
+        weights=weights,
+        blocks=1 + max(int(name.split(".")[2]) for name in weights if name.startswith("flow.")),
+        hidden=first.shape[0],
+        global_semantic=weights["positioning.layers.0.bias"].shape[0],
+        feature_dim=first.shape[1] + weights["flow.blocks.0.net2.x_weight"].shape[1],
+        semantic_dim=weights["positioning.anchors"].shape[1],
+        iteration=iteration,
+        seed=seed,
+        chosen_on_test=not path.name.startswith("Iter_"),
+    )
+
+
+def _unpickled(path: Path) -> Mapping[str, Any]:
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # the unpickler's, the archive's and the tensors' own, all of a bad file
+        reason = str(error).partition("\n")[0][:120]
+        raise InputError(
+            f"{path}: not loaded, since it is damaged or holds more than tensors, numbers and texts, which could "
+            f"run code ({reason})"
+        ) from None
+    if not isinstance(kept, Mapping):
+        raise InputError(
+            f"{path}: holds a {type(kept).__name__}, expected a checkpoint of the published program"
+        )
+    return kept
+
+
+def _tensors(path: Path, part: Any, name: str) -> Mapping[str, Tensor]:
+    if not isinstance(part, Mapping) or not all(isinstance(tensor, Tensor) for tensor in part.values()):
+        raise InputError(
+            f"{path}: '{name}' holds no weights, so it is no checkpoint of the published program"
+        )
+    return part
+
+
+def _flow(path: Path, part: Any) -> dict[str, Tensor]:
+    """The flow's weights under our names: a subnet's first layer W [x, g] in its two parts."""
+    layers: dict[tuple[int, str, str, str], Tensor] = {}
+    for name, tensor in _tensors(path, part, "state_dict_1").items():
+        match = _SUBNET.fullmatch(name)
+        if match:
+            layers[int(match[1]), match[2], match[3], match[4]] = tensor.float()
+        elif not _LEFT_OVER.fullmatch(name):
+            raise InputError(f"{path}: weights '{name}' are of no flow of the published program")
+    nodes = sorted({key[0] for key in layers})
+    if not nodes:
+        raise InputError(f"{path}: 'state_dict_1' holds no coupling blocks")
+    weights: dict[str, Tensor] = {}
+    try:
+        for block, node in enumerate(nodes):
+            for net, other in (("1", "2"), ("2", "1")):
+                reads = layers[node, other, "2", "weight"].shape[0] // 2  # the half that the other one makes
+                first = layers[node, net, "0", "weight"]
+                weights |= {
+                    f"flow.blocks.{block}.net{net}.{ours}": tensor.contiguous()
+                    for ours, tensor in {
+                        "x_weight": first[:, :reads],
+                        "g_weight": first[:, reads:],
+                        "bias": layers[node, net, "0", "bias"],
+                        "out_weight": layers[node, net, "2", "weight"],
+                        "out_bias": layers[node, net, "2", "bias"],
+                    }.items()
+                }
+    except KeyError as error:
+        raise InputError(
+            f"{path}: layer {error} of a coupling block is missing; the file is damaged"
+        ) from None
+    return weights
+
+
+def _positioning(path: Path, part: Any) -> dict[str, Tensor]:
+    """Weights of relative positioning under our names."""
+    found: dict[tuple[int, str], Tensor] = {}
+    for name, tensor in _tensors(path, part, "state_dict_2").items():
+        match = _POSITIONING.fullmatch(name)
+        if not match:
+            raise InputError(
+                f"{path}: weights '{name}' are of no relative positioning of the published program"
+            )
+        found[int(match[1]), match[2]] = tensor.float()
+    count = len({index for index, _ in found})
+    try:
+        weights = {"positioning.anchors": torch.stack([found[i, "vertice"] for i in range(count)])}
+        for i in range(count):
+            weights[f"positioning.layers.{i}.weight"] = found[i, "fc.weight"]
+            weights[f"positioning.layers.{i}.bias"] = found[i, "fc.bias"]
+    except (KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: relative positioning is not complete ({error}); the file is damaged"
+        ) from None
+    return weights
