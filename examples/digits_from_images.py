@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -46,7 +47,7 @@ def gsmflow(*arguments: str | Path) -> None:
 
 def write_images(folder: Path) -> None:
     """mine/images/DIGIT/*.png for training, new/DIGIT/*.png for later; the unseen digit is among the latter only."""
-    data = load_digits()
+    data: Any = load_digits()
     for index, (pixels, digit) in enumerate(zip(data.images, data.target, strict=True)):
         later = digit == UNSEEN or index % 5 == 0
         file = folder / ("new" if later else "mine/images") / str(digit) / f"{index:04}.png"
