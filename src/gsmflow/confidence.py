@@ -58,7 +58,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
         return spread * _REACH
     if slope(reach) <= 0:
         return spread / _REACH
-    root = brentq(slope, -reach, reach, xtol=1e-6)
+    root = brentq(slope, -reach, reach, xtol=1e-4)
     assert isinstance(root, float)
     return float(spread * np.exp(-root))
 

@@ -35,7 +35,7 @@ from gsmflow.training import Generator, Learner, Scorer, TrainingData, advance
 from gsmflow.transform import FeatureTransform
 
 _TESTED = 8192  # test samples classified in one go
-_FITTED = 4096  # validation samples that a temperature is fitted on at most
+_FITTED = 1024  # validation samples that a temperature is fitted on at most
 _RATED = 2048  # real features that the rates of a learner classifying by itself are taken from
 PROTOCOLS = ("validated", "last", "oracle")
 
