@@ -43,6 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_run_folder(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} - {".lock"} == {
         "config.toml",
+        "examples.safetensors",
         "metrics.json",
         "history.jsonl",
         "model.safetensors",
@@ -51,6 +52,7 @@ def test_the_run_folder(finished: Path) -> None:
         "checksums.txt",
         "shifts.json",
         "samples.safetensors",
+        "semantics.csv",
     }
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["protocol"] == "validated"

@@ -119,8 +119,14 @@ def test_nothing_in_the_package_could_unpickle() -> None:
     forbidden = re.compile(
         r"\bimport pickle|torch\.load\(|allow_pickle=True|(?<![.\w])(eval|exec)\(|yaml\.load|joblib"
     )
-    for file in Path(gsmflow.__file__).parent.rglob("*.py"):
-        assert not forbidden.search(file.read_text()), file
+    package = Path(gsmflow.__file__).parent
+    # The one exception: the authors' checkpoints, by the unpickler that makes tensors, numbers and texts only.
+    restricted = 'torch.load(path, map_location="cpu", weights_only=True)'
+    checkpoints = package / "checkpoints.py"
+    assert checkpoints.read_text().count(restricted) == 1
+    for file in package.rglob("*.py"):
+        text = file.read_text()
+        assert not forbidden.search(text.replace(restricted, "") if file == checkpoints else text), file
 
 
 # -- bombs ------------------------------------------------------------------------------------
