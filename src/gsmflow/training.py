@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.adam import adam
 
 from gsmflow.flow.gradients import LARGE
 from gsmflow.problem import Problem
 from gsmflow.randomness import stream
+from gsmflow.store import rows_of
 
 if TYPE_CHECKING:
     from gsmflow.head import Head
@@ -45,7 +48,7 @@ class TrainingData:
         """Copy the training part of `problem` (features already transformed) to `device`."""
         labels = np.searchsorted(problem.seen, problem.labels[problem.train])
         return TrainingData(
-            features=torch.from_numpy(np.ascontiguousarray(problem.features[problem.train])).to(device),
+            features=tensor_of(rows_of(problem.features, problem.train)).to(device),
             labels=torch.from_numpy(labels).to(device),
             semantics=torch.from_numpy(np.ascontiguousarray(problem.semantics)).to(device),
             seen=torch.from_numpy(problem.seen).to(device),
@@ -65,6 +68,13 @@ class TrainingData:
             sums.index_add_(0, classes, rows.cpu().double())
         counts = torch.bincount(labels, minlength=len(self.seen))
         return (sums / counts[:, None]).float().to(self.device)
+
+
+def tensor_of(features: NDArray[np.float32]) -> Tensor:
+    """Features as a tensor over the same memory, or the same file; nothing is ever written to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(features))
 
 
 class Batches:
