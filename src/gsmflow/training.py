@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from gsmflow.flow.gradients import LARGE
+from gsmflow.parallel import averaged
 from gsmflow.problem import Problem
 from gsmflow.randomness import stream
 from gsmflow.store import rows_of
@@ -109,7 +110,8 @@ class MasterAdam:
 
     Parameters may be bfloat16: then a float32 master of each is kept and updated, and the rounded
     result written back. float32 (or float64) parameters are their own masters. One fused pass over
-    memory updates each parameter.
+    memory updates each parameter. divided: every process of :mod:`gsmflow.parallel` has the gradients of its
+    share of the batch.
     """
 
     def __init__(
@@ -119,8 +121,9 @@ class MasterAdam:
         *,
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: float = 0.0,
+        divided: bool = False,
     ) -> None:
-        self.parameters = dict(parameters)
+        self.parameters, self.divided = dict(parameters), divided
         self.masters = {
             name: masters[name] if p.dtype == torch.bfloat16 else p.data
             for name, p in self.parameters.items()
@@ -142,7 +145,8 @@ class MasterAdam:
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
-        for parameter, gradient in chain(gradients, own):
+        every = chain(gradients, own)
+        for parameter, gradient in averaged(every) if self.divided else every:
             parameter.grad = None
             name = self._names[parameter]
             if gradient.numel() < LARGE:

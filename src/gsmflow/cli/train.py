@@ -96,9 +96,13 @@ def train(
     from gsmflow import run, sources
     from gsmflow.cli.display import closing_table, live_display, seeds_table
     from gsmflow.devices import resolve_device, set_threads
+    from gsmflow.parallel import joined
     from gsmflow.recipe import make_recipe, preset_for
 
     where = resolve_device(device)
+    first = (
+        int(os.environ.get("RANK", "0")) == 0
+    )  # of the processes that torchrun started, the one that speaks
     if project is not None:
         overrides = (*overrides, f"features.project={project}")
     recipe = make_recipe(method, preset_for(problem, preset), overrides)
@@ -117,7 +121,8 @@ def train(
         folder = out or run.new_folder(Path("runs"), request, recipe, resume=resume)
         if out and len(chosen_seeds) > 1:
             folder = out / f"seed{each}"
-        with live_display(f"{loaded.name}, {method}, seed {each}") as progress, _stoppable() as watch:
+        title = f"{loaded.name}, {method}, seed {each}"
+        with joined(where), live_display(title) as progress, _stoppable() as watch:
             metrics = run.train(
                 request,
                 loaded,
@@ -130,8 +135,10 @@ def train(
                 on_recorder=watch,
             )
         results.append(metrics | {"run": str(folder)})
-        if not as_json:
+        if not as_json and first:
             closing_table(results[-1])
+    if not first:
+        return
     if as_json:
         click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
     elif len(results) > 1:
