@@ -60,7 +60,7 @@ class FittedClassifier:
     def _apply(self, head: Head, features: NDArray[np.float32]) -> NDArray[np.float32]:
         out = np.empty((len(features), head.classes), np.float32)
         for start in range(0, len(features), _ROWS):
-            rows = torch.from_numpy(self.transform(features[start : start + _ROWS]))
+            rows = torch.from_numpy(self.transform(np.asarray(features[start : start + _ROWS])))
             found = head.logits(rows.to(head.device))
             row = first_not_finite(found)
             if row is not None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.errors import InputError
+from gsmflow.store import rows_of
 
 _CHUNK = 1 << 24  # entries looked at in one go, so that memory-mapped features are never copied whole
 
@@ -234,7 +235,7 @@ class Problem:
         bounds = np.cumsum([0, *map(len, parts)])
         return Problem(
             name=f"{self.name}/validation",
-            features=self.features[chosen],
+            features=rows_of(self.features, chosen),
             labels=new_label[self.labels[chosen]],
             semantics=self.semantics[self.seen],
             classes=tuple(self.classes[c] for c in self.seen),
@@ -270,7 +271,7 @@ class Problem:
         count = sum(map(len, train))
         return Problem(
             name=f"{self.name}/held out",
-            features=self.features[chosen],
+            features=rows_of(self.features, chosen),
             labels=np.searchsorted(self.seen, self.labels[chosen]),
             semantics=self.semantics[self.seen],
             classes=tuple(self.classes[c] for c in self.seen),

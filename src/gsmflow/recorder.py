@@ -17,6 +17,7 @@ from torch import Tensor
 from gsmflow.errors import InputError
 from gsmflow.files import make_folder, read_tensors, write_bytes, write_tensors
 from gsmflow.numerics import LossGuard, check_state
+from gsmflow.parallel import anywhere
 from gsmflow.progress import Progress
 from gsmflow.training import Learner, Losses
 
@@ -39,11 +40,19 @@ class Recorder:
     folder: the run folder; its ``history.jsonl`` and ``checkpoint/`` are written here.
     progress: told about every logged step and every evaluation.
     checkpoint_seconds: time between two checkpoints, about.
+    follows: without a folder of one's own, the folder that another process keeps this run in: an earlier
+        sitting is continued from there, and nothing is written.
     """
 
     def __init__(
-        self, folder: Path | None = None, progress: Progress | None = None, checkpoint_seconds: float = 60
+        self,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+        checkpoint_seconds: float = 60,
+        *,
+        follows: Path | None = None,
     ) -> None:
+        self._follows = follows
         self.folder, self.progress = folder, progress or Progress()
         self.records: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
@@ -64,6 +73,10 @@ class Recorder:
     def _checkpoint_file(self) -> Path | None:
         return self.folder / "checkpoint" / "state.safetensors" if self.folder else None
 
+    @property
+    def _resumed_file(self) -> Path | None:
+        return self._follows / "checkpoint" / "state.safetensors" if self._follows else self._checkpoint_file
+
     def resume(self) -> bool:
         """Read the checkpoint of the folder, if there is one, to continue from it.
 
@@ -71,7 +84,7 @@ class Recorder:
         ------
         InputError: the checkpoint is damaged.
         """
-        file = self._checkpoint_file
+        file = self._resumed_file
         if file is None or not file.exists():
             return False
         tensors, meta = read_tensors(file)
@@ -127,7 +140,7 @@ class Recorder:
             self._guard.check()
             self._log({"stage": self._stage, "step": done, **values})
             self.progress.step(done, values)
-        if self.stop_requested:
+        if anywhere(self.stop_requested, next(iter(losses.values())).device):
             self.checkpoint(learner)
             raise Interrupted
         if time.monotonic() - self._saved > self._checkpoint_seconds:
@@ -174,8 +187,9 @@ class Recorder:
 
     def kept(self, name: str) -> tuple[dict[str, Tensor], Any]:
         """What :meth:`keep` kept under `name`."""
-        if self.folder:
-            return read_tensors(self.folder / "checkpoint" / f"{name}.safetensors")
+        folder = self.folder or self._follows
+        if folder and name not in self._kept:
+            return read_tensors(folder / "checkpoint" / f"{name}.safetensors")
         return self._kept[name]
 
     def checkpoint(self, learner: Learner) -> None:

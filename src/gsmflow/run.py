@@ -32,7 +32,7 @@ from typing import Any
 import tomli_w
 import torch
 
-from gsmflow import __version__, sources
+from gsmflow import __version__, parallel, sources
 from gsmflow.checksums import CHECKSUMS, check
 from gsmflow.classifier import FittedClassifier
 from gsmflow.devices import describe
@@ -106,6 +106,12 @@ def train(
     InputError: the folder cannot be written to, holds another run, or is in use.
     """
     check_projection(problem, recipe.features)
+    if parallel.size() > 1 and "gsmflow" not in (recipe.method.name, recipe.method.inherits):
+        raise InputError(
+            f"method '{recipe.method.name}' is not divided among processes; start it without torchrun"
+        )
+    if parallel.rank():
+        return _follow(request, problem, recipe, device, folder, resume, on_recorder)
     config = _config(request, problem, recipe, device)
     existing = folder / CONFIG
     _check_free(folder, config, resume)
@@ -114,11 +120,15 @@ def train(
         _check_free(folder, config, resume)  # once more: another run may have begun and ended in between
         sweep(folder)
         if (folder / METRICS).exists():
+            parallel.together()
+            parallel.together()
             return read_metrics(folder)
         recorder = Recorder(folder, progress, checkpoint_seconds)
         on_recorder(recorder)
         if not (resume and recorder.resume()):
             (folder / "history.jsonl").unlink(missing_ok=True)
+        parallel.together()
+        parallel.together()  # in between, the others have read what this one continues from
         write_bytes(existing, tomli_w.dumps(config).encode())
         outcome = carry_out(
             problem,
@@ -214,6 +224,37 @@ def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
     files = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
     write_checksums(folder, sorted(files - {CHECKSUMS, METRICS}), {METRICS: json_bytes(metrics)})
     write_json(folder / METRICS, metrics)
+
+
+def _follow(
+    request: Request,
+    problem: Problem,
+    recipe: Recipe,
+    device: torch.device,
+    folder: Path,
+    resume: bool,
+    on_recorder: Callable[[Recorder], None],
+) -> dict[str, Any]:
+    """Train along with the process that keeps the run in `folder`, and write nothing."""
+    recorder = Recorder(follows=folder)
+    on_recorder(recorder)
+    parallel.together()
+    finished = resume and (folder / METRICS).exists()
+    if resume and not finished:
+        recorder.resume()
+    parallel.together()
+    if finished:
+        return read_metrics(folder)
+    outcome = carry_out(
+        problem,
+        recipe,
+        protocol=request.protocol,
+        oracle=request.oracle,
+        seed=request.seed,
+        device=device,
+        recorder=recorder,
+    )
+    return _metrics(request, problem, recipe, outcome, recorder)
 
 
 def load_classifier(folder: Path) -> FittedClassifier:
@@ -353,6 +394,7 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
         "machine": {
             "device": describe(device),
             "threads": torch.get_num_threads(),
+            "processes": parallel.size(),
             "python": platform.python_version(),
             "gsmflow": __version__,
             **{name: _version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.adam import adam
 
 from gsmflow.flow.gradients import LARGE
+from gsmflow.parallel import averaged
 from gsmflow.problem import Problem
 from gsmflow.randomness import stream
+from gsmflow.store import rows_of
 
 if TYPE_CHECKING:
     from gsmflow.head import Head
@@ -45,7 +49,7 @@ class TrainingData:
         """Copy the training part of `problem` (features already transformed) to `device`."""
         labels = np.searchsorted(problem.seen, problem.labels[problem.train])
         return TrainingData(
-            features=torch.from_numpy(np.ascontiguousarray(problem.features[problem.train])).to(device),
+            features=tensor_of(rows_of(problem.features, problem.train)).to(device),
             labels=torch.from_numpy(labels).to(device),
             semantics=torch.from_numpy(np.ascontiguousarray(problem.semantics)).to(device),
             seen=torch.from_numpy(problem.seen).to(device),
@@ -65,6 +69,13 @@ class TrainingData:
             sums.index_add_(0, classes, rows.cpu().double())
         counts = torch.bincount(labels, minlength=len(self.seen))
         return (sums / counts[:, None]).float().to(self.device)
+
+
+def tensor_of(features: NDArray[np.float32]) -> Tensor:
+    """Features as a tensor over the same memory, or the same file; nothing is ever written to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(features))
 
 
 class Batches:
@@ -99,7 +110,8 @@ class MasterAdam:
 
     Parameters may be bfloat16: then a float32 master of each is kept and updated, and the rounded
     result written back. float32 (or float64) parameters are their own masters. One fused pass over
-    memory updates each parameter.
+    memory updates each parameter. divided: every process of :mod:`gsmflow.parallel` has the gradients of its
+    share of the batch.
     """
 
     def __init__(
@@ -109,8 +121,9 @@ class MasterAdam:
         *,
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: float = 0.0,
+        divided: bool = False,
     ) -> None:
-        self.parameters = dict(parameters)
+        self.parameters, self.divided = dict(parameters), divided
         self.masters = {
             name: masters[name] if p.dtype == torch.bfloat16 else p.data
             for name, p in self.parameters.items()
@@ -132,7 +145,8 @@ class MasterAdam:
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
-        for parameter, gradient in chain(gradients, own):
+        every = chain(gradients, own)
+        for parameter, gradient in averaged(every) if self.divided else every:
             parameter.grad = None
             name = self._names[parameter]
             if gradient.numel() < LARGE:

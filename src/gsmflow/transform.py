@@ -12,6 +12,7 @@ from torch import Tensor
 from gsmflow.errors import InputError
 from gsmflow.options import Options, option
 from gsmflow.problem import Problem
+from gsmflow.store import chunks, empty_like, is_mapped, rows_of
 
 SCALINGS = ("minmax", "standard", "length", "none")
 _ROWS = 8192  # rows transformed in one go
@@ -70,13 +71,13 @@ class FeatureTransform:
             features below zero; a dimension whose range is too wide or too narrow for float32.
         """
         check_projection(problem, options)
-        train = np.asarray(problem.features[problem.train], dtype=np.float32)
+        train = rows_of(problem.features, problem.train)
         where = problem.origins.get("features", "features")
         dim = train.shape[1]
         if options.log:
             if train.min() < 0:
                 raise InputError(f"{where}: negative values, so features.log cannot be used; leave it off")
-            train = np.log1p(train)
+            train = _logarithms(train)
         shift, scale = np.zeros(dim, np.float32), np.ones(dim, np.float32)
         if options.scaling == "minmax":
             low, high = train.min(axis=0), train.max(axis=0)
@@ -87,8 +88,8 @@ class FeatureTransform:
             with np.errstate(over="ignore"):
                 scale = (1 / np.where(span > 0, span, 1)).astype(np.float32)
         elif options.scaling == "standard":
-            spread = train.std(axis=0, dtype=np.float64)
-            shift = train.mean(axis=0, dtype=np.float64).astype(np.float32)
+            mean, spread = _moments(train)
+            shift = mean.astype(np.float32)
             with np.errstate(over="ignore"):
                 scale = (1 / np.where(spread > 0, spread, 1)).astype(np.float32)
         usable = np.isfinite(shift) & np.isfinite(scale)
@@ -102,9 +103,9 @@ class FeatureTransform:
         fitted = FeatureTransform(shift, scale, unit_length=options.scaling == "length", log=options.log)
         if not options.project:
             return fitted
-        scaled = fitted(np.asarray(problem.features[problem.train]))
-        center = scaled.mean(axis=0, dtype=np.float64).astype(np.float32)
-        axes = _principal_axes(scaled - center, options.project)
+        scaled = fitted(rows_of(problem.features, problem.train))
+        center = _moments(scaled)[0].astype(np.float32)
+        axes = _principal_axes(scaled, center, options.project)
         return FeatureTransform(shift, scale, fitted.unit_length, options.log, center, axes)
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -118,7 +119,7 @@ class FeatureTransform:
             raise InputError(
                 f"features: shape {features.shape}, expected (samples, {self.in_dim}) as in training"
             )
-        out = np.empty((len(features), self.out_dim), np.float32)
+        out = empty_like(features, (len(features), self.out_dim))
         for start in range(0, len(features), _ROWS):
             rows = np.asarray(features[start : start + _ROWS], dtype=np.float32)
             if self.log:
@@ -195,9 +196,39 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return lengths
 
 
-def _principal_axes(centered: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The first principal axes (D, count), signs fixed so that runs agree."""
-    covariance = (centered.T @ centered).astype(np.float64) / len(centered)
+def _logarithms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """log(1 + x) of features (N, D), mapped where they are."""
+    if not is_mapped(rows):
+        return np.log1p(rows)
+    out = empty_like(rows, rows.shape)
+    for part in chunks(*rows.shape):
+        out[part] = np.log1p(rows[part])
+    return out
+
+
+def _moments(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each dimension of features (N, D); of mapped ones part by part."""
+    if not is_mapped(rows):
+        return rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+    parts = list(chunks(*rows.shape))
+    mean, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    for part in parts:
+        mean += rows[part].sum(axis=0, dtype=np.float64) / len(rows)
+    for part in parts:
+        squares += np.square(rows[part] - mean).sum(axis=0) / len(rows)
+    return mean, np.sqrt(squares)
+
+
+def _principal_axes(
+    rows: NDArray[np.float32], center: NDArray[np.float32], count: int
+) -> NDArray[np.float32]:
+    """The first principal axes (D, count) of features (N, D), signs fixed so that runs agree."""
+    if is_mapped(rows):
+        centered = (rows[part] - center for part in chunks(*rows.shape))
+        covariance = sum((part.T @ part).astype(np.float64) for part in centered) / len(rows)
+    else:
+        centered = rows - center
+        covariance = (centered.T @ centered).astype(np.float64) / len(centered)
     variance, axes = np.linalg.eigh(covariance)
     order = np.argsort(variance)[::-1][:count]
     chosen = axes[:, order]

@@ -123,9 +123,13 @@ def train(
     from gsmflow.cli.display import closing_table, live_display, seeds_table
     from gsmflow.cli.events import event_files
     from gsmflow.devices import resolve_device, set_threads
+    from gsmflow.parallel import joined
     from gsmflow.recipe import make_recipe, preset_for
 
     where = resolve_device(device)
+    first = (
+        int(os.environ.get("RANK", "0")) == 0
+    )  # of the processes that torchrun started, the one that speaks
     if project is not None:
         overrides = (*overrides, f"features.project={project}")
     recipe = make_recipe(method, preset_for(problem, preset), overrides)
@@ -150,8 +154,9 @@ def train(
         if out and len(chosen_seeds) > 1:
             folder = out / f"seed{each}"
         with ExitStack() as open_:
+            open_.enter_context(joined(where))
             progress = open_.enter_context(live_display(f"{loaded.name}, {method}, seed {each}"))
-            if tensorboard:
+            if tensorboard and first:
                 progress = open_.enter_context(event_files(folder / "tensorboard", progress))
             watch = open_.enter_context(_stoppable())
             metrics = run.train(
@@ -167,8 +172,10 @@ def train(
                 on_recorder=watch,
             )
         results.append(metrics | {"run": str(folder)})
-        if not as_json:
+        if not as_json and first:
             closing_table(results[-1])
+    if not first:
+        return 0
     if as_json:
         click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
     elif len(results) > 1:

@@ -31,6 +31,7 @@ from gsmflow.flow import (
 )
 from gsmflow.methods import Method
 from gsmflow.options import Options, option
+from gsmflow.parallel import mean, share, size
 from gsmflow.randomness import normal, stream
 from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, copy_weights, step_decay
 
@@ -192,7 +193,7 @@ class GSMFlowLearner:
             masters = {name: p.data.clone() for name, p in self.model.named_parameters()}
             self.model.flow.to(torch.bfloat16)
         self.optimizer = MasterAdam(
-            dict(self.model.named_parameters()), masters, weight_decay=options.weight_decay
+            dict(self.model.named_parameters()), masters, weight_decay=options.weight_decay, divided=True
         )
         self.gradients = WeightGradients()
         self.model.flow.note_gradients(self.gradients)
@@ -210,13 +211,19 @@ class GSMFlowLearner:
             index,
         )
         rows = data.labels[picked]
-        if options.prototype_weight == 0 and len(self.seen_semantics) > len(rows):
+        mine = share(len(picked))
+        features, rows = features[mine], rows[mine]
+        if options.prototype_weight == 0 and len(self.seen_semantics) > len(picked):
             conditions, apart = self.model.conditions(self.seen_semantics[rows])  # fewer than one a class
             flow_loss = self.model.flow_loss(features, conditions)
         else:
             conditions, apart = self.model.conditions(self.seen_semantics)
             flow_loss = self.model.flow_loss(features, conditions, rows)
-        losses = {"loss_flow": flow_loss.detach()}
+        # Of a divided batch each part counts by its size; the optimizer takes the mean over the processes.
+        weight = size() * len(rows) / len(picked)
+        if weight != 1:
+            flow_loss = flow_loss * weight
+        losses = {"loss_flow": mean(flow_loss.detach())}
         total = flow_loss
         if options.prototype_weight > 0:
             prototype_loss = self.model.prototype_loss(apart, self.means)

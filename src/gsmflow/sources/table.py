@@ -2,7 +2,8 @@
 
 ``features.npz`` (arrays ``features`` (N x D), ``labels``, and optionally ``split``, ``names`` and ``backbone``),
 ``features.csv`` or ``features.parquet`` (columns ``label``, optionally ``split`` and ``name``; every other
-column is a feature dimension), and ``classes.csv`` (column ``name`` first, then the semantics).
+column is a feature dimension), or ``features.npy`` larger than memory (see :mod:`gsmflow.store`); and
+``classes.csv`` (column ``name`` first, then the semantics).
 
 Classes without training rows are the unseen ones; they may have test rows or none at all. The split column
 says ``train`` or ``test``. Without one, all classes with rows are seen, and a fifth of each one's rows is
@@ -21,14 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gsmflow.checksums import check
 from gsmflow.errors import InputError
 from gsmflow.problem import Problem
 from gsmflow.sources.columns import numbers, read_npz, read_table, row_number, texts
 from gsmflow.sources.naming import instead_of, listed
 from gsmflow.sources.reading import file_names
+from gsmflow.store import open_store
 
 FEATURES, CLASSES = "features", "classes"
-ENDINGS = (".npz", ".csv", ".parquet")
+ENDINGS = (".npz", ".npy", ".csv", ".parquet")
 _TESTED = 0.2
 _EXPECTED = (
     "expected features.npz, features.csv or features.parquet (with labels) and classes.csv (column 'name', "
@@ -59,8 +62,10 @@ def read_rows(path: Path) -> Rows:
     """
     if path.suffix == ".npz":
         return _rows_of_npz(path)
+    if path.suffix == ".npy":
+        return _rows_of_store(path)
     if path.suffix not in ENDINGS:
-        raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .csv or .parquet")
+        raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .npy, .csv or .parquet")
     table = read_table(path)
     given = {column: texts(path, table, column) for column in ("label", "split", "name") if column in table}
     columns = [column for column in table.columns if column not in given]
@@ -79,7 +84,8 @@ def images_of(folder: Path) -> Path | None:
 
 def feature_files(folder: Path) -> tuple[str, ...]:
     """What ``--features`` can name."""
-    stems = {Path(name).stem for name in file_names(folder) if name.endswith(ENDINGS)}
+    names = file_names(folder)
+    stems = {Path(name).stem for name in names if name.endswith(ENDINGS) and ".rows." not in name}
     return tuple(sorted(stems - {CLASSES}))
 
 
@@ -164,6 +170,24 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
     return folder / found[0]
 
 
+def _rows_of_store(path: Path) -> Rows:
+    """Mapped features and, from the table beside them, what is said of each row; see :mod:`gsmflow.store`."""
+    features = open_store(check(path))
+    beside = [path.with_suffix(f".rows{ending}") for ending in (".parquet", ".csv")]
+    found = [file for file in beside if file.exists()]
+    if not found:
+        return Rows(features, None, None, None)
+    table = read_table(found[0])
+    if len(table) != len(features):
+        raise InputError(
+            f"{found[0]}: {len(table)} rows, but {path} has {len(features)}; the two belong to different stores"
+        )
+    given = {
+        column: texts(found[0], table, column) for column in ("label", "split", "name") if column in table
+    }
+    return Rows(features, given.get("label"), given.get("split"), given.get("name"))
+
+
 def _rows_of_npz(path: Path) -> Rows:
     arrays = read_npz(path, ("features", "labels", "split", "names", "backbone"))
     if "features" not in arrays:
@@ -245,7 +269,8 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tupl
 
 
 def _label_place(path: Path) -> str:
-    return "an array 'labels'" if path.suffix == ".npz" else "a column 'label'"
+    places = {".npz": "an array 'labels'", ".npy": f"a column 'label' of {path.stem}.rows.parquet"}
+    return places.get(path.suffix, "a column 'label'")
 
 
 def _number(path: Path, labels: tuple[str, ...], classes: tuple[str, ...], table: Path) -> NDArray[np.int64]:

@@ -1,0 +1,119 @@
+"""Rates for the plan of ``docs/scale.md``: ``python -m benchmarks.scale``.
+
+Measured: a training step and a head step as classes grow, and reading from a feature store, in order and by the
+random batches of a training, with the file in the system's cache and (where that can be had) without.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.measure import keep, peak_memory
+from gsmflow.head import HeadOptions, train_head
+from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.pool import Pool
+from gsmflow.store import open_store, write_store
+from gsmflow.training import TrainingData, tensor_of
+
+DIM, ATTRIBUTES, GLOBAL, HIDDEN, BLOCKS, BATCH = 2048, 300, 1024, 2048, 5, 256
+STORED = 100_000  # samples of the store: 0.8 GB
+STEPS = 5
+
+
+def seconds(work: Callable[[], object], times: int = STEPS) -> float:
+    """Median seconds of a piece of work, after one for warming up."""
+    work()
+    found = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - begun)
+    return statistics.median(found)
+
+
+def step(features: torch.Tensor, classes: int, prototypes: bool) -> float:
+    """Seconds of a training step with so many seen classes."""
+    generator = torch.Generator().manual_seed(0)
+    data = TrainingData(
+        features=features,
+        labels=torch.arange(len(features)) % classes,
+        semantics=torch.rand(classes + 50, ATTRIBUTES, generator=generator),
+        seen=torch.arange(classes),
+        unseen=torch.arange(classes, classes + 50),
+    )
+    options = GSMFlowOptions(
+        blocks=BLOCKS,
+        hidden=HIDDEN,
+        global_semantic=GLOBAL,
+        batch_size=BATCH,
+        prototype_weight=1.0 if prototypes else 0.0,
+    )
+    learner = GSMFlowLearner(data, options, seed=0)
+    steps = iter(range(10_000))
+    return seconds(lambda: float(learner.step(next(steps))["loss_flow"]))
+
+
+def head_step(features: torch.Tensor, classes: int) -> float:
+    """Seconds of a step of the head over so many classes."""
+    steps = 8
+    some = features[: BATCH * steps]
+    pool = Pool(some, torch.arange(len(some)) % classes, len(some))
+    options = HeadOptions(batch_size=BATCH, epochs=1)
+    return seconds(lambda: list(train_head(pool, classes, options, 0)), 3) / steps
+
+
+def reading(file: Path) -> dict[str, float]:
+    """MB a second from a store."""
+    mapped = open_store(file)
+    tensor = tensor_of(mapped)
+    order = iter(torch.randperm(STORED, generator=torch.Generator().manual_seed(0)).split(BATCH))
+    size = BATCH * DIM * 4 / 1e6
+
+    def forget() -> None:
+        with open(file, "rb") as opened:
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    found = {"in order, cached": mapped.nbytes / 1e6 / seconds(lambda: float(tensor.sum()), 3)}
+    found["random batches, cached"] = size / seconds(lambda: tensor[next(order)], 100)
+    del mapped, tensor
+    forget()  # of no effect on file systems that live in memory
+    tensor = tensor_of(open_store(file))
+    found["random batches, forgotten by the system"] = size / seconds(lambda: tensor[next(order)], 100)
+    return found
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    generator = np.random.default_rng(0)
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "features.npy"
+        begun = time.perf_counter()
+        write_store(file, (generator.random((1000, DIM), dtype=np.float32) for _ in range(STORED // 1000)))
+        found["MB written a second"] = STORED * DIM * 4 / 1e6 / (time.perf_counter() - begun)
+        found["MB read a second"] = reading(file)
+        features = tensor_of(open_store(file))
+        found["seconds a step, prototype loss over all seen classes"] = {
+            classes: step(features, classes, True) for classes in (150, 1_000, 4_000)
+        }
+        found["seconds a step, no prototype loss"] = {
+            classes: step(features, classes, False) for classes in (150, 1_000, 21_000)
+        }
+        found["seconds a head step"] = {classes: head_step(features, classes) for classes in (1_000, 21_000)}
+    found["peak memory, GiB"] = peak_memory()
+    for name, value in found.items():
+        print(name, value)
+    keep("scale", found)
+
+
+if __name__ == "__main__":
+    main()
