@@ -11,10 +11,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import polars as pl
 import torch
@@ -92,6 +94,48 @@ def train_backbone(images: Path, file: Path) -> None:
         torch.jit.script(backbone.eval()).save(str(file))
 
 
+def ask_the_service(run: Path, images: list[Path]) -> None:
+    """Start `gsmflow serve`, send it images as any program would, and stop it."""
+    command = ["gsmflow", "serve", str(run), "--port", "0"]
+    print("\n$", " ".join(command), flush=True)
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", *command], stdout=subprocess.PIPE, text=True
+    ) as service:
+        try:
+            assert service.stdout
+            said = service.stdout.readline()
+            print(said, end="")
+            address = next(word for word in said.split() if word.startswith("http"))
+            wait_until_ready(f"{address}/health")
+            for image in images:
+                answer = httpx.post(
+                    f"{address}/v1/predict/image",
+                    files={"image": (image.name, image.read_bytes())},
+                    timeout=30,
+                ).raise_for_status()
+                ranked = answer.json()["predictions"][0]["classes"]
+                said = ", ".join(f"{each['name']} {each['probability']:.0%}" for each in ranked)
+                print(f"{image.parent.name}/{image.name}: {said}")
+        finally:
+            service.terminate()
+    print(f"the service stopped with exit code {service.returncode}")
+    if service.returncode:
+        sys.exit(1)
+
+
+def wait_until_ready(address: str, seconds: float = 60) -> None:
+    """Until the service answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if httpx.get(address).is_success:
+                return
+        except httpx.TransportError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.1)
+
+
 def main(folder: Path) -> None:
     """All of it, in `folder`."""
     mine, run = folder / "mine", folder / "run"
@@ -115,8 +159,9 @@ def main(folder: Path) -> None:
     print(f"{UNSEEN}, which was never shown: {right.filter(unseen).mean():.0%} right; guessing: 10%")
     print(f"of the {sure.mean():.0%} that it is sure of: {right.filter(sure).mean():.0%} right")
 
-    # ---- To come: add a class to the run, and serve it. ----
-    # gsmflow add-class ... and gsmflow serve ... continue from `run` here.
+    # A class that turns up later: the letter H as the display shows it. A 4 looks much like it.
+    gsmflow("add-class", run, "--name", "H", "--attributes", ",".join("0110111"), "--out", folder / "run-v2")
+    ask_the_service(folder / "run-v2", sorted((folder / "new" / str(UNSEEN)).iterdir())[:3])
 
 
 if __name__ == "__main__":
