@@ -45,3 +45,6 @@ def browser() -> Iterator[Chrome]:
         yield chrome
     finally:
         chrome.quit()
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and none is large enough for two

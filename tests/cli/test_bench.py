@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gsmflow.cli import _run
 from quick import ARGUMENTS, PROBLEM
 
 
@@ -148,11 +149,18 @@ def _with_bad_preset(folder: Path) -> Path:
         (["tune", "digits", "--method", "lda", "--vary", "ridge=-3:1", "--trust-validation", "no"], "trust"),
     ],
 )
-def test_wrong_requests_get_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
-    done = gsmflow(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_wrong_requests_get_one_line(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run(arguments, debug=False) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
     assert not list(tmp_path.rglob("metrics.json"))
 
 

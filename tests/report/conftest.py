@@ -25,7 +25,9 @@ def train(*arguments: str) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two runs on the digits, a flow's with its oracle and a method's that synthesizes nothing."""
     root = tmp_path_factory.mktemp("runs")
-    train("digits", "--oracle", "--out", str(root / "flow"), *ARGUMENTS, "--set", "selection.problems=1")
+    few = ("gsmflow.epochs=4", "gsmflow.batch_size=128", "selection.every=30", "selection.problems=1")
+    quick = [part for setting in few for part in ("--set", setting)]
+    train("digits", "--oracle", "--out", str(root / "flow"), *ARGUMENTS, *quick)
     train("digits", "--method", "lda", "--out", str(root / "lda"))
     return root / "flow", root / "lda"
 

@@ -119,13 +119,18 @@ def test_hover_zoom_and_legend(browser: Chrome, runs: tuple[Path, Path], tmp_pat
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_light_and_dark_can_be_read(
-    theme: str, browser: Chrome, runs: tuple[Path, Path], tmp_path: Path
+    theme: str,
+    browser: Chrome,
+    runs: tuple[Path, Path],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     """By the system's setting and by hand; text stands out from what is behind it by WCAG's 4.5."""
     from selenium.webdriver.support.select import Select
 
     feature = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+    request.addfinalizer(lambda: browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []}))
     opened(browser, [*runs], tmp_path)
 
     def background() -> float:

@@ -98,7 +98,8 @@ def _run(arguments: list[str], debug: bool) -> int:
         if isinstance(error, Interrupted):
             return _fail("interrupted; the same command with --resume continues", 130)
         reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in reason or "out of memory" in reason:
+        said = ("DefaultCPUAllocator", "out of memory", "bad_alloc", "bad allocation")
+        if isinstance(error, MemoryError) or any(words in reason for words in said):
             reason = (
                 f"not enough memory ({reason[:160]}); free some, or lower head.synthetic_per_class, the batch "
                 "size or the size of the model, then --resume"
