@@ -17,6 +17,8 @@ from gsmflow.cluster import parse_place, place
 from gsmflow.errors import InputError
 from quick import ARGUMENTS, PROBLEM
 
+pytestmark = pytest.mark.slow
+
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 

@@ -109,3 +109,12 @@ def test_a_bit_that_turned_over_in_any_listed_file_is_noticed(tmp_path: Path) ->
         with pytest.raises(InputError, match=r"classes\.json: does not match its checksum"):
             check(file)
         file.write_bytes(content)
+
+
+def test_the_same_tensors_make_the_same_bytes(tmp_path: Path) -> None:
+    tensors = {name: torch.arange(4.0) for name in "bca"}
+    written = set()
+    for number in range(8):
+        files.write_tensors(tmp_path / f"{number}", tensors, {"step": 3, "scores": [0.5]})
+        written.add((tmp_path / f"{number}").read_bytes())
+    assert len(written) == 1

@@ -16,6 +16,8 @@ import torch
 from gsmflow.files import read_tensors
 from quick import ARGUMENTS, PROBLEM
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["-m", "gsmflow", "train", PROBLEM, *ARGUMENTS, "--seed", "3"]
 
 

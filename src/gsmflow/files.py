@@ -100,7 +100,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Any = None) -
         plain[name] = whole.clone() if memory in taken else whole  # the format knows no shared memory
         taken.add(memory)
     text = json.dumps(meta)
-    write_bytes(path, save(plain, metadata={"gsmflow": text, "sha256": _digest(plain, text)}))
+    # A single entry: of several, the format writes one first or the other, and the same content would differ.
+    write_bytes(path, save(plain, metadata={"gsmflow": f"{_digest(plain, text)} {text}"}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
@@ -115,10 +116,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            said = file.metadata() or {}
-            text = said.get("gsmflow", "null")
+            digest, _, text = (file.metadata() or {}).get("gsmflow", "").partition(" ")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if said.get("sha256") != _digest(tensors, text):
+            if digest != _digest(tensors, text):
                 raise ValueError("its content does not match its checksum")
             return tensors, json.loads(text)
     except FileNotFoundError:

@@ -21,6 +21,8 @@ import pytest
 from gsmflow.files import read_tensors
 from quick import ARGUMENTS, PROBLEM
 
+pytestmark = pytest.mark.slow
+
 MOMENTS = int(os.environ.get("GSMFLOW_FAULTS", "1"))
 TRAIN = ["train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=12", "--out", "run"]
 TRAIN += ["--resume", "--checkpoint-seconds", "0"]
