@@ -6,7 +6,9 @@ import json
 import os
 import pickle
 import warnings
+import zipfile
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +81,15 @@ def published() -> Published:
         return Published().requires_grad_(False)
 
 
+@pytest.mark.parametrize("archive", [True, False])
 @pytest.mark.parametrize("old", [True, False])
-def test_the_flow_is_the_one_that_was_saved(published: Published, old: bool, tmp_path: Path) -> None:
+def test_the_flow_is_the_one_that_was_saved(
+    published: Published, old: bool, archive: bool, tmp_path: Path
+) -> None:
     file = tmp_path / "Iter_500.tar"
     published.save(file, old=old)
+    if not archive:  # as PyTorch wrote files until 1.5
+        torch.save(torch.load(file, weights_only=True), file, _use_new_zipfile_serialization=False)
     kept = read_checkpoint(file)
     assert (kept.blocks, kept.hidden, kept.global_semantic) == (BLOCKS, HIDDEN, G)
     assert (kept.feature_dim, kept.semantic_dim, kept.iteration, kept.seed) == (D, A, 501, 6152)
@@ -141,6 +148,91 @@ def test_a_malicious_pickle_is_refused(
     assert not target.exists()
 
 
+# -- files that unpack to far more than they are ----------------------------------------------
+
+
+class Making:
+    """A pickle that the restricted unpickler reads, and that makes a thing of any size."""
+
+    def __init__(self, maker: Any, *arguments: Any) -> None:
+        self.maker, self.arguments = maker, arguments
+
+    def __reduce__(self) -> Any:
+        return self.maker, self.arguments
+
+
+@pytest.mark.parametrize("archive", [True, False])
+@pytest.mark.parametrize("maker", [bytearray, torch.Tensor])
+def test_what_a_file_asks_for_is_not_made(maker: Any, archive: bool, tmp_path: Path) -> None:
+    file = tmp_path / "Iter_1.tar"
+    torch.save({"it": Making(maker, 1000)}, file, _use_new_zipfile_serialization=archive)
+    assert len(torch.load(file, weights_only=True)["it"]) == 1000  # PyTorch does as it is told
+    with pytest.raises(InputError, match=f"more than tensors, numbers and texts.*{maker.__name__}"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_tensor_of_one_number_repeated(published: Published, archive: bool, tmp_path: Path) -> None:
+    """A kilobyte that would be four tebibytes once it is copied."""
+    file = tmp_path / "Iter_1.tar"
+    published.save(file)
+    kept = torch.load(file, weights_only=True)
+    kept["state_dict_1"]["cinn.module_list.1.s1.0.weight"] = torch.zeros(1).expand(1 << 20, 1 << 20)
+    torch.save(kept, file, _use_new_zipfile_serialization=archive)
+    with pytest.raises(InputError, match=r"unpack to 4096\.0 GiB, more than the 1\.0 GiB allowed"):
+        read_checkpoint(file)
+
+
+def _packed(file: Path, records: Iterable[tuple[str, Iterable[bytes]]]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in records:
+            with archive.open(name, "w", force_zip64=True) as out:
+                for piece in content:
+                    out.write(piece)
+
+
+def test_an_archive_that_unpacks_to_far_more_than_it_is(tmp_path: Path) -> None:
+    file, plain = tmp_path / "Iter_1.tar", tmp_path / "plain.tar"
+    torch.save({"it": torch.zeros(3)}, plain)
+    with zipfile.ZipFile(plain) as archive:
+        records = [(name, [archive.read(name)]) for name in archive.namelist()]
+    _packed(file, records)
+    assert torch.load(file, weights_only=True)["it"].shape == (3,)  # PyTorch inflates what is packed
+    _packed(file, [*records, ("plain/data/1", [bytes(1 << 24)] * 72)])
+    assert file.stat().st_size < 2 << 20
+    with pytest.raises(InputError, match=r"MiB that unpack to 1\.1 GiB, more than the 1\.0 GiB allowed"):
+        read_checkpoint(file)
+    _packed(file, [*records, *((f"plain/data/{index}", []) for index in range(1, 10_001))])
+    with pytest.raises(InputError, match="records, more than the 10000 allowed"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_pickle_of_very_many_things(archive: bool, tmp_path: Path) -> None:
+    file = tmp_path / "Iter_1.tar"
+    torch.save({"log": list(range(300_000))}, file, _use_new_zipfile_serialization=archive)
+    with pytest.raises(InputError, match="more than 1048576 bytes beside the weights"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_storage_that_is_shorter_than_claimed(archive: bool, tmp_path: Path) -> None:
+    file = tmp_path / "Iter_1.tar"
+    torch.save({"it": torch.zeros(201)}, file, _use_new_zipfile_serialization=archive)
+    claim, far_more = b"K\xc9" + (b"t" if archive else b"Nt"), b"J\0\0\0\x40"
+    if archive:
+        with zipfile.ZipFile(file) as read:
+            records = [(name, read.read(name)) for name in read.namelist()]
+        assert sum(each.count(claim) for _, each in records) == 1
+        _packed(file, [(name, [each.replace(claim, far_more + claim[2:])]) for name, each in records])
+    else:
+        content = file.read_bytes()
+        assert content.count(claim) == 1
+        file.write_bytes(content.replace(claim, far_more + claim[2:]))
+    with pytest.raises(InputError, match="damaged"):
+        read_checkpoint(file)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -167,7 +259,7 @@ def test_other_files_and_data_are_refused(
 ) -> None:
     file = tmp_path / "Iter_1.tar"
     assert _run(["import", str(file), PROBLEM], False) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err
     file.write_bytes(b"no checkpoint")
     assert _run(["import", str(file), PROBLEM], False) == 2
     assert "damaged" in capsys.readouterr().err

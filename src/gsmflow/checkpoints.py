@@ -2,21 +2,27 @@
 
 Such a file is a pickle of a dictionary: ``it``, ``random_seed``, ``log``, and the weights of the flow
 (``state_dict_1``, a FrEIA graph) and of relative positioning (``state_dict_2``). It is read with PyTorch's
-restricted unpickler, which makes tensors, numbers and texts, and calls nothing.
+restricted unpickler, which makes tensors, numbers and texts, and runs no code of the file's. It would still
+make a few things of any size a file asks for (a ``bytearray``, a tensor by its shape alone), inflate compressed
+parts, and accept tensors that repeat one number a million million times; so the file is looked over before it is
+unpickled, and the tensors before they are copied.
 """
 
 from __future__ import annotations
 
+import pickletools
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from gsmflow.errors import InputError
+from gsmflow.sources.reading import check_unpacked, first_bytes
 
 # Subnets are called s1 and s2 in the FrEIA of that time, subnet1 and subnet2 since. Every node of the graph has a
 # number, those without weights too.
@@ -24,6 +30,15 @@ _SUBNET = re.compile(r"cinn\.module_list\.(\d+)\.(?:s|subnet)([12])\.([02])\.(we
 _POSITIONING = re.compile(r"individuals\.(\d+)\.(vertice|fc\.weight|fc\.bias)")
 # That FrEIA keeps the activations of the latest batch as buffers, so they were saved too.
 _LEFT_OVER = re.compile(r"cinn\.(tmp_var_\d+|module_list\.\d+\.(perm|perm_inv))")
+# All that a state dict of tensors is made of; the size of each is that of a storage in the file.
+_MAKERS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch \w+Storage")
+# Ways to name a function that PyTorch's own writer does not use.
+_OTHER_NAMES = ("INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4")
+_PICKLED = (
+    1 << 20
+)  # bytes of the pickle itself, beside the weights; the published program's take ten thousand
+_RECORDS = 10_000  # in an archive; the published program's have about a hundred
+_OLD_PICKLES = 5  # of a file from before archives: three of the format, the dictionary, the storages' names
 
 
 @dataclass(frozen=True)
@@ -52,8 +67,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises
     ------
-    InputError: the file is missing or damaged, holds anything but tensors, numbers and texts, or is of
-        another program.
+    InputError: the file is missing or damaged, holds anything but tensors, numbers and texts, unpacks to more
+        than it may, or is of another program.
     """
     kept = _unpickled(path)
     try:
@@ -80,7 +95,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _unpickled(path: Path) -> Mapping[str, Any]:
     try:
+        _look_over(path)
         kept = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # the unpickler's, the archive's and the tensors' own, all of a bad file
@@ -93,7 +111,63 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
         raise InputError(
             f"{path}: holds a {type(kept).__name__}, expected a checkpoint of the published program"
         )
+    check_unpacked(path, sum(_sizes(kept)))
     return kept
+
+
+def _look_over(path: Path) -> None:
+    """Refuse a file that unpacks to too much, or whose pickle makes anything but tensors, numbers and texts.
+
+    Raises
+    ------
+    InputError: so it is. ValueError, zipfile.BadZipFile: it is damaged, or nothing of the kind.
+    """
+    if first_bytes(path, 4) != b"PK\3\4":  # as PyTorch tells its archives from the older files
+        with open(path, "rb") as file:
+            for _ in range(_OLD_PICKLES):
+                _check_pickle(path, file)
+        return
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
+        if len(records) > _RECORDS:
+            raise InputError(
+                f"{path}: an archive of {len(records)} records, more than the {_RECORDS} allowed; it is no "
+                "checkpoint of the published program"
+            )
+        check_unpacked(path, sum(record.file_size for record in records))
+        for record in records:
+            if record.filename.lower().endswith("/data.pkl"):  # PyTorch finds it by any of these names
+                with archive.open(record) as file:
+                    _check_pickle(path, file)
+
+
+def _check_pickle(path: Path, file: IO[bytes]) -> None:
+    """Read one pickle, without doing what it says, up to its end.
+
+    Raises
+    ------
+    InputError: it is too long, or makes something that has no place in a checkpoint. ValueError: it is none.
+    """
+    start = file.tell()
+    for code, argument, _ in pickletools.genops(file):
+        if file.tell() - start > _PICKLED:
+            raise InputError(
+                f"{path}: more than {_PICKLED} bytes beside the weights; it is no checkpoint of the published program"
+            )
+        named = argument if code.name == "GLOBAL" else code.name
+        if named in _OTHER_NAMES or (code.name == "GLOBAL" and not _MAKERS.fullmatch(named)):
+            raise InputError(
+                f"{path}: not loaded, since it holds more than tensors, numbers and texts, which could run code "
+                f"({named})"
+            )
+
+
+def _sizes(kept: Mapping[str, Any]) -> Iterator[int]:
+    """Bytes of each tensor as it is used, in float32; a tensor may be larger than what is stored of it."""
+    for part in kept.values():
+        for each in part.values() if isinstance(part, Mapping) else ():
+            if isinstance(each, Tensor):
+                yield 4 * each.numel()
 
 
 def _tensors(path: Path, part: Any, name: str) -> Mapping[str, Tensor]:

@@ -358,6 +358,29 @@ def test_lists_that_are_refused(case: str, tmp_path: Path, capsys: pytest.Captur
     assert not (tmp_path / "f.npz").exists()
 
 
+@pytest.mark.parametrize("parts", [("",), ("train", "test")])
+def test_classes_without_an_image_are_named(
+    parts: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty folder, and one whose only image is broken: to the run both are unseen classes."""
+    for part in parts:
+        images = tmp_path / "images" / part
+        digits(images, 4)
+        (images / "zebra").mkdir()
+        (images / "okapi").mkdir()
+        (images / "okapi" / "1.png").write_bytes(b"nothing")
+        (images / ".hidden").mkdir()
+    (tmp_path / "images" / parts[0] / "digit 0" / "notes.txt").write_text("not an image")
+    model = mean_colour_model(tmp_path / "model.onnx")
+    command = ["extract", str(tmp_path / "images"), "--backbone", str(model), *WHOLE, "--json"]
+    for _ in range(2):  # made, and there already
+        assert _run([*command, "-o", str(tmp_path / "f.npz")], False) == 3
+        told = capsys.readouterr()
+        assert "without an image that can be read, so unseen: okapi, zebra\n" in told.err
+        assert "passed over 1 file that is no image: " in told.err
+        assert json.loads(told.out)["classes"] == 4
+
+
 def test_folders_that_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no images in it"):
@@ -407,7 +430,7 @@ def test_requests_that_do_not_go_together(tmp_path: Path, capsys: pytest.Capture
     digits(tmp_path / "images", 3)
     model = str(mean_colour_model(tmp_path / "model.onnx"))
     for wanted, expected in (
-        (["--backbone", model], f"add --size {SIDE}"),
+        (["--backbone", model], f"give `gsmflow extract` --size {SIDE}"),
         (["--backbone", model, *WHOLE, "--output", "z"], "no output 'z'"),
         (["--backbone", model, *WHOLE, "--weights", "w.safetensors"], "weights of its own"),
         (["--backbone", model, *WHOLE, "--normalize", "imagnet"], "expected one of imagenet"),

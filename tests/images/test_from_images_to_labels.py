@@ -127,6 +127,13 @@ def test_features_of_another_backbone_are_refused(
     assert _run([*command, "-o", str(tmp_path / "new.npz")], False) == 0
     assert _run(["predict", str(made / "run"), str(tmp_path / "new.npz")], False) == 2
     assert "features of another backbone" in capsys.readouterr().err
+    command[3] = str(made / "model.onnx")  # the run's own, but for the crop
+    assert _run([*command, "-o", str(tmp_path / "cropped.npz")], False) == 0
+    capsys.readouterr()
+    assert _run(["predict", str(made / "run"), str(tmp_path / "cropped.npz")], False) == 2
+    assert "features of images prepared otherwise than those" in capsys.readouterr().err
+    assert _run(["predict", str(made / "run"), str(tmp_path / "nothing")], False) == 2
+    assert "nothing: no such file or folder" in capsys.readouterr().err
 
 
 def test_a_run_on_features_cannot_label_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def describe(
     chosen = tuple(part.strip() for part in columns.split(",")) if columns else ()
     described = read_described(classes, chosen, as_text=encoder is not None)
     if described.attributes is not None:
-        vectors = scaled(described.attributes, described.columns, scaling or "minmax")
+        vectors = scaled(described.attributes, described.names, described.columns, scaling or "minmax")
         if norm == "unit":
             vectors = unit_length(vectors, described.names)
         names = described.columns

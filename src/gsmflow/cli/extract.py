@@ -61,7 +61,13 @@ def extract(
     read are left out, listed beside OUT in NAME.unreadable.csv, and the exit code is 3.
     """
     # Late: loading torch takes over a second that --help need not wait for.
-    from gsmflow.cli.image_display import counting, tell_passed_over, tell_unreadable
+    from gsmflow.cli.image_display import (
+        classes_of,
+        counting,
+        tell_passed_over,
+        tell_unreadable,
+        tell_without_images,
+    )
     from gsmflow.devices import resolve_device
     from gsmflow.images.backbone import BackboneSpec, open_backbone
     from gsmflow.images.extraction import extract as carry_out
@@ -82,13 +88,14 @@ def extract(
     with counting("images") as told:
         made = carry_out(opened, listing, out, batch_size=batch_size, told=told)
     tell_unreadable(made.unreadable, unreadable_file(out))
+    tell_without_images(listing, made)
     count, dims = made.features.shape
     if as_json:
         found = {
             "out": str(out),
             "images": len(listing.names),
             "features": [count, dims],
-            "classes": len(set(listing.labels or ())),
+            "classes": len(classes_of(listing, made)),
             "unreadable": [{"path": each.name, "reason": each.reason} for each in made.unreadable],
             "backbone": opened.spec.to_dict(),
         }

@@ -13,7 +13,7 @@ import click
 from gsmflow.sources.naming import listed
 
 if TYPE_CHECKING:
-    from gsmflow.images.extraction import Unreadable
+    from gsmflow.images.extraction import Features, Unreadable
     from gsmflow.images.listing import Listing
 
 _PLAIN_SECONDS = 10  # between lines where the terminal is not live
@@ -47,7 +47,21 @@ def tell_passed_over(listing: Listing) -> None:
     """Name the files that are no images by their ending."""
     if listing.passed_over:
         count = len(listing.passed_over)
-        click.echo(f"passed over {count} files that are no images: {listed(listing.passed_over)}", err=True)
+        files = "1 file that is no image" if count == 1 else f"{count} files that are no images"
+        click.echo(f"passed over {files}: {listed(listing.passed_over)}", err=True)
+
+
+def classes_of(listing: Listing, made: Features) -> set[str]:
+    """The classes of the images that could be read."""
+    labels = listing.labels or ()
+    return {labels[index] for index in made.kept} if labels else set()
+
+
+def tell_without_images(listing: Listing, made: Features) -> None:
+    """Name the classes that no image is left of: a run takes them for unseen ones."""
+    without = ({*(listing.labels or ())} - classes_of(listing, made)) | set(listing.empty)
+    if without:
+        click.echo(f"without an image that can be read, so unseen: {listed(sorted(without))}", err=True)
 
 
 def tell_unreadable(unreadable: Sequence[Unreadable], file: Path | None) -> None:
@@ -57,4 +71,5 @@ def tell_unreadable(unreadable: Sequence[Unreadable], file: Path | None) -> None
     if len(unreadable) > _SHOWN:
         click.echo(f"left out {len(unreadable) - _SHOWN} more", err=True)
     if unreadable and file:
-        click.echo(f"{len(unreadable)} images could not be read; all are listed in {file}", err=True)
+        images = "1 image" if len(unreadable) == 1 else f"{len(unreadable)} images"
+        click.echo(f"{images} could not be read, listed in {file}", err=True)

@@ -108,6 +108,8 @@ def _holds_images(file: Path) -> bool:
     if file.suffix.lower() == ".csv":
         header = first_bytes(file, 4096).decode("utf-8", "replace").lstrip("\ufeff").splitlines()
         return bool(header) and "path" in header[0].replace('"', "").split(",")
+    if not file.exists():
+        raise InputError(f"{file}: no such file or folder")
     return file.is_dir() or is_image(file)
 
 
@@ -152,10 +154,10 @@ def _of_table(
     if rows.backbone and "backbone" in read_config(run):
         made, trained = BackboneSpec.from_dict(rows.backbone, f"{file}: backbone"), load_backbone(run)
         if not made.same_as(trained):
-            raise InputError(
-                f"{file}: features of another backbone ({made.model}) than {run} was trained on "
-                f"({trained.model}); give it the images themselves"
-            )
+            other = f"another backbone ({made.model}) than {run} was trained on ({trained.model})"
+            if made.sha256 == trained.sha256:
+                other = f"images prepared otherwise than those {run} was trained on"
+            raise InputError(f"{file}: features of {other}; give it the images themselves")
     return rows.features, rows.labels, rows.names
 
 

@@ -187,7 +187,7 @@ def _extract_first(
     folder: Path, features: str | None, backbone: str, weights: str, device: torch.device
 ) -> bool:
     """Make the features of the images in a folder, unless they are there; whether images were left out."""
-    from gsmflow.cli.image_display import counting, tell_passed_over, tell_unreadable
+    from gsmflow.cli.image_display import counting, tell_passed_over, tell_unreadable, tell_without_images
     from gsmflow.images.backbone import BackboneSpec, open_backbone
     from gsmflow.images.extraction import extract, unreadable_file
     from gsmflow.images.listing import list_labelled
@@ -207,6 +207,7 @@ def _extract_first(
             open_backbone(BackboneSpec.of(backbone, weights=weights), device), listing, out, told=told
         )
     tell_unreadable(made.unreadable, unreadable_file(out))
+    tell_without_images(listing, made)
     return bool(made.unreadable)
 
 

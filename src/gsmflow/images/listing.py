@@ -24,7 +24,7 @@ class Listing:
 
     root: the folder that names are relative to. names: (N,) with forward slashes. labels, split: (N,) class
     and ``train`` or ``test`` of each, or None where nothing says so. passed_over: files that are no images by
-    their ending.
+    their ending. empty: class folders without an image in them.
     """
 
     root: Path
@@ -32,6 +32,7 @@ class Listing:
     labels: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
     passed_over: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 def is_image(path: Path) -> bool:
@@ -72,7 +73,11 @@ def list_labelled(path: Path, root: Path | None = None) -> Listing:
                 f"{path / name}: lies in no class folder; put it into the folder of its class, such as "
                 f"{path / 'zebra' / PurePosixPath(name).name}, or list images and classes in a CSV"
             )
-    return Listing(path, names, tuple(each[0] for each in parts), split, passed_over)
+    labels = tuple(each[0] for each in parts)
+    empty = {folder for place in (_PARTS if split else ("",)) for folder in _folders(path / place)} - set(
+        labels
+    )
+    return Listing(path, names, labels, split, passed_over, tuple(sorted(empty)))
 
 
 def list_any(path: Path, root: Path | None = None) -> Listing:
@@ -102,6 +107,11 @@ def _refuse_root(root: Path | None) -> None:
 
 def _expected() -> str:
     return f"files ending in {', '.join(ENDINGS)}"
+
+
+def _folders(folder: Path) -> list[str]:
+    """Names of the folders right in a folder; hidden ones are left out."""
+    return [each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")]
 
 
 def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,14 +10,18 @@ from gsmflow.errors import InputError
 SCALINGS = ("none", "minmax", "standard")
 
 
-def scaled(values: NDArray[np.float32], columns: tuple[str, ...], scaling: str) -> NDArray[np.float32]:
+def scaled(
+    values: NDArray[np.float32], names: tuple[str, ...], columns: tuple[str, ...], scaling: str
+) -> NDArray[np.float32]:
     """Scale attributes (C, A) column by column.
 
-    scaling: ``none``; ``minmax``, each to [0, 1]; ``standard``, each to mean 0 and variance 1 over the classes.
+    names: C classes. columns: A attributes. scaling: ``none``; ``minmax``, each to [0, 1]; ``standard``, each to
+    mean 0 and variance 1 over the classes.
 
     Raises
     ------
-    InputError: an attribute has the same value for every class (but with ``none``), so there is nothing to scale.
+    InputError: an attribute has the same value for every class (but with ``none``), so there is nothing to scale;
+        or a class is the lowest in every attribute, and ``minmax`` would leave nothing of it.
     """
     if scaling not in SCALINGS:
         raise InputError(f"--scaling {scaling}: expected one of {', '.join(SCALINGS)}")
@@ -32,6 +36,12 @@ def scaled(values: NDArray[np.float32], columns: tuple[str, ...], scaling: str) 
         )
     if scaling == "minmax":
         low, high = exact.min(axis=0), exact.max(axis=0)
+        lowest = np.flatnonzero((exact == low).all(axis=1))
+        if lowest.size:
+            raise InputError(
+                f"class '{names[lowest[0]]}' is the lowest in every attribute, so that --scaling minmax makes it all "
+                "zero; use --scaling standard, or add an attribute that it has"
+            )
         return ((exact - low) / (high - low)).astype(np.float32)
     return ((exact - exact.mean(axis=0)) / exact.std(axis=0)).astype(np.float32)
 
