@@ -90,7 +90,8 @@ def train_backbone(images: Path, file: Path) -> None:
             nn.functional.cross_entropy(classifier(backbone(pictures[some])), labels[some]).backward()
             optimizer.step()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer torch would rather see another format
+        for kind in (DeprecationWarning, FutureWarning):  # newer torch would rather see another format
+            warnings.simplefilter("ignore", kind)
         torch.jit.script(backbone.eval()).save(str(file))
 
 

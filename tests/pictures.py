@@ -74,6 +74,7 @@ def torchscript_model(file: Path) -> Path:
     """TorchScript: a convolution whose feature map the reader has to average."""
     torch.manual_seed(0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        for kind in (DeprecationWarning, FutureWarning):  # which of them depends on torch's version
+            warnings.simplefilter("ignore", kind)
         torch.jit.script(torch.nn.Conv2d(3, 5, 4)).save(str(file))
     return file

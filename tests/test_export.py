@@ -19,6 +19,8 @@ from gsmflow.errors import InputError
 from gsmflow.export import export
 from gsmflow.head import LinearHead
 from gsmflow.images.backbone import BackboneSpec, open_backbone
+from gsmflow.likelihood import GatedHead, LikelihoodHead
+from gsmflow.methods.gsmflow import GSMFlow, GSMFlowOptions
 from gsmflow.representation import ACTIVATIONS, Representation, RepresentedHead
 from gsmflow.run import load_classifier
 from gsmflow.transform import SCALINGS, FeatureOptions, FeatureTransform
@@ -33,9 +35,11 @@ def onnx_probabilities(file: Path, features: NDArray[np.float32]) -> tuple[NDArr
 
 
 def check(classifier: FittedClassifier, features: NDArray[np.float32], file: Path) -> None:
+    """To 1e-5, with temperatures of 1 and more; a lower one enlarges what float32 rounds off the logits."""
     export(classifier, file)
     probabilities, logits = onnx_probabilities(file, features)
-    assert np.abs(probabilities - classifier.probabilities(features)).max() < 1e-5
+    allowed = 1e-5 / min(1.0, classifier.temperature)
+    assert np.abs(probabilities - classifier.probabilities(features)).max() < allowed
     assert np.allclose(logits, classifier.logits(features), atol=1e-4, rtol=1e-5)
     alone, _ = onnx_probabilities(file, features[:1])
     assert np.allclose(alone, probabilities[:1], atol=1e-6)
@@ -99,9 +103,10 @@ def test_every_representation_is_exported(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["linear", "likelihood"])
 @pytest.mark.parametrize("maps", [False, True])
 @pytest.mark.parametrize("opset", [11, 17, 20])
-def test_a_backbone_is_included(opset: int, maps: bool, tmp_path: Path) -> None:
+def test_a_backbone_is_included(opset: int, maps: bool, kind: str, tmp_path: Path) -> None:
     """Pictures go in, and what comes out is what the backbone and the classifier give one after the other."""
     file = patches_model(tmp_path / "backbone.onnx")
     model = onnx.load(file)
@@ -117,7 +122,11 @@ def test_a_backbone_is_included(opset: int, maps: bool, tmp_path: Path) -> None:
     dim = features.shape[1]
     assert dim == (8 if maps else 128)
     transform = FeatureTransform(features.min(axis=0), np.full(dim, 0.5, np.float32))
-    classifier = FittedClassifier(transform, head(dim, 4), tuple("abcd"), np.array([3]), 0.4, None, 2.5)
+    if kind == "linear":
+        made, names, unseen = head(dim, 4), tuple("abcd"), np.array([3])
+    else:
+        made, names, unseen = gated(dim, True, 1.0), tuple("abcdefgh"), np.array([2, 4, 5])
+    classifier = FittedClassifier(transform, made, names, unseen, 0.4, None, 2.5)
     export(classifier, tmp_path / "whole.onnx", backbone.spec)
     session = onnxruntime.InferenceSession(tmp_path / "whole.onnx", providers=["CPUExecutionProvider"])
     (found,) = session.run(["probabilities"], {"x": pictures})
@@ -129,13 +138,49 @@ def test_a_backbone_is_included(opset: int, maps: bool, tmp_path: Path) -> None:
         export(classifier, tmp_path / "again.onnx", backbone.spec)
 
 
+def gated(dim: int, every_layer: bool, clamp: float) -> GatedHead:
+    """Of eight classes in mixed order, with weights as large as training makes them."""
+    generator = torch.Generator().manual_seed(2)
+    semantics = torch.randn(8, 5, generator=generator)
+    options = GSMFlowOptions(
+        blocks=3, hidden=24, global_semantic=16, clamp=clamp, semantics_in_every_layer=every_layer
+    )
+    model = GSMFlow(dim, semantics[:3], options)
+    model.positioning.reset(generator)
+    model.flow.reset(generator, scale=0.2)
+    seen, unseen = torch.tensor([6, 0, 3, 1, 7]), torch.tensor([5, 2, 4])
+    likelihood = LikelihoodHead(model.eval(), semantics, clamp)
+    return GatedHead(likelihood, seen, unseen, head(dim, 5), head(dim, 3, 20.0))
+
+
+@pytest.mark.parametrize("clamp", [1.0, 2.5])
+@pytest.mark.parametrize("every_layer", [True, False])
+@pytest.mark.parametrize("dim", [2, 7, 10])
+def test_likelihoods_are_exported(dim: int, every_layer: bool, clamp: float, tmp_path: Path) -> None:
+    """A loop over the classes, alone and as a gate."""
+    transform = FeatureTransform(np.full(dim, 0.3, np.float32), np.full(dim, 1.5, np.float32))
+    features = np.random.default_rng(3).normal(size=(23, dim)).astype(np.float32)
+    names, gate = tuple("abcdefgh"), gated(dim, every_layer, clamp)
+    for each in (gate.gate, gate):
+        made = FittedClassifier(transform, each, names, gate.unseen.sort().values.numpy(), 0.4, None, 1.3)
+        assert made.probabilities(features).max(axis=1).min() < 0.9  # they say something
+        check(made, features, tmp_path / "c.onnx")
+
+
+@pytest.mark.parametrize("method", ["likelihood", "likelihood-gate"])
+def test_runs_that_classify_by_likelihood_are_exported(method: str, tmp_path: Path) -> None:
+    run, file = tmp_path / "run", tmp_path / "c.onnx"
+    settings = [f"{method}.epochs=2", f"{method}.hidden=16", f"{method}.global_semantic=16"]
+    command = ["train", PROBLEM, "--method", method, *(part for each in settings for part in ("--set", each))]
+    assert _run([*command, "--out", str(run)], False) == 0
+    assert _run(["export", str(run), "--onnx", "-o", str(file)], False) == 0
+    check(load_classifier(run), problem().features, tmp_path / "again.onnx")
+    assert file.read_bytes() == (tmp_path / "again.onnx").read_bytes()
+
+
 def test_what_cannot_be_exported_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    settings = ["--protocol", "last", "--set", "likelihood.epochs=1", "--set", "likelihood.hidden=16"]
-    assert _run(["train", PROBLEM, "--method", "likelihood", *settings, "--out", str(run)], False) == 0
-    with pytest.raises(InputError, match="only softmax heads"):
-        export(load_classifier(run), tmp_path / "c.onnx")
-    assert not (tmp_path / "c.onnx").exists()
+    assert _run(["train", PROBLEM, *ARGUMENTS, "--protocol", "last", "--out", str(run)], False) == 0
     capsys.readouterr()
     assert _run(["export", str(run), "--onnx", "-o", str(tmp_path / "c.pb")], False) == 2
     assert "ending in .onnx" in capsys.readouterr().err

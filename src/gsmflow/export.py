@@ -9,6 +9,9 @@ no PyTorch. Inputs and outputs:
 - ``probabilities``: float32 (samples, C), rows summing to 1; ``logits``: float32 (samples, C), bias included,
   not yet divided by the temperature.
 
+A method that classifies by its flow's likelihood becomes a loop over the classes (an ONNX ``Scan``), each turn
+with the conditions of one class; what depends on the class alone is computed here and kept as constants.
+
 The model's metadata hold ``classes`` (JSON list, in the order of the columns), ``unseen`` (JSON list of
 indices) and ``gsmflow`` (the version that wrote it).
 """
@@ -16,10 +19,12 @@ indices) and ``gsmflow`` (the version that wrote it).
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -27,8 +32,10 @@ from gsmflow import __version__
 from gsmflow.classifier import FittedClassifier
 from gsmflow.errors import InputError
 from gsmflow.files import make_folder, write_bytes
+from gsmflow.flow.coupling import ATAN_SLOPE, ConditionalCoupling, CouplingSubnet
 from gsmflow.head import Head, LinearHead
 from gsmflow.images.backbone import BackboneSpec
+from gsmflow.likelihood import GatedHead, LikelihoodHead
 from gsmflow.representation import Representation, RepresentedHead
 from gsmflow.transform import FeatureTransform
 
@@ -75,9 +82,8 @@ def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | No
 
     Raises
     ------
-    InputError: the head is not a linear one (methods that classify by the flow's likelihood), the backbone is
-        no ONNX file or not the one that the run was trained with, `onnx` is not installed, or the file cannot
-        be written.
+    InputError: the backbone is no ONNX file or not the one that the run was trained with, `onnx` is not
+        installed, or the file cannot be written.
     """
     try:
         from onnx import checker, helper
@@ -136,7 +142,6 @@ def _classifier(
 def _behind(spec: BackboneSpec, classifier: FittedClassifier) -> Any:
     """The model of pictures to probabilities: the backbone's own graph, and behind it the classifier's."""
     import onnx
-    import torch
     from onnx import compose, version_converter
 
     from gsmflow.images.backbone import open_backbone
@@ -194,16 +199,113 @@ def _head(graph: _Graph, x: str, head: Head) -> str:
     """The logits of a head."""
     if isinstance(head, RepresentedHead):
         return _head(graph, _represented(graph, x, head.representation), head.head)
+    if isinstance(head, GatedHead):
+        return _gated(graph, x, head)
+    if isinstance(head, LikelihoodHead):
+        return _likelihood(graph, x, head)
     if not isinstance(head, LinearHead):
-        raise InputError(
-            "export: this run classifies by the likelihood of its flow, and only softmax heads can be exported; "
-            "train with another method, such as gsmflow"
-        )
+        raise TypeError(f"head: a {type(head).__name__}, which has no graph")
     weight = head.weight
     if head.scale is not None:
         x = _unit(graph, x, head.in_dim)
         weight = head.scale * weight / weight.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return graph.add("Gemm", x, graph.constant(weight), graph.constant(head.bias), transB=1)
+
+
+def _gated(graph: _Graph, x: str, head: GatedHead) -> str:
+    """What :class:`GatedHead` does."""
+    likelihood = _likelihood(graph, x, head.gate)
+    seen, unseen = (
+        _largest(graph, graph.add("Gather", likelihood, graph.constant(classes), axis=1))
+        for classes in (head.seen, head.unseen)
+    )
+    of_seen, of_unseen = (_head(graph, x, part) for part in (head.seen_head, head.unseen_head))
+    of_seen = graph.add("Sub", of_seen, _largest(graph, of_seen))
+    of_seen = graph.add("Add", of_seen, graph.add("Sub", seen, unseen))
+    of_unseen = graph.add("Sub", of_unseen, _largest(graph, of_unseen))
+    side_by_side = graph.add("Concat", of_seen, of_unseen, axis=1)
+    order = torch.cat((head.seen, head.unseen)).argsort()
+    return graph.add("Gather", side_by_side, graph.constant(order), axis=1)
+
+
+def _likelihood(graph: _Graph, x: str, head: LikelihoodHead) -> str:
+    """log p(x | class) of every class (samples, C): one turn of a loop for each."""
+    from onnx import TensorProto, helper
+
+    model = head.model
+    blocks: list[Any] = list(model.flow.blocks)
+    with torch.no_grad():
+        conditions = [c for pair in model.flow.condition(model.positioning(head.semantics)) for c in pair]
+    turn = _Graph(f"{graph.prefix}class/")
+    # A subnet that does not see the semantics has the same condition in every turn.
+    scanned = {index: c for index, c in enumerate(conditions) if len(c) == head.classes}
+    taken = {index: f"{turn.prefix}condition_{index}" for index in scanned}
+    names = [taken[i] if i in taken else graph.constant(c[0]) for i, c in enumerate(conditions)]
+    split = list(range(head.in_dim)[: blocks[0].split[0]]), list(range(head.in_dim)[blocks[0].split[0] :])
+    first, second = (graph.add("Gather", x, graph.constant(half), axis=1) for half in split)
+    scales: list[str] = []
+    for index, block in enumerate(blocks):
+        assert isinstance(block, ConditionalCoupling)
+        c1, c2 = names[2 * index : 2 * index + 2]
+        for net, condition in ((block.net2, c2), (block.net1, c1)):
+            # The half that was transformed is read by the other subnet next.
+            first, scale = _coupled(graph, turn, net, condition, block.clamp, reads=second, half=first)
+            first, second = second, first
+            scales.append(scale)
+    axis = graph.constant([1])
+    squares = [turn.add("ReduceSum", turn.add("Mul", z, z), axis, keepdims=0) for z in (first, second)]
+    length = turn.add("Mul", turn.add("Add", *squares), graph.constant(0.5))
+    log_det = turn.add("ReduceSum", scales[0], axis, keepdims=0)
+    for scale in scales[1:]:
+        log_det = turn.add("Add", log_det, turn.add("ReduceSum", scale, axis, keepdims=0))
+    constant = graph.constant(head.in_dim / 2 * math.log(2 * math.pi))
+    out = turn.add("Sub", turn.add("Sub", log_det, length), constant)
+    body = helper.make_graph(
+        turn.nodes,
+        f"{turn.prefix}likelihood",
+        [
+            helper.make_tensor_value_info(taken[i], TensorProto.FLOAT, [c.shape[1]])
+            for i, c in scanned.items()
+        ],
+        [helper.make_tensor_value_info(out, TensorProto.FLOAT, ["samples"])],
+    )
+    values = [graph.constant(c) for c in scanned.values()]
+    return graph.add("Scan", *values, body=body, num_scan_inputs=len(values), scan_output_axes=[1])
+
+
+def _coupled(
+    graph: _Graph,
+    turn: _Graph,
+    net: CouplingSubnet,
+    condition: str,
+    clamp: float,
+    *,
+    reads: str,
+    half: str,
+) -> tuple[str, str]:
+    """What :meth:`CouplingSubnet.scale_and_shift` does, before the sum over alpha(s).
+
+    graph: takes the constants. turn: takes the nodes.
+    """
+    hidden = turn.add("Gemm", reads, graph.constant(net.x_weight), condition, transB=1)
+    hidden = turn.add("LeakyRelu", hidden, alpha=_LEAK)
+    width = len(net.out_bias) // 2
+    s, t = (
+        turn.add("Gemm", hidden, graph.constant(weight), graph.constant(bias), transB=1)
+        for weight, bias in zip(net.out_weight.split(width), net.out_bias.split(width), strict=True)
+    )
+    bent = turn.add("Atan", turn.add("Div", s, graph.constant(clamp)))
+    scale = turn.add("Mul", bent, graph.constant(ATAN_SLOPE * clamp))
+    return turn.add("Add", turn.add("Mul", half, turn.add("Exp", scale)), t), scale
+
+
+def _largest(graph: _Graph, x: str) -> str:
+    """The largest of each row: (samples, 1). ReduceMax means other things in later opsets."""
+    from onnx import helper
+
+    name = f"{graph.prefix}largest_{len(graph.nodes)}"
+    graph.nodes.append(helper.make_node("TopK", [x, graph.constant([1])], [name, f"{name}_at"], axis=1))
+    return name
 
 
 def _represented(graph: _Graph, x: str, representation: Representation) -> str:

@@ -31,7 +31,8 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
     _refuse_pickle(path)
     with warnings.catch_warnings():
         # Newer torch calls the format deprecated; files of it go on being what people have.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        for kind in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", kind)
         try:
             module = torch.jit.load(str(path), map_location=device)
         except Exception as error:

@@ -71,9 +71,9 @@ class Guard:
         if limits.token and path not in _OPEN and not path.startswith(_OPEN_FOLDER):
             given = headers.get(b"authorization", "").encode()
             if not hmac.compare_digest(given, f"Bearer {limits.token}".encode()):
-                return _said(
-                    401, "a token is needed: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
-                )
+                needed = "a token is needed: Authorization: Bearer TOKEN"
+                wrong = "that is not the token this service was started with"
+                return _said(401, wrong if given else needed, {"WWW-Authenticate": "Bearer"})
         length = headers.get(b"content-length", "0")
         if length.isdecimal() and int(length) > self._bytes:
             return _said(413, self._too_large, {"Connection": "close"})
