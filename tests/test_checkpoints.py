@@ -148,6 +148,13 @@ def test_a_malicious_pickle_is_refused(
     assert not target.exists()
 
 
+FIRST = "cinn.module_list.1.s1.0.weight"
+
+
+def replaced(kept: dict[str, Any], name: str, tensor: Tensor) -> None:
+    kept["state_dict_1" if name.startswith("cinn") else "state_dict_2"][name] = tensor
+
+
 # -- files that unpack to far more than they are ----------------------------------------------
 
 
@@ -241,6 +248,17 @@ def test_a_storage_that_is_shorter_than_claimed(archive: bool, tmp_path: Path) -
         (lambda kept: kept["state_dict_1"].pop("cinn.module_list.1.s1.0.bias"), "layer"),
         (lambda kept: kept["state_dict_1"].update({"conv.weight": torch.zeros(1)}), "'conv.weight'"),
         (lambda kept: kept["state_dict_2"].pop("individuals.1.vertice"), "not complete"),
+        (lambda kept: kept["state_dict_2"].clear(), "not complete"),
+        (lambda kept: replaced(kept, "individuals.0.fc.bias", torch.tensor(1.0)), r"shape \(\), expected"),
+        (
+            lambda kept: replaced(kept, "individuals.0.vertice", torch.zeros(2, 2)),
+            r"shape \(2, 2\), expected",
+        ),
+        (
+            lambda kept: replaced(kept, FIRST, torch.zeros(12, 13, dtype=torch.complex64)),
+            "expected real numbers",
+        ),
+        (lambda kept: replaced(kept, FIRST, torch.full((12, 13), 1e300, dtype=torch.float64)), "not finite"),
         (lambda kept: kept.update(state_dict_1=[1]), "holds no weights"),
     ],
 )

@@ -178,13 +178,27 @@ def _tensors(path: Path, part: Any, name: str) -> Mapping[str, Tensor]:
     return part
 
 
+def _checked(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """A matrix of weights, or a vector of biases or of an anchor, in float32."""
+    dims = 2 if name.endswith("weight") else 1
+    if tensor.ndim != dims or not tensor.is_floating_point():
+        raise InputError(
+            f"{path}: '{name}' is {tensor.dtype} of shape {tuple(tensor.shape)}, expected real numbers in {dims} "
+            "dimensions; the file is damaged"
+        )
+    tensor = tensor.float()
+    if not tensor.isfinite().all():
+        raise InputError(f"{path}: '{name}' holds values that are not finite; use a checkpoint from before")
+    return tensor
+
+
 def _flow(path: Path, part: Any) -> dict[str, Tensor]:
     """The flow's weights under our names: a subnet's first layer W [x, g] in its two parts."""
     layers: dict[tuple[int, str, str, str], Tensor] = {}
     for name, tensor in _tensors(path, part, "state_dict_1").items():
         match = _SUBNET.fullmatch(name)
         if match:
-            layers[int(match[1]), match[2], match[3], match[4]] = tensor.float()
+            layers[int(match[1]), match[2], match[3], match[4]] = _checked(path, name, tensor)
         elif not _LEFT_OVER.fullmatch(name):
             raise InputError(f"{path}: weights '{name}' are of no flow of the published program")
     nodes = sorted({key[0] for key in layers})
@@ -222,7 +236,7 @@ def _positioning(path: Path, part: Any) -> dict[str, Tensor]:
             raise InputError(
                 f"{path}: weights '{name}' are of no relative positioning of the published program"
             )
-        found[int(match[1]), match[2]] = tensor.float()
+        found[int(match[1]), match[2]] = _checked(path, name, tensor)
     count = len({index for index, _ in found})
     try:
         weights = {"positioning.anchors": torch.stack([found[i, "vertice"] for i in range(count)])}

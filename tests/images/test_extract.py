@@ -302,6 +302,18 @@ def test_weights_that_cannot_be_obtained_are_named(
     assert "--weights model.safetensors" in said
 
 
+def test_weights_that_were_never_published_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("timm")
+    digits(tmp_path / "images", 2)
+    command = ["extract", str(tmp_path / "images"), "--backbone", "resnet101.tv_in2k"]
+    assert _run([*command, "-o", str(tmp_path / "f.npz")], False) == 2
+    said = capsys.readouterr().err
+    assert "no published weights 'tv_in2k'" in said
+    assert "resnet101.tv_in1k" in said
+
+
 def test_random_timm_weights_are_the_same_every_time(tmp_path: Path) -> None:
     pytest.importorskip("timm")
     wanted = BackboneSpec.of("resnet10t", weights="random")

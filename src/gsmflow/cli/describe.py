@@ -91,4 +91,5 @@ def describe(
             json.dumps({"out": str(out), "classes": count, "dimensions": dims, "from": described.columns})
         )
     else:
-        click.echo(f"{out}: {count} classes in {dims} dimensions", err=True)
+        classes_said = "1 class" if count == 1 else f"{count} classes"
+        click.echo(f"{out}: {classes_said} in {dims} dimensions", err=True)

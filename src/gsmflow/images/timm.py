@@ -42,7 +42,10 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
             + instead_of(spec.model, timm.list_models())
         )
     name, tag = spec.model, spec.model.partition(".")[2]
-    known: Any = timm.get_pretrained_cfg(name)
+    try:
+        known: Any = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # of a tag that no weights have
+        known = None
     if known is None and tag:
         raise InputError(
             f"--backbone {name}: no published weights '{tag}'; "
