@@ -166,6 +166,8 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if any(argument.startswith("-") for argument in sys.argv[1:]):
+        sys.exit(__doc__)
     if len(sys.argv) > 1:
         main(Path(sys.argv[1]))
     else:

@@ -154,7 +154,7 @@ def _check_pickle(path: Path, file: IO[bytes]) -> None:
             raise InputError(
                 f"{path}: more than {_PICKLED} bytes beside the weights; it is no checkpoint of the published program"
             )
-        named = argument if code.name == "GLOBAL" else code.name
+        named = str(argument) if code.name == "GLOBAL" else code.name
         if named in _OTHER_NAMES or (code.name == "GLOBAL" and not _MAKERS.fullmatch(named)):
             raise InputError(
                 f"{path}: not loaded, since it holds more than tensors, numbers and texts, which could run code "

@@ -101,7 +101,9 @@ def test_examples_can_be_asked_about(client: TestClient, run: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("{", "JSON"),
+        ("{", "the body: not JSON from character 1 on"),
+        ('{"features": [', "the body: not JSON from character 14 on"),
+        ("", "body"),
         ("[]", "the body"),
         ('{"features": []}', "features"),
         ('{"features": [[1, 2]]}', "sample 0 has 2 values, expected 10"),
@@ -117,6 +119,12 @@ def test_what_is_wrong_with_features_is_said(client: TestClient, body: str, mess
     answer = client.post("/v1/predict", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert message in answer.json()["detail"]
+
+
+def test_json_has_to_be_called_so(client: TestClient) -> None:
+    answer = client.post("/v1/predict", content=json.dumps({"features": [[0] * 10]}))
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "the body: expected JSON, with Content-Type: application/json"
 
 
 def test_an_added_class_answers_from_then_on(client: TestClient, run: Path) -> None:

@@ -245,7 +245,12 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    return JSONResponse({"detail": f"{place}: {first['msg']}"}, 422)
+    detail = f"{place}: {first['msg']}"
+    if first["type"] == "json_invalid":
+        detail = f"the body: not JSON from character {place} on ({first['ctx']['error']})"
+    elif first["loc"] == ("body",) and "json" not in request.headers.get("content-type", ""):
+        detail = "the body: expected JSON, with Content-Type: application/json"
+    return JSONResponse({"detail": detail}, 422)
 
 
 def _predictions(version: Version, probabilities: NDArray[np.float64], top: int) -> m.Predictions:
