@@ -281,7 +281,20 @@ def test_malformed_preset(
 
 def test_all_wrong_values_are_reported_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = ["--set", "gsmflow.blocks=0", "--set", "gsmflow.epochs=x", "--set", "gsmflow.clamp=0"]
-    refused(["train", PROBLEM, *wrong], capsys, "gsmflow.blocks = 0", "gsmflow.epochs = 'x'", "gsmflow.clamp")
+    found = ("with --set", "gsmflow.blocks = 0", "gsmflow.epochs = 'x'", "gsmflow.clamp")
+    refused(["train", PROBLEM, *wrong], capsys, *found)
+
+
+def test_missing_data_are_named_as_they_were_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "CUB", "--data-root", str(tmp_path), "--features", "vit", "--semantics", "text"]
+    refused(command, capsys, f"{tmp_path / 'CUB'}", "put vit.mat and text_splits.mat there")
+
+
+def test_an_unknown_name_lists_the_known_ones_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["train", "no such data"], debug=False) == 2
+    assert capsys.readouterr().err.count("AWA1") == 1
 
 
 def test_out_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,7 +146,7 @@ def _kill_worker(folder: Path, bench: Command) -> bool:
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     words = ["bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0", "--out", "b", "--no-oracle"]
-    code, _, _ = warm([*words, "--set", "learning_rate=1e30"], tmp_path)
+    code, _, _ = warm([*words, "--set", "gsmflow.epochs=12"], tmp_path)
     assert code == 2  # lda has no such option
     code, out, err = warm([*words, "--preset", quick(tmp_path, learning_rate="1e30"), "--json"], tmp_path)
     assert code == 1
@@ -233,5 +233,5 @@ def test_without_trust_in_validation_no_class_plays_unseen(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     chosen = json.loads(done.stdout)["chosen"]
     assert "held-out samples of seen classes" in chosen["on"]
-    assert chosen["S"] > 0.5
+    assert chosen["S"] > 0.3  # guessing among nine seen classes: 0.11
     assert chosen["H"] == chosen["bias"] == 0
