@@ -39,7 +39,7 @@ def problem(seed: int) -> tuple[Problem, Truth]:
 def learned(seed: int, **switched: float | bool) -> GSMFlowLearner:
     data, _ = problem(seed)
     options = GSMFlowOptions(
-        epochs=25,
+        epochs=40,
         batch_size=128,
         blocks=2,
         hidden=64,
