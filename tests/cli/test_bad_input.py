@@ -247,6 +247,7 @@ def test_the_valid_twins_are_accepted(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--device", "cuda:99"], ("cuda:99",)),
         (["--seed", "-1"], ("--seed",)),
         (["--seeds", "4-1"], ("--seeds 4-1",)),
+        (["--seed", "1", "--seeds", "0-2"], ("--seed 1 and --seeds 0-2", "one of them")),
         (["--features", "vit"], ("--features",)),
         (["--nonsense"], ("--nonsense",)),
     ],
