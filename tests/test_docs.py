@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -51,3 +52,10 @@ def test_every_method_is_described_with_its_options(name: str) -> None:
     own = [row for row in rows(method.options) if row.split("`")[1].partition(".")[2] not in shared]
     missing = [row for row in own if row not in text.splitlines()]
     assert not missing, "put these lines into docs/methods.md:\n" + "\n".join(missing)
+
+
+def test_uv_run_pytest_finds_what_the_tests_need() -> None:
+    """`uv run` installs the group dev, and no extra."""
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())
+    assert project["dependency-groups"]["dev"] == ["gsmflow[test]"]
+    assert "test" in project["project"]["optional-dependencies"]

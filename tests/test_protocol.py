@@ -214,14 +214,25 @@ class _Killed(Exception):
     pass
 
 
+KILLED: dict[str, Any] = {"overrides": ("head.calibrate=on", "selection.problems=2"), "oracle": True}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> tuple[Outcome, list[dict[str, Any]]]:
+    """What a run that is not killed ends with, and its history."""
+    recorder = Recorder()
+    return carry_out(problem(), recorder=recorder, **KILLED), recorder.history
+
+
 @pytest.mark.parametrize("moment", [1, 30, 72, 80, 150, 220])
 def test_a_killed_run_continues_bit_for_bit(
-    moment: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    moment: int,
+    uninterrupted: tuple[Outcome, list[dict[str, Any]]],
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Stop at some step without any goodbye, continue from the last checkpoint: the same result."""
-    data = problem()
-    overrides = ("head.calibrate=on", "selection.problems=2")
-    whole = carry_out(data, overrides=overrides, oracle=True)
+    data, (whole, history) = problem(), uninterrupted
     steps = 0
     original = Recorder.stepped
 
@@ -236,15 +247,13 @@ def test_a_killed_run_continues_bit_for_bit(
 
     monkeypatch.setattr(protocol.Recorder, "stepped", stepped)
     with pytest.raises(_Killed):
-        carry_out(data, overrides=overrides, oracle=True, recorder=Recorder(tmp_path))
+        carry_out(data, recorder=Recorder(tmp_path), **KILLED)
     monkeypatch.undo()
     recorder = Recorder(tmp_path)
     assert recorder.resume() == (moment >= 20)
-    outcome = carry_out(data, overrides=overrides, oracle=True, recorder=recorder)
+    outcome = carry_out(data, recorder=recorder, **KILLED)
     assert outcome.scores == whole.scores
     assert outcome.choice == whole.choice
     assert outcome.oracle == whole.oracle
     assert all(torch.equal(t, outcome.weights[n]) for n, t in whole.weights.items())
-    reference = Recorder()
-    carry_out(data, overrides=overrides, oracle=True, recorder=reference)
-    assert recorder.history == reference.history
+    assert recorder.history == history

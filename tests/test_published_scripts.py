@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -63,19 +64,19 @@ def test_every_preset_is_valid(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_missing_data_say_what_to_put_where(name: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / f"train_{name}.py")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_missing_data_say_what_to_put_where(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = str(ROOT / f"train_{name}.py")
+    monkeypatch.setattr(sys, "argv", [script])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script, run_name="__main__")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1
     for words in (f"data/{name}", "res101.mat", "att_splits.mat", "Xian"):
-        assert words in done.stderr
+        assert words in said
 
 
 def test_a_script_runs_its_preset_on_the_data(tmp_path: Path) -> None:

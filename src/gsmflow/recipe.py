@@ -130,13 +130,15 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
         names = {f.name for f in fields(chosen.options)}  # type: ignore[arg-type]
         inherited = {k: v for k, v in tables.get(chosen.inherits, {}).items() if k in names}
         values[own] = inherited | values[own]
+    origins = dict.fromkeys(classes, origin)
     for override in overrides:
         table, name, value = _parse_override(override, classes)
+        origins[table] = f"{origin} with --set"
         if table == own and name in chosen.fixed:
             raise InputError(f"--set {override}: in method '{method}' {name} is always {chosen.fixed[name]}")
         values[table][name] = value
     values[own] |= chosen.fixed
-    made = {table: from_mapping(cls, values[table], origin) for table, cls in classes.items()}
+    made = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
     features, options, head, selection = made.values()
     assert isinstance(features, FeatureOptions)
     assert isinstance(head, HeadOptions)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
-import resource
-import subprocess
-import sys
+import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,9 @@ import pytest
 import torch
 
 from folders import Arrays, table, xlsa17
-from gsmflow.cli import _run
+from gsmflow.cli import _run, main
+from gsmflow.errors import InputError
+from processes import Command, gsmflow
 from quick import ARGUMENTS, PROBLEM
 
 
@@ -246,6 +247,7 @@ def test_the_valid_twins_are_accepted(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--device", "cuda:99"], ("cuda:99",)),
         (["--seed", "-1"], ("--seed",)),
         (["--seeds", "4-1"], ("--seeds 4-1",)),
+        (["--seed", "1", "--seeds", "0-2"], ("--seed 1 and --seeds 0-2", "one of them")),
         (["--features", "vit"], ("--features",)),
         (["--nonsense"], ("--nonsense",)),
     ],
@@ -280,7 +282,20 @@ def test_malformed_preset(
 
 def test_all_wrong_values_are_reported_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = ["--set", "gsmflow.blocks=0", "--set", "gsmflow.epochs=x", "--set", "gsmflow.clamp=0"]
-    refused(["train", PROBLEM, *wrong], capsys, "gsmflow.blocks = 0", "gsmflow.epochs = 'x'", "gsmflow.clamp")
+    found = ("with --set", "gsmflow.blocks = 0", "gsmflow.epochs = 'x'", "gsmflow.clamp")
+    refused(["train", PROBLEM, *wrong], capsys, *found)
+
+
+def test_missing_data_are_named_as_they_were_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "CUB", "--data-root", str(tmp_path), "--features", "vit", "--semantics", "text"]
+    refused(command, capsys, f"{tmp_path / 'CUB'}", "put vit.mat and text_splits.mat there")
+
+
+def test_an_unknown_name_lists_the_known_ones_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["train", "no such data"], debug=False) == 2
+    assert capsys.readouterr().err.count("AWA1") == 1
 
 
 def test_out_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,23 +314,15 @@ def test_out_cannot_be_written_to(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_disk_is_full(tmp_path: Path) -> None:
     """A limit on the size of files fails writes as a full disk does; no temporary file is left behind."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
-
-    command = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *ARGUMENTS, "--out", "run"]
-    done = subprocess.run(
-        command, cwd=tmp_path, preexec_fn=limit, capture_output=True, text=True, timeout=120, check=False
-    )
+    command = ["train", PROBLEM, *ARGUMENTS, "--out", "run"]
+    done = gsmflow(*command, cwd=tmp_path, file_size=9000)
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert "safetensors: cannot be written" in last
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert not list((tmp_path / "run").rglob("*.tmp"))
-    done = subprocess.run(
-        [*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = gsmflow(*command, "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -367,28 +374,35 @@ def test_damaged_run_folder(
     refused(["evaluate", str(run)], capsys, *words)
 
 
+LONG = ["train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=500", "--out", "run"]
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run that was killed once it had a checkpoint."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    process = Command(*LONG, "--checkpoint-seconds", "0", cwd=folder)
+    while not (folder / "run/checkpoint/state.safetensors").exists() and process.returncode is None:
+        time.sleep(0.005)
+    process.send(signal.SIGKILL)
+    process.wait()
+    return folder / "run"
+
+
 @pytest.mark.parametrize("kind", ["pickle", "truncated", "other shape", "not a checkpoint"])
-def test_damaged_checkpoint(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_checkpoint(
+    kind: str,
+    interrupted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """A run that was interrupted, and then its checkpoint is not what it was."""
     from safetensors.torch import load_file, save_file
 
-    command = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *ARGUMENTS, "--checkpoint-seconds", "0"]
-
-    def limit() -> None:
-        # Enough for the checkpoint, too little for the run: a disk that fills up on the way.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
-
-    out = tmp_path / "run"
-    process = subprocess.Popen(
-        [*command, "--set", "gsmflow.epochs=500", "--out", str(out)],
-        stderr=subprocess.DEVNULL,
-        preexec_fn=limit,
-    )
-    checkpoint = out / "checkpoint" / "state.safetensors"
-    while not checkpoint.exists() and process.poll() is None:
-        pass
-    process.kill()
-    process.wait()
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(interrupted, "run")
+    checkpoint = tmp_path / "run" / "checkpoint" / "state.safetensors"
     if kind == "pickle":
         checkpoint.write_bytes(as_bytes({"master": torch.zeros(2)}))
     elif kind == "truncated":
@@ -404,14 +418,13 @@ def test_damaged_checkpoint(kind: str, tmp_path: Path, capsys: pytest.CaptureFix
         name = next(n for n in tensors if n.endswith("x_weight"))
         tensors[name] = torch.zeros(3, 3)
         save_file(tensors, checkpoint, metadata=meta)
-    arguments = [*command[3:], "--set", "gsmflow.epochs=500", "--out", str(out), "--resume"]
-    code = _run(arguments, debug=False)
+    code = _run([*LONG, "--resume"], debug=False)
     printed = capsys.readouterr()
     assert code == 2, printed.err
     last = printed.err.strip().splitlines()[-1]
     assert "state.safetensors" in last
     assert "Traceback" not in printed.err
-    assert not (out / "metrics.json").exists()
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_predict_and_evaluate_without_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -435,7 +448,6 @@ def test_predict_with_wrong_files(run: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_debug_shows_the_traceback() -> None:
-    command = [sys.executable, "-m", "gsmflow", "train", "nowhere", "--debug"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert "Traceback" in done.stderr
-    assert json.dumps("nowhere")[1:-1] in done.stderr
+    """The error is let through, and Python shows where it came from."""
+    with pytest.raises(InputError, match="nowhere"):
+        main(["train", "nowhere", "--debug"])

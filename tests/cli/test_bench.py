@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,30 +10,65 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tomli_w
 
 from gsmflow.cli import _run
-from quick import ARGUMENTS, PROBLEM
+from processes import Command, gsmflow
+from quick import ARGUMENTS, OVERRIDES, PROBLEM
 
 
-def gsmflow(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gsmflow", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+def quick(folder: Path, **changed: str) -> str:
+    """The quick recipe as a preset file for any method, with some options changed; its name."""
+    tables: dict[str, dict[str, Any]] = {}
+    for override in (*OVERRIDES, *(f"gsmflow.{name}={value}" for name, value in changed.items())):
+        key, _, value = override.partition("=")
+        table, _, name = key.partition(".")
+        tables.setdefault(table, {})[name] = json.loads(value)
+    (folder / "quick.toml").write_text(tomli_w.dumps(tables))
+    return "quick.toml"
 
 
 def bench(*more: str) -> list[str]:
-    return ["bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0-1", "--out", "b", *more]
+    words = ["bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0-1", "--preset", "quick.toml"]
+    return [*words, "--out", "b", *more]
+
+
+class Worker:
+    """A worker of the bench that starts at once; it stands in for ``subprocess.Popen``."""
+
+    def __init__(self, command: list[str], **_: object) -> None:
+        assert command[:3] == [sys.executable, "-m", "gsmflow"]
+        assert command[-1] == "--stop-with-parent"  # which listens to a pipe that these do not have
+        self._command = Command(*command[3:-1], cwd=Path.cwd())
+
+    def communicate(self) -> tuple[str, str]:
+        self.returncode = self._command.wait()
+        return self._command.stdout, self._command.stderr
+
+
+def warm(words: list[str], folder: Path) -> tuple[int, str, str]:
+    """The command in this process with workers that start at once: its code, its output and its messages."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setattr("gsmflow.bench.subprocess", SimpleNamespace(Popen=Worker, PIPE=subprocess.PIPE))
+        code = _run(words, debug=False)
+    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     root = tmp_path_factory.mktemp("bench")
-    done = gsmflow(*bench("--json"), cwd=root)
-    assert done.returncode == 0, done.stderr
-    return root, json.loads(done.stdout)
+    quick(root)
+    code, out, err = warm(bench("--json"), root)
+    assert code == 0, err
+    return root, json.loads(out)
 
 
 def test_a_bench_gives_a_row_a_method_and_all_kinds_of_tables(finished: tuple[Path, dict[str, Any]]) -> None:
@@ -66,37 +102,34 @@ def test_a_bench_gives_a_row_a_method_and_all_kinds_of_tables(finished: tuple[Pa
 def test_finished_runs_are_not_run_again(finished: tuple[Path, dict[str, Any]]) -> None:
     root, result = finished
     before = {p: p.stat().st_mtime_ns for p in (root / "b").rglob("metrics.json")}
-    again = gsmflow(*bench("--json"), cwd=root)
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout) == result
-    assert "4 of 4 runs were finished before" in again.stderr
+    code, out, err = warm(bench("--json"), root)
+    assert code == 0, err
+    assert json.loads(out) == result
+    assert "4 of 4 runs were finished before" in err
     assert {p: p.stat().st_mtime_ns for p in (root / "b").rglob("metrics.json")} == before
 
 
 def test_a_folder_of_other_runs_is_refused(finished: tuple[Path, dict[str, Any]]) -> None:
     root, _ = finished
-    other = gsmflow(*bench("--set", "head.epochs=3"), cwd=root)
-    assert other.returncode == 2
-    assert "options.head.epochs" in other.stderr
-    assert len(other.stderr.strip().splitlines()) == 1
+    code, _, err = warm(bench("--set", "head.epochs=3"), root)
+    assert code == 2
+    assert "options.head.epochs" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_a_killed_worker_is_started_again_and_nothing_counted_twice(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "gsmflow", "bench", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=120"]
-    command += ["--methods", "gsmflow", "--seeds", "0", "--no-oracle", "--out", "b", "--jobs", "1", "--json"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        killed = _kill_worker(tmp_path, process)
-        out, err = process.communicate(timeout=240)
+    command = ["bench", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=40", "--methods", "gsmflow"]
+    command += ["--seeds", "0", "--no-oracle", "--out", "b", "--jobs", "1", "--json"]
+    process = Command(*command, cwd=tmp_path)
+    killed = _kill_worker(tmp_path, process)
+    assert process.wait() == 0, process.stderr
     assert killed
-    assert process.returncode == 0, err
-    (row,) = json.loads(out)["rows"]
+    (row,) = json.loads(process.stdout)["rows"]
     assert row["H"]["seeds"] == 1
     assert row["failed_seeds"] == []
 
 
-def _kill_worker(folder: Path, bench: subprocess.Popen[str]) -> bool:
+def _kill_worker(folder: Path, bench: Command) -> bool:
     """Kill -9 the process that trains, once it has begun to write its history."""
     for _ in range(1200):
         histories = list(folder.rglob("history.jsonl"))
@@ -112,25 +145,15 @@ def _kill_worker(folder: Path, bench: subprocess.Popen[str]) -> bool:
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
-    done = gsmflow(
-        "bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0", "--out", "b", *ARGUMENTS[:2],
-        "--set", "learning_rate=1e30", "--no-oracle", "--json", cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 2  # lda has no such option
-    done = gsmflow(
-        "bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0", "--out", "b", "--preset", "bad.toml",
-        "--no-oracle", "--json", cwd=_with_bad_preset(tmp_path),
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "1 of 2 runs gave no result" in done.stderr
-    rows = json.loads(done.stdout)["rows"]
+    words = ["bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0", "--out", "b", "--no-oracle"]
+    code, _, _ = warm([*words, "--set", "gsmflow.epochs=12"], tmp_path)
+    assert code == 2  # lda has no such option
+    code, out, err = warm([*words, "--preset", quick(tmp_path, learning_rate="1e30"), "--json"], tmp_path)
+    assert code == 1
+    assert "1 of 2 runs gave no result" in err
+    rows = json.loads(out)["rows"]
     assert rows[0]["failed_seeds"] == [0]
     assert rows[1]["H"]["seeds"] == 1
-
-
-def _with_bad_preset(folder: Path) -> Path:
-    (folder / "bad.toml").write_text("[gsmflow]\nlearning_rate = 1e30\nhidden = 16\nepochs = 5\n")
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -165,10 +188,10 @@ def test_wrong_requests_get_one_line(
 
 
 def test_an_ablation_has_a_row_for_each_part_left_out(tmp_path: Path) -> None:
-    quick = [a if "epochs=12" not in a else "gsmflow.epochs=2" for a in ARGUMENTS]
-    done = gsmflow("ablate", PROBLEM, "--seeds", "0", "--protocol", "last", *quick, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)["rows"]
+    words = ["ablate", PROBLEM, "--seeds", "0", "--protocol", "last", *ARGUMENTS, "--set", "gsmflow.epochs=2"]
+    code, out, err = warm([*words, "--json"], tmp_path)
+    assert code == 0, err
+    rows = json.loads(out)["rows"]
     assert [row["method"] for row in rows] == [
         "full",
         "without-semantics-in-every-layer",
@@ -204,11 +227,11 @@ def test_tuning_writes_a_preset_that_train_takes_and_continues_its_study(tmp_pat
 
 def test_without_trust_in_validation_no_class_plays_unseen(tmp_path: Path) -> None:
     done = gsmflow(
-        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=80", "--set", "selection.trust_validation=no",
+        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=40", "--set", "selection.trust_validation=no",
         "--json", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     chosen = json.loads(done.stdout)["chosen"]
     assert "held-out samples of seen classes" in chosen["on"]
-    assert chosen["S"] > 0.5
+    assert chosen["S"] > 0.3  # guessing among nine seen classes: 0.11
     assert chosen["H"] == chosen["bias"] == 0

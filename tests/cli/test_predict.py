@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from folders import xlsa17
 from gsmflow.cli import _run
 from gsmflow.run import load_classifier
 from gsmflow.sources import synthetic
@@ -125,6 +126,19 @@ def test_data_lists_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert known["digits"]["found"]
     assert not known["CUB"]["found"]
     assert known["digits"]["counts"]["unseen"] == 8
+
+
+def test_data_never_cuts_the_name_of_a_file_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    xlsa17(tmp_path / "FLO")
+    (tmp_path / "FLO" / "res101.mat").rename(tmp_path / "FLO" / "mobilenetv2_pooled.mat")
+    assert _run(["data", "--data-root", str(tmp_path)], False) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    rows = [[cell.strip() for cell in line.split("│")] for line in printed.splitlines() if "│" in line]
+    assert "mobilenetv2_pooled" in "".join(row[4] for row in rows)
 
 
 def test_data_of_a_problem_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,14 +14,10 @@ from typing import Any
 import pytest
 
 from gsmflow.shifts import headline
+from processes import Command, gsmflow
 from quick import ARGUMENTS, PROBLEM
 
 SCORES = ("U", "S", "H", "T1", "AUSUC")
-
-
-def gsmflow(*arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gsmflow", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **how)
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -82,7 +77,9 @@ def test_the_run_folder(finished: Path) -> None:
 
 
 def test_json_is_one_object_and_messages_go_to_stderr(tmp_path: Path) -> None:
-    done = gsmflow("train", PROBLEM, *ARGUMENTS, "--protocol", "last", "--json", cwd=tmp_path)
+    """Started as a person starts it."""
+    command = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *ARGUMENTS, "--protocol", "last", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     assert printed["protocol"] == "last"
@@ -148,7 +145,7 @@ def test_resume_refuses_another_request(finished: Path) -> None:
     assert "options.gsmflow.blocks = 2, this request 3" in other.stderr
 
 
-SLOW = [*ARGUMENTS, "--set", "gsmflow.epochs=60", "--oracle", "--checkpoint-seconds", "0"]
+SLOW = [*ARGUMENTS, "--set", "gsmflow.epochs=20", "--oracle", "--checkpoint-seconds", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +167,10 @@ def progress(folder: Path) -> int:
 @pytest.mark.parametrize(
     ("kill", "moments"),
     [
-        (signal.SIGKILL, (2, 14, 25)),
-        (signal.SIGKILL, (20, 36, 48)),
-        (signal.SIGINT, (8,)),
-        (signal.SIGTERM, (40,)),
+        (signal.SIGKILL, (2, 5, 9)),
+        (signal.SIGKILL, (7, 13, 18)),
+        (signal.SIGINT, (4,)),
+        (signal.SIGTERM, (15,)),
     ],
     ids=["kill -9 early", "kill -9 late", "Ctrl-C", "SIGTERM"],
 )
@@ -181,44 +178,39 @@ def test_a_killed_run_resumes_to_the_same_result(
     kill: signal.Signals, moments: tuple[int, ...], uninterrupted: dict[str, Any], tmp_path: Path
 ) -> None:
     """Really killed, at several moments one after the other, and continued each time by the same command."""
-    command = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *SLOW, "--out", "run", "--resume"]
+    command = ["train", PROBLEM, *SLOW, "--out", "run", "--resume"]
     run = tmp_path / "run"
     for moment in moments:
-        process = subprocess.Popen(
-            command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        process = Command(*command, cwd=tmp_path)
         deadline = time.monotonic() + 60
-        while progress(run) < moment and process.poll() is None and time.monotonic() < deadline:
+        while progress(run) < moment and process.returncode is None and time.monotonic() < deadline:
             time.sleep(0.005)
-        assert process.poll() is None, "it ended before it was killed"
-        os.kill(process.pid, kill)
-        _, errors = process.communicate(timeout=60)
-        if kill == signal.SIGKILL:
-            assert process.returncode == -signal.SIGKILL
-        else:
-            assert process.returncode == 130
-            assert errors.strip().splitlines()[-1] == (
+        assert process.returncode is None, "it ended before it was killed"
+        process.send(kill)
+        assert process.wait() == (-signal.SIGKILL if kill == signal.SIGKILL else 130)
+        if kill != signal.SIGKILL:
+            assert process.stderr.strip().splitlines()[-1] == (
                 "gsmflow: interrupted; the same command with --resume continues"
             )
         assert not (run / "metrics.json").exists()
         for file in run.glob("*.json*"):
             file.read_text()  # whole, whenever it was killed
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = gsmflow(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert results(run) == uninterrupted
     assert not (run / "checkpoint").exists()
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *SLOW, "--out", "run", "--resume"]
-    first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = ["train", PROBLEM, *SLOW, "--out", "run", "--resume"]
+    first = Command(*command, cwd=tmp_path)
     try:
         deadline = time.monotonic() + 60
         while not progress(tmp_path / "run") and time.monotonic() < deadline:
             time.sleep(0.01)
-        second = gsmflow("train", PROBLEM, *SLOW, "--out", "run", "--resume", cwd=tmp_path)
+        second = gsmflow(*command, cwd=tmp_path)
         assert second.returncode == 2
         assert "another process is writing this run" in second.stderr
     finally:
-        first.kill()
+        first.send(signal.SIGKILL)
         first.wait()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ import torch
 
 from gsmflow import run
 from gsmflow.recipe import make_recipe
+from processes import gsmflow
 from quick import ARGUMENTS, OVERRIDES, PROBLEM, problem
 
 TRAIN = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *ARGUMENTS, "--protocol", "last"]
@@ -54,6 +53,7 @@ done
 
 
 @mounted
+@pytest.mark.slow  # a limit on the size of files stands for a full disk in the others, see cli/test_bad_input.py
 def test_a_disk_that_fills_up_at_several_places(tmp_path: Path) -> None:
     done = in_mount(FULL, tmp_path, *TRAIN)
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ echo "code $code"; cat err
 
 
 @mounted
-@pytest.mark.parametrize("finished", ["", "finished"])
+@pytest.mark.parametrize("finished", ["", pytest.param("finished", marks=pytest.mark.slow)])
 def test_a_read_only_file_system(finished: str, tmp_path: Path) -> None:
     done = in_mount(READ_ONLY, tmp_path, finished, *TRAIN)
     code, message = done.stdout.strip().splitlines()[-2:]
@@ -89,36 +89,20 @@ def test_a_read_only_file_system(finished: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_the_right_to_write(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir(mode=0o500)
-    done = subprocess.run([*TRAIN, "--out", "run"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = gsmflow(*TRAIN[3:], "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert "run: cannot write there (Permission denied)" in done.stderr
 
 
-def _at_most(megabytes: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
-
-
 def test_too_little_memory_is_said_and_the_run_can_be_finished(tmp_path: Path) -> None:
-    words = [*TRAIN, "--set", "head.synthetic_per_class=3000000", "--out", "run"]
-    command = [sys.executable, "-c", _PEAK]
-    needed = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    done = subprocess.run(
-        words, cwd=tmp_path, preexec_fn=_at_most(needed + 200), capture_output=True, text=True, check=False
-    )
+    words = [*TRAIN[3:], "--set", "head.synthetic_per_class=3000000", "--out", "run"]
+    done = gsmflow(*words, cwd=tmp_path, more_memory=200 << 20)
     assert done.returncode == 1, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("gsmflow: the run failed: not enough memory (")
     assert "head.synthetic_per_class" in last
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert not list((tmp_path / "run").rglob("*.tmp"))
-
-
-# Address space that the libraries take before any work is done.
-_PEAK = """
-import torch, sklearn, gsmflow.run, scipy.stats
-torch.randn(100, 100) @ torch.randn(100, 100)
-print(next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmPeak")) >> 10)
-"""
 
 
 class _Jumping:

@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import struct
-import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -28,6 +26,7 @@ from gsmflow.images.preprocessing import NORMALIZATIONS, Preprocessing
 from gsmflow.images.reading import UnreadableImage, read_image
 from gsmflow.sources.table import load, read_rows
 from pictures import SIDE, digits, mean_colour_model, patches_model, torchscript_model
+from processes import Command
 
 CPU = torch.device("cpu")
 WHOLE = ("--size", str(SIDE), "--crop", "1")
@@ -110,16 +109,14 @@ def test_killed_and_resumed_it_writes_the_same_bytes(tmp_path: Path, monkeypatch
     digits(tmp_path / "images", 1500)
     (tmp_path / "images" / "digit 3" / "broken.png").write_bytes(b"nothing")
     model = patches_model(tmp_path / "model.onnx")
-    command = [sys.executable, "-m", "gsmflow", "extract", "images", "--backbone", "model.onnx", *WHOLE]
-    process = subprocess.Popen(
-        [*command, "-o", "killed.npz"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    command = ["extract", "images", "--backbone", "model.onnx", *WHOLE, "-o", "killed.npz"]
+    process = Command(*command, cwd=tmp_path)
     parts = tmp_path / "killed.npz.parts"
     deadline = time.monotonic() + 60
-    while len(list(parts.glob("[!.]*"))) < 3 and process.poll() is None and time.monotonic() < deadline:
+    while len(list(parts.glob("[!.]*"))) < 3 and process.returncode is None and time.monotonic() < deadline:
         time.sleep(0.001)
-    assert process.poll() is None, "it ended before it was killed"
-    os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode is None, "it ended before it was killed"
+    process.send(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed.npz").exists()
     done = len(list(parts.glob("[!.]*.safetensors")))

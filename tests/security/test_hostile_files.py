@@ -68,7 +68,7 @@ def test_a_pickle_in_a_run_folder(file: str, run: Path, tmp_path: Path) -> None:
             (run / file).write_bytes(hostile)
             code = _run(["evaluate", str(run), "--json"], False)
             assert code == (0 if file in ("model.safetensors", "metrics.json") else 2)  # not read there
-            _run(["report", str(run), "--out", str(tmp_path / "page.html")], False)
+            _run(["report", str(run), "--embedding", "pca", "--out", str(tmp_path / "page.html")], False)
     finally:
         (run / file).write_bytes(content)
     assert not trap.exists()

@@ -253,7 +253,8 @@ def data_table(known: Sequence[Any], data_root: Path) -> None:
         "seen + unseen",
         "train / test seen / unseen",
     ):
-        table.add_column(column)
+        # Names of files are what --features and --semantics take: never cut short, however narrow the terminal.
+        table.add_column(column, overflow="fold")
     for each in known:
         counts = each.counts
         table.add_row(

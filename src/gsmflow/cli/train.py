@@ -116,6 +116,9 @@ def train(
     """
     if stop_with_parent:
         threading.Thread(target=_end_with_input, daemon=True).start()
+    given = click.get_current_context().get_parameter_source("seed")
+    if seeds and given is click.core.ParameterSource.COMMANDLINE:
+        raise InputError(f"--seed {seed} and --seeds {seeds}: give one of them")
     chosen_seeds = options.parse_seeds(seeds) if seeds else [seed]
 
     # Late: loading torch takes over a second that --help need not wait for.

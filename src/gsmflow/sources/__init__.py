@@ -13,7 +13,7 @@ from gsmflow.problem import Problem
 from gsmflow.sources import digits, synthetic, xlsa17
 from gsmflow.sources.known import KNOWN
 from gsmflow.sources.layouts import find, load_folder
-from gsmflow.sources.naming import instead_of, listed
+from gsmflow.sources.naming import instead_of
 from gsmflow.sources.survey import Survey, survey
 
 __all__ = ["Survey", "load", "survey"]
@@ -54,11 +54,13 @@ def load(
         if detail:
             raise InputError(f"{problem}: digits takes no settings; use 'digits'")
         return digits.load()
-    folder, name = _folder(problem, data_root)
+    folder, name = _folder(problem, data_root, features, semantics)
     return load_folder(folder, name, features=features, semantics=semantics, seed=seed)
 
 
-def _folder(problem: str, data_root: Path) -> tuple[Path, str]:
+def _folder(
+    problem: str, data_root: Path, features: str | None = None, semantics: str | None = None
+) -> tuple[Path, str]:
     """The folder that a name or path stands for, and the name of the problem in it."""
     known = KNOWN.get(problem.upper())
     named = find(data_root, known.name if known else problem)
@@ -70,12 +72,11 @@ def _folder(problem: str, data_root: Path) -> tuple[Path, str]:
         return named, named.name
     if known:
         raise InputError(
-            f"{data_root / known.name}: no such folder; put {xlsa17.FEATURES}.mat and {xlsa17.SEMANTICS}"
+            f"{data_root / known.name}: no such folder; put {features or xlsa17.FEATURES}.mat and "
+            f"{semantics or xlsa17.SEMANTICS}"
             f"_splits.mat there, or name another place by --data-root; {known.citation}"
         )
     if exists(problem):
         raise InputError(f"{problem}: is a file; name the folder it lies in")
     names = (*_BUILT_IN, *KNOWN)
-    raise InputError(
-        f"'{problem}' is neither a known name ({listed(names)}) nor a folder; {instead_of(problem, names)}"
-    )
+    raise InputError(f"'{problem}' is neither a known name nor a folder; {instead_of(problem, names)}")
