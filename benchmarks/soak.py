@@ -108,9 +108,9 @@ class Load:
             self.failure = repr(error)
 
     def _new_class(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        """Between two classes that there are, so that it is like them and yet another one."""
-        first, second = self._semantics[rng.permutation(len(self._semantics))[:2]]
-        return {"name": f"new {index}", "semantics": (0.6 * first + 0.4 * second).tolist()}
+        """Somewhere between the classes that there are, so that it is like them and yet another one."""
+        shares = rng.dirichlet(np.full(len(self._semantics), 0.3))
+        return {"name": f"new {index}", "semantics": (shares @ self._semantics).tolist()}
 
     def _ask(self, what: str, expected: int, path: str, body: object = None) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)

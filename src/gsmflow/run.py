@@ -257,6 +257,20 @@ def _follow(
     return _metrics(request, problem, recipe, outcome, recorder)
 
 
+def check_finished(folder: Path) -> None:
+    """Refuse what is no finished run.
+
+    Raises
+    ------
+    InputError: there is no such folder, or it holds no run or an unfinished one.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
+    if not (folder / METRICS).exists():
+        state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
+        raise InputError(f"{folder}: holds {state}")
+
+
 def load_classifier(folder: Path) -> FittedClassifier:
     """The classifier of a finished run.
 
@@ -264,11 +278,7 @@ def load_classifier(folder: Path) -> FittedClassifier:
     ------
     InputError: the folder holds no finished run, or its files are damaged or do not fit together.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
-    if not (folder / METRICS).exists():
-        state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
-        raise InputError(f"{folder}: holds {state}")
+    check_finished(folder)
     classes = read_json(check(folder / "classes.json"))
     try:
         names = tuple(str(entry["name"]) for entry in classes)

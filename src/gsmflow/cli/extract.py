@@ -37,6 +37,8 @@ from gsmflow.cli import options
 @click.option("--normalize", metavar="KIND", help="imagenet, clip, half or none.  [default: imagenet]")
 @click.option("--output", default="", metavar="NAME", help="Output of an ONNX model.  [default: its first]")
 @options.batch_size
+@options.on
+@options.worker_threads
 @options.device
 @options.as_json
 def extract(
@@ -51,6 +53,8 @@ def extract(
     normalize: str | None,
     output: str,
     batch_size: int,
+    on: str | None,
+    threads: int | None,
     device: str,
     as_json: bool,
 ) -> int:
@@ -68,6 +72,7 @@ def extract(
     from gsmflow.images.extraction import unreadable_file
     from gsmflow.images.listing import list_labelled
 
+    cluster = options.place(on, threads)
     given = {"size": size, "crop": crop, "interpolation": interpolation, "normalization": normalize}
     spec = BackboneSpec.of(
         backbone,
@@ -80,9 +85,11 @@ def extract(
     opened = open_backbone(spec, resolve_device(device))
     there = out.exists()
     with counting("images") as told:
-        made = carry_out(opened, listing, out, batch_size=batch_size, told=told)
+        made = carry_out(
+            opened, listing, out, batch_size=batch_size, cluster=cluster, device=device, told=told
+        )
     tell_unreadable(made.unreadable, unreadable_file(out))
-    count, dims = made.features.shape
+    count, dims = made.shape
     if as_json:
         found = {
             "out": str(out),
