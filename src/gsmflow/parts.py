@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -74,16 +75,19 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
             [{"place": place, "part": _Held(part)} for place, part in enumerate(parts)],
             override_num_blocks=blocks,
         )
-        made = source.map_batches(
-            _Worker,
-            fn_constructor_args=(work, cluster.threads),
-            batch_size=1,
-            batch_format="pandas",
-            compute=data.ActorPoolStrategy(size=max(1, min(blocks, cores // cluster.threads))),
-            num_cpus=cluster.threads,
-            max_restarts=_RETRIES,
-            max_task_retries=_RETRIES,
-        )
+        with warnings.catch_warnings():
+            # The only way to bound how often a part that kills its worker is tried; Ray asks for another from 2.64.
+            warnings.filterwarnings("ignore", message="`ray_remote_args`")
+            made = source.map_batches(
+                _Worker,
+                fn_constructor_args=(work, cluster.threads),
+                batch_size=1,
+                batch_format="pandas",
+                compute=data.ActorPoolStrategy(size=max(1, min(blocks, cores // cluster.threads))),
+                num_cpus=cluster.threads,
+                max_restarts=_RETRIES,
+                max_task_retries=_RETRIES,
+            )
         for dataset in (source, made):
             dataset.context.execution_options.preserve_order = True
             dataset.context.enable_progress_bars = False

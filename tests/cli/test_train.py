@@ -218,7 +218,7 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
             time.sleep(0.01)
         second = gsmflow("train", PROBLEM, *SLOW, "--out", "run", "--resume", cwd=tmp_path)
         assert second.returncode == 2
-        assert "another process is writing this run" in second.stderr
+        assert "another process is writing there" in second.stderr
     finally:
         first.kill()
         first.wait()

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from gsmflow.devices import resolve_device
 from gsmflow.errors import InputError
-from gsmflow.files import make_folder, read_tensors, write_bytes, write_file, write_tensors
+from gsmflow.files import lock, make_folder, read_tensors, sweep, write_bytes, write_file, write_tensors
 from gsmflow.images.backbone import Backbone, BackboneSpec, open_backbone
 from gsmflow.images.listing import Listing
 from gsmflow.images.reading import UnreadableImage, read_image, strict_size
@@ -147,7 +147,8 @@ def extract(
     Raises
     ------
     InputError: `out` does not end in .npz, holds something else, or cannot be written; none of the images is
-        readable; the backbone gives values that are not finite; the cluster does not answer.
+        readable; the backbone gives values that are not finite; another process is making the same table; the
+        cluster does not answer.
     """
     if out.suffix != ".npz":
         raise InputError(f"{out}: expected a name ending in .npz")
@@ -156,17 +157,21 @@ def extract(
     make_folder(out.parent)
     parts = out.with_name(f"{out.name}.parts")
     make_folder(parts)
-    work = _Opened(listing.root, backbone, batch_size)
-    if cluster:
-        work = Reading(listing.root.absolute(), backbone.spec, batch_size, device)
-    contents = _contents(listing, _shards(backbone, listing, work, cluster, parts, told))
-    _write_unreadable(out, contents.unreadable)
-    # From the parts once more: they are all there by now, and need not all be in memory.
-    again = _shards(
-        backbone, listing, _Opened(listing.root, backbone, batch_size), None, parts, lambda *_: None
-    )
-    _write_table(out, backbone.spec, listing, contents, again)
-    shutil.rmtree(parts, ignore_errors=True)
+    with lock(parts):
+        if out.exists():  # by now
+            return _finished(backbone.spec, listing, out)
+        sweep(parts)
+        for left in out.parent.glob(f".{out.name}.*.tmp"):
+            left.unlink(missing_ok=True)
+        work = here = _Opened(listing.root, backbone, batch_size)
+        if cluster:
+            work = Reading(listing.root.absolute(), backbone.spec, batch_size, device)
+        contents = _contents(listing, _shards(backbone, listing, work, cluster, parts, told))
+        _write_unreadable(out, contents.unreadable)
+        # From the parts once more: they are all there by now, and need not all be in memory.
+        again = _shards(backbone, listing, here, None, parts, lambda *_: None)
+        _write_table(out, backbone.spec, listing, contents, again)
+        shutil.rmtree(parts, ignore_errors=True)
     return Extracted(contents.shape, contents.unreadable)
 
 
