@@ -56,7 +56,7 @@ class LongTable:
         import polars as pl
 
         for file in self._files:
-            yield pl.read_ipc(file, memory_map=False)
+            yield pl.read_parquet(file)
         yield from self._waiting
 
     def write(self, out: Path) -> None:
@@ -73,7 +73,7 @@ class LongTable:
             return
         if self._files:
             self._put_aside()
-            everything = pl.scan_ipc(self._files)
+            everything = pl.scan_parquet(self._files)
         else:
             everything = pl.concat(self._waiting).lazy()
         # By name: polars writes into the very file that is opened here, one group of rows after the other.
@@ -89,9 +89,9 @@ class LongTable:
 
         if not self._waiting:
             return
-        file = Path(self._folder.name) / f"{len(self._files):06}.arrow"
+        file = Path(self._folder.name) / f"{len(self._files):06}.parquet"
         try:
-            pl.concat(self._waiting).write_ipc(file)
+            pl.concat(self._waiting).write_parquet(file)
         except OSError as error:
             raise InputError(
                 f"{self._folder.name}: cannot be written ({error.strerror or error}); free space, or name another "
