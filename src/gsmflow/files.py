@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,10 +58,14 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); free space or choose another --out"
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose another --out"
         ) from None
+    finally:
+        with suppress(
+            OSError
+        ):  # a file system that can only be read says so even of files that are not there
+            temporary.unlink(missing_ok=True)
 
 
 def json_bytes(value: Any) -> bytes:

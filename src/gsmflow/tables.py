@@ -77,7 +77,12 @@ class LongTable:
         else:
             everything = pl.concat(self._waiting).lazy()
         # By name: polars writes into the very file that is opened here, one group of rows after the other.
-        write_file(out, lambda file: everything.sink_parquet(file.name))
+        try:
+            write_file(out, lambda file: everything.sink_parquet(file.name))
+        except pl.exceptions.PolarsError as error:  # its own data: what fails is the disk
+            raise InputError(
+                f"{out}: cannot be written ({str(error)[-120:]}); free space or choose another --out"
+            ) from None
 
     def write_csv(self, file: BinaryIO) -> None:
         """Write all rows as CSV under one header."""
@@ -92,9 +97,9 @@ class LongTable:
         file = Path(self._folder.name) / f"{len(self._files):06}.parquet"
         try:
             pl.concat(self._waiting).write_parquet(file)
-        except OSError as error:
+        except (OSError, pl.exceptions.PolarsError) as error:
             raise InputError(
-                f"{self._folder.name}: cannot be written ({error.strerror or error}); free space, or name another "
+                f"{self._folder.name}: cannot be written ({str(error)[-120:]}); free space, or name another "
                 "place by TMPDIR"
             ) from None
         self._files.append(file)
