@@ -69,7 +69,7 @@ class LongTable:
         import polars as pl
 
         if out.suffix == ".csv":
-            write_file(out, self.write_csv)
+            write_file(out, self._write_csv)
             return
         if self._files:
             self._put_aside()
@@ -84,8 +84,7 @@ class LongTable:
                 f"{out}: cannot be written ({str(error)[-120:]}); free space or choose another --out"
             ) from None
 
-    def write_csv(self, file: BinaryIO) -> None:
-        """Write all rows as CSV under one header."""
+    def _write_csv(self, file: BinaryIO) -> None:
         for index, table in enumerate(self.batches()):
             table.write_csv(file, include_header=index == 0)
 

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from gsmflow.cli import _run
+from gsmflow.files import lock
 from gsmflow.images import extraction
 from gsmflow.images.backbone import BackboneSpec, open_backbone
 from gsmflow.images.extraction import extract, features_of
@@ -451,3 +452,27 @@ def test_the_model_is_run_by_onnxruntime(tmp_path: Path) -> None:
     pictures = np.stack([backbone.prepare(read_image(listing.root / name)) for name in listing.names])
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     assert np.allclose(made.features, np.asarray(session.run(None, {"x": pictures})[0]), atol=1e-6)
+
+
+def test_the_table_is_what_numpy_would_write(tmp_path: Path) -> None:
+    digits(tmp_path / "images", 300)
+    model = patches_model(tmp_path / "model.onnx")
+    backbone, listing = open_backbone(spec(model), CPU), list_labelled(tmp_path / "images")
+    assert extract(backbone, listing, tmp_path / "f.npz").shape == (300, 128)
+    described = np.array(json.dumps(backbone.spec.to_dict()))
+    arrays = {"names": np.array(listing.names), "labels": np.array(listing.labels), "backbone": described}
+    np.savez(tmp_path / "g.npz", features=features_of(backbone, listing).features, **arrays)
+    assert (tmp_path / "f.npz").read_bytes() == (tmp_path / "g.npz").read_bytes()
+
+
+def test_of_two_attempts_at_once_the_second_is_refused(tmp_path: Path) -> None:
+    digits(tmp_path / "images", 5)
+    backbone = open_backbone(spec(mean_colour_model(tmp_path / "model.onnx")), CPU)
+    listing = list_labelled(tmp_path / "images")
+    (tmp_path / ".f.npz.1.tmp").write_text("left by a kill")
+    (tmp_path / "f.npz.parts").mkdir()
+    with lock(tmp_path / "f.npz.parts"), pytest.raises(ValueError, match="another process is writing there"):
+        extract(backbone, listing, tmp_path / "f.npz")
+    assert (tmp_path / ".f.npz.1.tmp").exists()  # it may be the other's
+    extract(backbone, listing, tmp_path / "f.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npz", "images", "model.onnx"]

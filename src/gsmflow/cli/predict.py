@@ -200,4 +200,5 @@ def _show(
     elif out:
         click.echo(f"{table.rows} samples labelled, table in {out}", err=True)
     else:
-        table.write_csv(click.get_binary_stream("stdout"))
+        for index, some in enumerate(table.batches()):
+            click.echo(some.write_csv(include_header=index == 0), nl=False)

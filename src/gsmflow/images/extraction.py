@@ -211,7 +211,7 @@ def _shards(
         for (_, names), file in zip(spans, files, strict=True)
         if not _is_kept(file, listing.root, names)
     ]
-    made = results(work, missing, cluster) if missing else iter(())
+    made: Iterator[Made] = results(work, missing, cluster) if missing else iter(())
     awaited = iter([*missing, None])
     following = next(awaited)
     for (start, names), file in zip(spans, files, strict=True):
@@ -371,8 +371,12 @@ def _write_table(
             with archive.open("features.npy", "w", force_zip64=True) as member:
                 header = {"descr": "<f4", "fortran_order": False, "shape": contents.shape}
                 npy.write_array_header_1_0(member, header)
+                rows = 0
                 for shard in shards:
                     member.write(np.ascontiguousarray(shard.features, "<f4").tobytes())
+                    rows += len(shard.features)
+            if rows != contents.shape[0]:
+                raise InputError(f"{out}: images changed while they were read; run the same command again")
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     npy.write_array(member, array, allow_pickle=False)

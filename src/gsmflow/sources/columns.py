@@ -77,7 +77,7 @@ def parquet_rows(path: Path, start: int, count: int) -> pl.DataFrame:
 
     first_bytes(path, 1)
     some = pl.scan_parquet(path, glob=False, low_memory=True).slice(start, count)
-    table = _guarded(path, some.collect)
+    table = _guarded(path, lambda: some.collect())
     if len(table) != count:
         raise InputError(f"{path}: ends before row {start + count}; it was changed or cut short")
     return table
