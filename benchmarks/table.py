@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import NOT_MEASURED, RESULTS
+from benchmarks.soak import WARM_UP
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
@@ -62,6 +63,27 @@ def sizes_table(found: dict[str, Any]) -> str:
     return "\n".join([*lines, "", machine_line(found["machine"])])
 
 
+def soak_table(found: dict[str, Any]) -> str:
+    """What trainer and service held, and how much more at the end than after the warm-up."""
+    answers = found["answers"]
+    refused = answers["refused"]
+    lines = [
+        f"{found['minutes']:g} minutes, {found['runs']} whole runs; {sum(answers.values()):,} requests answered, "
+        f"{refused:,} of them refused as they should be, {answers['add']} classes learned.",
+        "",
+        "| process | private memory, MiB: start, after a quarter, end | the fitted line rises by | file handles |",
+        "| --- | --- | --- | --- |",
+    ]
+    rows, count = found["rows"], found["runs"] - int(WARM_UP * found["runs"])
+    quarter = next(row for row in rows if row["minutes"] >= rows[-1]["minutes"] / 4)
+    for who in ("trainer", "service"):
+        memory = ", ".join(f"{row[f'{who} MiB']:.0f}" for row in (rows[0], quarter, rows[-1]))
+        rise = found["growth a run"][f"{who} MiB"] * count
+        handles = sorted({row[f"{who} handles"] for row in rows})
+        lines.append(f"| {who} | {memory} | {rise:+.1f} | {' to '.join(map(str, handles))} |")
+    return "\n".join([*lines, "", machine_line(found["machine"])])
+
+
 def machine_line(facts: dict[str, Any]) -> str:
     """The machine in a sentence."""
     half = "with" if facts["bfloat16 hardware"] else "without"
@@ -71,7 +93,7 @@ def machine_line(facts: dict[str, Any]) -> str:
     )
 
 
-TABLES = {"step": step_table, "run": run_table, "sizes": sizes_table}
+TABLES = {"step": step_table, "run": run_table, "sizes": sizes_table, "soak": soak_table}
 
 
 def filled(page: str) -> str:

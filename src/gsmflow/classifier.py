@@ -39,15 +39,17 @@ class FittedClassifier:
     unseen_head: Head | None = None
     temperature: float = 1.0
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def logits(self, features: NDArray[np.float32], *, first: int = 0) -> NDArray[np.float32]:
         """(N, C) logits of raw features (N, D), the bias included; computed in chunks.
+
+        first: the number of the first sample in whatever it is a part of, for messages.
 
         Raises
         ------
         InputError: the features have another number of dimensions than those trained on, or values too far
             from theirs to compute with.
         """
-        out = self._apply(self.head, features)
+        out = self._apply(self.head, features, first)
         out[:, self.unseen] += np.float32(self.bias)
         return out
 
@@ -57,7 +59,7 @@ class FittedClassifier:
             return self.logits(features)[:, self.unseen]
         return self._apply(self.unseen_head, features)
 
-    def _apply(self, head: Head, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _apply(self, head: Head, features: NDArray[np.float32], first: int = 0) -> NDArray[np.float32]:
         out = np.empty((len(features), head.classes), np.float32)
         for start in range(0, len(features), _ROWS):
             rows = torch.from_numpy(self.transform(np.asarray(features[start : start + _ROWS])))
@@ -65,15 +67,15 @@ class FittedClassifier:
             row = first_not_finite(found)
             if row is not None:
                 raise InputError(
-                    f"features: sample {start + row} (counted from 0) lies too far from the training features "
+                    f"features: sample {first + start + row} (counted from 0) lies too far from the training features "
                     "to be classified; correct it or leave it out"
                 )
             out[start : start + _ROWS] = found.cpu().numpy()
         return out
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    def probabilities(self, features: NDArray[np.float32], *, first: int = 0) -> NDArray[np.float64]:
         """(N, C) probabilities, rows summing to 1: the softmax of the logits divided by the temperature."""
-        return softmax(self.logits(features), self.temperature)
+        return softmax(self.logits(features, first=first), self.temperature)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that :meth:`from_state` makes the same classifier of."""

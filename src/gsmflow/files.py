@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,10 +58,14 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); free space or choose another --out"
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose another --out"
         ) from None
+    finally:
+        with suppress(
+            OSError
+        ):  # a file system that can only be read says so even of files that are not there
+            temporary.unlink(missing_ok=True)
 
 
 def json_bytes(value: Any) -> bytes:
@@ -161,3 +166,26 @@ def sweep(folder: Path) -> None:
             left.unlink()
         except OSError as error:
             raise InputError(f"{left}: cannot be removed ({error.strerror}); remove it") from None
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of it however the process ends.
+
+    Raises
+    ------
+    InputError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this platform
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"{folder}: another process is writing there; wait, or choose another --out"
+            ) from None
+        yield

@@ -17,13 +17,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import platform
 import re
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,6 +40,7 @@ from gsmflow.evaluation import score
 from gsmflow.examples import Examples
 from gsmflow.files import (
     json_bytes,
+    lock,
     make_folder,
     read_json,
     read_tensors,
@@ -116,7 +116,7 @@ def train(
     existing = folder / CONFIG
     _check_free(folder, config, resume)
     make_folder(folder)
-    with _lock(folder):
+    with lock(folder):
         _check_free(folder, config, resume)  # once more: another run may have begun and ended in between
         sweep(folder)
         if (folder / METRICS).exists():
@@ -181,7 +181,7 @@ def adopt(
     scores = score(problem, made.logits, unseen_logits=made.unseen_logits)
     outcome = Outcome(None, scores, None, made, dict(weights), steps)
     make_folder(folder)
-    with _lock(folder):
+    with lock(folder):
         config = _config(request, problem, recipe, device) | {"imported": dict(origin)}
         write_bytes(folder / CONFIG, tomli_w.dumps(config).encode())
         metrics = _metrics(request, problem, recipe, outcome, recorder)
@@ -257,6 +257,20 @@ def _follow(
     return _metrics(request, problem, recipe, outcome, recorder)
 
 
+def check_finished(folder: Path) -> None:
+    """Refuse what is no finished run.
+
+    Raises
+    ------
+    InputError: there is no such folder, or it holds no run or an unfinished one.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
+    if not (folder / METRICS).exists():
+        state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
+        raise InputError(f"{folder}: holds {state}")
+
+
 def load_classifier(folder: Path) -> FittedClassifier:
     """The classifier of a finished run.
 
@@ -264,11 +278,7 @@ def load_classifier(folder: Path) -> FittedClassifier:
     ------
     InputError: the folder holds no finished run, or its files are damaged or do not fit together.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
-    if not (folder / METRICS).exists():
-        state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
-        raise InputError(f"{folder}: holds {state}")
+    check_finished(folder)
     classes = read_json(check(folder / "classes.json"))
     try:
         names = tuple(str(entry["name"]) for entry in classes)
@@ -490,26 +500,3 @@ def _git_commit() -> str:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go of it however the process ends.
-
-    Raises
-    ------
-    InputError: another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this platform
-        yield
-        return
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"{folder}: another process is writing this run; wait, or choose another --out"
-            ) from None
-        yield

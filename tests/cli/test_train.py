@@ -210,7 +210,7 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
             time.sleep(0.01)
         second = gsmflow(*command, cwd=tmp_path)
         assert second.returncode == 2
-        assert "another process is writing this run" in second.stderr
+        assert "another process is writing there" in second.stderr
     finally:
         first.send(signal.SIGKILL)
         first.wait()

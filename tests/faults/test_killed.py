@@ -1,4 +1,4 @@
-"""`kill -9` at random moments of train and bench: what is there is whole, and the same command ends the same.
+"""`kill -9` at random moments of train, bench and extract: what is there is whole, and the same command ends the same.
 
 One moment of each by default; GSMFLOW_FAULTS=50 tries fifty of each.
 """
@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from gsmflow.files import read_tensors
+from gsmflow.sources.table import read_rows
+from pictures import SIDE, digits, patches_model
 from quick import ARGUMENTS, PROBLEM
 
 pytestmark = pytest.mark.slow
@@ -28,6 +30,8 @@ TRAIN = ["train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=12", "--out", "r
 TRAIN += ["--resume", "--checkpoint-seconds", "0"]
 BENCH = ["bench", PROBLEM, "--methods", "gsmflow", "--seeds", "0", "--protocol", "last", "--out", "run"]
 BENCH += [*ARGUMENTS, "--jobs", "1", "--no-oracle", "--json"]
+EXTRACT = ["extract", "../images", "--backbone", "../model.onnx", "--size", str(SIDE)]
+EXTRACT += ["--out", "run/features.npz"]
 
 
 def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -40,8 +44,8 @@ def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 
 def results(root: Path) -> dict[str, Any]:
-    """The metrics of all runs under a folder, without what depends on the clock."""
-    found = {}
+    """The metrics of all runs under a folder, without what depends on the clock, and extracted features."""
+    found: dict[str, Any] = {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*.npz")}
     for file in sorted(root.rglob("metrics.json")):
         metrics = json.loads(file.read_text())
         found[str(file.relative_to(root))] = {k: v for k, v in metrics.items() if k != "seconds"}
@@ -51,7 +55,11 @@ def results(root: Path) -> dict[str, Any]:
 def whole(root: Path) -> None:
     """Every file there is one that was written to its end."""
     for file in root.rglob("*"):
-        if file.suffix == ".safetensors":
+        if file.name.endswith(".tmp"):
+            continue
+        if file.suffix == ".npz":
+            read_rows(file)
+        elif file.suffix == ".safetensors":
             read_tensors(file)
         elif file.suffix == ".json":
             json.loads(file.read_text())
@@ -74,8 +82,11 @@ def workers(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to see what still runs")
-@pytest.mark.parametrize("words", [TRAIN, BENCH], ids=["train", "bench"])
+@pytest.mark.parametrize("words", [TRAIN, BENCH, EXTRACT], ids=["train", "bench", "extract"])
 def test_killed_at_random_moments(words: list[str], tmp_path: Path) -> None:
+    if words is EXTRACT:
+        digits(tmp_path / "images", 1797)
+        patches_model(tmp_path / "model.onnx")
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
     begun = time.monotonic()
@@ -105,6 +116,7 @@ def test_killed_at_random_moments(words: list[str], tmp_path: Path) -> None:
     assert results(killed) == expected
     assert not list(killed.rglob("*.tmp"))
     assert not list(killed.rglob("checkpoint"))
+    assert not list(killed.rglob("*.parts"))
 
 
 def test_sigterm_finishes_the_step_and_writes_a_checkpoint(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -75,6 +77,32 @@ mount -o remount,ro small; shift
 code=0; "$@" --out small/run --resume 2>err || code=$?
 echo "code $code"; cat err
 """
+
+
+FULL_LABELS = """
+mkdir small; mount -t tmpfs -o size=4m none small
+fallocate -l $((4096 - $1))K small/ballast; out=$2; shift 2
+code=0; "$@" -o "$out" 2>err || code=$?
+echo "code $code"; tail -n 1 err; ls -A small
+"""
+
+
+@mounted
+@pytest.mark.parametrize("out", ["small/l.csv", "small/l.parquet", "l.csv"])
+def test_a_disk_that_fills_up_while_labels_are_written(out: str, tmp_path: Path) -> None:
+    """There, or where a long table waits before it is written."""
+    features = np.tile(problem().features, (150, 1))
+    pl.DataFrame({f"f{i}": features[:, i] for i in range(10)}).write_parquet(tmp_path / "new.parquet")
+    subprocess.run([*TRAIN, "--out", "run"], cwd=tmp_path, capture_output=True, check=True)
+    predict = [sys.executable, "-m", "gsmflow", "predict", "run", "new.parquet"]
+    waits = out == "l.csv"
+    command = ["env", f"TMPDIR={tmp_path / 'small' if waits else tmp_path}", *predict]
+    done = in_mount(FULL_LABELS, tmp_path, "64" if waits else "8", out, *command)
+    assert done.stdout.splitlines()[0] == "code 2", done.stdout
+    assert "cannot be written" in done.stdout
+    assert "No space left" in done.stdout
+    assert done.stdout.splitlines()[2:] == ["ballast"]
+    assert not (tmp_path / "l.csv").exists()
 
 
 @mounted

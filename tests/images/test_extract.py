@@ -18,9 +18,10 @@ import torch
 from PIL import Image
 
 from gsmflow.cli import _run
+from gsmflow.files import lock
 from gsmflow.images import extraction
 from gsmflow.images.backbone import BackboneSpec, open_backbone
-from gsmflow.images.extraction import extract
+from gsmflow.images.extraction import extract, features_of
 from gsmflow.images.listing import list_labelled
 from gsmflow.images.preprocessing import NORMALIZATIONS, Preprocessing
 from gsmflow.images.reading import UnreadableImage, read_image
@@ -80,10 +81,8 @@ def test_a_model_of_one_picture_at_a_time_gives_the_same(tmp_path: Path) -> None
     files = digits(tmp_path / "images", 11)
     listing = list_labelled(tmp_path / "images")
     any_number, single = (
-        extract(
-            open_backbone(spec(mean_colour_model(tmp_path / f"{batch}.onnx", batch)), CPU),
-            listing,
-            tmp_path / f"{batch}.npz",
+        features_of(
+            open_backbone(spec(mean_colour_model(tmp_path / f"{batch}.onnx", batch)), CPU), listing
         ).features
         for batch in ("n", 1)
     )
@@ -96,7 +95,7 @@ def test_torchscript_feature_maps_are_averaged(tmp_path: Path) -> None:
     model = torchscript_model(tmp_path / "model.pt")
     listing = list_labelled(tmp_path / "images")
     backbone = open_backbone(spec(model), CPU)
-    made = extract(backbone, listing, tmp_path / "f.npz").features
+    made = features_of(backbone, listing).features
     torch.manual_seed(0)
     layer = torch.nn.Conv2d(3, 5, 4)
     pictures = np.stack([backbone.prepare(read_image(listing.root / name)) for name in listing.names])
@@ -208,7 +207,7 @@ def test_an_image_that_can_be_read_by_now_is_read(tmp_path: Path, monkeypatch: p
             extract(backbone, listing, tmp_path / "f.npz")
     made = extract(backbone, listing, tmp_path / "f.npz")
     assert made.unreadable == ()
-    assert len(made.features) == 20
+    assert made.shape[0] == len(read_rows(tmp_path / "f.npz").features) == 20
 
 
 def test_pictures_are_read_as_a_person_sees_them(tmp_path: Path) -> None:
@@ -274,7 +273,8 @@ def test_timm_backbones_are_remembered_and_opened_again(tmp_path: Path) -> None:
     pictures = torch.stack([transform(Image.open(listing.root / n).convert("RGB")) for n in listing.names])
     with torch.no_grad():
         expected = model.forward_head(model.forward_features(pictures), pre_logits=True)
-    assert np.allclose(made.features, expected.numpy(), atol=1e-5)
+    assert made.shape == expected.shape
+    assert np.allclose(read_rows(tmp_path / "f.npz").features, expected.numpy(), atol=1e-5)
     rows = read_rows(tmp_path / "f.npz")
     assert rows.backbone is not None
     again = BackboneSpec.from_dict(rows.backbone, "f.npz")
@@ -465,7 +465,7 @@ def test_a_table_that_is_there_is_kept(tmp_path: Path) -> None:
     first = extract(backbone, list_labelled(tmp_path / "images"), out)
     before = out.read_bytes()
     again = extract(backbone, list_labelled(tmp_path / "images"), out)
-    assert np.array_equal(first.features, again.features)
+    assert first == again
     other = open_backbone(spec(patches_model(tmp_path / "other.onnx")), CPU)
     with pytest.raises(ValueError, match="another backbone"):
         extract(other, list_labelled(tmp_path / "images"), out)
@@ -480,7 +480,31 @@ def test_the_model_is_run_by_onnxruntime(tmp_path: Path) -> None:
     digits(tmp_path / "images", 10)
     model = patches_model(tmp_path / "model.onnx")
     backbone, listing = open_backbone(spec(model), CPU), list_labelled(tmp_path / "images")
-    made = extract(backbone, listing, tmp_path / "f.npz")
+    made = features_of(backbone, listing)
     pictures = np.stack([backbone.prepare(read_image(listing.root / name)) for name in listing.names])
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     assert np.allclose(made.features, np.asarray(session.run(None, {"x": pictures})[0]), atol=1e-6)
+
+
+def test_the_table_is_what_numpy_would_write(tmp_path: Path) -> None:
+    digits(tmp_path / "images", 300)
+    model = patches_model(tmp_path / "model.onnx")
+    backbone, listing = open_backbone(spec(model), CPU), list_labelled(tmp_path / "images")
+    assert extract(backbone, listing, tmp_path / "f.npz").shape == (300, 128)
+    described = np.array(json.dumps(backbone.spec.to_dict()))
+    arrays = {"names": np.array(listing.names), "labels": np.array(listing.labels), "backbone": described}
+    np.savez(tmp_path / "g.npz", features=features_of(backbone, listing).features, **arrays)
+    assert (tmp_path / "f.npz").read_bytes() == (tmp_path / "g.npz").read_bytes()
+
+
+def test_of_two_attempts_at_once_the_second_is_refused(tmp_path: Path) -> None:
+    digits(tmp_path / "images", 5)
+    backbone = open_backbone(spec(mean_colour_model(tmp_path / "model.onnx")), CPU)
+    listing = list_labelled(tmp_path / "images")
+    (tmp_path / ".f.npz.1.tmp").write_text("left by a kill")
+    (tmp_path / "f.npz.parts").mkdir()
+    with lock(tmp_path / "f.npz.parts"), pytest.raises(ValueError, match="another process is writing there"):
+        extract(backbone, listing, tmp_path / "f.npz")
+    assert (tmp_path / ".f.npz.1.tmp").exists()  # it may be the other's
+    extract(backbone, listing, tmp_path / "f.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npz", "images", "model.onnx"]

@@ -37,6 +37,8 @@ from gsmflow.cli import options
 @click.option("--normalize", metavar="KIND", help="imagenet, clip, half or none.  [default: imagenet]")
 @click.option("--output", default="", metavar="NAME", help="Output of an ONNX model.  [default: its first]")
 @options.batch_size
+@options.on
+@options.worker_threads
 @options.device
 @options.as_json
 def extract(
@@ -51,6 +53,8 @@ def extract(
     normalize: str | None,
     output: str,
     batch_size: int,
+    on: str | None,
+    threads: int | None,
     device: str,
     as_json: bool,
 ) -> int:
@@ -74,6 +78,7 @@ def extract(
     from gsmflow.images.extraction import unreadable_file
     from gsmflow.images.listing import list_labelled
 
+    cluster = options.place(on, threads)
     given = {"size": size, "crop": crop, "interpolation": interpolation, "normalization": normalize}
     spec = BackboneSpec.of(
         backbone,
@@ -86,16 +91,18 @@ def extract(
     opened = open_backbone(spec, resolve_device(device))
     there = out.exists()
     with counting("images") as told:
-        made = carry_out(opened, listing, out, batch_size=batch_size, told=told)
+        made = carry_out(
+            opened, listing, out, batch_size=batch_size, cluster=cluster, device=device, told=told
+        )
     tell_unreadable(made.unreadable, unreadable_file(out))
-    tell_without_images(listing, made)
-    count, dims = made.features.shape
+    tell_without_images(listing, made.unreadable)
+    count, dims = made.shape
     if as_json:
         found = {
             "out": str(out),
             "images": len(listing.names),
             "features": [count, dims],
-            "classes": len(classes_of(listing, made)),
+            "classes": len(classes_of(listing, made.unreadable)),
             "unreadable": [{"path": each.name, "reason": each.reason} for each in made.unreadable],
             "backbone": opened.spec.to_dict(),
         }

@@ -13,7 +13,7 @@ import click
 from gsmflow.sources.naming import listed
 
 if TYPE_CHECKING:
-    from gsmflow.images.extraction import Features, Unreadable
+    from gsmflow.images.extraction import Unreadable
     from gsmflow.images.listing import Listing
 
 _PLAIN_SECONDS = 10  # between lines where the terminal is not live
@@ -51,15 +51,15 @@ def tell_passed_over(listing: Listing) -> None:
         click.echo(f"passed over {files}: {listed(listing.passed_over)}", err=True)
 
 
-def classes_of(listing: Listing, made: Features) -> set[str]:
+def classes_of(listing: Listing, unreadable: Sequence[Unreadable]) -> set[str]:
     """The classes of the images that could be read."""
-    labels = listing.labels or ()
-    return {labels[index] for index in made.kept} if labels else set()
+    without = {each.name for each in unreadable}
+    return {c for name, c in zip(listing.names, listing.labels or (), strict=False) if name not in without}
 
 
-def tell_without_images(listing: Listing, made: Features) -> None:
+def tell_without_images(listing: Listing, unreadable: Sequence[Unreadable]) -> None:
     """Name the classes that no image is left of: a run takes them for unseen ones."""
-    without = ({*(listing.labels or ())} - classes_of(listing, made)) | set(listing.empty)
+    without = ({*(listing.labels or ())} - classes_of(listing, unreadable)) | set(listing.empty)
     if without:
         click.echo(f"without an image that can be read, so unseen: {listed(sorted(without))}", err=True)
 

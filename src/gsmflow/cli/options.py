@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gsmflow.errors import InputError
+
+if TYPE_CHECKING:
+    from gsmflow.parts import Cluster
 
 data_root = click.option(
     "--data-root",
@@ -45,6 +49,31 @@ on = click.option(
     "--on", metavar="ray[:ADDRESS]", help="Spread the work over a Ray cluster.  [default: this machine]"
 )
 threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of a run.  [default: 1]")
+worker_threads = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="CPU threads, on a cluster those of each worker.  [default: as many as cores, on a cluster 1]",
+)
+
+
+def place(on: str | None, threads: int | None) -> Cluster | None:
+    """Where ``--on`` and ``--threads`` say that parts are worked on: a cluster, or None for here.
+
+    Raises
+    ------
+    InputError: `on` is no place.
+    """
+    import torch
+
+    from gsmflow.cluster import parse_place
+    from gsmflow.parts import Cluster
+
+    address = parse_place(on)
+    if address is not None:
+        return Cluster(address, threads or 1)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return None
 
 
 def parse_seeds(text: str) -> list[int]:

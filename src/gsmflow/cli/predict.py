@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from gsmflow.cli import options
 from gsmflow.errors import InputError
@@ -15,10 +15,10 @@ from gsmflow.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from gsmflow.classifier import FittedClassifier
     from gsmflow.images.extraction import Unreadable
+    from gsmflow.labelling import Labelling, Pictures
+    from gsmflow.sources.parts import Part
+    from gsmflow.tables import LongTable
 
 
 @click.command()
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 )
 @click.option("--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now.")
 @options.batch_size
+@options.on
+@options.worker_threads
 @options.device
 @options.as_json
 def predict(
@@ -61,53 +63,74 @@ def predict(
     backbone: str | None,
     weights: str | None,
     batch_size: int,
+    on: str | None,
+    threads: int | None,
     device: str,
     as_json: bool,
 ) -> int:
     """Label NEW with the classifier of RUN.
 
-    NEW is a table of features (.npz, .csv or .parquet); or, where the run was trained on images, a folder of
-    images, a single one, or a CSV with a column path.
+    NEW is a table of features (.npz, .csv, .npy or .parquet), or a folder of .parquet files or a pattern for them
+    ('day*/*.parquet'); or, where the run was trained on images, a folder of images, a single one, or a CSV with a
+    column path. Parquet files, .npy files and images are read part by part and may be larger than memory.
 
     Writes a table with one row a sample: the class, whether it is an unseen class, the probability that it is
     one of them, the probability of the class, and the next most probable classes. Images that cannot be read
     are named on stderr and left out; the exit code is then 3.
     """
-    from gsmflow.run import load_classifier
+    from gsmflow.cli.image_display import counting, tell_unreadable
+    from gsmflow.files import make_folder
+    from gsmflow.parts import results
+    from gsmflow.run import check_finished
+    from gsmflow.tables import LongTable
 
     if out and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name ending in .csv or .parquet")
-    classifier = load_classifier(run)
-    unreadable: tuple[Unreadable, ...] = ()
+    cluster = options.place(on, threads)
+    if cluster:  # whose workers have other working folders
+        run, file, root = run.absolute(), file.absolute(), root and root.absolute()
+    check_finished(run)
     if _holds_images(file):
-        features, labels, ids, unreadable = _of_images(
+        work, parts, total = _of_images(
             run, file, root=root, backbone=backbone, weights=weights, batch_size=batch_size, device=device
         )
+        what = "images"
     else:
         for name, given in (("--root", root), ("--backbone", backbone), ("--weights", weights)):
             if given is not None:
                 raise InputError(f"{name} {given}: is for images, but {file} holds features; leave it out")
-        features, labels, ids = _of_table(run, file)
-    if features.shape[1] != classifier.transform.in_dim:
-        raise InputError(
-            f"{file}: {features.shape[1]} feature dimensions, but {run} was trained on "
-            f"{classifier.transform.in_dim}"
-        )
-    columns: dict[str, object] = {"sample": list(ids) if ids is not None else list(range(len(features)))}
-    if labels is not None:
-        columns["label"] = list(labels)
-    _show(columns | _columns(classifier, features, top, unsure), run, out, unreadable, as_json)
+        work, parts, total = _of_table(run, file)
+        what = "samples"
+    work = replace(work, top=top, unsure=unsure)
+    unreadable: list[Unreadable] = []
+    if out:
+        make_folder(out.parent)
+    with LongTable() as table, counting(what) as told:
+        for made in results(work, parts, cluster):
+            unreadable += made.unreadable
+            if len(made.table):
+                table.add(made.table)
+            if len(parts) > 1:
+                told(table.rows + len(unreadable), total)
+        if not table.rows:
+            one = unreadable[0]
+            raise InputError(f"{one.name}: {one.reason}; none of the {len(unreadable)} images can be read")
+        tell_unreadable(unreadable, None)
+        _show(table, run, out, unreadable, as_json)
     return 3 if unreadable else 0
 
 
 def _holds_images(file: Path) -> bool:
     """A folder, an image, or a CSV that lists paths: everything that a table of features is not."""
     from gsmflow.images.listing import is_image
+    from gsmflow.sources.parts import shards
     from gsmflow.sources.reading import first_bytes
 
     if file.suffix.lower() == ".csv":
         header = first_bytes(file, 4096).decode("utf-8", "replace").lstrip("\ufeff").splitlines()
         return bool(header) and "path" in header[0].replace('"', "").split(",")
+    if shards(file) is not None:
+        return False
     if not file.exists():
         raise InputError(f"{file}: no such file or folder")
     return file.is_dir() or is_image(file)
@@ -122,96 +145,64 @@ def _of_images(
     weights: str | None,
     batch_size: int,
     device: str,
-) -> tuple[NDArray[np.float32], Sequence[str] | None, Sequence[str], tuple[Unreadable, ...]]:
-    """Features, labels, names and what could not be read of images, through the backbone of the run."""
-    from gsmflow.cli.image_display import counting, tell_passed_over, tell_unreadable
-    from gsmflow.devices import resolve_device
-    from gsmflow.images.backbone import open_backbone
-    from gsmflow.images.extraction import features_of
+) -> tuple[Labelling, Sequence[Pictures], int]:
+    """What to do to images with the run's backbone, in parts, and how many images there are."""
+    from gsmflow.cli.image_display import tell_passed_over
+    from gsmflow.images.extraction import SHARD, Reading
     from gsmflow.images.listing import list_any
+    from gsmflow.labelling import Labelling, Pictures
     from gsmflow.run import load_backbone
 
     spec = load_backbone(run).moved(backbone, weights)
     listing = list_any(file, root)
     tell_passed_over(listing)
-    opened = open_backbone(spec, resolve_device(device))
-    with counting("images") as told:
-        made = features_of(opened, listing, batch_size=batch_size, told=told)
-    tell_unreadable(made.unreadable, None)
-    labels = None if listing.labels is None else [listing.labels[index] for index in made.kept]
-    return made.features, labels, [listing.names[index] for index in made.kept], made.unreadable
+    total, labels = len(listing.names), listing.labels
+    parts = [
+        Pictures(listing.names[start : start + SHARD], labels and labels[start : start + SHARD])
+        for start in range(0, total, SHARD)
+    ]
+    images = Reading(listing.root, spec, batch_size, device)
+    return Labelling(run, file, images=images), parts, total
 
 
-def _of_table(
-    run: Path, file: Path
-) -> tuple[NDArray[np.float32], Sequence[str] | None, Sequence[str] | None]:
-    """Features, labels and names of a table; one made of images has to be of the run's own backbone."""
+def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
+    """What to do to a table, in parts, and how many rows it has; made of images, it is of the run's own backbone."""
     from gsmflow.images.backbone import BackboneSpec
+    from gsmflow.labelling import Labelling
     from gsmflow.run import load_backbone, read_config
-    from gsmflow.sources.table import read_rows
+    from gsmflow.sources.parts import parts_of
 
-    rows = read_rows(file)
-    if rows.backbone and "backbone" in read_config(run):
-        made, trained = BackboneSpec.from_dict(rows.backbone, f"{file}: backbone"), load_backbone(run)
+    parts, known, total = parts_of(file)
+    if known and "backbone" in read_config(run):
+        made, trained = BackboneSpec.from_dict(known, f"{file}: backbone"), load_backbone(run)
         if not made.same_as(trained):
             other = f"another backbone ({made.model}) than {run} was trained on ({trained.model})"
             if made.sha256 == trained.sha256:
                 other = f"images prepared otherwise than those {run} was trained on"
             raise InputError(f"{file}: features of {other}; give it the images themselves")
-    return rows.features, rows.labels, rows.names
-
-
-def _columns(
-    classifier: FittedClassifier, features: NDArray[np.float32], top: int, unsure: float | None
-) -> dict[str, object]:
-    probabilities = classifier.probabilities(features)
-    count = min(top, len(classifier.classes))
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    names = np.array(classifier.classes)
-    rows = np.arange(len(order))
-    best = probabilities[rows, order[:, 0]]
-    columns: dict[str, object] = {
-        "class": names[order[:, 0]].tolist(),
-        "unseen_class": np.isin(order[:, 0], classifier.unseen).tolist(),
-        "unseen_probability": probabilities[:, classifier.unseen].sum(axis=1).clip(0, 1).tolist(),
-    }
-    if unsure is not None:
-        columns["unsure"] = (best < unsure).tolist()
-    for rank in range(count):
-        chosen = order[:, rank]
-        if rank:
-            columns[f"class_{rank + 1}"] = names[chosen].tolist()
-        key = "probability" if rank == 0 else f"probability_{rank + 1}"
-        columns[key] = probabilities[rows, chosen].tolist()
-    return columns
+    return Labelling(run, file), parts, total
 
 
 def _show(
-    columns: dict[str, object], run: Path, out: Path | None, unreadable: tuple[Unreadable, ...], as_json: bool
+    table: LongTable, run: Path, out: Path | None, unreadable: Sequence[Unreadable], as_json: bool
 ) -> None:
-    import polars as pl
-
-    from gsmflow.files import make_folder, write_file
-
-    table = pl.DataFrame(columns)
     if out:
-        make_folder(out.parent)
-        write_file(
-            out, lambda file: table.write_csv(file) if out.suffix == ".csv" else table.write_parquet(file)
-        )
+        table.write(out)
     if as_json:
+        rows = None if out else [row for some in table.batches() for row in some.to_dicts()]
         click.echo(
             json.dumps(
                 {
                     "run": str(run),
-                    "samples": len(table),
+                    "samples": table.rows,
                     "out": str(out) if out else None,
                     "unreadable": [{"path": each.name, "reason": each.reason} for each in unreadable],
-                    "predictions": None if out else table.to_dicts(),
+                    "predictions": rows,
                 }
             )
         )
     elif out:
-        click.echo(f"{len(table)} samples labelled, table in {out}", err=True)
+        click.echo(f"{table.rows} samples labelled, table in {out}", err=True)
     else:
-        click.echo(table.write_csv(), nl=False)
+        for index, some in enumerate(table.batches()):
+            click.echo(some.write_csv(include_header=index == 0), nl=False)

@@ -210,7 +210,7 @@ def _extract_first(
             open_backbone(BackboneSpec.of(backbone, weights=weights), device), listing, out, told=told
         )
     tell_unreadable(made.unreadable, unreadable_file(out))
-    tell_without_images(listing, made)
+    tell_without_images(listing, made.unreadable)
     return bool(made.unreadable)
 
 

@@ -15,24 +15,32 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from gsmflow.devices import resolve_device
 from gsmflow.errors import InputError
-from gsmflow.files import make_folder, read_tensors, write_bytes, write_file, write_tensors
-from gsmflow.images.backbone import Backbone, BackboneSpec
+from gsmflow.files import lock, make_folder, read_tensors, sweep, write_bytes, write_file, write_tensors
+from gsmflow.images.backbone import Backbone, BackboneSpec, open_backbone
 from gsmflow.images.listing import Listing
 from gsmflow.images.reading import UnreadableImage, read_image, strict_size
+from gsmflow.parts import Cluster, results
 
-_SHARD = 128  # images: what a kill loses at most
+SHARD = 128  # images: what a kill loses at most
 _READERS = 4  # images decoded at a time
+
+Made = tuple[NDArray[np.float32], dict[int, str]]
+"""Features (n, D) of the readable ones among some images, and why the others, by position, are not."""
 
 Told = Callable[[int, int], None]
 """Receives how many images are done, of how many."""
@@ -55,6 +63,50 @@ class Features:
     unreadable: tuple[Unreadable, ...]
 
 
+@dataclass(frozen=True)
+class Extracted:
+    """What a table of features holds. shape: (n, D). unreadable: the images that were left out."""
+
+    shape: tuple[int, int]
+    unreadable: tuple[Unreadable, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Work (see :mod:`gsmflow.parts`): names of images to their features (n, D) and reasons for those not readable.
+
+    root: the folder that names are relative to. batch_size: images the backbone takes at a time.
+    device: as :func:`gsmflow.devices.resolve_device` takes it.
+    """
+
+    root: Path
+    spec: BackboneSpec
+    batch_size: int
+    device: str = "auto"
+
+    def open(self) -> Callable[[Sequence[str]], Made]:
+        """Open the backbone.
+
+        Raises
+        ------
+        InputError: a file or a package is missing, or it is another backbone.
+        """
+        backbone = open_backbone(self.spec, resolve_device(self.device))
+        return lambda names: _computed(backbone, self.root, names, self.batch_size)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """The same with a backbone that is open already; it stays in this process."""
+
+    root: Path
+    backbone: Backbone
+    batch_size: int
+
+    def open(self) -> Callable[[Sequence[str]], Made]:
+        return lambda names: _computed(self.backbone, self.root, names, self.batch_size)
+
+
 def features_of(
     backbone: Backbone, listing: Listing, *, batch_size: int = 32, told: Told = lambda done, total: None
 ) -> Features:
@@ -64,7 +116,14 @@ def features_of(
     ------
     InputError: none of them is readable, or the backbone gives values that are not finite.
     """
-    return _joined(listing, _shards(backbone, listing, batch_size, None, told))
+    work = _Opened(listing.root, backbone, batch_size)
+    found = list(_shards(backbone, listing, work, None, None, told))
+    contents = _contents(listing, found)
+    return Features(
+        np.concatenate([shard.features for shard in found if len(shard.features)]),
+        contents.kept,
+        contents.unreadable,
+    )
 
 
 def extract(
@@ -73,17 +132,23 @@ def extract(
     out: Path,
     *,
     batch_size: int = 32,
+    cluster: Cluster | None = None,
+    device: str = "auto",
     told: Told = lambda done, total: None,
-) -> Features:
+) -> Extracted:
     """Write the features of all images to `out`, continuing what an earlier attempt began.
 
     The same images, backbone, batch size and machine give the same file, bit for bit, interrupted or not. A file
-    that is there already and was made of the same images by the same backbone is left as it is.
+    that is there already and was made of the same images by the same backbone is left as it is. No more than a
+    few shards are in memory at a time.
+
+    cluster: where shards are computed when not here, by workers that open the backbone themselves, on `device`.
 
     Raises
     ------
     InputError: `out` does not end in .npz, holds something else, or cannot be written; none of the images is
-        readable; the backbone gives values that are not finite.
+        readable; the backbone gives values that are not finite; another process is making the same table; the
+        cluster does not answer.
     """
     if out.suffix != ".npz":
         raise InputError(f"{out}: expected a name ending in .npz")
@@ -92,11 +157,22 @@ def extract(
     make_folder(out.parent)
     parts = out.with_name(f"{out.name}.parts")
     make_folder(parts)
-    made = _joined(listing, _shards(backbone, listing, batch_size, parts, told))
-    _write_unreadable(out, made.unreadable)
-    _write_table(out, backbone.spec, listing, made)
-    shutil.rmtree(parts, ignore_errors=True)
-    return made
+    with lock(parts):
+        if out.exists():  # by now
+            return _finished(backbone.spec, listing, out)
+        sweep(parts)
+        for left in out.parent.glob(f".{out.name}.*.tmp"):
+            left.unlink(missing_ok=True)
+        work = here = _Opened(listing.root, backbone, batch_size)
+        if cluster:
+            work = Reading(listing.root.absolute(), backbone.spec, batch_size, device)
+        contents = _contents(listing, _shards(backbone, listing, work, cluster, parts, told))
+        _write_unreadable(out, contents.unreadable)
+        # From the parts once more: they are all there by now, and need not all be in memory.
+        again = _shards(backbone, listing, here, None, parts, lambda *_: None)
+        _write_table(out, backbone.spec, listing, contents, again)
+        shutil.rmtree(parts, ignore_errors=True)
+    return Extracted(contents.shape, contents.unreadable)
 
 
 def unreadable_file(out: Path) -> Path:
@@ -118,28 +194,50 @@ class _Shard:
 
 
 def _shards(
-    backbone: Backbone, listing: Listing, batch_size: int, parts: Path | None, told: Told
+    backbone: Backbone,
+    listing: Listing,
+    work: Reading | _Opened,
+    cluster: Cluster | None,
+    parts: Path | None,
+    told: Told,
 ) -> Iterator[_Shard]:
+    """All shards in order: what an earlier attempt left in `parts`, and the others made by `work`, and left there."""
     total = len(listing.names)
     told(0, total)
-    with strict_size(), ThreadPoolExecutor(_READERS) as readers:
-        for start in range(0, total, _SHARD):
-            names = listing.names[start : start + _SHARD]
-            file = (
-                parts / f"{_key(backbone.spec, listing.root, names, batch_size)}.safetensors"
-                if parts
-                else None
-            )
-            found = _kept_part(file) if file and file.exists() else None
-            if found and not all(_is_unreadable(listing.root / names[index]) for index in found[1]):
-                found = None  # what could not be read then (a disk that was away, say) can be read now
+    spans = [(start, listing.names[start : start + SHARD]) for start in range(0, total, SHARD)]
+    files = [_file(parts, _key(backbone.spec, listing.root, names, work.batch_size)) for _, names in spans]
+    missing = [
+        names
+        for (_, names), file in zip(spans, files, strict=True)
+        if not _is_kept(file, listing.root, names)
+    ]
+    made: Iterator[Made] = results(work, missing, cluster) if missing else iter(())
+    awaited = iter([*missing, None])
+    following = next(awaited)
+    for (start, names), file in zip(spans, files, strict=True):
+        if names is following:
+            found, following = next(made), next(awaited)
+            if file:
+                reasons = {str(index): reason for index, reason in found[1].items()}
+                write_tensors(file, {"features": torch.from_numpy(found[0])}, reasons)
+        else:
+            assert file
+            found = _kept_part(file)
             if found is None:
-                found = _computed(backbone, listing.root, names, batch_size, readers)
-                if file:
-                    reasons = {str(index): reason for index, reason in found[1].items()}
-                    write_tensors(file, {"features": torch.from_numpy(found[0])}, reasons)
-            yield _Shard(start, start + len(names), *found)
-            told(start + len(names), total)
+                raise InputError(f"{file}: was changed meanwhile; run the same command again")
+        yield _Shard(start, start + len(names), *found)
+        told(start + len(names), total)
+
+
+def _file(parts: Path | None, key: str) -> Path | None:
+    return parts / f"{key}.safetensors" if parts else None
+
+
+def _is_kept(file: Path | None, root: Path, names: Sequence[str]) -> bool:
+    """Whether a part is there, whole, and what could not be read then cannot be read now."""
+    found = _kept_part(file) if file and file.exists() else None
+    # A disk that was away, say, may be back.
+    return found is not None and all(_is_unreadable(root / names[index]) for index in found[1])
 
 
 def _key(spec: BackboneSpec, root: Path, names: Sequence[str], batch_size: int) -> str:
@@ -165,15 +263,14 @@ def _kept_part(file: Path) -> tuple[NDArray[np.float32], dict[int, str]] | None:
 
 def _is_unreadable(path: Path) -> bool:
     try:
-        read_image(path)
+        with strict_size():
+            read_image(path)
     except UnreadableImage:
         return True
     return False
 
 
-def _computed(
-    backbone: Backbone, root: Path, names: Sequence[str], batch_size: int, readers: ThreadPoolExecutor
-) -> tuple[NDArray[np.float32], dict[int, str]]:
+def _computed(backbone: Backbone, root: Path, names: Sequence[str], batch_size: int) -> Made:
     def prepared(name: str) -> NDArray[np.float32] | UnreadableImage:
         try:
             return backbone.prepare(read_image(root / name))
@@ -191,15 +288,16 @@ def _computed(
             waiting.clear()
             origins.clear()
 
-    for index, picture in enumerate(readers.map(prepared, names)):
-        if isinstance(picture, UnreadableImage):
-            reasons[index] = str(picture)
-            continue
-        waiting.append(picture)
-        origins.append(names[index])
-        if len(waiting) == batch_size:
-            flush()
-    flush()
+    with strict_size(), ThreadPoolExecutor(_READERS) as readers:
+        for index, picture in enumerate(readers.map(prepared, names)):
+            if isinstance(picture, UnreadableImage):
+                reasons[index] = str(picture)
+                continue
+            waiting.append(picture)
+            origins.append(names[index])
+            if len(waiting) == batch_size:
+                flush()
+        flush()
     return (np.concatenate(made) if made else np.zeros((0, 0), np.float32)), reasons
 
 
@@ -215,39 +313,75 @@ def _checked(features: NDArray[np.float32], files: Sequence[Path]) -> NDArray[np
     return features
 
 
-def _joined(listing: Listing, shards: Iterator[_Shard]) -> Features:
-    made: list[NDArray[np.float32]] = []
+@dataclass(frozen=True)
+class _Contents:
+    """shape: (n, D) of all shards. kept: (n,) positions of the readable images. unreadable: the others."""
+
+    shape: tuple[int, int]
+    kept: NDArray[np.int64]
+    unreadable: tuple[Unreadable, ...]
+
+
+def _contents(listing: Listing, shards: Iterable[_Shard]) -> _Contents:
+    """What shards hold, without holding them."""
     kept: list[int] = []
     unreadable: list[Unreadable] = []
+    dims = 0
     for shard in shards:
         kept += [i for i in range(shard.start, shard.stop) if i - shard.start not in shard.reasons]
         unreadable += [
             Unreadable(listing.names[shard.start + index], reason) for index, reason in shard.reasons.items()
         ]
         if len(shard.features):
-            made.append(shard.features)
-    if not made:
+            width = shard.features.shape[1]
+            if dims and width != dims:
+                raise InputError(
+                    f"{listing.root / listing.names[shard.start]}: {width} feature dimensions, those before have "
+                    f"{dims}; use a backbone that gives as many for every image"
+                )
+            dims = width
+    if not kept:
         first = unreadable[0]
         raise InputError(
             f"{listing.root / first.name}: {first.reason}; none of the {len(unreadable)} images can be read"
         )
-    return Features(np.concatenate(made), np.array(kept, np.int64), tuple(unreadable))
+    return _Contents((len(kept), dims), np.array(kept, np.int64), tuple(unreadable))
 
 
 # -- the table --------------------------------------------------------------------------------
 
 
-def _write_table(out: Path, spec: BackboneSpec, listing: Listing, made: Features) -> None:
-    def chosen(values: Sequence[str]) -> NDArray[np.str_]:
-        return np.array([values[index] for index in made.kept])
+def _write_table(
+    out: Path, spec: BackboneSpec, listing: Listing, contents: _Contents, shards: Iterable[_Shard]
+) -> None:
+    """What numpy.savez would write, one shard in memory at a time."""
 
-    arrays = {"features": made.features, "names": chosen(listing.names)}
+    def chosen(values: Sequence[str]) -> NDArray[np.str_]:
+        return np.array([values[index] for index in contents.kept])
+
+    arrays = {"names": chosen(listing.names)}
     if listing.labels is not None:
         arrays["labels"] = chosen(listing.labels)
     if listing.split is not None:
         arrays["split"] = chosen(listing.split)
     arrays["backbone"] = np.array(json.dumps(spec.to_dict()))
-    write_file(out, lambda file: np.savez(file, **arrays))
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            with archive.open("features.npy", "w", force_zip64=True) as member:
+                header = {"descr": "<f4", "fortran_order": False, "shape": contents.shape}
+                npy.write_array_header_1_0(member, header)
+                rows = 0
+                for shard in shards:
+                    member.write(np.ascontiguousarray(shard.features, "<f4").tobytes())
+                    rows += len(shard.features)
+            if rows != contents.shape[0]:
+                raise InputError(f"{out}: images changed while they were read; run the same command again")
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy.write_array(member, array, allow_pickle=False)
+
+    write_file(out, write)
 
 
 def _write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
@@ -262,7 +396,7 @@ def _write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
     write_bytes(file, text.getvalue().encode())
 
 
-def _finished(spec: BackboneSpec, listing: Listing, out: Path) -> Features:
+def _finished(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted:
     """What is in a table that was made of the same images by the same backbone."""
     from gsmflow.sources.table import read_rows
 
@@ -282,4 +416,5 @@ def _finished(spec: BackboneSpec, listing: Listing, out: Path) -> Features:
     if not same or known is None or not known.same_as(spec):
         what = "other images or classes" if not same else "another backbone"
         raise InputError(f"{out}: is there already, made of {what}; delete it, or choose another --out")
-    return Features(rows.features, np.array(kept, np.int64), left_out)
+    count, dims = rows.features.shape
+    return Extracted((count, dims), left_out)

@@ -36,8 +36,7 @@ def read_table(path: Path) -> pl.DataFrame:
 
     first_bytes(check(path), 1)
     if path.suffix == ".parquet":
-        rows = _guarded(path, lambda: pl.scan_parquet(path).select(pl.len()).collect().item())
-        check_unpacked(path, 4 * rows * len(_guarded(path, pl.read_parquet_schema, path)))
+        parquet_shape(path)
         table = _guarded(path, pl.read_parquet, path)
         header = table.columns
     else:
@@ -49,8 +48,43 @@ def read_table(path: Path) -> pl.DataFrame:
     return table
 
 
-def texts(path: Path, table: pl.DataFrame, column: str) -> tuple[str, ...]:
-    """A column of texts, none of them empty.
+def parquet_shape(path: Path) -> tuple[int, list[str]]:
+    """How many rows a .parquet file has, and its columns; nothing else of it is read.
+
+    Raises
+    ------
+    InputError: the file is missing, damaged, without rows, or unpacks to more than it may.
+    """
+    import polars as pl
+
+    first_bytes(path, 1)
+    rows = _guarded(path, lambda: pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+    columns = list(_guarded(path, pl.read_parquet_schema, path))
+    check_unpacked(path, 4 * rows * len(columns))
+    if not rows:
+        raise InputError(f"{path}: has no rows")
+    return rows, columns
+
+
+def parquet_rows(path: Path, start: int, count: int) -> pl.DataFrame:
+    """Rows start, ..., start + count - 1 of a .parquet file; the others are not kept in memory.
+
+    Raises
+    ------
+    InputError: the file is missing or damaged.
+    """
+    import polars as pl
+
+    first_bytes(path, 1)
+    some = pl.scan_parquet(path, glob=False, low_memory=True).slice(start, count)
+    table = _guarded(path, lambda: some.collect())
+    if len(table) != count:
+        raise InputError(f"{path}: ends before row {start + count}; it was changed or cut short")
+    return table
+
+
+def texts(path: Path, table: pl.DataFrame, column: str, first: int = 0) -> tuple[str, ...]:
+    """A column of texts, none of them empty. first: of which sample (from 0) the table's first row is.
 
     Raises
     ------
@@ -62,14 +96,14 @@ def texts(path: Path, table: pl.DataFrame, column: str) -> tuple[str, ...]:
     for row, value in enumerate(values):
         if value is None or not value.strip():
             raise InputError(
-                f"{path}: row {row_number(path, row)}, column '{column}' is empty; fill it in or remove "
+                f"{path}: row {row_number(path, first + row)}, column '{column}' is empty; fill it in or remove "
                 "the row"
             )
     return tuple(values)
 
 
-def numbers(path: Path, table: pl.DataFrame, columns: list[str]) -> NDArray[np.float32]:
-    """(rows, columns) as float32.
+def numbers(path: Path, table: pl.DataFrame, columns: list[str], first: int = 0) -> NDArray[np.float32]:
+    """(rows, columns) as float32. first: of which sample (from 0) the table's first row is.
 
     Raises
     ------
@@ -94,7 +128,7 @@ def numbers(path: Path, table: pl.DataFrame, columns: list[str]) -> NDArray[np.f
             cell = table[column][int(bad[0])]
             shown = "is empty" if cell is None else f"is '{str(cell)[:40]}', expected a finite number"
             raise InputError(
-                f"{path}: row {row_number(path, bad[0])}, column '{column}' {shown}; correct it or remove "
+                f"{path}: row {row_number(path, first + bad[0])}, column '{column}' {shown}; correct it or remove "
                 "the row"
             )
     return values

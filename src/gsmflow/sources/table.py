@@ -17,7 +17,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from gsmflow.sources.columns import numbers, read_npz, read_table, row_number, t
 from gsmflow.sources.naming import instead_of, listed
 from gsmflow.sources.reading import file_names
 from gsmflow.store import open_store
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FEATURES, CLASSES = "features", "classes"
 ENDINGS = (".npz", ".npy", ".csv", ".parquet")
@@ -66,10 +69,23 @@ def read_rows(path: Path) -> Rows:
         return _rows_of_store(path)
     if path.suffix not in ENDINGS:
         raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .npy, .csv or .parquet")
-    table = read_table(path)
-    given = {column: texts(path, table, column) for column in ("label", "split", "name") if column in table}
+    return rows_of_table(path, read_table(path))
+
+
+def rows_of_table(path: Path, table: pl.DataFrame, first: int = 0) -> Rows:
+    """A table's columns sorted into features and what is said of each row.
+
+    first: of which sample (from 0) of the file the table's first row is.
+
+    Raises
+    ------
+    InputError: a cell is empty, or not a finite number where one is expected.
+    """
+    said = [column for column in ("label", "split", "name") if column in table.columns]
+    given = {column: texts(path, table, column, first) for column in said}
     columns = [column for column in table.columns if column not in given]
-    return Rows(numbers(path, table, columns), given.get("label"), given.get("split"), given.get("name"))
+    features = numbers(path, table, columns, first)
+    return Rows(features, given.get("label"), given.get("split"), given.get("name"))
 
 
 def is_table(names: list[str]) -> bool:
