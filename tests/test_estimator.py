@@ -19,6 +19,7 @@ from gsmflow.sources import synthetic
 
 QUICK = {
     "gsmflow.epochs": 40,
+    "gsmflow.least_steps": 0,
     "gsmflow.batch_size": 64,
     "gsmflow.blocks": 2,
     "gsmflow.hidden": 48,
@@ -29,6 +30,8 @@ QUICK = {
     "head.batch_size": 64,
     "head.learning_rate": 0.02,
     "features.project": 0,
+    "features.project_at_most": 0,
+    "selection.problems": 1,
 }
 
 

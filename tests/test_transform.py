@@ -35,6 +35,16 @@ def test_projection_is_pca_of_the_scaled_training_features() -> None:
     assert fitted.out_dim == 4
 
 
+@pytest.mark.parametrize(("most", "kept"), [(4, 4), (10, 10), (99, 10)])
+def test_at_most_so_many_components_are_all_where_there_are_fewer(most: int, kept: int) -> None:
+    data = problem()
+    options = FeatureOptions(project_at_most=most)
+    fitted = FeatureTransform.fit(data, options)
+    assert fitted.out_dim == options.out_dim(data) == kept
+    assert np.abs(fitted(data.features[data.train]).mean(axis=0)).max() < 1e-5
+    assert FeatureTransform.fit(data, FeatureOptions(project=3, project_at_most=most)).out_dim == 3
+
+
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("project", [0, 3])
 def test_other_samples_change_nothing(scaling: str, project: int) -> None:

@@ -33,7 +33,20 @@ class FeatureOptions(Options):
     project: int = option(
         0, "keep this many principal components of the scaled training features; 0: no projection", low=0
     )
+    project_at_most: int = option(
+        0,
+        "where `project` is 0, keep so many components, or all of them if they are fewer; 0: no projection",
+        low=0,
+    )
     log: bool = option(False, "log(1 + x) first; for non-negative features with heavy tails")
+
+    def components(self, dim: int, samples: int) -> int:
+        """Principal components kept of `dim` dimensions with so many training samples; 0: no projection."""
+        return self.project or min(self.project_at_most, dim, samples - 1)
+
+    def out_dim(self, problem: Problem) -> int:
+        """Dimensions that the features of `problem` have in the end."""
+        return self.components(problem.feature_dim, len(problem.train)) or problem.feature_dim
 
 
 @dataclass(frozen=True)
@@ -101,11 +114,12 @@ class FeatureTransform:
                 "remove it"
             )
         fitted = FeatureTransform(shift, scale, unit_length=options.scaling == "length", log=options.log)
-        if not options.project:
+        components = options.components(dim, len(train))
+        if not components:
             return fitted
         scaled = fitted(rows_of(problem.features, problem.train))
         center = _moments(scaled)[0].astype(np.float32)
-        axes = _principal_axes(scaled, center, options.project)
+        axes = _principal_axes(scaled, center, components)
         return FeatureTransform(shift, scale, fitted.unit_length, options.log, center, axes)
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -105,6 +106,14 @@ def test_steps_agree_with_freia(steps: int) -> None:
             assert torch.allclose(net.out_weight, sequence[2].weight, atol=2e-5)
     for ours, theirs in zip(learner.model.positioning.layers, plain.layers, strict=True):
         assert torch.allclose(ours.weight, theirs.weight, atol=2e-5)  # type: ignore[arg-type]
+
+
+def test_few_samples_are_passed_over_until_the_least_steps_are_done() -> None:
+    options = GSMFlowOptions(batch_size=16, blocks=1, hidden=4, global_semantic=4, epochs=2)
+    learner = GSMFlowLearner(data(), options, seed=0)
+    assert learner.total_steps == 2 * learner.steps_per_epoch
+    longer = GSMFlowLearner(data(), replace(options, least_steps=learner.total_steps + 1), seed=0)
+    assert longer.total_steps == learner.total_steps + 1
 
 
 def test_the_prototype_loss_does_not_move_g() -> None:

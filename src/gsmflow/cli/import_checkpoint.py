@@ -64,7 +64,7 @@ def import_checkpoint(
     recipe = replace(recipe, options=replace(recipe.options, **sizes, clamp=1.0))
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
     for what, own, given in (
-        ("feature", recipe.features.project or loaded.feature_dim, kept.feature_dim),
+        ("feature", recipe.features.out_dim(loaded), kept.feature_dim),
         ("semantic", loaded.semantic_dim, kept.semantic_dim),
     ):
         if own != given:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--project",
     type=click.IntRange(0),
     metavar="K",
-    help="Work on K principal components of the training features: --set features.project=K.",
+    help="Work on K principal components of the training features; 0: on the features themselves.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
 @click.option(
@@ -134,7 +134,7 @@ def train(
         int(os.environ.get("RANK", "0")) == 0
     )  # of the processes that torchrun started, the one that speaks
     if project is not None:
-        overrides = (*overrides, f"features.project={project}")
+        overrides = (*overrides, f"features.project={project}", "features.project_at_most=0")
     recipe = make_recipe(method, preset_for(problem, preset), overrides)
     left_out = False
     if backbone:
@@ -143,7 +143,7 @@ def train(
         raise InputError(f"--weights {weights}: belongs to a --backbone; name that too")
     results: list[dict[str, Any]] = []
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
-    set_threads(threads, recipe.features.project or loaded.features.shape[1])
+    set_threads(threads, recipe.features.out_dim(loaded))
     for each in chosen_seeds:
         request = run.Request(
             problem=problem,

@@ -92,7 +92,7 @@ def tune(
     space = [tuning.parse_dimension(text) for text in vary] or tuning.default_space(search.recipe())
     search = tuning.Search(method, search.preset, settings, tuple(space))
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
-    set_threads(threads, search.recipe().features.project or loaded.features.shape[1])
+    set_threads(threads, search.recipe().features.out_dim(loaded))
     shown = score if trust_validation == "yes" else "S on held-out samples"
 
     def told(trial) -> None:

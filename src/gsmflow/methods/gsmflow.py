@@ -45,6 +45,7 @@ class GSMFlowOptions(Options):
     table = "gsmflow"
 
     epochs: int = option(100, "passes over the training features", low=1, search="10:200:log")
+    least_steps: int = option(0, "go on for more passes until so many steps are done", low=0)
     batch_size: int = option(256, "training features a step", low=1)
     learning_rate: float = option(3e-4, "Adam's, at the start", above=0, search="1e-4:1e-3:log")
     weight_decay: float = option(1e-5, "Adam's L2 term", low=0, search="1e-6:1e-2:log")
@@ -183,7 +184,7 @@ class GSMFlowLearner:
         samples, dim = data.features.shape
         self.batches = Batches(samples, options.batch_size, seed, data.device)
         self.steps_per_epoch = self.batches.per_epoch
-        self.total_steps = self.steps_per_epoch * options.epochs
+        self.total_steps = max(self.steps_per_epoch * options.epochs, options.least_steps)
         self.seen_semantics = data.semantics[data.seen]
         self.means = data.class_means()
         chosen_from = self.seen_semantics if options.anchors_from == "seen" else data.semantics
