@@ -170,7 +170,8 @@ def test_likelihoods_are_exported(dim: int, every_layer: bool, clamp: float, tmp
 @pytest.mark.parametrize("method", ["likelihood", "likelihood-gate"])
 def test_runs_that_classify_by_likelihood_are_exported(method: str, tmp_path: Path) -> None:
     run, file = tmp_path / "run", tmp_path / "c.onnx"
-    settings = [f"{method}.epochs=2", f"{method}.hidden=16", f"{method}.global_semantic=16"]
+    settings = [f"{method}.epochs=2", f"{method}.least_steps=0", f"{method}.hidden=16"]
+    settings += [f"{method}.global_semantic=16", "selection.problems=1"]
     command = ["train", PROBLEM, "--method", method, *(part for each in settings for part in ("--set", each))]
     assert _run([*command, "--out", str(run)], False) == 0
     assert _run(["export", str(run), "--onnx", "-o", str(file)], False) == 0

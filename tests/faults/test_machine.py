@@ -87,14 +87,21 @@ echo "code $code"; tail -n 1 err; ls -A small
 """
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    root = tmp_path_factory.mktemp("trained")
+    assert gsmflow(*TRAIN[3:], "--out", "run", cwd=root).returncode == 0
+    return root / "run"
+
+
 @mounted
 @pytest.mark.parametrize("out", ["small/l.csv", "small/l.parquet", "l.csv"])
-def test_a_disk_that_fills_up_while_labels_are_written(out: str, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_while_labels_are_written(out: str, trained: Path, tmp_path: Path) -> None:
     """There, or where a long table waits before it is written."""
     features = np.tile(problem().features, (150, 1))
     pl.DataFrame({f"f{i}": features[:, i] for i in range(10)}).write_parquet(tmp_path / "new.parquet")
-    subprocess.run([*TRAIN, "--out", "run"], cwd=tmp_path, capture_output=True, check=True)
-    predict = [sys.executable, "-m", "gsmflow", "predict", "run", "new.parquet"]
+    predict = [sys.executable, "-m", "gsmflow", "predict", str(trained), "new.parquet"]
     waits = out == "l.csv"
     command = ["env", f"TMPDIR={tmp_path / 'small' if waits else tmp_path}", *predict]
     done = in_mount(FULL_LABELS, tmp_path, "64" if waits else "8", out, *command)
