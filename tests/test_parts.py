@@ -210,7 +210,14 @@ def test_a_file_is_labelled_without_its_features_in_memory(tmp_path: Path) -> No
         peak[name] = int(done.stdout)
     assert peak["new.npz"] > 300
     assert peak["shards"] < 200, peak
-    assert (tmp_path / "shards.csv").read_bytes() == (tmp_path / "new.npz.csv").read_bytes()
+    # Parts of other sizes: the last digit of a product may differ.
+    shards, whole = (pl.read_csv(tmp_path / name) for name in ("shards.csv", "new.npz.csv"))
+    assert shards.columns == whole.columns
+    for column in shards:
+        if column.dtype.is_float():
+            np.testing.assert_allclose(column, whole[column.name], atol=1e-3)
+        else:
+            assert column.to_list() == whole[column.name].to_list()
 
 
 def test_json_holds_all_rows_and_says_nothing_else(
