@@ -143,7 +143,7 @@ def cells(rows: Sequence[Row], reference: str | None) -> tuple[list[str], list[l
     for row in rows:
         line = [row.problem, row.label + (f" ({len(row.failed)} failed)" if row.failed else "")]
         line += [row.scores[name].text() for name in SCORES]
-        line.append(f"{row.seconds.mean:.0f}" if row.seconds.count else "-")
+        line.append(_seconds(row.seconds.mean) if row.seconds.count else "-")
         if reference:
             line.append(row.difference.text(sign=True) if row.difference else "")
         line += [row.others[name].text(1, 2) for name in extra]
@@ -151,6 +151,10 @@ def cells(rows: Sequence[Row], reference: str | None) -> tuple[list[str], list[l
             line.append(row.oracle.text() if row.oracle else "-")
         texts.append(line)
     return names, texts
+
+
+def _seconds(mean: float) -> str:
+    return f"{mean:.0f}" if mean >= 10 else f"{mean:.1f}"
 
 
 def markdown(rows: Sequence[Row], reference: str | None) -> str:

@@ -16,7 +16,8 @@ _CODED_FROM = 1 << 30  # bytes of float32 features from which they are kept as c
 _STREAMED_FROM = 1 << 32  # bytes of codes from which they are made anew whenever they are needed
 _SHARD = 1 << 27  # bytes of float32 features in a shard of a stream, about
 _LEVELS = 255
-_AT_ONCE = 1 << 13  # features synthesized in one go
+_AT_ONCE = 1 << 13  # features synthesized in one go, of several classes
+_OF_A_CLASS = 1 << 12  # and of one that has more
 _LOOKED_AT = 1 << 13  # synthetic features that the range of the codes is taken from
 
 
@@ -94,11 +95,11 @@ class Pool:
             classes = data.unseen[first : first + group].tolist()
             semantics = data.semantics[classes]
             start = real + first * count
-            made = learner.sample(semantics, min(count, _AT_ONCE), seed, "synthesis", first)
+            made = learner.sample(semantics, min(count, _OF_A_CLASS), seed, "synthesis", first)
             check_synthetic(made, classes)
             pool._put(start, made)
-            for done in range(_AT_ONCE, count, _AT_ONCE):  # a class too large to be made in one go
-                rest = min(count - done, _AT_ONCE)
+            for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to be made in one go
+                rest = min(count - done, _OF_A_CLASS)
                 made = learner.sample(semantics, rest, seed, "synthesis", first, done)
                 check_synthetic(made, classes)
                 pool._put(start + done, made)
@@ -128,7 +129,7 @@ class Pool:
         return torch.addcmul(self.low, rows.float(), self.step)
 
     def _put(self, start: int, rows: Tensor) -> None:
-        for part in rows.split(4096):
+        for part in rows.split(1024):
             if self.low is not None and self.step is not None:
                 part = ((part - self.low) / self.step).round_().clamp_(0, _LEVELS)
             self.features[start : start + len(part)] = part

@@ -19,7 +19,6 @@ from gsmflow.files import read_tensors, write_tensors
 from gsmflow.head import LinearHead
 from gsmflow.likelihood import GatedHead, LikelihoodHead
 from gsmflow.methods import find_method, method_names
-from gsmflow.methods.adversarial import gradient_penalty
 from gsmflow.methods.cnzsl import ClassStandardization
 from gsmflow.methods.cvae import kl_to_standard_normal
 from gsmflow.methods.eszsl import ESZSLOptions, solutions
@@ -28,6 +27,7 @@ from gsmflow.methods.gsmflow_tmm import RelationNetwork, TMMOptions, mine
 from gsmflow.methods.kernel_eszsl import KernelESZSLOptions
 from gsmflow.methods.lda import LDAOptions
 from gsmflow.protocol import run
+from gsmflow.randomness import stream
 from gsmflow.recipe import make_recipe
 from gsmflow.recorder import Recorder
 from gsmflow.training import Generator, Scorer, TrainingData
@@ -262,10 +262,25 @@ def test_kl_of_the_encoder_is_torchs() -> None:
     torch.testing.assert_close(kl_to_standard_normal(mean, log_variance), theirs)
 
 
-def test_the_gradient_penalty_of_a_known_function() -> None:
-    weight = torch.tensor([3.0, 4.0])  # a linear critic has the gradient 5 everywhere
-    penalty = gradient_penalty(lambda x: x @ weight, torch.randn(7, 2))
-    assert float(penalty) == pytest.approx((5 - 1) ** 2)
+def test_the_critics_loss_is_that_of_gulrajani_with_autograds_slopes() -> None:
+    peer = learner("f-clswgan")
+    x, rows = peer.batch(0)
+    fake = torch.randn_like(x)
+    loss = peer.critic_loss(x, fake, rows, turn=4)
+    share = torch.rand(len(x), 1, generator=stream(CPU, peer.seed, "mixture", 4))
+    mixed = (share * x + (1 - share) * fake).requires_grad_()
+
+    def scores(features: Tensor) -> Tensor:
+        return peer.critic(features, peer.a, rows)
+
+    (slope,) = torch.autograd.grad(scores(mixed).sum(), mixed, create_graph=True)
+    plain = scores(fake).mean() - scores(x).mean() + 10 * (slope.norm(dim=1) - 1).square().mean()
+    torch.testing.assert_close(loss, plain)
+    weights = list(peer.critic.parameters())
+    for ours, theirs in zip(
+        torch.autograd.grad(loss, weights), torch.autograd.grad(plain, weights), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["cflow", "gsmflow-tmm"])

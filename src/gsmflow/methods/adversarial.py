@@ -5,17 +5,20 @@ x^ = alpha x + (1 - alpha) x~ with alpha ~ U(0, 1) for each sample::
 
     L_D = E[D(x~, a)] - E[D(x, a)] + 10 E[(|grad_x^ D(x^, a)|_2 - 1)^2]        critic_steps times a step
     L_G = -E[D(x~, a)] + what a peer adds                                         once a step
+
+The critic has one hidden layer, D(x, a) = v . lrelu(W x + c_a) + d, so that its slope needs no second pass of autograd::
+
+    grad_x D(x, a) = W^T (v * lrelu'(W x + c_a))
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gsmflow.methods.networks import ConditionalMLP, ConditionalPeer, descend
+from gsmflow.methods.networks import LEAK, ConditionalMLP, ConditionalPeer, descend, take
 from gsmflow.options import Options, option
 from gsmflow.randomness import stream
 from gsmflow.training import Losses, TrainingData
@@ -27,22 +30,31 @@ PENALTY = 10.0
 class AdversarialOptions(Options):
     """Sizes and training of generator and critic."""
 
-    epochs: int = option(100, "generator steps, in passes over the training features", low=1)
-    batch_size: int = option(128, "training features a step", low=1)
-    learning_rate: float = option(5e-4, "Adam's, beta = (0.5, 0.999)", above=0)
+    epochs: int = option(60, "generator steps, in passes over the training features", low=1)
+    batch_size: int = option(256, "training features a step", low=1)
+    learning_rate: float = option(1e-3, "Adam's, beta = (0.5, 0.999)", above=0)
     hidden: int = option(512, "hidden size of all networks", low=1)
     latent: int = option(64, "dimensions of z", low=1)
     critic_steps: int = option(5, "steps of the critic for one of the generator", low=1)
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], mixed: Tensor) -> Tensor:
-    """E[(|grad D|_2 - 1)^2] at mixed features (B, D); a scalar with a graph to the critic's weights.
+class Critic(ConditionalMLP):
+    """D(x, a), one hidden layer, and its slope in closed form."""
 
-    critic: features to scores, each of its own row alone.
-    """
-    mixed = mixed.detach().requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
-    return (slope.norm(dim=1) - 1).square().mean()
+    def __init__(self, dim: int, semantic_dim: int, hidden: int) -> None:
+        super().__init__(dim, semantic_dim, [hidden, 1])
+
+    def judge(
+        self, real: Tensor, fake: Tensor, mixed: Tensor, semantics: Tensor, rows: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(D(real), D(fake), grad D(mixed)) of features (B, D) of the same rows: (B, 1), (B, 1), (B, D)."""
+        condition = take(self.condition(semantics), rows)
+        scored = self.of_input(torch.stack((real, fake))) + condition
+        scores = self.rest(scored)
+        with torch.no_grad():  # lrelu' is constant wherever there is one
+            slopes = torch.where(self.of_input(mixed) + condition < 0, LEAK, 1.0)
+        slope = slopes @ (self.rest[1].weight.T * self.of_input.weight)
+        return scores[0], scores[1], slope
 
 
 class AdversarialPeer(ConditionalPeer):
@@ -53,7 +65,7 @@ class AdversarialPeer(ConditionalPeer):
         self.options, self.noise_dim = options, options.latent
         hidden = options.hidden
         generator = ConditionalMLP(options.latent, self.semantic_dim, [hidden, self.dim])
-        critic = ConditionalMLP(self.dim, self.semantic_dim, [hidden, 1])
+        critic = Critic(self.dim, self.semantic_dim, hidden)
         self.generator, self.critic = self.add("generator", generator), self.add("critic", critic)
 
         self.generator_adam = self.optimize("generator", self.generating(), options.learning_rate)
@@ -87,12 +99,10 @@ class AdversarialPeer(ConditionalPeer):
         """L_D of real and synthetic features (B, D) of the same classes; `turn` counts the critic's steps."""
         device = x.device
         share = torch.rand(len(x), 1, generator=stream(device, self.seed, "mixture", turn), device=device)
-        condition = self.critic.condition(self.a)
-        real_score, fake_score = (self.critic.given(each, condition, rows).mean() for each in (x, fake))
-        penalty = gradient_penalty(
-            lambda mixed: self.critic.given(mixed, condition, rows), share * x + (1 - share) * fake
-        )
-        return fake_score - real_score + PENALTY * penalty
+        mixed = share * x + (1 - share) * fake
+        real_score, fake_score, slope = self.critic.judge(x, fake, mixed, self.a, rows)
+        penalty = (slope.norm(dim=1) - 1).square().mean()
+        return fake_score.mean() - real_score.mean() + PENALTY * penalty
 
     def real_losses(self, x: Tensor, rows: Tensor) -> dict[str, Tensor]:
         """What else the critic's optimizer minimizes, on real features (B, D) and their rows; by name."""

@@ -35,7 +35,7 @@ from gsmflow.parallel import mean, share, size
 from gsmflow.randomness import normal, stream
 from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, copy_weights, step_decay
 
-_SAMPLE_ROWS = 4096  # samples synthesized in one go
+_SAMPLE_ROWS = 2048  # samples synthesized in one go
 
 
 @dataclass(frozen=True)
