@@ -130,6 +130,7 @@ print(peak >> 10)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see the memory in use")
 def test_a_store_trains_without_its_features_in_memory(tmp_path: Path) -> None:
     """Private memory at its peak, MiB: features of 29 MiB from a store and read into memory."""
