@@ -1,16 +1,20 @@
-"""Writes the tables of docs/performance.md from benchmarks/results: ``python -m benchmarks.table``."""
+"""Writes the tables of docs/performance.md and results.md from benchmarks/results: ``python -m benchmarks.table``."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import methods
 from benchmarks.measure import NOT_MEASURED, RESULTS
 from benchmarks.soak import WARM_UP
+from gsmflow.comparison import SCORES, Row, rows_of
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 def step_table(found: dict[str, Any]) -> str:
@@ -93,20 +97,81 @@ def machine_line(facts: dict[str, Any]) -> str:
     )
 
 
-TABLES = {"step": step_table, "run": run_table, "sizes": sizes_table, "soak": soak_table}
+def methods_table(records: dict[tuple[str, str, int], dict[str, str]], problem: str) -> str:
+    """Scores of all methods on a problem, the highest H first, and what the intervals allow to say."""
+    results = {
+        key: {name: float(record[name]) for name in SCORES} | {"seconds": {"total": float(record["seconds"])}}
+        for key, record in records.items()
+        if key[0] == problem
+    }
+    if not results:
+        return f"No run is on record: `python -m benchmarks.methods --problems {problem}`."
+    rows = rows_of(results, protocol="validated", reference=methods.REFERENCE)
+    rows.sort(key=lambda row: -row.scores["H"].mean)
+    lines = [
+        f"| method | seeds | {' | '.join(SCORES)} | H minus {methods.REFERENCE}'s | seconds a run |",
+        "| --- " * (len(SCORES) + 4) + "|",
+    ]
+    for row in rows:
+        scores = " | ".join(row.scores[name].text() for name in SCORES)
+        difference = _difference(row)
+        lines.append(
+            f"| {row.label} | {row.scores['H'].count} | {scores} | {difference} | {row.seconds.mean:.3g} |"
+        )
+    machines = sorted(
+        {
+            f"{r['processor']} ({'with' if r['bfloat16'] == 'yes' else 'without'} bfloat16 hardware), {r['date']}"
+            for key, r in records.items()
+            if key[0] == problem
+        }
+    )
+    return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread a run, two at a time."])
 
 
-def filled(page: str) -> str:
+def _difference(row: Row) -> str:
+    """H minus the reference's, bold where the interval excludes zero."""
+    if row.difference is None:
+        return ""
+    text = row.difference.text(sign=True)
+    return f"**{text}**" if abs(row.difference.mean) > row.difference.half else text
+
+
+def from_json(name: str, table: Callable[[dict[str, Any]], str]) -> str | None:
+    """The table of a result file, None where there is none."""
+    file = RESULTS / f"{name}.json"
+    return table(json.loads(file.read_text())) if file.exists() else None
+
+
+TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
+    "performance.md": {
+        name: partial(from_json, name, table)
+        for name, table in (
+            ("step", step_table),
+            ("run", run_table),
+            ("sizes", sizes_table),
+            ("soak", soak_table),
+        )
+    },
+    "results.md": {
+        f"methods {problem}": lambda problem=problem: methods_table(methods.kept(), problem)
+        for problem in methods.PROBLEMS
+    },
+}
+
+
+def filled(page: str, tables: dict[str, Callable[[], str | None]]) -> str:
     """The page with every table as the results say."""
-    for name, table in TABLES.items():
-        file = RESULTS / f"{name}.json"
-        if not file.exists():
+    for name, make in tables.items():
+        table = make()
+        if table is None:
             continue
-        block = f"<!-- {name} -->\n{table(json.loads(file.read_text()))}\n<!-- end -->"
+        block = f"<!-- {name} -->\n{table}\n<!-- end -->"
         page = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _, block=block: block, page, flags=re.DOTALL)
     return page
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text()))
-    print(f"written to {PAGE}")
+    for name, tables in TABLES.items():
+        page = DOCS / name
+        page.write_text(filled(page.read_text(), tables))
+        print(f"written to {page}")

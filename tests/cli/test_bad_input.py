@@ -314,7 +314,7 @@ def test_out_cannot_be_written_to(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_disk_is_full(tmp_path: Path) -> None:
     """A limit on the size of files fails writes as a full disk does; no temporary file is left behind."""
-    command = ["train", PROBLEM, *ARGUMENTS, "--out", "run"]
+    command = ["train", PROBLEM, *ARGUMENTS, "--protocol", "last", "--out", "run"]
     done = gsmflow(*command, cwd=tmp_path, file_size=9000)
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]

@@ -117,6 +117,7 @@ def test_a_folder_of_other_runs_is_refused(finished: tuple[Path, dict[str, Any]]
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_started_again_and_nothing_counted_twice(tmp_path: Path) -> None:
     command = ["bench", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=40", "--methods", "gsmflow"]
     command += ["--seeds", "0", "--no-oracle", "--out", "b", "--jobs", "1", "--json"]
@@ -227,11 +228,11 @@ def test_tuning_writes_a_preset_that_train_takes_and_continues_its_study(tmp_pat
 
 def test_without_trust_in_validation_no_class_plays_unseen(tmp_path: Path) -> None:
     done = gsmflow(
-        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=80", "--set", "selection.trust_validation=no",
+        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=40", "--set", "selection.trust_validation=no",
         "--json", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     chosen = json.loads(done.stdout)["chosen"]
     assert "held-out samples of seen classes" in chosen["on"]
-    assert chosen["S"] > 0.5  # guessing among nine seen classes: 0.11
+    assert chosen["S"] > 0.3  # guessing among nine seen classes: 0.11
     assert chosen["H"] == chosen["bias"] == 0

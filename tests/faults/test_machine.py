@@ -96,7 +96,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @mounted
-@pytest.mark.parametrize("out", ["small/l.csv", "small/l.parquet", "l.csv"])
+@pytest.mark.parametrize(
+    "out", ["small/l.csv", pytest.param("small/l.parquet", marks=pytest.mark.slow), "l.csv"]
+)
 def test_a_disk_that_fills_up_while_labels_are_written(out: str, trained: Path, tmp_path: Path) -> None:
     """There, or where a long table waits before it is written."""
     features = np.tile(problem().features, (150, 1))

@@ -6,7 +6,7 @@ x^ = alpha x + (1 - alpha) x~ with alpha ~ U(0, 1) for each sample::
     L_D = E[D(x~, a)] - E[D(x, a)] + 10 E[(|grad_x^ D(x^, a)|_2 - 1)^2]        critic_steps times a step
     L_G = -E[D(x~, a)] + what a peer adds                                         once a step
 
-The critic has one hidden layer, D(x, a) = v . lrelu(W x + c_a) + d, so that its slope needs no second pass of autograd::
+The critic has one hidden layer, D(x, a) = v . lrelu(W x + c_a) + d, so its slope needs no second pass of autograd::
 
     grad_x D(x, a) = W^T (v * lrelu'(W x + c_a))
 """
