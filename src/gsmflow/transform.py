@@ -18,6 +18,11 @@ SCALINGS = ("minmax", "standard", "length", "none")
 _ROWS = 8192  # rows transformed in one go
 
 
+def most_components(dim: int, samples: int) -> int:
+    """Principal components that so many centered samples of `dim` dimensions have at most."""
+    return min(dim, samples - 1)
+
+
 @dataclass(frozen=True)
 class FeatureOptions(Options):
     """How raw features are scaled and, if asked for, projected."""
@@ -42,7 +47,7 @@ class FeatureOptions(Options):
 
     def components(self, dim: int, samples: int) -> int:
         """Principal components kept of `dim` dimensions with so many training samples; 0: no projection."""
-        return self.project or min(self.project_at_most, dim, samples - 1)
+        return self.project or min(self.project_at_most, most_components(dim, samples))
 
     def out_dim(self, problem: Problem) -> int:
         """Dimensions that the features of `problem` have in the end."""
@@ -192,7 +197,7 @@ def check_projection(problem: Problem, options: FeatureOptions) -> None:
     InputError: features.project is larger than that.
     """
     samples, dim = len(problem.train), problem.feature_dim
-    largest = min(dim, samples - 1)
+    largest = most_components(dim, samples)
     if options.project > largest:
         raise InputError(
             f"features.project = {options.project}: {samples} training samples of {dim} dimensions have at "
