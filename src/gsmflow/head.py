@@ -207,7 +207,8 @@ def _gradients(
     pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the mean loss of the picked features by weight (C, D) and bias (C,)."""
-    x, y = pool.features[picked], pool.labels[picked]
+    # On the CPU index_select takes rows of float32 three times and of codes twelve times as fast as brackets do.
+    x, y = pool.features.index_select(0, picked), pool.labels[picked]
     if pool.low is None or pool.step is None:
         return _linear_gradients(x, y, weight, bias, loss)
     # With x = low + step * code the codes, whole numbers that bfloat16 holds exactly, go into the products.
@@ -228,7 +229,7 @@ def _cosine_gradients(
     pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, scale: float, loss: _Loss
 ) -> tuple[Tensor]:
     """The gradient by weight alone: through w / |w| only what is orthogonal to w passes."""
-    x = F.normalize(pool.decoded(pool.features[picked]), dim=1)
+    x = F.normalize(pool.decoded(pool.features.index_select(0, picked)), dim=1)
     length = weight.norm(dim=1, keepdim=True).clamp(min=1e-12)
     unit = weight / length
     error = loss.error(scale * (x @ unit.T) + bias, pool.labels[picked])

@@ -126,7 +126,7 @@ class CNZSLLearner(PeerLearner):
             o.learning_rate, 0.1, max(1, o.epochs // 2), len(self.data.features), self.batches.size, index
         )
         prototypes = F.normalize(self.prototypes.train()(self.seen_semantics), dim=1)
-        x = F.normalize(self.data.features[picked], dim=1)
+        x = F.normalize(self.data.features.index_select(0, picked), dim=1)
         loss = F.cross_entropy(o.scale**2 * x @ prototypes.T, self.data.labels[picked])
         return descend(self.adam, loss, classification=loss)
 

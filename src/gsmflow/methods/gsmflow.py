@@ -204,7 +204,7 @@ class GSMFlowLearner:
         options, data = self.options, self.data
         picked = self.batches[index]
         features = perturb(
-            data.features[picked],
+            data.features.index_select(0, picked),
             options.perturbation,
             options.perturbation_dropout,
             self.seed,

@@ -62,7 +62,7 @@ class RelationNetwork:
         for step in range(batches.per_epoch * options.relation_epochs):
             picked = batches[step]
             adam.zero_grad()
-            self.loss(self(data.features[picked]), data.labels[picked]).backward()
+            self.loss(self(data.features.index_select(0, picked)), data.labels[picked]).backward()
             adam.step()
         for part in parts:
             part.requires_grad_(False)

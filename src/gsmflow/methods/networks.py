@@ -245,7 +245,7 @@ class ConditionalPeer(PeerLearner):
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """Features (B, D) of batch `index`, in units, and the row (B,) of `a` that belongs to each."""
         picked = self.batches[index]
-        return self.units.features(self.data.features[picked]), self.data.labels[picked]
+        return self.units.features(self.data.features.index_select(0, picked)), self.data.labels[picked]
 
     def noise(self, size: int, name: str, index: int) -> Tensor:
         """z ~ N(0, I), (size, noise_dim): the draw of that name in step `index`."""
