@@ -1,6 +1,8 @@
 """Time a step and peak memory as one size grows at a time: ``python -m benchmarks.sizes``.
 
-Each row is measured in a process of its own, so that its peak memory is its own.
+And of synthesis and one epoch of the head as unseen classes grow, with as many synthetic features in all. Each row
+is measured in a process of its own. Memory is what the process holds for itself: pages of the mapped file, which the
+system takes back whenever it needs to, are not counted.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measure import keep, peak_memory
+from benchmarks.measure import PrivateMemory, keep
+from gsmflow.head import HeadOptions, train_head
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.pool import Pool
 from gsmflow.training import TrainingData
 
 BASE = {"dimensions": 256, "blocks": 3, "seen classes": 100, "unseen classes": 50, "features": 20_000}
@@ -32,11 +36,12 @@ GROWING = {
 }
 ATTRIBUTES, HIDDEN, GLOBAL, BATCH = 300, 1024, 512, 256
 STEPS, ROUNDS = 5, 5
+SYNTHETIC = 200_000  # in all, of however many unseen classes
 _ENTRIES = 1 << 24  # of features written in one go
 
 
-def one(sizes: dict[str, int], file: str) -> dict[str, float]:
-    """Seconds a step (median) and peak memory with these sizes; features are mapped from the file."""
+def learner_of(sizes: dict[str, int], file: str) -> tuple[TrainingData, GSMFlowLearner]:
+    """A problem of these sizes and a learner of it; features are mapped from the file."""
     generator = torch.Generator().manual_seed(0)
     count, dim, seen = sizes["features"], sizes["dimensions"], sizes["seen classes"]
     total = seen + sizes["unseen classes"]
@@ -49,25 +54,57 @@ def one(sizes: dict[str, int], file: str) -> dict[str, float]:
         unseen=torch.arange(seen, total),
     )
     options = GSMFlowOptions(blocks=sizes["blocks"], hidden=HIDDEN, global_semantic=GLOBAL, batch_size=BATCH)
-    learner = GSMFlowLearner(data, options, seed=0)
+    return data, GSMFlowLearner(data, options, seed=0)
+
+
+def synthesis_and_head(sizes: dict[str, int], file: str) -> dict[str, float]:
+    """Seconds and peak memory of synthesis and an epoch of the head."""
+    memory = PrivateMemory()
+    data, learner = learner_of(sizes, file)
+    each = SYNTHETIC // sizes["unseen classes"]
+    options = HeadOptions(synthetic_per_class=each, epochs=1, batch_size=BATCH)
+    begun = time.perf_counter()
+    pool = Pool.synthesize(learner, data, each, seed=0)
+    for _ in train_head(pool, sizes["seen classes"] + sizes["unseen classes"], options, 0, "head"):
+        pass
+    return {"seconds": time.perf_counter() - begun, "peak memory, GiB": memory.peak}
+
+
+def steps(sizes: dict[str, int], file: str) -> dict[str, float]:
+    """Seconds a step (median) and peak memory."""
+    memory = PrivateMemory()
+    _, learner = learner_of(sizes, file)
     seconds = []
     for index in range(STEPS * (ROUNDS + 1)):
         begun = time.perf_counter()
         float(learner.step(index)["loss_flow"])
         seconds.append(time.perf_counter() - begun)
-    return {"seconds": statistics.median(seconds[STEPS:]), "peak memory, GiB": peak_memory()}
+    return {"seconds": statistics.median(seconds[STEPS:]), "peak memory, GiB": memory.peak}
+
+
+MEASURED = {"steps": steps, "synthesis and head": synthesis_and_head}
+
+
+def alone(what: str, sizes: dict[str, int], file: Path) -> dict[str, float]:
+    """A measurement in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.sizes", "--file", str(file)]
+    command += ["--what", what, "--sizes", json.dumps(sizes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--what", choices=MEASURED, help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--file", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(one(json.loads(arguments.one), arguments.file)))
+    if arguments.what:
+        print(json.dumps(MEASURED[arguments.what](arguments.sizes, arguments.file)))
         return
     rows: list[dict[str, Any]] = []
+    heads: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "features.f32"
         largest = max(
@@ -79,12 +116,12 @@ def main() -> None:
                 generator.random(min(_ENTRIES, largest - start), dtype=np.float32).tofile(out)
         for grows, values in GROWING.items():
             for size in values:
-                command = [sys.executable, "-m", "benchmarks.sizes", "--file", str(file)]
-                command += ["--one", json.dumps(BASE | {grows: size})]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                rows.append({"grows": grows, "size": size} | json.loads(done.stdout.splitlines()[-1]))
-                print(rows[-1])
-    keep("sizes", {"base": BASE, "rows": rows})
+                rows.append({"grows": grows, "size": size} | alone("steps", BASE | {grows: size}, file))
+                print(rows[-1], flush=True)
+        for size in GROWING["unseen classes"]:
+            heads.append({"size": size} | alone("synthesis and head", BASE | {"unseen classes": size}, file))
+            print(heads[-1], flush=True)
+    keep("sizes", {"base": BASE, "rows": rows, "synthesis and head": heads})
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import methods
+from benchmarks import methods, projection
 from benchmarks.measure import NOT_MEASURED, RESULTS
+from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
 from gsmflow.comparison import SCORES, Row, rows_of
 
@@ -63,6 +64,17 @@ def sizes_table(found: dict[str, Any]) -> str:
     lines += [
         f"| {row['grows']} | {row['size']:,} | {1000 * row['seconds']:.1f} | {row['peak memory, GiB']:.2f} |"
         for row in found["rows"]
+    ]
+    lines += [
+        "",
+        f"Synthesis of {SYNTHETIC:,} features in all and an epoch of the head:",
+        "",
+        "| unseen classes | seconds | peak memory, GiB |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['size']:,} | {row['seconds']:.0f} | {row['peak memory, GiB']:.2f} |"
+        for row in found["synthesis and head"]
     ]
     return "\n".join([*lines, "", machine_line(found["machine"])])
 
@@ -128,6 +140,25 @@ def methods_table(records: dict[tuple[str, str, int], dict[str, str]], problem: 
     return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread a run, two at a time."])
 
 
+def projection_table(found: dict[str, Any]) -> str:
+    """H and time by the number of principal components, against what the presets have."""
+    results = {
+        (row["problem"], str(row["components"]), row["seed"]): row | {"seconds": {"total": row["seconds"]}}
+        for row in found["rows"]
+    }
+    reference = str(projection.REFERENCE)
+    lines = [
+        f"| problem | components | seeds | H | T1 | H minus that of {reference} | seconds a run |",
+        "| --- " * 7 + "|",
+    ]
+    lines += [
+        f"| {row.problem} | {row.label} | {row.scores['H'].count} | {row.scores['H'].text()} | "
+        f"{row.scores['T1'].text()} | {_difference(row)} | {row.seconds.mean:.3g} |"
+        for row in rows_of(results, protocol="validated", reference=reference)
+    ]
+    return "\n".join([*lines, "", machine_line(found["machine"])])
+
+
 def _difference(row: Row) -> str:
     """H minus the reference's, bold where the interval excludes zero."""
     if row.difference is None:
@@ -149,6 +180,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
             ("step", step_table),
             ("run", run_table),
             ("sizes", sizes_table),
+            ("projection", projection_table),
             ("soak", soak_table),
         )
     },
