@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gsmflow.methods.networks import LEAK, ConditionalMLP, ConditionalPeer, descend, take
+from gsmflow.methods.networks import LEAK, ConditionalMLP, ConditionalPeer, descend, linear, take
 from gsmflow.options import Options, option
 from gsmflow.randomness import stream
 from gsmflow.training import Losses, TrainingData
@@ -53,7 +53,8 @@ class Critic(ConditionalMLP):
         scores = self.rest(scored)
         with torch.no_grad():  # lrelu' is constant wherever there is one
             slopes = torch.where(self.of_input(mixed) + condition < 0, LEAK, 1.0)
-        slope = slopes @ (self.rest[1].weight.T * self.of_input.weight)
+        readout, _ = linear(self.rest, 1)
+        slope = slopes @ (readout.T * self.of_input.weight)
         return scores[0], scores[1], slope
 
 
