@@ -53,6 +53,7 @@ class Critic(ConditionalMLP):
         scores = self.rest(scored)
         with torch.no_grad():  # lrelu' is constant wherever there is one
             slopes = torch.where(self.of_input(mixed) + condition < 0, LEAK, 1.0)
+        assert isinstance(self.of_input, nn.Linear)
         readout, _ = linear(self.rest, 1)
         slope = slopes @ (readout.T * self.of_input.weight)
         return scores[0], scores[1], slope
