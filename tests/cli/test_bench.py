@@ -228,11 +228,11 @@ def test_tuning_writes_a_preset_that_train_takes_and_continues_its_study(tmp_pat
 
 def test_without_trust_in_validation_no_class_plays_unseen(tmp_path: Path) -> None:
     done = gsmflow(
-        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=40", "--set", "selection.trust_validation=no",
+        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=80", "--set", "selection.trust_validation=no",
         "--json", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     chosen = json.loads(done.stdout)["chosen"]
     assert "held-out samples of seen classes" in chosen["on"]
-    assert chosen["S"] > 0.3  # guessing among nine seen classes: 0.11
+    assert chosen["S"] > 0.5  # guessing among nine seen classes: 0.11
     assert chosen["H"] == chosen["bias"] == 0
