@@ -215,7 +215,7 @@ def test_a_file_is_labelled_without_its_features_in_memory(tmp_path: Path) -> No
     assert shards.columns == whole.columns
     for column in shards:
         if column.dtype.is_float():
-            np.testing.assert_allclose(column, whole[column.name], atol=1e-3)
+            np.testing.assert_allclose(column, whole[column.name], rtol=0, atol=1e-6)
         else:
             assert column.to_list() == whole[column.name].to_list()
 
