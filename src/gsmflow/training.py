@@ -61,6 +61,11 @@ class TrainingData:
         """Where the tensors lie."""
         return self.features.device
 
+    def rows(self, picked: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, D) and labels (B,) of the samples with these indices (B,)."""
+        # On the CPU index_select takes rows of float32 about three times as fast as brackets do.
+        return self.features.index_select(0, picked), self.labels[picked]
+
     def class_means(self) -> Tensor:
         """Mean feature of every seen class, (S, D), accumulated in float64 on the CPU for exactness."""
         sums = torch.zeros(len(self.seen), self.features.shape[1], dtype=torch.float64)

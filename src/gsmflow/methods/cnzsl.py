@@ -121,13 +121,14 @@ class CNZSLLearner(PeerLearner):
 
     def step(self, index: int) -> Losses:
         """One step of Adam on the cross-entropy over the seen classes."""
-        picked, o = self.batches[index], self.options
+        o = self.options
+        features, labels = self.data.rows(self.batches[index])
         self.adam.param_groups[0]["lr"] = step_decay(
             o.learning_rate, 0.1, max(1, o.epochs // 2), len(self.data.features), self.batches.size, index
         )
         prototypes = F.normalize(self.prototypes.train()(self.seen_semantics), dim=1)
-        x = F.normalize(self.data.features.index_select(0, picked), dim=1)
-        loss = F.cross_entropy(o.scale**2 * x @ prototypes.T, self.data.labels[picked])
+        x = F.normalize(features, dim=1)
+        loss = F.cross_entropy(o.scale**2 * x @ prototypes.T, labels)
         return descend(self.adam, loss, classification=loss)
 
     @torch.no_grad()

@@ -203,15 +203,15 @@ class GSMFlowLearner:
         """One step of Adam on L_flow + L_proto."""
         options, data = self.options, self.data
         picked = self.batches[index]
+        features, rows = data.rows(picked)
         features = perturb(
-            data.features.index_select(0, picked),
+            features,
             options.perturbation,
             options.perturbation_dropout,
             self.seed,
             "perturbation",
             index,
         )
-        rows = data.labels[picked]
         mine = share(len(picked))
         features, rows = features[mine], rows[mine]
         if options.prototype_weight == 0 and len(self.seen_semantics) > len(picked):

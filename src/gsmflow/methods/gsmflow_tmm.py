@@ -60,9 +60,9 @@ class RelationNetwork:
         )
         batches = Batches(len(data.features), options.batch_size, seed, data.device)
         for step in range(batches.per_epoch * options.relation_epochs):
-            picked = batches[step]
+            features, labels = data.rows(batches[step])
             adam.zero_grad()
-            self.loss(self(data.features.index_select(0, picked)), data.labels[picked]).backward()
+            self.loss(self(features), labels).backward()
             adam.step()
         for part in parts:
             part.requires_grad_(False)

@@ -244,8 +244,8 @@ class ConditionalPeer(PeerLearner):
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """Features (B, D) of batch `index`, in units, and the row (B,) of `a` that belongs to each."""
-        picked = self.batches[index]
-        return self.units.features(self.data.features.index_select(0, picked)), self.data.labels[picked]
+        features, rows = self.data.rows(self.batches[index])
+        return self.units.features(features), rows
 
     def noise(self, size: int, name: str, index: int) -> Tensor:
         """z ~ N(0, I), (size, noise_dim): the draw of that name in step `index`."""
