@@ -58,22 +58,22 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def private_memory(pid: int | str = "self") -> float:
+    """GiB that a process holds for itself now: without the pages of mapped files."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 2**20
+
+
 class PrivateMemory:
-    """Watches what this process holds for itself: without the pages of mapped files. GiB."""
+    """Watches :func:`private_memory` of this process."""
 
     def __init__(self) -> None:
-        self._most = 0
+        self.peak = 0.0  # the most it has held so far, as seen a hundred times a second
         threading.Thread(target=self._watch, daemon=True).start()
-
-    @property
-    def peak(self) -> float:
-        """The most it has held so far, as seen a hundred times a second."""
-        return self._most / 2**20
 
     def _watch(self) -> None:
         while True:
-            status = Path("/proc/self/status").read_text()
-            self._most = max(self._most, int(status.split("RssAnon:")[1].split()[0]))
+            self.peak = max(self.peak, private_memory())
             time.sleep(0.01)
 
 

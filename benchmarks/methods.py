@@ -8,31 +8,42 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import RESULTS, machine
-from gsmflow.bench import Variant, cells_of
 from gsmflow.cli.options import parse_seeds
 from gsmflow.comparison import SCORES
 from gsmflow.methods import method_names
+from gsmflow.run import METRICS, read_metrics
 
 FILE = RESULTS / "methods.csv"
 COLUMNS: tuple[str, ...] = ("problem", "method", "seed", *SCORES, "seconds", "date", "processor", "bfloat16")
 REFERENCE = "gsmflow"
-PROBLEMS = {"digits": [], "FLO": ["--features", "mobilenetv2"], "AWA1": ["--features", "shallow"]}
+PROBLEMS = {
+    "digits": [],
+    "FLO": ["--features", "mobilenetv2", "--preset", "best"],
+    "AWA1": ["--features", "shallow", "--preset", "best"],
+}
 # One validation problem instead of three: peers with a critic take minutes to train.
 SETTINGS = ["--no-oracle", "--set", "selection.problems=1", "--threads", "1"]
 
 
-def command(problem: str, seeds: str) -> list[str]:
-    """The bench of a problem, without where its data lie and where its runs go."""
-    words = ["bench", problem, *PROBLEMS[problem], "--methods", "all", "--against", REFERENCE]
-    words += [] if problem == "digits" else ["--preset", "best"]
-    return [*words, "--seeds", seeds, *SETTINGS]
+def bench(problem: str, words: list[str], data_root: Path, out: Path) -> None:
+    """Show and run `gsmflow bench` of a problem; runs that are finished in `out` are not run again."""
+    words = ["bench", problem, *PROBLEMS[problem], *SETTINGS, *words]
+    print(f"gsmflow {' '.join(words)}", flush=True)
+    places = ["--data-root", str(data_root), "--out", str(out)]
+    subprocess.run([sys.executable, "-m", "gsmflow", *words, *places], check=True)
+
+
+def metrics_of(problem: str, method: str, seed: int, out: Path) -> dict[str, Any] | None:
+    """The metrics of a run of such a bench, None where it is not finished."""
+    folder = out / problem / method / f"seed{seed}"
+    return read_metrics(folder) if (folder / METRICS).exists() else None
 
 
 def kept() -> dict[tuple[str, str, int], dict[str, str]]:
@@ -43,44 +54,30 @@ def kept() -> dict[tuple[str, str, int], dict[str, str]]:
         return {(r["problem"], r["method"], int(r["seed"])): r for r in csv.DictReader(file)}
 
 
-def keep_runs(problem: str, seeds: str, out: Path) -> int:
+def keep_runs(problem: str, seeds: list[int], out: Path) -> int:
     """Put the finished runs of a bench on record; how many those are."""
-    cells = cells_of(
-        [problem],
-        [Variant(name, name) for name in method_names()],
-        parse_seeds(seeds),
-        features={},
-        semantics={},
-        presets={},
-        protocol="validated",
-        oracle=False,
-        data_root=Path(),
-    )
     facts, records, found = machine(), kept(), 0
-    for cell in cells:
-        file = cell.folder(out) / "metrics.json"
-        if not file.exists():
+    for method, seed in itertools.product(method_names(), seeds):
+        metrics = metrics_of(problem, method, seed, out)
+        if metrics is None:
             continue
-        metrics: dict[str, Any] = json.loads(file.read_text())
         found += 1
-        records[cell.problem, cell.variant.label, cell.seed] = {
-            "problem": cell.problem,
-            "method": cell.variant.label,
-            "seed": str(cell.seed),
+        records[problem, method, seed] = {
+            "problem": problem,
+            "method": method,
+            "seed": str(seed),
             **{name: f"{metrics[name]:.5f}" for name in SCORES},
             "seconds": f"{metrics['seconds']['total']:.1f}",
             "date": facts["date"],
             "processor": facts["processor"],
             "bfloat16": "yes" if facts["bfloat16 hardware"] else "no",
         }
-    order = list(PROBLEMS), method_names()
+    problems, methods = list(PROBLEMS), method_names()
+    keys = sorted(records, key=lambda key: (problems.index(key[0]), methods.index(key[1]), key[2]))
     with FILE.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         table.writeheader()
-        table.writerows(
-            records[key]
-            for key in sorted(records, key=lambda k: (order[0].index(k[0]), order[1].index(k[1]), k[2]))
-        )
+        table.writerows(records[key] for key in keys)
     return found
 
 
@@ -96,12 +93,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     for problem in arguments.problems:
-        words = command(problem, arguments.seeds)
-        print(f"gsmflow {' '.join(words)}", flush=True)
         if not arguments.keep_only:
-            places = ["--data-root", str(arguments.data_root), "--out", str(arguments.out)]
-            subprocess.run([sys.executable, "-m", "gsmflow", *words, *places], check=True)
-        print(f"{keep_runs(problem, arguments.seeds, arguments.out)} runs of {problem} on record in {FILE}")
+            words = ["--methods", "all", "--against", REFERENCE, "--seeds", arguments.seeds]
+            bench(problem, words, arguments.data_root, arguments.out)
+        found = keep_runs(problem, parse_seeds(arguments.seeds), arguments.out)
+        print(f"{found} runs of {problem} on record in {FILE}")
 
 
 if __name__ == "__main__":

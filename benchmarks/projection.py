@@ -7,26 +7,18 @@ where it was stopped.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
+import itertools
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import keep
-from benchmarks.methods import SETTINGS
+from benchmarks.methods import bench, metrics_of
 from gsmflow.cli.options import parse_seeds
 from gsmflow.comparison import SCORES
 
-FEATURES = {"FLO": "mobilenetv2", "AWA1": "shallow"}
+PROBLEMS = ("FLO", "AWA1")
 COMPONENTS = (64, 128, 256, 512)
 REFERENCE = 256  # as the presets have it
-
-
-def command(problem: str, components: int, seeds: str) -> list[str]:
-    """The bench with so many components, without where its data lie and where its runs go."""
-    words = ["bench", problem, "--features", FEATURES[problem], "--preset", "best", "--methods", "gsmflow"]
-    return [*words, "--seeds", seeds, *SETTINGS, "--set", f"features.project={components}"]
 
 
 def main() -> None:
@@ -38,20 +30,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/projection"))
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for problem in FEATURES:
-        for components in arguments.components:
-            words = command(problem, components, arguments.seeds)
-            print(f"gsmflow {' '.join(words)}", flush=True)
-            out = arguments.out / str(components)
-            places = ["--data-root", str(arguments.data_root), "--out", str(out)]
-            subprocess.run([sys.executable, "-m", "gsmflow", *words, *places], check=True)
-            for seed in parse_seeds(arguments.seeds):
-                metrics = json.loads((out / problem / "gsmflow" / f"seed{seed}" / "metrics.json").read_text())
-                rows.append(
-                    {"problem": problem, "components": components, "seed": seed}
-                    | {name: metrics[name] for name in SCORES}
-                    | {"seconds": metrics["seconds"]["total"]}
-                )
+    for problem, components in itertools.product(PROBLEMS, arguments.components):
+        out = arguments.out / str(components)
+        words = ["--methods", "gsmflow", "--seeds", arguments.seeds]
+        words += ["--set", f"features.project={components}"]
+        bench(problem, words, arguments.data_root, out)
+        for seed in parse_seeds(arguments.seeds):
+            metrics = metrics_of(problem, "gsmflow", seed, out)
+            assert metrics is not None  # otherwise the bench has failed
+            rows.append(
+                {"problem": problem, "components": components, "seed": seed}
+                | {name: metrics[name] for name in SCORES}
+                | {"seconds": metrics["seconds"]["total"]}
+            )
     keep("projection", {"rows": rows})
 
 

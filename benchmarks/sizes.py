@@ -62,7 +62,7 @@ def synthesis_and_head(sizes: dict[str, int], file: str) -> dict[str, float]:
     memory = PrivateMemory()
     data, learner = learner_of(sizes, file)
     each = SYNTHETIC // sizes["unseen classes"]
-    options = HeadOptions(synthetic_per_class=each, epochs=1, batch_size=BATCH)
+    options = HeadOptions(epochs=1, batch_size=BATCH)
     begun = time.perf_counter()
     pool = Pool.synthesize(learner, data, each, seed=0)
     for _ in train_head(pool, sizes["seen classes"] + sizes["unseen classes"], options, 0, "head"):

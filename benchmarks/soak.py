@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measure import keep
+from benchmarks.measure import keep, private_memory
 from gsmflow import run, sources
 from gsmflow.errors import InputError
 from gsmflow.recipe import make_recipe
@@ -45,9 +45,7 @@ SAMPLES = 32  # labelled in a request
 def held(pid: int | str = "self") -> tuple[float, int]:
     """MiB of private memory and open file handles of a process."""
     gc.collect()
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    anonymous = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
-    return anonymous / 1024, len(os.listdir(f"/proc/{pid}/fd"))
+    return 1024 * private_memory(pid), len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def make(folder: Path, seed: int) -> Path:
