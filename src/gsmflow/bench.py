@@ -20,9 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gsmflow.devices import cores
 from gsmflow.errors import InputError
 from gsmflow.recipe import make_recipe, preset_for
-from gsmflow.run import CONFIG, METRICS, Request, folder_name, read_config, read_metrics
+from gsmflow.run import CONFIG, METRICS, Request, folder_name, read_config, read_metrics, refuse_taken
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,41 @@ class Cell:
                 found = found.get(part) if isinstance(found, Mapping) else None
             if found != value:
                 raise InputError(
-                    f"{folder / CONFIG}: the run there has {key} = {found}, this bench "
+                    f"{folder / CONFIG}: the run there has {key} = {found}, this command "
                     f"{value}; choose another --out, or remove that folder"
                 )
         return read_metrics(folder) if (folder / METRICS).exists() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedRun(Cell):
+    """One of the runs of ``gsmflow train --seeds``: in a folder of the person's choice, with options of that command.
+
+    more: words for its command. resume: an unfinished run in the folder is to be continued.
+    """
+
+    place: Path
+    more: tuple[str, ...] = ()
+    resume: bool = False
+
+    def folder(self, root: Path) -> Path:
+        """Its run folder, wherever the others have theirs."""
+        return self.place
+
+    def command(self, root: Path, threads: int) -> list[str]:
+        """The command that makes the run."""
+        return [*super().command(root, threads), *self.more]
+
+    def finished(self, root: Path) -> dict[str, Any] | None:
+        """The metrics of the run where it is finished.
+
+        Raises
+        ------
+        InputError: the folder holds a run of another request, or one that was not to be continued.
+        """
+        if not self.resume:
+            refuse_taken(self.place)
+        return super().finished(root)
 
 
 @dataclass(frozen=True)
@@ -245,4 +277,4 @@ def cells_of(
 
 def default_jobs(threads: int) -> int:
     """As many processes as there are cores for them."""
-    return max(1, len(os.sched_getaffinity(0)) // threads if hasattr(os, "sched_getaffinity") else 1)
+    return max(1, cores() // threads)

@@ -170,7 +170,7 @@ def adopt(
     ------
     InputError: the weights do not fit the problem and the recipe, or the folder holds a run.
     """
-    if (folder / CONFIG).exists() or (folder / METRICS).exists():
+    if _taken(folder):
         raise InputError(f"{folder}: holds a run already; choose another --out")
     recorder = Recorder()
     transform = FeatureTransform.fit(problem, recipe.features)
@@ -413,15 +413,29 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
     }
 
 
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that holds a run.
+
+    Raises
+    ------
+    InputError: it does, finished or not.
+    """
+    if _taken(folder):
+        raise InputError(
+            f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
+        )
+
+
+def _taken(folder: Path) -> bool:
+    return (folder / CONFIG).exists() or (folder / METRICS).exists()
+
+
 def _check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
     """Refuse a folder that holds a run, unless it is to be continued and is of the same request."""
-    existing = folder / CONFIG
-    if existing.exists() or (folder / METRICS).exists():
-        if not resume:
-            raise InputError(
-                f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
-            )
-        _check_same(existing, config)
+    if not resume:
+        refuse_taken(folder)
+    elif _taken(folder):
+        _check_same(folder / CONFIG, config)
 
 
 def _check_same(file: Path, config: Mapping[str, Any]) -> None:

@@ -98,14 +98,47 @@ def test_the_oracle_is_never_the_headline(tmp_path: Path) -> None:
 
 
 def test_several_seeds_give_an_interval(tmp_path: Path) -> None:
-    done = gsmflow("train", PROBLEM, *ARGUMENTS, "--seeds", "0-1,5", "--protocol", "last", cwd=tmp_path)
+    """The same in turn and side by side."""
+    seeds = ["--seeds", "0,5", "--protocol", "last", "--tensorboard"]
+    for jobs in ("1", "2"):
+        folder = tmp_path / jobs
+        folder.mkdir()
+        done = gsmflow("train", PROBLEM, *ARGUMENTS, *seeds, "--jobs", jobs, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert "2 seeds, mean ± 95% interval" in done.stdout
+        assert done.stdout.count(" seconds, run in runs/") == 2
+        made = sorted((folder / "runs").iterdir())
+        assert [path.name.rpartition("seed")[2] for path in made] == ["0", "5"]
+        assert all(list((run / "tensorboard").iterdir()) for run in made)
+    for one, other in zip(*(sorted((tmp_path / jobs / "runs").iterdir()) for jobs in "12"), strict=True):
+        assert results(one) == results(other)
+
+
+def test_seeds_side_by_side_are_stopped_and_continued(tmp_path: Path) -> None:
+    seeds = ["--seeds", "0-1", "--jobs", "2", "--out", "both", "--json"]
+    process = Command("train", PROBLEM, *SLOW, *seeds, cwd=tmp_path)
+    runs = [tmp_path / "both" / f"seed{seed}" for seed in (0, 1)]
+    deadline = time.monotonic() + 60
+    while not all(map(progress, runs)) and process.returncode is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send(signal.SIGINT)
+    assert process.wait() == 130
+    assert "the same command with --resume continues" in process.stderr
+    assert not any((run / "metrics.json").exists() for run in runs)
+    refused = gsmflow("train", PROBLEM, *SLOW, *seeds, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "seed0: holds a run already; add --resume" in refused.stderr
+    done = gsmflow("train", PROBLEM, *SLOW, *seeds, "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "3 seeds, mean ± 95% interval" in done.stdout
-    assert sorted(path.name.rpartition("seed")[2] for path in (tmp_path / "runs").iterdir()) == [
-        "0",
-        "1",
-        "5",
-    ]
+    assert [run["seed"] for run in json.loads(done.stdout)["runs"]] == [0, 1]
+
+
+def test_a_seed_that_fails_is_named(tmp_path: Path) -> None:
+    failing = [*ARGUMENTS, "--set", "gsmflow.learning_rate=1e30", "--protocol", "last"]
+    done = gsmflow("train", PROBLEM, *failing, "--seeds", "0-1", "--jobs", "2", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "seed 0: failed: " in done.stderr
+    assert "2 of 2 runs gave no result" in done.stderr
 
 
 def test_a_second_run_of_the_same_command_gets_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What ``gsmflow bench`` and ``gsmflow ablate`` share: cells run with a live display, tables written."""
+"""What commands of many runs share: cells run with a live display, tables written."""
 
 from __future__ import annotations
 
@@ -29,9 +29,17 @@ class CellsFailed(RuntimeError):
 
 
 def run_cells(
-    cells: Sequence[Cell], root: Path, jobs: int | None, threads: int | None, on: str | None
+    cells: Sequence[Cell],
+    root: Path,
+    jobs: int | None,
+    threads: int | None,
+    on: str | None = None,
+    continues: str = "the same command",
 ) -> dict[Cell, dict[str, Any] | None]:
-    """Metrics of every cell, those finished before included, None for a failed one; progress on stderr."""
+    """Metrics of every cell, those finished before included, None for a failed one; progress on stderr.
+
+    continues: what a person who stops it is told to do to continue.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -62,13 +70,13 @@ def run_cells(
                 said = f"H {100 * (finished.metrics['H'] or 0):.1f}, {seconds:.0f} seconds"
             bar.console.print(f"{finished.cell.name}: {said}", highlight=False, markup=False, soft_wrap=True)
 
-        with _stopping(workers):
+        with _stopping(workers, continues):
             workers.run(waiting, done)
     return results
 
 
 @contextmanager
-def _stopping(workers: Workers | RayWorkers) -> Iterator[None]:
+def _stopping(workers: Workers | RayWorkers, continues: str) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into a request to stop."""
     from gsmflow.bench import Stopped
 
@@ -79,7 +87,7 @@ def _stopping(workers: Workers | RayWorkers) -> Iterator[None]:
     try:
         yield
     except Stopped:
-        click.echo("gsmflow: the same command continues where this one stopped", err=True)
+        click.echo(f"gsmflow: {continues} continues where this one stopped", err=True)
         raise click.Abort from None
     finally:
         for number, handler in before.items():

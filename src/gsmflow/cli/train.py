@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,11 @@ from gsmflow.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from gsmflow.bench import Cell
+    from gsmflow.problem import Problem
+    from gsmflow.recipe import Recipe
     from gsmflow.recorder import Recorder
+    from gsmflow.run import Request
 
 
 @click.command()
@@ -80,6 +85,12 @@ if TYPE_CHECKING:
     help="Keep the features in the run folder, so that classes can be added where the data are not at hand.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Runs of --seeds at a time, each in a process of its own.  [default: as many as cores for small features, "
+    "else 1]",
+)
 @click.option("--stop-with-parent", is_flag=True, hidden=True)
 @options.data_root
 @options.device
@@ -104,6 +115,7 @@ def train(
     tensorboard: bool,
     keep_data: bool,
     threads: int | None,
+    jobs: int | None,
     stop_with_parent: bool,
     data_root: Path,
     device: str,
@@ -123,16 +135,17 @@ def train(
 
     # Late: loading torch takes over a second that --help need not wait for.
     from gsmflow import run, sources
-    from gsmflow.cli.display import closing_table, live_display, seeds_table
-    from gsmflow.cli.events import event_files
-    from gsmflow.devices import resolve_device, set_threads
-    from gsmflow.parallel import joined
+    from gsmflow.bench import SeedRun, Variant
+    from gsmflow.cli.compare import check_failures, run_cells
+    from gsmflow.cli.display import closing_table, seeds_table
+    from gsmflow.devices import divide_cores, resolve_device, set_threads
     from gsmflow.recipe import make_recipe, preset_for
 
     where = resolve_device(device)
-    first = (
-        int(os.environ.get("RANK", "0")) == 0
-    )  # of the processes that torchrun started, the one that speaks
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # that torchrun started
+    first = int(os.environ.get("RANK", "0")) == 0  # of them, the one that speaks
+    if processes > 1 and jobs and jobs > 1:
+        raise InputError(f"--jobs {jobs}: torchrun divides every run among its processes; leave it out")
     if project is not None:
         overrides = (*overrides, f"features.project={project}", "features.project_at_most=0")
     recipe = make_recipe(method, preset_for(problem, preset), overrides)
@@ -141,9 +154,9 @@ def train(
         left_out = _extract_first(Path(problem), features, backbone, weights, where)
     elif weights:
         raise InputError(f"--weights {weights}: belongs to a --backbone; name that too")
-    results: list[dict[str, Any]] = []
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
-    set_threads(threads, recipe.features.out_dim(loaded))
+    dims = recipe.features.out_dim(loaded)
+    requests: dict[Path, run.Request] = {}
     for each in chosen_seeds:
         request = run.Request(
             problem=problem,
@@ -154,36 +167,75 @@ def train(
             seed=each,
         )
         folder = out or run.new_folder(Path("runs"), request, recipe, resume=resume)
-        if out and len(chosen_seeds) > 1:
-            folder = out / f"seed{each}"
-        with ExitStack() as open_:
-            open_.enter_context(joined(where))
-            progress = open_.enter_context(live_display(f"{loaded.name}, {method}, seed {each}"))
-            if tensorboard and first:
-                progress = open_.enter_context(event_files(folder / "tensorboard", progress))
-            watch = open_.enter_context(_stoppable())
-            metrics = run.train(
-                request,
-                loaded,
-                recipe,
-                device=where,
-                folder=folder,
-                resume=resume,
-                progress=progress,
-                checkpoint_seconds=checkpoint_seconds,
-                keep_data=keep_data,
-                on_recorder=watch,
-            )
-        results.append(metrics | {"run": str(folder)})
+        requests[out / f"seed{each}" if out and len(chosen_seeds) > 1 else folder] = request
+    if jobs is None and (processes > 1 or where.type != "cpu"):
+        jobs = 1
+    jobs, each_threads = divide_cores(jobs, len(requests), threads, dims)
+    found: dict[Cell, dict[str, Any] | None] = {}
+    if jobs > 1:
+        more = ["--checkpoint-seconds", str(checkpoint_seconds)]
+        more += ["--tensorboard"] * tensorboard + ["--keep-data"] * keep_data
+        variant = Variant(method, method, recipe.preset, overrides)
+        common = {"data_root": data_root, "device": device, "resume": resume, "more": tuple(more)}
+        cells = [
+            SeedRun(variant=variant, place=folder, **common, **asdict(request))
+            for folder, request in requests.items()
+        ]
+        root, again = out or Path("runs"), "the same command with --resume"
+        found = run_cells(cells, root, jobs, each_threads, continues=again)
+        made = (m | {"run": str(cell.folder(root))} for cell, m in found.items() if m)
+    else:
+        set_threads(threads, dims)
+        arguments = {"resume": resume, "checkpoint_seconds": checkpoint_seconds, "keep_data": keep_data}
+        made = _in_turn(requests, loaded, recipe, where, tensorboard and first, arguments)
+    results = []
+    for metrics in made:
+        results.append(metrics)
         if not as_json and first:
-            closing_table(results[-1])
+            closing_table(metrics)
     if not first:
         return 0
     if as_json:
         click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
     elif len(results) > 1:
         seeds_table(results)
+    check_failures(found)
     return 3 if left_out else 0
+
+
+def _in_turn(
+    requests: Mapping[Path, Request],
+    problem: Problem,
+    recipe: Recipe,
+    device: torch.device,
+    events: bool,
+    arguments: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """Make one run after the other in this process, on the same loaded data: their metrics."""
+    from gsmflow import run
+    from gsmflow.cli.display import live_display
+    from gsmflow.cli.events import event_files
+    from gsmflow.parallel import joined
+
+    for folder, request in requests.items():
+        with ExitStack() as open_:
+            open_.enter_context(joined(device))
+            title = f"{problem.name}, {recipe.method.name}, seed {request.seed}"
+            progress = open_.enter_context(live_display(title))
+            if events:
+                progress = open_.enter_context(event_files(folder / "tensorboard", progress))
+            watch = open_.enter_context(_stoppable())
+            metrics = run.train(
+                request,
+                problem,
+                recipe,
+                device=device,
+                folder=folder,
+                progress=progress,
+                on_recorder=watch,
+                **arguments,
+            )
+        yield metrics | {"run": str(folder)}
 
 
 def _extract_first(
