@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from gsmflow.flow.gradients import WeightGradients, linear_twice
+from gsmflow.flow.products import linear, product
 
 _LEAK = 0.2
 ATAN_SLOPE = 0.636  # just under 2 / pi, so that the clamp approaches +-c
@@ -110,8 +111,8 @@ class _Affine(torch.autograd.Function):
         inverse: bool,
     ) -> tuple[Tensor, Tensor]:
         x = x.to(x_weight.dtype)
-        hidden = F.leaky_relu_(F.linear(x, x_weight).add_(condition), _LEAK)
-        said = F.linear(hidden, out_weight, out_bias)
+        hidden = F.leaky_relu_(linear(x, x_weight).add_(condition), _LEAK)
+        said = linear(hidden, out_weight, out_bias)
         s = said[:, : half.shape[1]].to(half.dtype)
         t = said[:, half.shape[1] :]
         a = soft_clamp(s, clamp)
@@ -141,11 +142,16 @@ class _Affine(torch.autograd.Function):
         said_gradient = torch.empty(len(s), 2 * width, dtype=hidden.dtype, device=s.device)
         said_gradient[:, :width] = a_gradient.div_(slope).mul_(ATAN_SLOPE)
         said_gradient[:, width:] = -half_gradient if ctx.inverse else y_gradient
-        hidden_gradient = torch.ops.aten.leaky_relu_backward(said_gradient @ out_weight, hidden, _LEAK, True)
-        x_gradient = (hidden_gradient @ x_weight).to(s.dtype) if ctx.needs_input_grad[0] else None
+        hidden_gradient = product(said_gradient, out_weight)
+        hidden_gradient = torch.ops.aten.leaky_relu_backward(hidden_gradient, hidden, _LEAK, True)
+        x_gradient = product(hidden_gradient, x_weight).to(s.dtype) if ctx.needs_input_grad[0] else None
         weights: tuple[Tensor | None, ...] = (None, None, None)
         if ctx.gradients is None:
-            weights = hidden_gradient.T @ x, said_gradient.T @ hidden, said_gradient.sum(dim=0)
+            weights = (
+                product(hidden_gradient.T, x),
+                product(said_gradient.T, hidden),
+                said_gradient.sum(dim=0),
+            )
         else:
             ctx.gradients.note(out_weight, out_bias, hidden, said_gradient)
             ctx.gradients.note(x_weight, None, x, hidden_gradient)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gsmflow.flow.coupling import ConditionalCoupling
 from gsmflow.flow.gradients import WeightGradients
+from gsmflow.flow.products import product
 
 Conditions = Sequence[tuple[Tensor, Tensor]]
 """For each block the conditions of its two subnets, each (C, hidden)."""
@@ -127,7 +128,7 @@ class _TakeRows(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         one_hot = torch.zeros(ctx.table_rows, len(rows), dtype=grad.dtype, device=grad.device)
         one_hot[rows, torch.arange(len(rows), device=rows.device)] = 1
-        return one_hot @ grad, None
+        return product(one_hot, grad), None
 
 
 def _take(condition: Tensor, rows: Tensor | None) -> Tensor:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import Parameter
-from torch.nn import functional as F
+
+from gsmflow.flow.products import linear, product
 
 LARGE = 1 << 18  # entries of a weight from which memory, not the number of calls, takes the time
 
@@ -41,7 +42,7 @@ class WeightGradients:
             inputs = _joined([inputs for inputs, _ in pairs])
             if weight.numel() < LARGE:
                 gradient = _joined([gradient for _, gradient in pairs])
-                yield weight, gradient.T @ inputs
+                yield weight, product(gradient.T, inputs)
                 if bias is not None:
                     yield bias, gradient.sum(dim=0)
                 continue
@@ -56,7 +57,7 @@ class WeightGradients:
                     start += len(gradient)
             else:
                 left = _joined([gradient for _, gradient in pairs]).T
-            yield weight, torch.mm(left, inputs, out=self._buffer("product", weight, weight.shape))
+            yield weight, product(left, inputs, out=self._buffer("product", weight, weight.shape))
             if bias is not None:
                 yield bias, left.sum(dim=1)
 
@@ -78,7 +79,7 @@ class _LinearTwice(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x)
         ctx.parameters, ctx.notes = (weight, bias), notes
-        out = F.linear(x, weight, bias)
+        out = linear(x, weight, bias)
         return out, out.clone()
 
     @staticmethod
@@ -88,7 +89,7 @@ class _LinearTwice(torch.autograd.Function):
     ) -> tuple[Tensor | None, None, None, None]:
         (x,) = ctx.saved_tensors
         ctx.notes.note(*ctx.parameters, x, first + second)
-        return (first @ ctx.parameters[0] if ctx.needs_input_grad[0] else None), None, None, None
+        return (product(first, ctx.parameters[0]) if ctx.needs_input_grad[0] else None), None, None, None
 
 
 def linear_twice(
@@ -99,5 +100,5 @@ def linear_twice(
     With `notes`, the parameters' gradients are noted there.
     """
     if notes is None:
-        return F.linear(x, weight, bias), F.linear(x.detach(), weight, bias)
+        return linear(x, weight, bias), linear(x.detach(), weight, bias)
     return _LinearTwice.apply(x, weight, bias, notes)  # type: ignore[return-value]

@@ -1,0 +1,40 @@
+"""Matrix products in the dtype of their factors.
+
+Where the CPU has no instructions for bfloat16, torch multiplies such factors many times as slowly as float32
+ones. There the rounded factors are widened to float32, multiplied, and the result is rounded: the numbers that
+the instructions would give, up to the order of the sums, so that one machine can repeat what another trained.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gsmflow.devices import has_bfloat16
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x @ weight.T + bias, (n, in) and (out, in) to (n, out)."""
+    if not _widened(x):
+        return F.linear(x, weight, bias)
+    return F.linear(x.float(), weight.float(), None if bias is None else bias.float()).to(x.dtype)
+
+
+def product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """left @ right, (n, k) and (k, m) to (n, m), in `out` where that is given."""
+    if not _widened(left):
+        return torch.mm(left, right, out=out)
+    made = torch.mm(left.float(), right.float())
+    return made.to(left.dtype) if out is None else out.copy_(made)
+
+
+def _widened(factor: Tensor) -> bool:
+    return factor.dtype is torch.bfloat16 and factor.device.type == "cpu" and not _cpu_has_bfloat16()
+
+
+@cache
+def _cpu_has_bfloat16() -> bool:
+    return has_bfloat16(torch.device("cpu"))
