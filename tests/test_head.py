@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gsmflow.calibration import bias_for, rates_of
+from gsmflow.calibration import UnseenRates, bias_for, rates_of
 from gsmflow.head import HeadOptions, LinearHead, train_head
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
 from gsmflow.pool import Pool, Stream
@@ -77,6 +77,16 @@ def test_rates_do_not_depend_on_the_scale_of_the_logits() -> None:
     larger = LinearHead(3 * head.weight, 3 * head.bias)
     rates = rates_of(head, data, unseen, 0.4)
     assert bias_for(larger, data, unseen, rates) == pytest.approx(1.2, abs=0.15)
+
+
+def test_a_rate_that_tells_nothing_is_no_guess() -> None:
+    """Any large bias calls all synthetic features unseen; then the rate of real ones and the number count."""
+    data, unseen = pool(count=2000), torch.tensor([3, 4])
+    *_, head = train_head(data, 5, HeadOptions(epochs=5, learning_rate=0.01), 0, "head")
+    real = bias_for(head, data, unseen, UnseenRates(0.3, None))
+    assert bias_for(head, data, unseen, UnseenRates(0.3, 1.0)) == real
+    assert bias_for(head, data, unseen, UnseenRates(0.3, 0.9)) != real
+    assert bias_for(head, data, unseen, UnseenRates(0.3, 1.0), number=5.0) == pytest.approx((real + 5) / 2)
 
 
 def test_codes_train_nearly_the_same_head() -> None:
