@@ -125,7 +125,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Problem]:
     )
     described.filter(pl.col("name") != left_out).write_csv(source / "classes.csv")
     described.filter(pl.col("name") == left_out).write_csv(folder / "new.csv")
-    settings = [*ARGUMENTS, "--set", "head.calibrate=on", "--set", "gsmflow.epochs=40"]
+    settings = [*ARGUMENTS, "--set", "head.calibrate=on"]
     assert _run(["train", str(source), *settings, "--out", str(folder / "run")], False) == 0
     return folder, data
 

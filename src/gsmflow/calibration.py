@@ -1,15 +1,12 @@
-"""Calibrated stacking (Chao et al., ECCV 2016): one bias on the unseen logits, and how it is carried over.
+"""Calibrated stacking (Chao et al., ECCV 2016): one bias on the unseen logits, carried over by rates.
 
-The bias is chosen on a validation problem, for a classifier that has seen fewer classes and samples than the final one
-and whose logits may have another scale. So what it does is kept as well, as two *rates*: the fractions of the
-real training features and of the synthetic ones that the classifier with its bias calls unseen. The final bias is
-the mean of all guesses there are:
+The bias that is best on a validation problem is no good number for the final classifier: that one has seen more
+classes and samples, and its logits have another scale. What carries over is how often it calls features unseen. So a
+choice is kept as two *rates*, the fractions of the real training features and of the synthetic ones that the classifier
+with its bias calls unseen; and the final one gets the bias that reproduces them, the mean of one for each rate.
 
-- the bias that gives the final classifier the same rate of real features;
-- the bias that gives it the same rate of synthetic features, unless that rate is above TELLING: then the classifier
-  tells them from real ones almost without error, and the rate only says that the bias was not too small;
-- the number itself, for a head trained on real and synthetic features: its logits have nearly the same scale there
-  and here.
+A rate of synthetic features above TELLING tells nothing: the classifier knows them from real ones almost without error,
+and any bias that is not too small gives such a rate. Then the rate of real features decides alone.
 """
 
 from __future__ import annotations
@@ -40,19 +37,12 @@ def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> Un
     return UnseenRates(_mean(real < bias) or 0.0, _mean(synthetic < bias))
 
 
-def bias_for(
-    head: Head, pool: Pool | Stream, unseen: Tensor, rates: UnseenRates, number: float | None = None
-) -> float:
-    """The mean of the biases with which a head shows the given rates over the features it was trained on.
-
-    number: the bias that had those rates, where it counts as a guess as well.
-    """
+def bias_for(head: Head, pool: Pool | Stream, unseen: Tensor, rates: UnseenRates) -> float:
+    """The bias with which a head shows the given rates over the features it was trained on."""
     real, synthetic = (part.double().cpu() for part in _margins(head, pool, unseen))
     found = [_quantile(real, rates.real)]
     if rates.synthetic is not None and rates.synthetic <= TELLING and len(synthetic):
         found.append(_quantile(synthetic, rates.synthetic))
-    if number is not None:
-        found.append(number)
     return sum(found) / len(found)
 
 

@@ -385,7 +385,7 @@ def _synthesize_and_train(
         if len(data.unseen):
             synthetic = pool.synthetic(data.unseen)
             *_, alone = train_head(synthetic, len(data.unseen), options, seed, "zsl", epochs=epochs)
-    bias = _carried_bias(head, pool, data, choice, choice.bias if choice else None)
+    bias = _carried_bias(head, pool, data, choice)
     representation = learner.representation()
     if representation is None:
         return head, alone, bias
@@ -528,16 +528,11 @@ def _mean(choices: tuple[Choice, ...]) -> Choice:
     return replace(choices[0], **{name: mean(name) for name in averaged})
 
 
-def _carried_bias(
-    head: Head, pool: Pool | Stream, data: TrainingData, choice: Choice | None, number: float | None = None
-) -> float:
-    """The bias that a choice made elsewhere means for this head; 0 where none was chosen.
-
-    number: that bias itself, for a head whose logits have the scale of those it was chosen for.
-    """
+def _carried_bias(head: Head, pool: Pool | Stream, data: TrainingData, choice: Choice | None) -> float:
+    """The bias that a choice made elsewhere means for this head; 0 where none was chosen."""
     if choice is None or choice.real_rate is None or not len(data.unseen):
         return 0.0
-    return bias_for(head, pool, data.unseen, UnseenRates(choice.real_rate, choice.synthetic_rate), number)
+    return bias_for(head, pool, data.unseen, UnseenRates(choice.real_rate, choice.synthetic_rate))
 
 
 def _temperature(choice: Choice | None) -> float:
