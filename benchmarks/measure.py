@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import resource
 import statistics
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from gsmflow import __version__
-from gsmflow.devices import has_bfloat16
+from gsmflow.devices import cores, has_bfloat16
 
 RESULTS = Path(__file__).parent / "results"
 NOT_MEASURED = "not measured"
@@ -82,7 +81,7 @@ def machine() -> dict[str, Any]:
     facts: dict[str, Any] = {
         "date": date.today().isoformat(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "bfloat16 hardware": has_bfloat16(torch.device("cpu")),
         "python": platform.python_version(),

@@ -99,16 +99,16 @@ def test_the_oracle_is_never_the_headline(tmp_path: Path) -> None:
 
 def test_several_seeds_give_an_interval(tmp_path: Path) -> None:
     """The same in turn and side by side."""
-    seeds = ["--seeds", "0,5", "--protocol", "last", "--tensorboard"]
+    seeds = ["--seeds", "0-1,5", "--protocol", "last", "--tensorboard"]
     for jobs in ("1", "2"):
         folder = tmp_path / jobs
         folder.mkdir()
         done = gsmflow("train", PROBLEM, *ARGUMENTS, *seeds, "--jobs", jobs, cwd=folder)
         assert done.returncode == 0, done.stderr
-        assert "2 seeds, mean ± 95% interval" in done.stdout
-        assert done.stdout.count(" seconds, run in runs/") == 2
+        assert "3 seeds, mean ± 95% interval" in done.stdout
+        assert done.stdout.count(" seconds, run in runs/") == 3
         made = sorted((folder / "runs").iterdir())
-        assert [path.name.rpartition("seed")[2] for path in made] == ["0", "5"]
+        assert [path.name.rpartition("seed")[2] for path in made] == ["0", "1", "5"]
         assert all(list((run / "tensorboard").iterdir()) for run in made)
     for one, other in zip(*(sorted((tmp_path / jobs / "runs").iterdir()) for jobs in "12"), strict=True):
         assert results(one) == results(other)

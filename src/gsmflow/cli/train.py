@@ -176,9 +176,16 @@ def train(
         more = ["--checkpoint-seconds", str(checkpoint_seconds)]
         more += ["--tensorboard"] * tensorboard + ["--keep-data"] * keep_data
         variant = Variant(method, method, recipe.preset, overrides)
-        common = {"data_root": data_root, "device": device, "resume": resume, "more": tuple(more)}
         cells = [
-            SeedRun(variant=variant, place=folder, **common, **asdict(request))
+            SeedRun(
+                variant=variant,
+                place=folder,
+                data_root=data_root,
+                device=device,
+                resume=resume,
+                more=tuple(more),
+                **asdict(request),
+            )
             for folder, request in requests.items()
         ]
         root, again = out or Path("runs"), "the same command with --resume"
