@@ -133,13 +133,13 @@ print(peak >> 10)
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see the memory in use")
 def test_a_store_trains_without_its_features_in_memory(tmp_path: Path) -> None:
-    """Private memory at its peak, MiB: features of 29 MiB from a store and read into memory."""
+    """Private memory at its peak, MiB: features of 59 MiB from a store and read into memory."""
     folder = tmp_path / "mine"
     folder.mkdir()
     draw = np.random.default_rng(0)
     centres = draw.random((10, 384), dtype=np.float32)
-    labels = np.arange(20_000) % 8
-    batches = (centres[part] + draw.random((len(part), 384), np.float32) for part in np.split(labels, 20))
+    labels = np.arange(40_000) % 8
+    batches = (centres[part] + draw.random((len(part), 384), np.float32) for part in np.split(labels, 40))
     write_store(folder / "features.npy", batches)
     pl.DataFrame({"label": [f"c{c}" for c in labels]}).write_parquet(folder / "features.rows.parquet")
     rows = "".join(f"c{c},{c},{c * c % 7 + 1}\n" for c in range(10))
@@ -157,7 +157,8 @@ def test_a_store_trains_without_its_features_in_memory(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         peak[name] = int(done.stdout.splitlines()[-1])
     assert scores(tmp_path / "features") == scores(tmp_path / "in_memory")
-    assert peak["in_memory"] > peak["features"] + 2 * 29, peak  # as read, and as scaled
+    # Twice 59, as read and as scaled, less what a look every 5 ms and the allocator leave uncertain.
+    assert peak["in_memory"] > peak["features"] + 1.5 * 59, peak
 
 
 def test_only_good_stores_are_opened(tmp_path: Path) -> None:
