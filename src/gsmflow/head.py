@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -27,6 +28,7 @@ from gsmflow.numerics import check_head
 from gsmflow.options import Options, option
 from gsmflow.pool import Pool, Stream
 from gsmflow.randomness import normal, stream
+from gsmflow.recorded import Recording
 from gsmflow.training import MasterAdam
 
 
@@ -164,16 +166,27 @@ def train_head(
     optimizer = MasterAdam({"weight": weight, "bias": bias}, {}, betas=(0.5, 0.999))
     scale = options.scale if options.kind == "cosine" else None
     loss = _Loss.of(pool, classes, options)
+    # Streams make their features anew, so that there is no place in memory to record.
+    recording = Recording() if device.type == "cuda" and isinstance(pool, Pool) else None
+    rate = torch.full((), options.learning_rate, device=device) if recording else options.learning_rate
+
+    def update(shard: Pool, picked: Tensor) -> dict[str, Tensor]:
+        if scale is None:
+            gradients = _gradients(shard, picked, weight, bias, loss)
+        else:
+            gradients = _cosine_gradients(shard, picked, weight, bias, scale, loss)
+        optimizer.step(rate, zip((weight, bias), gradients, strict=False))
+        return {}
+
     for epoch in range(epochs or options.epochs):
         drawn = stream("cpu", *key, "order", epoch)
         for shard in pool.shards(*key, "order", epoch):
             order = torch.randperm(len(shard.labels), generator=drawn).to(device)
             for picked in order.split(options.batch_size):
-                if scale is None:
-                    gradients = _gradients(shard, picked, weight, bias, loss)
+                if recording and len(picked) == options.batch_size:
+                    recording.run(partial(update, shard), picked)
                 else:
-                    gradients = _cosine_gradients(shard, picked, weight, bias, scale, loss)
-                optimizer.step(options.learning_rate, zip((weight, bias), gradients, strict=False))
+                    update(shard, picked)
         check_head(epoch + 1, {"weight": weight, "bias": bias})
         yield LinearHead(weight.detach().clone(), bias.detach().clone(), scale)
 

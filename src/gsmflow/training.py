@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.adam import adam
 
+from gsmflow.flow.fusion import fused, pays
 from gsmflow.flow.gradients import LARGE
 from gsmflow.parallel import averaged
 from gsmflow.problem import Problem
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Losses = Mapping[str, Tensor]
 
 _ROWS = 1 << 14  # features widened to float64 in one go
+_EPSILON = 1e-8  # Adam's
 
 
 @dataclass(frozen=True)
@@ -143,25 +145,39 @@ class MasterAdam:
         self._wide: Tensor | None = None
 
     @torch.no_grad()
-    def step(self, rate: float, gradients: Iterable[tuple[torch.nn.Parameter, Tensor]] = ()) -> None:
+    def step(self, rate: float | Tensor, gradients: Iterable[tuple[torch.nn.Parameter, Tensor]] = ()) -> None:
         """Update parameters by `gradients` and by their own ``.grad``, which is dropped; others stay.
 
         Large gradients are used up one by one as they come, see :class:`gsmflow.flow.WeightGradients`.
+        rate: the learning rate; a scalar on the GPU where the step is recorded there.
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
+        whole = {
+            p for p, gradient in own if gradient.dtype == torch.float32
+        }  # made already, and not to be widened
         every = chain(gradients, own)
         for parameter, gradient in averaged(every) if self.divided else every:
             parameter.grad = None
             name = self._names[parameter]
-            if gradient.numel() < LARGE:
+            if gradient.numel() < LARGE or parameter in whole:
                 small.append((name, gradient))
             else:
                 self._update([(name, gradient)], rate)
         if small:
             self._update(small, rate)
 
-    def _update(self, gradients: list[tuple[str, Tensor]], rate: float) -> None:
+    @torch.no_grad()
+    def update(self, rate: float | Tensor, parameter: torch.nn.Parameter, gradient: Tensor) -> None:
+        """Update one parameter alone, of a single process."""
+        self._update([(self._names[parameter], gradient)], rate)
+
+    def _update(self, gradients: list[tuple[str, Tensor]], rate: float | Tensor) -> None:
+        if len(gradients) == 1 and isinstance(rate, Tensor):
+            name, gradient = gradients[0]
+            if gradient.dtype == torch.bfloat16 and pays(gradient):
+                self._update_at_once(name, gradient, rate)
+                return
         names = [name for name, _ in gradients]
         adam(
             [self.masters[name] for name in names],
@@ -176,12 +192,27 @@ class MasterAdam:
             beta2=self.betas[1],
             lr=rate,
             weight_decay=self.weight_decay,
-            eps=1e-8,
+            eps=_EPSILON,
             maximize=False,
         )
         for name in names:
             if self.parameters[name].dtype == torch.bfloat16:
                 self.parameters[name].copy_(self.masters[name])
+
+    def _update_at_once(self, name: str, gradient: Tensor, rate: Tensor) -> None:
+        """One pass over a large bfloat16 weight, its gradient and what float32 state belongs to it."""
+        self.steps[name] += 1
+        _adam_and_round_fused(
+            self.parameters[name].data,
+            self.masters[name],
+            self.averages[name],
+            self.squares[name],
+            gradient,
+            self.steps[name],
+            rate,
+            self.betas,
+            self.weight_decay,
+        )
 
     def _widened(self, gradient: Tensor) -> Tensor:
         """The gradient as float32; large ones in memory that all of them share, one after the other."""
@@ -229,6 +260,32 @@ class MasterAdam:
         for name, parameter in self.parameters.items():
             if parameter.dtype == torch.bfloat16:
                 parameter.copy_(self.masters[name])
+
+
+def _adam_and_round(
+    parameter: Tensor,
+    master: Tensor,
+    average: Tensor,
+    square: Tensor,
+    gradient: Tensor,
+    step: Tensor,
+    rate: Tensor,
+    betas: tuple[float, float],
+    weight_decay: float,
+) -> None:
+    """Adam (Kingma & Ba 2015) on a float32 master by a bfloat16 gradient; the result rounded into the parameter."""
+    first, second = betas
+    wide = torch.add(gradient.float(), master, alpha=weight_decay)
+    average.lerp_(wide, 1 - first)
+    square.mul_(second).addcmul_(wide, wide, value=1 - second)
+    # 1 - beta^step, exact also where beta^step is close to 1
+    unbiased = rate / -torch.expm1(step * math.log(first))
+    root = (square / -torch.expm1(step * math.log(second))).sqrt() + _EPSILON
+    master.sub_(unbiased * average / root)
+    parameter.copy_(master)
+
+
+_adam_and_round_fused = fused(_adam_and_round)
 
 
 class Learner(Protocol):

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from flow.freia import FreiaFlow, freia_twin
-from gsmflow.flow import ConditionalCoupling
+from gsmflow import training
+from gsmflow.flow import ConditionalCoupling, gradients
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
-from gsmflow.training import TrainingData
+from gsmflow.recorded import Recording
+from gsmflow.training import MasterAdam, TrainingData
 
 SAMPLES, DIM, ATTRIBUTES, SEEN, UNSEEN = 50, 9, 6, 5, 2
 
@@ -230,3 +232,54 @@ def test_noted_gradients_are_the_ordinary_ones(prototype_weight: float, every_la
     for name, parameter in learner.model.named_parameters():
         assert parameter.grad is not None
         assert torch.allclose(found[parameter], parameter.grad, rtol=1e-4, atol=1e-7), name
+
+
+@pytest.mark.parametrize("prototype_weight", [3.0, 0.0])  # two batches through every layer, or one
+def test_weights_updated_during_the_backward_pass_are_those_updated_after_it(
+    prototype_weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a GPU does beside the backward pass, done here in turn: no weight is changed while it is still needed."""
+    for module in (gradients, training):
+        monkeypatch.setattr(module, "LARGE", 24 * 4)
+    options = GSMFlowOptions(
+        batch_size=16,
+        blocks=2,
+        hidden=24,
+        global_semantic=10,
+        prototype_weight=prototype_weight,
+        precision="float32",
+    )
+    after, during = (GSMFlowLearner(data(), options, seed=3) for _ in range(2))
+    during.recording = Recording()
+    monkeypatch.setattr(during.recording, "run", lambda function, *inputs: function(*inputs))
+    early: list[nn.Parameter] = []
+    update = during.optimizer.update
+
+    def seen(rate: float, parameter: nn.Parameter, gradient: Tensor) -> None:
+        early.append(parameter)
+        update(rate, parameter, gradient)
+
+    monkeypatch.setattr(during.optimizer, "update", seen)
+    for index in range(5):
+        after.step(index)
+        during.step(index)
+    assert len(early) == 5 * 2 * 2 * 3  # steps, blocks, subnets, weights
+    for name, tensor in after.weights().items():
+        torch.testing.assert_close(during.weights()[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+def test_adam_in_one_pass_is_adam() -> None:
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(40, 30, generator=generator)
+    plain, once = (
+        MasterAdam({"w": nn.Parameter(start.bfloat16())}, {"w": start.clone()}, weight_decay=0.01)
+        for _ in range(2)
+    )
+    for _ in range(30):
+        gradient = torch.randn(40, 30, generator=generator).bfloat16()
+        plain.step(0.01, [(plain.parameters["w"], gradient)])
+        with torch.no_grad():
+            once._update_at_once("w", gradient, torch.tensor(0.01))
+    for name, tensor in plain.state().items():
+        torch.testing.assert_close(once.state()[name], tensor, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(once.parameters["w"], plain.parameters["w"])

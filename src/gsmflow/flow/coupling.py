@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from gsmflow.flow.fusion import fused, pays
 from gsmflow.flow.gradients import WeightGradients, linear_twice
 from gsmflow.flow.products import linear, product
 
@@ -111,14 +112,11 @@ class _Affine(torch.autograd.Function):
         inverse: bool,
     ) -> tuple[Tensor, Tensor]:
         x = x.to(x_weight.dtype)
-        hidden = F.leaky_relu_(linear(x, x_weight).add_(condition), _LEAK)
+        # Synthesis has batches of many sizes, each of which would have to be compiled.
+        ctx.fused = gradients is not None and any(ctx.needs_input_grad) and pays(x_weight)
+        hidden = (_activate_fused if ctx.fused else _activate)(linear(x, x_weight), condition)
         said = linear(hidden, out_weight, out_bias)
-        s = said[:, : half.shape[1]].to(half.dtype)
-        t = said[:, half.shape[1] :]
-        a = soft_clamp(s, clamp)
-        log_scale = a.sum(dim=1)
-        scale = (a.neg_() if inverse else a).exp_()
-        y = (half - t).mul_(scale) if inverse else (half * scale).add_(t)
+        y, log_scale, s, scale = (_affine_fused if ctx.fused else _affine)(said, half, clamp, inverse)
         ctx.save_for_backward(x, hidden, s, scale, y if inverse else half)
         ctx.weights, ctx.gradients = (x_weight, out_weight, out_bias), gradients
         ctx.clamp, ctx.inverse = clamp, inverse
@@ -132,16 +130,9 @@ class _Affine(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         x, hidden, s, scale, factor = ctx.saved_tensors
         x_weight, out_weight, out_bias = ctx.weights
-        half_gradient = y_gradient * scale
-        # dy/da is exp(a) * half going forward and -y going back; exp(a) * half * dy is half_gradient * half.
-        a_gradient = -y_gradient * factor if ctx.inverse else half_gradient * factor
-        a_gradient += log_scale_gradient[:, None]
-        # alpha'(s) = 0.636 / (1 + (s / c)^2)
-        slope = (s if ctx.clamp == 1.0 else s / ctx.clamp).square().add_(1)
-        width = s.shape[1]
-        said_gradient = torch.empty(len(s), 2 * width, dtype=hidden.dtype, device=s.device)
-        said_gradient[:, :width] = a_gradient.div_(slope).mul_(ATAN_SLOPE)
-        said_gradient[:, width:] = -half_gradient if ctx.inverse else y_gradient
+        said_gradient, half_gradient = (_affine_backward_fused if ctx.fused else _affine_backward)(
+            y_gradient, log_scale_gradient, s, scale, factor, hidden.dtype, ctx.clamp, ctx.inverse
+        )
         hidden_gradient = product(said_gradient, out_weight)
         hidden_gradient = torch.ops.aten.leaky_relu_backward(hidden_gradient, hidden, _LEAK, True)
         x_gradient = product(hidden_gradient, x_weight).to(s.dtype) if ctx.needs_input_grad[0] else None
@@ -157,6 +148,53 @@ class _Affine(torch.autograd.Function):
             ctx.gradients.note(x_weight, None, x, hidden_gradient)
         condition = hidden_gradient.sum(dim=0, keepdim=True) if ctx.shared else hidden_gradient
         return x_gradient, condition, half_gradient, *weights, None, None, None
+
+
+def _activate(product: Tensor, condition: Tensor) -> Tensor:
+    """lrelu(product + condition), in place."""
+    return F.leaky_relu_(product.add_(condition), _LEAK)
+
+
+def _affine(said: Tensor, half: Tensor, clamp: float, inverse: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """y (B, out), sum of a (B,), s (B, out), and exp(a) or, for the inverse, exp(-a) (B, out)."""
+    s = said[:, : half.shape[1]].to(half.dtype)
+    t = said[:, half.shape[1] :]
+    a = soft_clamp(s, clamp)
+    log_scale = a.sum(dim=1)
+    scale = (a.neg_() if inverse else a).exp_()
+    y = (half - t).mul_(scale) if inverse else (half * scale).add_(t)
+    return y, log_scale, s, scale
+
+
+def _affine_backward(
+    y_gradient: Tensor,
+    log_scale_gradient: Tensor,
+    s: Tensor,
+    scale: Tensor,
+    factor: Tensor,
+    dtype: torch.dtype,
+    clamp: float,
+    inverse: bool,
+) -> tuple[Tensor, Tensor]:
+    """The gradients by (s, t) side by side, (B, 2 out) in `dtype`, and by half, (B, out)."""
+    half_gradient = y_gradient * scale
+    # dy/da is exp(a) * half going forward and -y going back; exp(a) * half * dy is half_gradient * half.
+    a_gradient = -y_gradient * factor if inverse else half_gradient * factor
+    a_gradient += log_scale_gradient[:, None]
+    # alpha'(s) = 0.636 / (1 + (s / c)^2)
+    slope = (s if clamp == 1.0 else s / clamp).square().add_(1)
+    width = s.shape[1]
+    said_gradient = torch.empty(len(s), 2 * width, dtype=dtype, device=s.device)
+    said_gradient[:, :width] = a_gradient.div_(slope).mul_(ATAN_SLOPE)
+    said_gradient[:, width:] = -half_gradient if inverse else y_gradient
+    return said_gradient, half_gradient
+
+
+_activate_fused, _affine_fused, _affine_backward_fused = (
+    fused(_activate),
+    fused(_affine),
+    fused(_affine_backward),
+)
 
 
 class ConditionalCoupling(nn.Module):

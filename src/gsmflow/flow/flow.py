@@ -107,7 +107,7 @@ class ConditionalFlow(nn.Module):
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise ValueError(f"shape {tuple(x.shape)}, expected (batch, {self.dim})")
         first, second = x.split(self._couplings()[0].split, dim=1)
-        return first, second
+        return first.contiguous(), second.contiguous()  # as those of later blocks: nothing is compiled twice
 
 
 class _TakeRows(torch.autograd.Function):
@@ -126,9 +126,8 @@ class _TakeRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (rows,) = ctx.saved_tensors
-        one_hot = torch.zeros(ctx.table_rows, len(rows), dtype=grad.dtype, device=grad.device)
-        one_hot[rows, torch.arange(len(rows), device=rows.device)] = 1
-        return product(one_hot, grad), None
+        one_hot = torch.arange(ctx.table_rows, device=rows.device)[:, None] == rows
+        return product(one_hot.to(grad.dtype), grad), None
 
 
 def _take(condition: Tensor, rows: Tensor | None) -> Tensor:

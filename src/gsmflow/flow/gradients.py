@@ -8,7 +8,9 @@ one matrix product for each weight, which the optimizer uses up before the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import Parameter
 
 from gsmflow.flow.products import linear, product
+from gsmflow.recorded import Beside, Mark
 
 LARGE = 1 << 18  # entries of a weight from which memory, not the number of calls, takes the time
 
@@ -25,12 +28,48 @@ class WeightGradients:
     """Notes of the backward passes through some layers, and the gradients they add up to."""
 
     def __init__(self) -> None:
-        self._notes: dict[Parameter, tuple[Parameter | None, list[tuple[Tensor, Tensor]]]] = {}
+        self._notes: dict[Parameter, _Notes] = {}
         self._buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self._early: _Early | None = None
 
-    def note(self, weight: Parameter, bias: Parameter | None, inputs: Tensor, gradient: Tensor) -> None:
-        """A layer x @ weight.T + bias was given `inputs` (n, in); the loss has `gradient` (n, out) there."""
-        self._notes.setdefault(weight, (bias, []))[1].append((inputs.detach(), gradient))
+    def note(
+        self,
+        weight: Parameter,
+        bias: Parameter | None,
+        inputs: Tensor,
+        gradient: Tensor,
+        *,
+        of_all_batches: bool = False,
+    ) -> None:
+        """A layer x @ weight.T + bias was given `inputs` (n, in); the loss has `gradient` (n, out) there.
+
+        The weight may be overwritten from here on where this is the last note on it: the last batch's, or one
+        `of_all_batches`.
+        """
+        notes = self._notes.setdefault(weight, _Notes(bias))
+        notes.pairs.append((inputs.detach(), gradient))
+        if self._early is None or weight.numel() < LARGE:
+            return
+        notes.launched.append(self._early.beside.mark())
+        if of_all_batches or len(notes.pairs) == self._early.batches:
+            self._use_early(weight, self._notes.pop(weight), self._early)
+
+    @contextmanager
+    def used_early(
+        self, use: Callable[[Parameter, Tensor], None], beside: Beside, batches: int
+    ) -> Iterator[None]:
+        """Within, give large gradients to `use` as soon as they are known, beside the rest of the backward pass.
+
+        batches: how many go through every layer. What is left is for :meth:`collect`.
+        """
+        self._early = _Early(use, beside, batches)
+        try:
+            yield
+        finally:
+            beside.join()
+            for parameter, gradient in self._early.small:
+                self._notes[parameter] = _Notes(None, made=gradient)
+            self._early = None
 
     def collect(self) -> Iterator[tuple[Parameter, Tensor]]:
         """Each parameter with its gradient.
@@ -38,34 +77,73 @@ class WeightGradients:
         Gradients of at least LARGE entries are overwritten when the next one is asked for.
         """
         while self._notes:
-            weight, (bias, pairs) = self._notes.popitem()
-            inputs = _joined([inputs for inputs, _ in pairs])
-            if weight.numel() < LARGE:
-                gradient = _joined([gradient for _, gradient in pairs])
-                yield weight, product(gradient.T, inputs)
-                if bias is not None:
-                    yield bias, gradient.sum(dim=0)
-                continue
-            # In bfloat16, products with a transposed left factor run at less than half the speed on the CPU,
-            # so there the gradients are laid out transposed as they are put side by side.
-            turn = weight.dtype is torch.bfloat16 and weight.device.type == "cpu"
-            if turn:
-                left = self._buffer("turned", weight, (len(weight), len(inputs)))
-                start = 0
-                for _, gradient in pairs:
-                    left[:, start : start + len(gradient)] = gradient.T
-                    start += len(gradient)
+            weight, notes = self._notes.popitem()
+            if notes.made is not None:
+                yield weight, notes.made
             else:
-                left = _joined([gradient for _, gradient in pairs]).T
-            yield weight, product(left, inputs, out=self._buffer("product", weight, weight.shape))
+                yield from self._gradients(weight, notes)
+
+    def _use_early(self, weight: Parameter, notes: _Notes, early: _Early) -> None:
+        early.kept.append(notes)  # their memory must not be used for anything else before all is joined
+        with early.beside.launched(*notes.launched):
+            for parameter, gradient in self._gradients(weight, notes):
+                if parameter is weight:
+                    early.use(parameter, gradient)
+                else:
+                    early.small.append((parameter, gradient))
+
+    def _gradients(self, weight: Parameter, notes: _Notes) -> Iterator[tuple[Parameter, Tensor]]:
+        inputs = _joined([inputs for inputs, _ in notes.pairs])
+        bias = notes.bias
+        if weight.numel() < LARGE:
+            gradient = _joined([gradient for _, gradient in notes.pairs])
+            yield weight, product(gradient.T, inputs)
             if bias is not None:
-                yield bias, left.sum(dim=1)
+                yield bias, gradient.sum(dim=0)
+            return
+        # In bfloat16, products with a transposed left factor run at less than half the speed on the CPU,
+        # so there the gradients are laid out transposed as they are put side by side.
+        turn = weight.dtype is torch.bfloat16 and weight.device.type == "cpu"
+        if turn:
+            left = self._buffer("turned", weight, (len(weight), len(inputs)))
+            start = 0
+            for _, gradient in notes.pairs:
+                left[:, start : start + len(gradient)] = gradient.T
+                start += len(gradient)
+        else:
+            left = _joined([gradient for _, gradient in notes.pairs]).T
+        yield weight, product(left, inputs, out=self._buffer("product", weight, weight.shape))
+        if bias is None:
+            return
+        if weight.is_cuda:  # a sum across rows takes twice as long there
+            yield bias, product(left, left.new_ones(left.shape[1], 1))[:, 0]
+        else:
+            yield bias, left.sum(dim=1)
 
     def _buffer(self, use: str, like: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Memory kept from step to step: to map fresh memory takes about as long as to fill it."""
         if (use, shape) not in self._buffers:
             self._buffers[use, shape] = torch.empty(shape, dtype=like.dtype, device=like.device)
         return self._buffers[use, shape]
+
+
+@dataclass
+class _Notes:
+    """On one layer: its bias, inputs and gradients of outputs; or the gradient itself, already made."""
+
+    bias: Parameter | None
+    pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    launched: list[Mark] = field(default_factory=list)
+    made: Tensor | None = None
+
+
+@dataclass
+class _Early:
+    use: Callable[[Parameter, Tensor], None]
+    beside: Beside
+    batches: int
+    kept: list[_Notes] = field(default_factory=list)
+    small: list[tuple[Parameter, Tensor]] = field(default_factory=list)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -88,8 +166,9 @@ class _LinearTwice(torch.autograd.Function):
         ctx: Any, first: Tensor, second: Tensor
     ) -> tuple[Tensor | None, None, None, None]:
         (x,) = ctx.saved_tensors
-        ctx.notes.note(*ctx.parameters, x, first + second)
-        return (product(first, ctx.parameters[0]) if ctx.needs_input_grad[0] else None), None, None, None
+        x_gradient = product(first, ctx.parameters[0]) if ctx.needs_input_grad[0] else None
+        ctx.notes.note(*ctx.parameters, x, first + second, of_all_batches=True)
+        return x_gradient, None, None, None
 
 
 def linear_twice(

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,7 @@ from gsmflow.methods import Method
 from gsmflow.options import Options, option
 from gsmflow.parallel import mean, share, size
 from gsmflow.randomness import normal, stream
+from gsmflow.recorded import Beside, Recording
 from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, copy_weights, step_decay
 
 _SAMPLE_ROWS = 2048  # samples synthesized in one go
@@ -198,6 +201,9 @@ class GSMFlowLearner:
         )
         self.gradients = WeightGradients()
         self.model.flow.note_gradients(self.gradients)
+        # Processes that divide a batch talk to each other within a step.
+        self.recording = Recording() if data.device.type == "cuda" and size() == 1 else None
+        self.beside, self.updates = Beside(data.device), Beside(data.device)
 
     def step(self, index: int) -> Losses:
         """One step of Adam on L_flow + L_proto."""
@@ -212,27 +218,47 @@ class GSMFlowLearner:
             "perturbation",
             index,
         )
-        mine = share(len(picked))
+        rate = self.learning_rate(index)
+        if self.recording is not None:
+            # Filled in by a kernel: a copy from the CPU would wait for all steps before.
+            return self.recording.run(self._update, features, rows, torch.full((), rate, device=data.device))
+        return self._update(features, rows, rate)
+
+    def _update(self, features: Tensor, rows: Tensor, rate: float | Tensor) -> Losses:
+        """Adam on both losses of a batch: perturbed features (B, D) and their labels (B,)."""
+        options = self.options
+        batch = len(rows)
+        mine = share(batch)
         features, rows = features[mine], rows[mine]
-        if options.prototype_weight == 0 and len(self.seen_semantics) > len(picked):
-            conditions, apart = self.model.conditions(self.seen_semantics[rows])  # fewer than one a class
-            flow_loss = self.model.flow_loss(features, conditions)
-        else:
-            conditions, apart = self.model.conditions(self.seen_semantics)
-            flow_loss = self.model.flow_loss(features, conditions, rows)
+        few = options.prototype_weight == 0 and len(self.seen_semantics) > batch  # fewer than one a class
+        conditions, apart = self.model.conditions(self.seen_semantics[rows] if few else self.seen_semantics)
+        start = self.beside.mark()
+        flow_loss = self.model.flow_loss(features, conditions, None if few else rows)
         # Of a divided batch each part counts by its size; the optimizer takes the mean over the processes.
-        weight = size() * len(rows) / len(picked)
+        weight = size() * len(rows) / batch
         if weight != 1:
             flow_loss = flow_loss * weight
         losses = {"loss_flow": mean(flow_loss.detach())}
         total = flow_loss
         if options.prototype_weight > 0:
-            prototype_loss = self.model.prototype_loss(apart, self.means)
+            with self.beside.launched(start):
+                prototype_loss = self.model.prototype_loss(apart, self.means)
+            self.beside.join()
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
-        total.backward()
-        self.optimizer.step(self.learning_rate(index), self.gradients.collect())
+        with self._updates(rate):
+            total.backward()
+        self.beside.join()
+        self.optimizer.step(rate, self.gradients.collect())
         return losses
+
+    def _updates(self, rate: float | Tensor) -> AbstractContextManager[None]:
+        """On a GPU, update large weights beside the backward pass that they are no longer needed in."""
+        if self.recording is None:
+            return nullcontext()
+        batches = 2 if self.options.prototype_weight > 0 else 1
+        update = partial(self.optimizer.update, rate)
+        return self.gradients.used_early(update, self.updates, batches)
 
     def learning_rate(self, index: int) -> float:
         """The learning rate of step `index`."""

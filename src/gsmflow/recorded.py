@@ -1,0 +1,104 @@
+"""A function of tensors whose GPU kernels are recorded once and replayed as one launch (a CUDA graph).
+
+A training step is some three hundred kernels of a few microseconds. Launched one by one from Python they take
+several times as long as they run; a replay launches all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+_WARM_UP = 3  # calls that run as they are first: whatever compiles or allocates for good does so in them
+
+Named = Mapping[str, Tensor]
+Mark = torch.cuda.Event | None
+
+
+class Recording:
+    """The kernels of a function, recorded from its first calls.
+
+    The function maps tensors of shapes that never change to named tensors, and changes others in place, which
+    stay where they are in memory. It must not look at a value on its way, since that waits for the GPU, and nothing in
+    it may depend on what was drawn or counted outside of its arguments: a replay repeats the kernels, not the
+    Python. A random draw that is new every time is an argument.
+    """
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._inputs: tuple[Tensor, ...] = ()
+        self._outputs: Named = {}
+
+    def run(self, function: Callable[..., Named], *inputs: Tensor) -> Named:
+        """What the function, always the same one, returns for these inputs, in memory of its own."""
+        if self._calls < _WARM_UP:
+            self._calls += 1
+            return _aside(function, *inputs)
+        if self._graph is None:
+            self._inputs = tuple(tensor.clone() for tensor in inputs)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._outputs = function(*self._inputs)
+            self._graph = graph
+        for own, given in zip(self._inputs, inputs, strict=True):
+            own.copy_(given)
+        self._graph.replay()
+        return {name: value.clone() for name, value in self._outputs.items()}
+
+
+class Beside:
+    """Kernels that run beside others of the same step, where each alone leaves much of the GPU idle.
+
+    On the CPU everything runs in turn.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._used = False  # a stream without anything recorded cannot be waited for
+
+    def mark(self) -> Mark:
+        """This place among what has been launched so far."""
+        if self._stream is None:
+            return None
+        event = torch.cuda.Event()
+        event.record()
+        return event
+
+    @contextmanager
+    def launched(self, *after: Mark) -> Iterator[None]:
+        """Launch beside, to run after what came before these places.
+
+        A backward pass follows: each operation's runs where the operation itself ran.
+        """
+        if self._stream is None:
+            yield
+            return
+        self._used = True
+        for event in after:
+            if event is not None:
+                self._stream.wait_event(event)
+        with torch.cuda.stream(self._stream):
+            yield
+
+    def join(self) -> None:
+        """What follows waits for all that has been launched beside it."""
+        if self._stream and self._used:
+            torch.cuda.current_stream().wait_stream(self._stream)
+
+
+def _aside(function: Callable[..., Named], *inputs: Tensor) -> Named:
+    """Run on a stream other than the default one, on which nothing can be recorded."""
+    stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):
+        outputs = function(*inputs)
+    current.wait_stream(stream)
+    for tensor in inputs:
+        tensor.record_stream(stream)
+    for tensor in outputs.values():
+        tensor.record_stream(current)
+    return outputs
