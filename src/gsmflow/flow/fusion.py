@@ -36,14 +36,15 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
     training step has two or three.
     """
     compiled: dict[object, Callable[_P, _R]] = {}
+    broken = False
 
     @wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        nonlocal broken
         key = tuple(_kind(value) for value in (*args, *kwargs.items()))
         if key in compiled:
             return compiled[key](*args, **kwargs)
-        compiled[key] = function
-        if find_spec("triton") is None:
+        if broken or find_spec("triton") is None:
             return function(*args, **kwargs)
         try:
             with warnings.catch_warnings():
@@ -53,6 +54,7 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except Exception as error:  # whatever the machine's own compilers may raise
             # Nothing has run: a function is compiled as a whole, before its first kernel.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            broken = True
             warnings.warn(f"torch.compile: {reason}; continuing without, more slowly", stacklevel=2)
             return function(*args, **kwargs)
         compiled[key] = made
