@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import methods, projection
-from benchmarks.measure import NOT_MEASURED, RESULTS
+from benchmarks.measure import RESULTS
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
 from gsmflow.comparison import SCORES, Row, rows_of
@@ -24,20 +24,53 @@ def step_table(found: dict[str, Any]) -> str:
         "| device | way | ms a step (median, least to most) | times as fast |",
         "| --- | --- | --- | --- |",
     ]
-    for device in ("cpu", "gpu"):
-        part = found[device]
-        if part == NOT_MEASURED:
-            lines.append(f"| {device} | | {NOT_MEASURED} | |")
-            continue
-        for way, seconds in part["seconds a step"].items():
-            median, least, most = (f"{1000 * seconds[k]:.0f}" for k in ("median", "least", "most"))
-            lines.append(f"| {device} | {way} | {median} ({least} to {most}) | {part['ratios'][way]:.2f} |")
+    lines += _step_lines("cpu", found["cpu"], digits=0)
     key = "log-determinant in bfloat16, largest relative error"
     if key in found:
         lines += [
             "",
             f"Log-determinant in bfloat16 against float64: off by {found[key]:.1e} of its value at most.",
         ]
+    return "\n".join([*lines, "", machine_line(found["machine"])])
+
+
+def _step_lines(device: str, part: dict[str, Any], digits: int) -> list[str]:
+    lines = []
+    for way, seconds in part["seconds a step"].items():
+        median, least, most = (f"{1000 * seconds[k]:.{digits}f}" for k in ("median", "least", "most"))
+        lines.append(f"| {device} | {way} | {median} ({least} to {most}) | {part['ratios'][way]:.2f} |")
+    return lines
+
+
+def gpu_table(found: dict[str, Any]) -> str:
+    """The same on a GPU, what the hardware allows, and the whole run."""
+    lines = [
+        "| device | way | ms a step (median, least to most) | times as fast |",
+        "| --- | --- | --- | --- |",
+        *_step_lines("gpu", found, digits=2),
+        "",
+        "| products in | arithmetic, ms | memory, ms | step over the larger floor |",
+        "| --- | --- | --- | --- |",
+    ]
+    for way, floor in found["floors"].items():
+        arithmetic, memory = (1000 * floor[f"{what}, seconds"] for what in ("arithmetic", "memory"))
+        lines.append(f"| {way} | {arithmetic:.2f} | {memory:.2f} | {floor['times the larger floor']:.2f} |")
+    rates = found["rates"]
+    products = ", ".join(
+        f"{rates[f'{way} operations a second'] / 1e12:.0f} in {way}" for way in found["floors"]
+    )
+    lines += [
+        "",
+        f"Measured rates: copy {rates['bytes a second'] / 1e12:.2f} TB/s, products {products} TFLOP/s.",
+    ]
+    whole = found["whole run"]
+    parts = whole["parts"]
+    lines += [
+        "",
+        f"Whole run of 45,500 steps: {whole['seconds']:.0f} s from start to end of the program, of which training "
+        f"{parts['final']:.0f}, synthesis {parts['synthesize']:.1f}, head {parts['head']:.1f}, measures of the "
+        f"shifts {parts['shifts']:.0f}.",
+    ]
     return "\n".join([*lines, "", machine_line(found["machine"])])
 
 
@@ -178,6 +211,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
         name: partial(from_json, name, table)
         for name, table in (
             ("step", step_table),
+            ("gpu", gpu_table),
             ("run", run_table),
             ("sizes", sizes_table),
             ("projection", projection_table),

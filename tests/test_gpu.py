@@ -52,9 +52,11 @@ def test_a_replayed_step_is_the_step(options: GSMFlowOptions) -> None:
     replayed, launched = (GSMFlowLearner(data(GPU, dim), options, seed=1) for _ in range(2))
     launched.recording = None
     assert replayed.recording is not None
-    torch.testing.assert_close(losses(replayed, 12), losses(launched, 12), rtol=1e-4, atol=1e-5)
+    # In bfloat16 sums in another order are rounded otherwise, and Adam makes as large a step of the smallest gradient.
+    tolerance = {"rtol": 5e-3, "atol": 5e-3} if options is LARGE else {"rtol": 1e-4, "atol": 1e-5}
+    torch.testing.assert_close(losses(replayed, 12), losses(launched, 12), **tolerance)
     for name, weight in replayed.weights().items():
-        torch.testing.assert_close(weight, launched.weights()[name], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(weight, launched.weights()[name], **tolerance)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 3e-2)])

@@ -16,7 +16,7 @@ def doubled(x: Tensor) -> Tensor:
 
 
 def test_without_a_compiler_the_function_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def compiler(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def compiler(function: Callable[[Tensor], Tensor], dynamic: bool) -> Callable[[Tensor], Tensor]:
         def fails(x: Tensor) -> Tensor:
             raise RuntimeError("no C compiler\nin many lines")
 
@@ -32,7 +32,7 @@ def test_without_a_compiler_the_function_runs_as_it_is(monkeypatch: pytest.Monke
 
 def test_without_triton_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fusion, "find_spec", lambda name: None)
-    monkeypatch.setattr(torch, "compile", lambda function: pytest.fail("compiled"))
+    monkeypatch.setattr(torch, "compile", lambda function, **options: pytest.fail("compiled"))
     assert fusion.fused(doubled)(torch.ones(2)).tolist() == [2, 2]
 
 

@@ -65,7 +65,7 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def _kind(value: object) -> object:
     if isinstance(value, Tensor):
-        return value.shape, value.stride(), value.dtype, value.device
+        return value.shape, value.stride(), value.dtype, value.device, value.requires_grad
     return value
 
 
