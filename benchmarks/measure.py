@@ -53,14 +53,23 @@ def ratio(found: Mapping[str, Any], of: str, over: str) -> float:
 
 
 def peak_memory() -> float:
-    """GiB that this process has held at most so far."""
+    """GiB that this process has held at most so far.
+
+    Where /proc says so: what ``getrusage`` says of a process starts at what its parent held.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return _kibibytes(status, "VmHWM") / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def private_memory(pid: int | str = "self") -> float:
     """GiB that a process holds for itself now: without the pages of mapped files."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 2**20
+    return _kibibytes(Path(f"/proc/{pid}/status"), "RssAnon") / 2**20
+
+
+def _kibibytes(status: Path, name: str) -> int:
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
 
 
 class PrivateMemory:

