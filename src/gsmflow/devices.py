@@ -14,6 +14,8 @@ DIVIDED = 128  # dimensions from which a step is worth dividing among threads
 def resolve_device(name: str) -> torch.device:
     """``auto`` is the GPU where there is one; ``cpu``, ``cuda``, ``cuda:1`` are taken at their word.
 
+    A GPU that is named by number becomes torch's current one.
+
     Raises
     ------
     InputError: the name is no device, or the device is not there.
@@ -28,6 +30,8 @@ def resolve_device(name: str) -> torch.device:
         raise InputError(f"device '{name}': expected auto, cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device '{name}': torch finds no such GPU here; use --device cpu")
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # streams and recordings belong to the current one
     return device
 
 

@@ -26,9 +26,10 @@ from torch.nn import functional as F
 from gsmflow.devices import has_bfloat16
 from gsmflow.numerics import check_head
 from gsmflow.options import Options, option
+from gsmflow.parallel import size
 from gsmflow.pool import Pool, Stream
 from gsmflow.randomness import normal, stream
-from gsmflow.recorded import Recording
+from gsmflow.recorded import Recording, current_gpu
 from gsmflow.training import MasterAdam
 
 
@@ -167,7 +168,7 @@ def train_head(
     scale = options.scale if options.kind == "cosine" else None
     loss = _Loss.of(pool, classes, options)
     # Streams make their features anew, so that there is no place in memory to record.
-    recording = Recording() if device.type == "cuda" and isinstance(pool, Pool) else None
+    recording = Recording() if current_gpu(device) and size() == 1 and isinstance(pool, Pool) else None
     rate = torch.full((), options.learning_rate, device=device) if recording else options.learning_rate
 
     def update(shard: Pool, picked: Tensor) -> dict[str, Tensor]:

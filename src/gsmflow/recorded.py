@@ -1,6 +1,6 @@
 """A function of tensors whose GPU kernels are recorded once and replayed as one launch (a CUDA graph).
 
-A training step is some three hundred kernels of a few microseconds. Launched one by one from Python they take
+A training step is some five hundred kernels of a few microseconds. Launched one by one from Python they take
 several times as long as they run; a replay launches all of them at once.
 """
 
@@ -18,13 +18,19 @@ Named = Mapping[str, Tensor]
 Mark = torch.cuda.Event | None
 
 
+def current_gpu(device: torch.device) -> bool:
+    """Whether the device is the GPU that streams and recordings belong to; work on another one runs in turn."""
+    return device.type == "cuda" and device.index in (None, torch.cuda.current_device())
+
+
 class Recording:
     """The kernels of a function, recorded from its first calls.
 
     The function maps tensors of shapes that never change to named tensors, and changes others in place, which
     stay where they are in memory. It must not look at a value on its way, since that waits for the GPU, and nothing in
     it may depend on what was drawn or counted outside of its arguments: a replay repeats the kernels, not the
-    Python. A random draw that is new every time is an argument.
+    Python. A random draw that is new every time is an argument. While it is recorded, no other thread of the process
+    may use the GPU.
     """
 
     def __init__(self) -> None:
@@ -57,7 +63,7 @@ class Beside:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = torch.cuda.Stream(device) if current_gpu(device) else None
         self._used = False  # a stream without anything recorded cannot be waited for
 
     def mark(self) -> Mark:

@@ -153,9 +153,8 @@ class MasterAdam:
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
-        whole = {
-            p for p, gradient in own if gradient.dtype == torch.float32
-        }  # made already, and not to be widened
+        # Whole already, and used together; those to be widened share the memory for it and go one by one.
+        whole = {p for p, gradient in own if gradient.dtype == torch.float32}
         every = chain(gradients, own)
         for parameter, gradient in averaged(every) if self.divided else every:
             parameter.grad = None

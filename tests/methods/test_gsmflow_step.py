@@ -13,7 +13,7 @@ from flow.freia import FreiaFlow, freia_twin
 from gsmflow import training
 from gsmflow.flow import ConditionalCoupling, gradients
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
-from gsmflow.recorded import Recording
+from gsmflow.recorded import Beside, Recording
 from gsmflow.training import MasterAdam, TrainingData
 
 SAMPLES, DIM, ATTRIBUTES, SEEN, UNSEEN = 50, 9, 6, 5, 2
@@ -283,3 +283,17 @@ def test_adam_in_one_pass_is_adam() -> None:
     for name, tensor in plain.state().items():
         torch.testing.assert_close(once.state()[name], tensor, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(once.parameters["w"], plain.parameters["w"])
+
+
+def test_a_backward_pass_that_fails_leaves_nothing_behind() -> None:
+    notes = gradients.WeightGradients()
+    weight = nn.Parameter(torch.zeros(3, 2))
+
+    def interrupted() -> None:
+        with notes.used_early(lambda *given: None, Beside(torch.device("cpu")), 2):
+            notes.note(weight, None, torch.ones(1, 2), torch.ones(1, 3))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list(notes.collect())

@@ -85,7 +85,9 @@ class CouplingSubnet(nn.Module):
         self, x: Tensor, condition: Tensor, half: Tensor, clamp: float, inverse: bool
     ) -> tuple[Tensor, Tensor]:
         weights = self.x_weight, self.out_weight, self.out_bias
-        return _Affine.apply(x, condition, half, *weights, self.gradients, clamp, inverse)  # type: ignore[return-value]
+        # Synthesis has batches of many sizes, each of which would have to be compiled.
+        fuse = self.gradients is not None and torch.is_grad_enabled() and pays(self.x_weight)
+        return _Affine.apply(x, condition, half, *weights, self.gradients, clamp, inverse, fuse)  # type: ignore[return-value]
 
 
 class _Affine(torch.autograd.Function):
@@ -110,10 +112,10 @@ class _Affine(torch.autograd.Function):
         gradients: WeightGradients | None,
         clamp: float,
         inverse: bool,
+        fuse: bool,
     ) -> tuple[Tensor, Tensor]:
         x = x.to(x_weight.dtype)
-        # Synthesis has batches of many sizes, each of which would have to be compiled.
-        ctx.fused = gradients is not None and any(ctx.needs_input_grad) and pays(x_weight)
+        ctx.fused = fuse
         hidden = (_activate_fused if ctx.fused else _activate)(linear(x, x_weight), condition)
         said = linear(hidden, out_weight, out_bias)
         y, log_scale, s, scale = (_affine_fused if ctx.fused else _affine)(said, half, clamp, inverse)
@@ -147,7 +149,7 @@ class _Affine(torch.autograd.Function):
             ctx.gradients.note(out_weight, out_bias, hidden, said_gradient)
             ctx.gradients.note(x_weight, None, x, hidden_gradient)
         condition = hidden_gradient.sum(dim=0, keepdim=True) if ctx.shared else hidden_gradient
-        return x_gradient, condition, half_gradient, *weights, None, None, None
+        return x_gradient, condition, half_gradient, *weights, None, None, None, None
 
 
 def _activate(product: Tensor, condition: Tensor) -> Tensor:

@@ -33,15 +33,16 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """`function` of tensors on a GPU as few kernels; as it is where it cannot be compiled.
 
     It is compiled once for every combination of shapes, strides, dtypes and other arguments, all of them fixed: a
-    training step has two or three.
+    training step has two or three. Arguments are given by position.
     """
     compiled: dict[object, Callable[_P, _R]] = {}
     broken = False
 
     @wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        assert not kwargs
         nonlocal broken
-        key = tuple(_kind(value) for value in (*args, *kwargs.items()))
+        key = tuple(_kind(value) for value in args)
         if key in compiled:
             return compiled[key](*args, **kwargs)
         if broken or find_spec("triton") is None:
@@ -49,8 +50,10 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the compiler about itself
-                made = torch.compile(_copy(function), dynamic=False)
+                made = torch.compile(_copy(function), fullgraph=True, dynamic=False)
                 result = made(*args, **kwargs)
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:  # whatever the machine's own compilers may raise
             # Nothing has run: a function is compiled as a whole, before its first kernel.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -65,6 +65,9 @@ class WeightGradients:
         self._early = _Early(use, beside, batches)
         try:
             yield
+        except BaseException:
+            self._notes.clear()  # of a pass that was not finished: the next one must not count them
+            raise
         finally:
             beside.join()
             for parameter, gradient in self._early.small:

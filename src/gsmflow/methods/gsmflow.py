@@ -35,7 +35,7 @@ from gsmflow.methods import Method
 from gsmflow.options import Options, option
 from gsmflow.parallel import mean, share, size
 from gsmflow.randomness import normal, stream
-from gsmflow.recorded import Beside, Recording
+from gsmflow.recorded import Beside, Recording, current_gpu
 from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, copy_weights, step_decay
 
 _SAMPLE_ROWS = 2048  # samples synthesized in one go
@@ -202,8 +202,8 @@ class GSMFlowLearner:
         self.gradients = WeightGradients()
         self.model.flow.note_gradients(self.gradients)
         # Processes that divide a batch talk to each other within a step.
-        self.recording = Recording() if data.device.type == "cuda" and size() == 1 else None
-        self.beside, self.updates = Beside(data.device), Beside(data.device)
+        self.recording = Recording() if current_gpu(data.device) and size() == 1 else None
+        self.prototypes, self.updates = Beside(data.device), Beside(data.device)
 
     def step(self, index: int) -> Losses:
         """One step of Adam on L_flow + L_proto."""
@@ -232,7 +232,7 @@ class GSMFlowLearner:
         features, rows = features[mine], rows[mine]
         few = options.prototype_weight == 0 and len(self.seen_semantics) > batch  # fewer than one a class
         conditions, apart = self.model.conditions(self.seen_semantics[rows] if few else self.seen_semantics)
-        start = self.beside.mark()
+        start = self.prototypes.mark()
         flow_loss = self.model.flow_loss(features, conditions, None if few else rows)
         # Of a divided batch each part counts by its size; the optimizer takes the mean over the processes.
         weight = size() * len(rows) / batch
@@ -241,14 +241,14 @@ class GSMFlowLearner:
         losses = {"loss_flow": mean(flow_loss.detach())}
         total = flow_loss
         if options.prototype_weight > 0:
-            with self.beside.launched(start):
+            with self.prototypes.launched(start):
                 prototype_loss = self.model.prototype_loss(apart, self.means)
-            self.beside.join()
+            self.prototypes.join()
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
         with self._updates(rate):
             total.backward()
-        self.beside.join()
+        self.prototypes.join()
         self.optimizer.step(rate, self.gradients.collect())
         return losses
 
