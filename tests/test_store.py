@@ -157,8 +157,7 @@ def test_a_store_trains_without_its_features_in_memory(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         peak[name] = int(done.stdout.splitlines()[-1])
     assert scores(tmp_path / "features") == scores(tmp_path / "in_memory")
-    # Twice 59, as read and as scaled, less what a look every 5 ms and the allocator leave uncertain.
-    assert peak["in_memory"] > peak["features"] + 1.5 * 59, peak
+    assert peak["in_memory"] > peak["features"] + 2 * 59, peak  # as read, and as scaled
 
 
 def test_only_good_stores_are_opened(tmp_path: Path) -> None:
