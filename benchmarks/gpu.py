@@ -11,29 +11,23 @@ head, scores.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.measure import NOT_MEASURED, in_turn, keep, machine, ratio
-from benchmarks.published import PublishedTraining
+from benchmarks.run import train_awa2
 from benchmarks.step import (
     BATCH,
     BLOCKS,
     GLOBAL,
     HIDDEN,
-    SAMPLES,
     SEEN,
     ours,
+    published_steps,
     steps_of,
     training_data,
 )
@@ -74,14 +68,10 @@ def main() -> None:
 
 def measure_steps(repeats: int) -> dict[str, Any]:
     """Seconds a step of every candidate, ratios to the published way, rates of the GPU and floors."""
-    device = torch.device("cuda")
-    data = training_data(device)
+    data = training_data(torch.device("cuda"))
     candidates: dict[str, Callable[[], object]] = {}
     for way in ("float32", "tf32"):
-        published = PublishedTraining(
-            data.features, data.labels, data.semantics[:SEEN], GLOBAL, HIDDEN, BLOCKS
-        )
-        candidates[f"{PUBLISHED}, {way}"] = _with(way, _published_steps(published, device))
+        candidates[f"{PUBLISHED}, {way}"] = _with(way, published_steps(data, STEPS))
     learners = {way: ours(data, "bfloat16" if way == "bfloat16" else "float32") for way in WAYS}
     for way, learner in learners.items():
         candidates[way] = _with(way, steps_of(learner, STEPS))
@@ -97,10 +87,7 @@ def measure_steps(repeats: int) -> dict[str, Any]:
     candidates["bfloat16, element-wise work not compiled"] = _uncompiled(
         steps_of(ours(data, "bfloat16"), STEPS)
     )
-    found = in_turn(candidates, repeats)
-    for seconds in found.values():
-        for name in seconds:
-            seconds[name] /= STEPS
+    found = in_turn(candidates, repeats, steps=STEPS)
     rates = {
         "bytes a second": copy_rate(),
         **{f"{way} operations a second": product_rate(way) for way in WAYS},
@@ -148,13 +135,7 @@ def copy_rate(size: int = 1 << 32) -> float:
 
 def whole_run() -> dict[str, Any]:
     """`gsmflow train` on synthetic data of AWA2's sizes with the paper's preset."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "gsmflow", "train", "synthetic:AWA2", "--preset", "AWA2"]
-        command += ["--protocol", "last", "--device", "cuda", "--out", str(Path(folder) / "run")]
-        begun = time.perf_counter()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        seconds = time.perf_counter() - begun
-        metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
+    seconds, metrics = train_awa2("--device", "cuda")
     return {"seconds": seconds, "parts": metrics["seconds"], "H": metrics["H"]}
 
 
@@ -166,16 +147,6 @@ def profile() -> None:
         run()
         torch.cuda.synchronize()
     print(seen.key_averages().table(sort_by="self_cuda_time_total", row_limit=30, max_name_column_width=70))
-
-
-def _published_steps(published: PublishedTraining, device: torch.device) -> Callable[[], None]:
-    generator = torch.Generator().manual_seed(1)
-
-    def run() -> None:
-        for _ in range(STEPS):
-            published.step(torch.randperm(SAMPLES, generator=generator)[:BATCH].to(device))
-
-    return run
 
 
 def _with(way: str, run: Callable[[], object]) -> Callable[[], object]:

@@ -22,8 +22,13 @@ RESULTS = Path(__file__).parent / "results"
 NOT_MEASURED = "not measured"
 
 
-def in_turn(candidates: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 2) -> dict[str, Any]:
-    """Seconds of each candidate: median, least and most over `repeats` rounds in which each runs once."""
+def in_turn(
+    candidates: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 2, steps: int = 1
+) -> dict[str, Any]:
+    """Seconds of each candidate: median, least and most over `repeats` rounds in which each runs once.
+
+    steps: of which a run consists; seconds are those of one.
+    """
     for _ in range(warm_up):
         for run in candidates.values():
             run()
@@ -34,7 +39,7 @@ def in_turn(candidates: Mapping[str, Callable[[], object]], repeats: int, warm_u
             begun = time.perf_counter()
             run()
             synchronize()
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append((time.perf_counter() - begun) / steps)
     return {
         name: {"median": statistics.median(found), "least": min(found), "most": max(found)}
         for name, found in seconds.items()

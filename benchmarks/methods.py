@@ -81,16 +81,22 @@ def keep_runs(problem: str, seeds: list[int], out: Path) -> int:
     return found
 
 
-def main() -> None:
-    """Run, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
+def bench_parser(description: str | None, out: Path) -> argparse.ArgumentParser:
+    """The arguments of every benchmark that consists of `gsmflow bench`."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--data-root", type=Path, default=Path("data"))
-    parser.add_argument("--out", type=Path, default=Path("runs/methods"))
+    parser.add_argument("--out", type=Path, default=out)
     parser.add_argument(
         "--keep-only", action="store_true", help="run nothing, put on record what is finished"
     )
+    return parser
+
+
+def main() -> None:
+    """Run, print, keep."""
+    parser = bench_parser(__doc__, Path("runs/methods"))
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
     arguments = parser.parse_args()
     for problem in arguments.problems:
         if not arguments.keep_only:

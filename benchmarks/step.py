@@ -63,24 +63,26 @@ def steps_of(learner: GSMFlowLearner, steps: int = STEPS) -> Callable[[], None]:
     return run
 
 
+def published_steps(data: TrainingData, steps: int = STEPS) -> Callable[[], None]:
+    """The same of the published program's step."""
+    published = PublishedTraining(data.features, data.labels, data.semantics[:SEEN], GLOBAL, HIDDEN, BLOCKS)
+    generator = torch.Generator().manual_seed(1)
+
+    def run() -> None:
+        for _ in range(steps):
+            published.step(torch.randperm(SAMPLES, generator=generator)[:BATCH].to(data.device))
+
+    return run
+
+
 def measure_steps(repeats: int) -> dict[str, Any]:
     """Seconds a step of every candidate, and the ratios that the targets are about."""
     device = torch.device("cpu")
     data = training_data(device)
-    published = PublishedTraining(data.features, data.labels, data.semantics[:SEEN], GLOBAL, HIDDEN, BLOCKS)
-    generator = torch.Generator().manual_seed(1)
-
-    def published_steps() -> None:
-        for _ in range(STEPS):
-            published.step(torch.randperm(SAMPLES, generator=generator)[:BATCH])
-
-    candidates = {"FrEIA 0.2, float32": published_steps, "float32": steps_of(ours(data, "float32"))}
+    candidates = {"FrEIA 0.2, float32": published_steps(data), "float32": steps_of(ours(data, "float32"))}
     if has_bfloat16(device):
         candidates["bfloat16"] = steps_of(ours(data, "bfloat16"))
-    found = in_turn(candidates, repeats)
-    for seconds in found.values():
-        for name in seconds:
-            seconds[name] /= STEPS
+    found = in_turn(candidates, repeats, steps=STEPS)
     ratios = {name: ratio(found, "FrEIA 0.2, float32", name) for name in found}
     return {"ratios": ratios, "seconds a step": found}
 

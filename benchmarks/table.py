@@ -21,11 +21,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def step_table(found: dict[str, Any]) -> str:
     """Seconds a step of every way, and how many times as fast."""
-    lines = [
-        "| device | way | ms a step (median, least to most) | times as fast |",
-        "| --- | --- | --- | --- |",
-    ]
-    lines += _step_lines("cpu", found["cpu"], digits=0)
+    lines = _step_lines("cpu", found["cpu"], digits=0)
     key = "log-determinant in bfloat16, largest relative error"
     if key in found:
         lines += [
@@ -36,7 +32,10 @@ def step_table(found: dict[str, Any]) -> str:
 
 
 def _step_lines(device: str, part: dict[str, Any], digits: int) -> list[str]:
-    lines = []
+    lines = [
+        "| device | way | ms a step (median, least to most) | times as fast |",
+        "| --- | --- | --- | --- |",
+    ]
     for way, seconds in part["seconds a step"].items():
         median, least, most = (f"{1000 * seconds[k]:.{digits}f}" for k in ("median", "least", "most"))
         lines.append(f"| {device} | {way} | {median} ({least} to {most}) | {part['ratios'][way]:.2f} |")
@@ -46,8 +45,6 @@ def _step_lines(device: str, part: dict[str, Any], digits: int) -> list[str]:
 def gpu_table(found: dict[str, Any]) -> str:
     """The same on a GPU, what the hardware allows, and the whole run."""
     lines = [
-        "| device | way | ms a step (median, least to most) | times as fast |",
-        "| --- | --- | --- | --- |",
         *_step_lines("gpu", found, digits=2),
         "",
         "| products in | arithmetic, ms | memory, ms | step over the larger floor |",

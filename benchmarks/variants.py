@@ -6,14 +6,13 @@ continues where it was stopped. ``projection``: K principal components; ``precis
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import keep
-from benchmarks.methods import PROBLEMS, bench, metrics_of
+from benchmarks.methods import PROBLEMS, bench, bench_parser, metrics_of
 from gsmflow.cli.options import parse_seeds
 from gsmflow.comparison import SCORES
 
@@ -36,14 +35,8 @@ OPTIONS = {
 
 def main() -> None:
     """Run, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = bench_parser(__doc__, Path("runs/variants"))
     parser.add_argument("option", choices=OPTIONS)
-    parser.add_argument("--seeds", default="0-4")
-    parser.add_argument("--data-root", type=Path, default=Path("data"))
-    parser.add_argument("--out", type=Path, default=Path("runs/variants"))
-    parser.add_argument(
-        "--keep-only", action="store_true", help="run nothing, put on record what is finished"
-    )
     arguments = parser.parse_args()
     option = OPTIONS[arguments.option]
     rows: list[dict[str, Any]] = []
