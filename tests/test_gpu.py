@@ -60,7 +60,7 @@ def test_a_replayed_step_is_the_step(options: GSMFlowOptions) -> None:
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 3e-2)])
-def test_both_devices_train_alike(precision: str, tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_devices_train_alike(precision: str, tolerance: float) -> None:
     on_gpu = GSMFlowLearner(data(GPU, 1024), replace(LARGE, precision=precision), seed=1)
     on_cpu = GSMFlowLearner(data(CPU, 1024), replace(LARGE, precision="float32"), seed=1)
     assert fusion.pays(on_gpu.model.flow.blocks[0].net1.x_weight)  # type: ignore[union-attr]
@@ -139,8 +139,8 @@ def test_every_method_runs(name: str, tmp_path: Path) -> None:
         "blocks": 2,
         "batch_size": 50,
         "least_steps": 0,
+        "relation_epochs": 3,
     }
-    wanted["relation_epochs"] = 3
     overrides += [f"{find_method(name).options.table}.{k}={v}" for k, v in wanted.items() if k in known]
     recipe = make_recipe(name, "best", [*overrides, "selection.problems=1", "selection.every=20"])
     outcome = run(

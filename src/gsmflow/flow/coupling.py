@@ -115,13 +115,12 @@ class _Affine(torch.autograd.Function):
         fuse: bool,
     ) -> tuple[Tensor, Tensor]:
         x = x.to(x_weight.dtype)
-        ctx.fused = fuse
-        hidden = (_activate_fused if ctx.fused else _activate)(linear(x, x_weight), condition)
+        hidden = (_activate_fused if fuse else _activate)(linear(x, x_weight), condition)
         said = linear(hidden, out_weight, out_bias)
-        y, log_scale, s, scale = (_affine_fused if ctx.fused else _affine)(said, half, clamp, inverse)
+        y, log_scale, s, scale = (_affine_fused if fuse else _affine)(said, half, clamp, inverse)
         ctx.save_for_backward(x, hidden, s, scale, y if inverse else half)
         ctx.weights, ctx.gradients = (x_weight, out_weight, out_bias), gradients
-        ctx.clamp, ctx.inverse = clamp, inverse
+        ctx.clamp, ctx.inverse, ctx.fused = clamp, inverse, fuse
         ctx.shared = len(condition) == 1 < len(x)
         return y, log_scale
 
@@ -192,11 +191,9 @@ def _affine_backward(
     return said_gradient, half_gradient
 
 
-_activate_fused, _affine_fused, _affine_backward_fused = (
-    fused(_activate),
-    fused(_affine),
-    fused(_affine_backward),
-)
+_activate_fused = fused(_activate)
+_affine_fused = fused(_affine)
+_affine_backward_fused = fused(_affine_backward)
 
 
 class ConditionalCoupling(nn.Module):

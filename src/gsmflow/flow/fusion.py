@@ -75,11 +75,10 @@ def _kind(value: object) -> object:
 def _copy(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The same function with code of its own: torch counts what it has compiled by the code, and gives up at 8."""
     assert isinstance(function, FunctionType)
-    copy = FunctionType(
+    return FunctionType(
         function.__code__.replace(),
         function.__globals__,
         function.__name__,
         function.__defaults__,
         function.__closure__,
     )
-    return copy

@@ -31,6 +31,7 @@ class WeightGradients:
         self._notes: dict[Parameter, _Notes] = {}
         self._buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._early: _Early | None = None
+        self._made: list[tuple[Parameter, Tensor]] = []  # gradients of biases, on the way to those used early
 
     def note(
         self,
@@ -67,11 +68,10 @@ class WeightGradients:
             yield
         except BaseException:
             self._notes.clear()  # of a pass that was not finished: the next one must not count them
+            self._made.clear()
             raise
         finally:
             beside.join()
-            for parameter, gradient in self._early.small:
-                self._notes[parameter] = _Notes(None, made=gradient)
             self._early = None
 
     def collect(self) -> Iterator[tuple[Parameter, Tensor]]:
@@ -79,12 +79,10 @@ class WeightGradients:
 
         Gradients of at least LARGE entries are overwritten when the next one is asked for.
         """
+        while self._made:
+            yield self._made.pop()
         while self._notes:
-            weight, notes = self._notes.popitem()
-            if notes.made is not None:
-                yield weight, notes.made
-            else:
-                yield from self._gradients(weight, notes)
+            yield from self._gradients(*self._notes.popitem())
 
     def _use_early(self, weight: Parameter, notes: _Notes, early: _Early) -> None:
         early.kept.append(notes)  # their memory must not be used for anything else before all is joined
@@ -93,7 +91,7 @@ class WeightGradients:
                 if parameter is weight:
                     early.use(parameter, gradient)
                 else:
-                    early.small.append((parameter, gradient))
+                    self._made.append((parameter, gradient))
 
     def _gradients(self, weight: Parameter, notes: _Notes) -> Iterator[tuple[Parameter, Tensor]]:
         inputs = _joined([inputs for inputs, _ in notes.pairs])
@@ -132,12 +130,11 @@ class WeightGradients:
 
 @dataclass
 class _Notes:
-    """On one layer: its bias, inputs and gradients of outputs; or the gradient itself, already made."""
+    """On one layer: its bias, inputs and gradients of outputs, and where these were launched."""
 
     bias: Parameter | None
     pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     launched: list[Mark] = field(default_factory=list)
-    made: Tensor | None = None
 
 
 @dataclass
@@ -146,7 +143,6 @@ class _Early:
     beside: Beside
     batches: int
     kept: list[_Notes] = field(default_factory=list)
-    small: list[tuple[Parameter, Tensor]] = field(default_factory=list)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
