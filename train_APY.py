@@ -4,4 +4,4 @@ import sys
 
 from gsmflow.cli import main
 
-main(["train", "APY", "--preset", "APY", *sys.argv[1:]])
+sys.exit(main(["train", "APY", "--preset", "APY", *sys.argv[1:]]))

@@ -4,4 +4,4 @@ import sys
 
 from gsmflow.cli import main
 
-main(["train", "AWA2", "--preset", "AWA2", *sys.argv[1:]])
+sys.exit(main(["train", "AWA2", "--preset", "AWA2", *sys.argv[1:]]))

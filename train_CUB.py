@@ -4,4 +4,4 @@ import sys
 
 from gsmflow.cli import main
 
-main(["train", "CUB", "--preset", "CUB", *sys.argv[1:]])
+sys.exit(main(["train", "CUB", "--preset", "CUB", *sys.argv[1:]]))

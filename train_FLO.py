@@ -4,4 +4,4 @@ import sys
 
 from gsmflow.cli import main
 
-main(["train", "FLO", "--preset", "FLO", *sys.argv[1:]])
+sys.exit(main(["train", "FLO", "--preset", "FLO", *sys.argv[1:]]))

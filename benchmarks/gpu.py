@@ -31,8 +31,8 @@ from benchmarks.step import (
     steps_of,
     training_data,
 )
-from gsmflow.flow import fusion
-from gsmflow.recorded import Beside
+from gsmflow.compute import fusion
+from gsmflow.compute.cuda_graphs import Beside
 
 STEPS = 20  # timed together
 SEMANTICS = 2 * BLOCKS * HIDDEN * GLOBAL  # weights that semantics and not features go through

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from gsmflow import __version__
-from gsmflow.devices import cores, has_bfloat16
+from gsmflow.compute.devices import cores, has_bfloat16
 
 RESULTS = Path(__file__).parent / "results"
 NOT_MEASURED = "not measured"

@@ -16,9 +16,9 @@ from typing import Any
 
 from benchmarks.measure import RESULTS, machine
 from gsmflow.cli.options import parse_seeds
-from gsmflow.comparison import SCORES
 from gsmflow.methods import method_names
-from gsmflow.run import METRICS, read_metrics
+from gsmflow.runs.folder import METRICS, read_metrics
+from gsmflow.studies.tables import SCORES
 
 FILE = RESULTS / "methods.csv"
 COLUMNS: tuple[str, ...] = ("problem", "method", "seed", *SCORES, "seconds", "date", "processor", "bfloat16")

@@ -22,11 +22,11 @@ import torch
 
 from benchmarks.measure import in_turn, keep, peak_memory, ratio
 from benchmarks.published import PublishedTraining, synthesize, train_head
-from gsmflow import head
+from gsmflow.learning import softmax
+from gsmflow.learning.head_data import Pool
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
-from gsmflow.pool import Pool
-from gsmflow.run import read_metrics
-from gsmflow.training import TrainingData
+from gsmflow.runs.folder import read_metrics
 
 REAL, DIM, ATTRIBUTES, SEEN, UNSEEN = 23_527, 2048, 85, 40, 10
 GLOBAL, HIDDEN, BLOCKS = 1024, 2048, 3
@@ -50,13 +50,13 @@ def ours(data: TrainingData, per_class: int) -> Callable[[], object]:
     """Synthesis and head of this program."""
     options = GSMFlowOptions(blocks=BLOCKS, hidden=HIDDEN, global_semantic=GLOBAL)
     learner = GSMFlowLearner(data, options, seed=0)
-    settings = head.HeadOptions(
+    settings = softmax.HeadOptions(
         synthetic_per_class=per_class, learning_rate=RATE, epochs=EPOCHS, batch_size=BATCH
     )
 
     def run() -> None:
         pool = Pool.synthesize(learner, data, per_class, seed=0)
-        for _ in head.train_head(pool, SEEN + UNSEEN, settings, 0, "head"):
+        for _ in softmax.train_head(pool, SEEN + UNSEEN, settings, 0, "head"):
             pass
 
     return run

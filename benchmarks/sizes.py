@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from benchmarks.measure import PrivateMemory, keep
-from gsmflow.head import HeadOptions, train_head
+from gsmflow.learning.head_data import Pool
+from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
-from gsmflow.pool import Pool
-from gsmflow.training import TrainingData
 
 BASE = {"dimensions": 256, "blocks": 3, "seen classes": 100, "unseen classes": 50, "features": 20_000}
 GROWING = {

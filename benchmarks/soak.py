@@ -29,9 +29,11 @@ import numpy as np
 import torch
 
 from benchmarks.measure import keep, private_memory
-from gsmflow import run, sources
-from gsmflow.errors import InputError
-from gsmflow.recipe import make_recipe
+from gsmflow import sources
+from gsmflow.base.errors import InputError
+from gsmflow.recipes.recipe import make_recipe
+from gsmflow.runs.folder import Request, load_classifier
+from gsmflow.runs.train import train
 
 PROBLEM = "synthetic:n=3000,d=64,classes=24,unseen=6"
 OVERRIDES = ("gsmflow.epochs=6", "gsmflow.hidden=256", "head.epochs=3", "selection.every=50")
@@ -50,18 +52,18 @@ def held(pid: int | str = "self") -> tuple[float, int]:
 
 def make(folder: Path, seed: int) -> Path:
     """A run of the problem."""
-    request = run.Request(PROBLEM, None, None, "validated", False, seed)
+    request = Request(PROBLEM, None, None, "validated", False, seed)
     recipe = make_recipe("gsmflow", "best", OVERRIDES)
     problem = sources.load(PROBLEM, data_root=folder)
     made = folder / "run"
-    run.train(request, problem, recipe, device=torch.device("cpu"), folder=made, checkpoint_seconds=0.5)
+    train(request, problem, recipe, device=torch.device("cpu"), folder=made, checkpoint_seconds=0.5)
     return made
 
 
 def once(folder: Path, seed: int) -> None:
     """A run from the problem to labels, and a request that is refused."""
     made = make(folder, seed)
-    run.load_classifier(made).probabilities(sources.load(PROBLEM, data_root=folder).features)
+    load_classifier(made).probabilities(sources.load(PROBLEM, data_root=folder).features)
     try:
         make(folder, seed)
     except InputError:

@@ -14,10 +14,10 @@ import torch
 
 from benchmarks.measure import in_turn, keep, machine, peak_memory, ratio
 from benchmarks.published import PublishedTraining
-from gsmflow.devices import has_bfloat16
+from gsmflow.compute.devices import has_bfloat16
 from gsmflow.flow import ConditionalFlow
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
-from gsmflow.training import TrainingData
 
 SAMPLES, DIM, ATTRIBUTES, SEEN, UNSEEN = 7057, 2048, 312, 150, 50
 GLOBAL, HIDDEN, BLOCKS, BATCH = 1024, 2048, 5, 256

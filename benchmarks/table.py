@@ -14,7 +14,7 @@ from benchmarks.measure import RESULTS
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
 from benchmarks.variants import OPTIONS, Option
-from gsmflow.comparison import SCORES, Row, rows_of
+from gsmflow.studies.tables import SCORES, Row, rows_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.measure import keep
 from benchmarks.methods import PROBLEMS, bench, bench_parser, metrics_of
 from gsmflow.cli.options import parse_seeds
-from gsmflow.comparison import SCORES
+from gsmflow.studies.tables import SCORES
 
 
 @dataclass(frozen=True)

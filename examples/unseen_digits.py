@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from gsmflow import GSMFlowClassifier, sources
-from gsmflow.shifts import Samples, measure
+from gsmflow.scores.samples import Samples
+from gsmflow.scores.shifts import measure
 
 problem = sources.load("digits", data_root=Path("data"))
 names = np.array(problem.classes)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gsmflow.head import HeadOptions
+from gsmflow.base.options import Options
+from gsmflow.data.transform import FeatureOptions
+from gsmflow.learning.softmax import HeadOptions
 from gsmflow.methods import find_method, method_names
 from gsmflow.methods.gsmflow import GSMFlowOptions
-from gsmflow.options import Options
-from gsmflow.recipe import SelectionOptions, preset_names
-from gsmflow.transform import FeatureOptions
+from gsmflow.recipes.recipe import SelectionOptions, preset_names
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gsmflow import GSMFlowClassifier
-from gsmflow.problem import Problem
+from gsmflow.data.problem import Problem
 from gsmflow.sources import synthetic
 
 QUICK = {

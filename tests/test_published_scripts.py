@@ -12,7 +12,7 @@ import pytest
 from scipy.io import savemat
 
 from gsmflow.methods.gsmflow import GSMFlowOptions
-from gsmflow.recipe import make_recipe, preset_names
+from gsmflow.recipes.recipe import make_recipe, preset_names
 
 ROOT = Path(__file__).parent.parent
 

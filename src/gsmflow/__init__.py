@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gsmflow.estimator import GSMFlowClassifier
 
-__version__ = "0.1.0"
-__all__ = ["GSMFlowClassifier"]
+from gsmflow.base.version import __version__
+
+__all__ = ["GSMFlowClassifier", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

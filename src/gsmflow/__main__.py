@@ -1,5 +1,7 @@
 """``python -m gsmflow`` is the command line."""
 
+import sys
+
 from gsmflow.cli import main
 
-main()
+sys.exit(main())

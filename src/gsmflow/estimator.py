@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from gsmflow.checksums import check
-from gsmflow.classifier import FittedClassifier
-from gsmflow.devices import resolve_device
-from gsmflow.errors import InputError
-from gsmflow.files import (
+from gsmflow.base.errors import InputError
+from gsmflow.base.options import from_mapping
+from gsmflow.compute.devices import resolve_device
+from gsmflow.data.problem import Problem
+from gsmflow.files.atomic import (
     json_bytes,
     make_folder,
     read_json,
@@ -26,12 +26,14 @@ from gsmflow.files import (
     write_checksums,
     write_tensors,
 )
-from gsmflow.methods.gsmflow import GSMFlow, GSMFlowOptions
-from gsmflow.options import from_mapping
-from gsmflow.problem import Problem
-from gsmflow.protocol import Choice, refit, run
-from gsmflow.recipe import Recipe, make_recipe
-from gsmflow.recorder import Recorder
+from gsmflow.files.checksums import check
+from gsmflow.flow.model import GSMFlow
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.learning.journal import Recorder
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.fitting import refit, run
+from gsmflow.recipes.recipe import Recipe, make_recipe
 
 
 class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
@@ -103,7 +105,7 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError: the arguments do not fit together; :class:`gsmflow.errors.InputError` is one.
+        ValueError: the arguments do not fit together; :class:`gsmflow.base.errors.InputError` is one.
         """
         features, labels = _checked(self, X, y)
         if semantics is None:
@@ -330,12 +332,4 @@ def _checked(
 
 def _generator(options: GSMFlowOptions, weights: dict[str, torch.Tensor]) -> GSMFlow:
     """The trained flow in float32 on the CPU."""
-    anchors = weights["positioning.anchors"]
-    model = GSMFlow(_feature_dim(weights), anchors, options)
-    model.load_state_dict(weights)
-    return model.eval()
-
-
-def _feature_dim(weights: dict[str, torch.Tensor]) -> int:
-    """D: the two halves that the first block's subnets read."""
-    return sum(weights[f"flow.blocks.0.net{n}.x_weight"].shape[1] for n in (1, 2))
+    return GSMFlow.from_state(weights, options.clamp)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from folders import Arrays, table, xlsa17
-from gsmflow.cli import _run, main
-from gsmflow.errors import InputError
-from processes import Command, gsmflow
-from quick import ARGUMENTS, PROBLEM
+from gsmflow.base.errors import InputError
+from gsmflow.cli import main
+from support.folders import Arrays, table, xlsa17
+from support.processes import Command, gsmflow
+from support.recipes import ARGUMENTS, PROBLEM
 
 
 def put(name: str, place: object, value: float) -> Callable[[Arrays], object]:
@@ -187,7 +187,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], *words: str) -> None:
     """Run the command and check how it says no."""
-    code = _run(arguments, debug=False)
+    code = main(arguments)
     printed = capsys.readouterr()
     assert code == 2, printed.err
     assert printed.out == ""
@@ -223,7 +223,7 @@ def test_the_valid_twins_are_accepted(tmp_path: Path, capsys: pytest.CaptureFixt
             "--protocol",
             "last",
         ]
-        assert _run([*command, "--out", str(tmp_path / f"run-{name}")], debug=False) == 0
+        assert main([*command, "--out", str(tmp_path / f"run-{name}")]) == 0
     capsys.readouterr()
 
 
@@ -294,7 +294,7 @@ def test_missing_data_are_named_as_they_were_asked_for(
 
 
 def test_an_unknown_name_lists_the_known_ones_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(["train", "no such data"], debug=False) == 2
+    assert main(["train", "no such data"]) == 2
     assert capsys.readouterr().err.count("AWA1") == 1
 
 
@@ -331,7 +331,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """A finished run."""
     folder = tmp_path / "finished"
     command = ["train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=1", "--protocol", "last"]
-    assert _run([*command, "--out", str(folder)], debug=False) == 0
+    assert main([*command, "--out", str(folder)]) == 0
     capsys.readouterr()
     return folder
 
@@ -418,7 +418,7 @@ def test_damaged_checkpoint(
         name = next(n for n in tensors if n.endswith("x_weight"))
         tensors[name] = torch.zeros(3, 3)
         save_file(tensors, checkpoint, metadata=meta)
-    code = _run([*LONG, "--resume"], debug=False)
+    code = main([*LONG, "--resume"])
     printed = capsys.readouterr()
     assert code == 2, printed.err
     last = printed.err.strip().splitlines()[-1]

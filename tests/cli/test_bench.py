@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import tomli_w
 
-from gsmflow.cli import _run
-from processes import Command, gsmflow
-from quick import ARGUMENTS, OVERRIDES, PROBLEM
+from gsmflow.cli import main
+from support.processes import Command, gsmflow
+from support.recipes import ARGUMENTS, OVERRIDES, PROBLEM
 
 
 def quick(folder: Path, **changed: str) -> str:
@@ -57,8 +57,8 @@ def warm(words: list[str], folder: Path) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(folder)
-        patch.setattr("gsmflow.bench.subprocess", SimpleNamespace(Popen=Worker, PIPE=subprocess.PIPE))
-        code = _run(words, debug=False)
+        patch.setattr("gsmflow.studies.local.subprocess", SimpleNamespace(Popen=Worker, PIPE=subprocess.PIPE))
+        code = main(words)
     return code, out.getvalue(), err.getvalue()
 
 
@@ -181,7 +181,7 @@ def test_wrong_requests_get_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _run(arguments, debug=False) == 2
+    assert main(arguments) == 2
     said = capsys.readouterr().err
     assert words in said
     assert len(said.strip().splitlines()) == 1

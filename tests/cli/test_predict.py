@@ -9,19 +9,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from folders import xlsa17
-from gsmflow.cli import _run
-from gsmflow.run import load_classifier
+from gsmflow.cli import main
+from gsmflow.runs.folder import load_classifier
 from gsmflow.sources import synthetic
-from quick import ARGUMENTS, PROBLEM, problem
+from support.folders import xlsa17
+from support.recipes import ARGUMENTS, PROBLEM, problem
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("predict") / "run"
-    assert (
-        _run(["train", PROBLEM, *ARGUMENTS, "--set", "head.calibrate=on", "--out", str(folder)], False) == 0
-    )
+    assert main(["train", PROBLEM, *ARGUMENTS, "--set", "head.calibrate=on", "--out", str(folder)]) == 0
     return folder
 
 
@@ -43,7 +41,7 @@ def test_predict_writes_a_table(ending: str, run: Path, tmp_path: Path) -> None:
     labels = [data.classes[c] for c in data.labels[chosen]]
     file = write(tmp_path / f"new.{ending}", data.features[chosen], labels)
     out = tmp_path / f"labelled.{'parquet' if ending == 'parquet' else 'csv'}"
-    assert _run(["predict", str(run), str(file), "-o", str(out), "--top", "2"], False) == 0
+    assert main(["predict", str(run), str(file), "-o", str(out), "--top", "2"]) == 0
     table = pl.read_parquet(out) if out.suffix == ".parquet" else pl.read_csv(out)
     assert table.columns == [
         "sample",
@@ -68,16 +66,16 @@ def test_predict_writes_a_table(ending: str, run: Path, tmp_path: Path) -> None:
 def test_predict_prints_csv_or_json(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new.npz"
     np.savez(file, features=problem().features[:3])
-    assert _run(["predict", str(run), str(file)], False) == 0
+    assert main(["predict", str(run), str(file)]) == 0
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].startswith("sample,class,unseen_class,unseen_probability,probability")
     assert len(printed.splitlines()) == 4
-    assert _run(["predict", str(run), str(file), "--json"], False) == 0
+    assert main(["predict", str(run), str(file), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3
 
 
 def test_evaluate_repeats_the_scores_of_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(["evaluate", str(run), "--json"], False) == 0
+    assert main(["evaluate", str(run), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     metrics = json.loads((run / "metrics.json").read_text())
     assert again["same_data"]
@@ -96,16 +94,14 @@ def test_own_tables_from_training_to_labels(tmp_path: Path, capsys: pytest.Captu
     attributes = {f"a{i}": data.semantics[:, i].astype(float) for i in range(data.semantic_dim)}
     pl.DataFrame({"name": list(data.classes), **attributes}).write_csv(folder / "classes.csv")
     out = tmp_path / "run"
-    assert (
-        _run(["train", str(folder), *ARGUMENTS, "--set", "head.calibrate=on", "--out", str(out)], False) == 0
-    )
+    assert main(["train", str(folder), *ARGUMENTS, "--set", "head.calibrate=on", "--out", str(out)]) == 0
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["S"] > 0.3
     assert metrics["U"] is None  # no test samples of unseen classes: nothing to score, and no made-up number
     capsys.readouterr()
     new = tmp_path / "new.npz"
     np.savez(new, features=data.features[data.test_unseen])
-    assert _run(["predict", str(out), str(new), "--json"], False) == 0
+    assert main(["predict", str(out), str(new), "--json"]) == 0
     predictions = json.loads(capsys.readouterr().out)["predictions"]
     right = [
         row["class"] == data.classes[c]
@@ -115,13 +111,13 @@ def test_own_tables_from_training_to_labels(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_data_lists_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(["data", "--data-root", str(tmp_path)], False) == 0
+    assert main(["data", "--data-root", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     for name in ("digits", "synthetic", "AWA1", "AWA2", "APY", "CUB", "SUN", "FLO"):
         assert name in printed
     assert str(tmp_path / "CUB" / "res101.mat") in printed
     assert "Xian" in printed
-    assert _run(["data", "--data-root", str(tmp_path), "--json"], False) == 0
+    assert main(["data", "--data-root", str(tmp_path), "--json"]) == 0
     known = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["known"]}
     assert known["digits"]["found"]
     assert not known["CUB"]["found"]
@@ -134,7 +130,7 @@ def test_data_never_cuts_the_name_of_a_file_short(
     monkeypatch.setenv("COLUMNS", "80")
     xlsa17(tmp_path / "FLO")
     (tmp_path / "FLO" / "res101.mat").rename(tmp_path / "FLO" / "mobilenetv2_pooled.mat")
-    assert _run(["data", "--data-root", str(tmp_path)], False) == 0
+    assert main(["data", "--data-root", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "…" not in printed
     rows = [[cell.strip() for cell in line.split("│")] for line in printed.splitlines() if "│" in line]
@@ -143,13 +139,13 @@ def test_data_never_cuts_the_name_of_a_file_short(
 
 def test_data_of_a_problem_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -> None:
     given = problem()
-    assert _run(["data", PROBLEM], False) == 0
+    assert main(["data", PROBLEM]) == 0
     shown = capsys.readouterr().out
     assert f"seen classes: {given.classes[given.seen[0]]}, " in shown
     assert f"unseen classes: {', '.join(given.classes[c] for c in given.unseen)}\n" in shown
-    assert _run(["data", PROBLEM, "--json"], False) == 0
+    assert main(["data", PROBLEM, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["counts"]["train"] == len(given.train) == sum(told["training_samples"].values())
     assert told["fingerprint"] == given.fingerprint
-    assert _run(["data", "--features", "clip"], False) == 2
+    assert main(["data", "--features", "clip"]) == 2
     assert "name one" in capsys.readouterr().err

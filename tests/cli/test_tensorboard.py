@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gsmflow.cli import _run
-from gsmflow.cli.events import EventFiles
-from quick import ARGUMENTS, PROBLEM
+from gsmflow.cli import main
+from gsmflow.cli.tensorboard import EventFiles
+from support.recipes import ARGUMENTS, PROBLEM
 
 reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
@@ -22,7 +22,7 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
 
 def test_event_files_hold_the_history(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert _run(["train", PROBLEM, *ARGUMENTS, "--tensorboard", "--out", str(out)], debug=True) == 0
+    assert main(["train", PROBLEM, *ARGUMENTS, "--tensorboard", "--out", str(out)]) == 0
     history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
     stages = {entry["stage"] for entry in history}
     assert {path.name for path in (out / "tensorboard").iterdir()} == {s.replace(" ", "-") for s in stages}

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from gsmflow.shifts import headline
-from processes import Command, gsmflow
-from quick import ARGUMENTS, PROBLEM
+from gsmflow.scores.shifts import headline
+from support.processes import Command, gsmflow
+from support.recipes import ARGUMENTS, PROBLEM
 
 SCORES = ("U", "S", "H", "T1", "AUSUC")
 

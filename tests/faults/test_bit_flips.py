@@ -13,12 +13,14 @@ import polars as pl
 import pytest
 import torch
 
-from folders import table, xlsa17
-from gsmflow import run, sources
-from gsmflow.errors import InputError
-from gsmflow.recipe import make_recipe
-from gsmflow.recorder import Interrupted, Recorder
-from quick import OVERRIDES, PROBLEM, problem
+from gsmflow import sources
+from gsmflow.base.errors import InputError
+from gsmflow.learning.journal import Interrupted, Recorder
+from gsmflow.recipes.recipe import make_recipe
+from gsmflow.runs.folder import Request
+from gsmflow.runs.train import train as make_run
+from support.folders import table, xlsa17
+from support.recipes import OVERRIDES, PROBLEM, problem
 
 PLACES = 200
 
@@ -38,10 +40,10 @@ def test_of_a_checkpoint(tmp_path: Path) -> None:
         recorder.stop_requested = True
 
     def train(**how: object) -> dict:
-        request = run.Request(PROBLEM, None, None, "last", False, 0)
+        request = Request(PROBLEM, None, None, "last", False, 0)
         recipe = make_recipe("gsmflow", "best", OVERRIDES)
         where = {"device": torch.device("cpu"), "folder": tmp_path / "run"}
-        return run.train(request, problem(), recipe, **where, **how)
+        return make_run(request, problem(), recipe, **where, **how)
 
     with pytest.raises(Interrupted):
         train(on_recorder=stop)
@@ -124,12 +126,12 @@ def test_of_a_features_file_without(kind: str, tmp_path: Path) -> None:
 def test_a_run_is_not_continued_on_data_that_changed(tmp_path: Path) -> None:
     folder, out = tmp_path / "mine", tmp_path / "run"
     table(folder)
-    request = run.Request(str(folder), None, None, "last", False, 0)
+    request = Request(str(folder), None, None, "last", False, 0)
     recipe = make_recipe("gsmflow", "best", (*OVERRIDES, "gsmflow.epochs=1"))
 
     def train(to: Path, resume: bool) -> None:
         data = sources.load(str(folder), data_root=tmp_path)
-        run.train(request, data, recipe, device=torch.device("cpu"), folder=to, resume=resume)
+        make_run(request, data, recipe, device=torch.device("cpu"), folder=to, resume=resume)
 
     train(out, False)
     shutil.copytree(out, tmp_path / "copy")

@@ -19,11 +19,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from folders import presplit, table, xlsa17
-from gsmflow import recipe, run, sources
-from gsmflow.errors import InputError
-from gsmflow.recorder import Interrupted, Recorder
-from quick import OVERRIDES, PROBLEM, problem
+from gsmflow import sources
+from gsmflow.base.errors import InputError
+from gsmflow.learning.journal import Interrupted, Recorder
+from gsmflow.recipes import recipe
+from gsmflow.runs.folder import Request, load_classifier, read_config, read_metrics
+from gsmflow.runs.train import train
+from support.folders import presplit, table, xlsa17
+from support.recipes import OVERRIDES, PROBLEM, problem
 
 EXAMPLES = int(os.environ.get("GSMFLOW_FUZZ", "0"))
 bounded = settings(
@@ -201,8 +204,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _train(folder: Path, **how: object) -> None:
     chosen = recipe.make_recipe("gsmflow", "best", (*OVERRIDES, "gsmflow.epochs=1", "head.epochs=1"))
-    request = run.Request(PROBLEM, None, None, "last", False, 0)
-    run.train(request, problem(), chosen, device=torch.device("cpu"), folder=folder, **how)  # type: ignore[arg-type]
+    request = Request(PROBLEM, None, None, "last", False, 0)
+    train(request, problem(), chosen, device=torch.device("cpu"), folder=folder, **how)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("file", ["head.safetensors", "classes.json", "config.toml", "metrics.json"])
@@ -214,7 +217,7 @@ def test_finished_runs(file: str, finished: Path) -> None:
     @given(damage())
     def reads_or_refuses(spoil: Spoil) -> None:
         (finished / file).write_bytes(spoil(content))
-        for read in (run.load_classifier, run.read_config, run.read_metrics):
+        for read in (load_classifier, read_config, read_metrics):
             try:
                 read(finished)
             except InputError as error:

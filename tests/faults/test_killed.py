@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from gsmflow.files import read_tensors
-from gsmflow.sources.table import read_rows
-from pictures import SIDE, digits, patches_model
-from quick import ARGUMENTS, PROBLEM
+from gsmflow.files.atomic import read_tensors
+from gsmflow.files.rows import read_rows
+from support.pictures import SIDE, digits, patches_model
+from support.recipes import ARGUMENTS, PROBLEM
 
 pytestmark = pytest.mark.slow
 

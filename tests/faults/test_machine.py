@@ -15,10 +15,11 @@ import polars as pl
 import pytest
 import torch
 
-from gsmflow import run
-from gsmflow.recipe import make_recipe
-from processes import gsmflow
-from quick import ARGUMENTS, OVERRIDES, PROBLEM, problem
+from gsmflow.recipes.recipe import make_recipe
+from gsmflow.runs.folder import Request
+from gsmflow.runs.train import train
+from support.processes import gsmflow
+from support.recipes import ARGUMENTS, OVERRIDES, PROBLEM, problem
 
 TRAIN = [sys.executable, "-m", "gsmflow", "train", PROBLEM, *ARGUMENTS, "--protocol", "last"]
 
@@ -154,12 +155,12 @@ class _Jumping:
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = make_recipe("gsmflow", "best", OVERRIDES)
-    request = run.Request(PROBLEM, None, None, "last", False, 0)
+    request = Request(PROBLEM, None, None, "last", False, 0)
     metrics = []
     for name in ("steady", "jumping"):
         if name == "jumping":
             monkeypatch.setattr(time, "time", _Jumping())
-        found = run.train(
+        found = train(
             request,
             problem(),
             recipe,
@@ -172,7 +173,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     assert metrics[0] == metrics[1]
     for file in (tmp_path / "jumping").iterdir():
         os.utime(file, (4e9, 4e9))  # from the future
-    again = run.train(
+    again = train(
         request, problem(), recipe, device=torch.device("cpu"), folder=tmp_path / "jumping", resume=True
     )
     assert {k: v for k, v in again.items() if k != "seconds"} == metrics[0]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from flow.freia import freia_twin, gradients
 from gsmflow.flow import ConditionalCoupling, ConditionalFlow, soft_clamp
+from support.freia import freia_twin, gradients
 
 SIZES = [
     # D, G, blocks, hidden, classes, samples

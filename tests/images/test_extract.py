@@ -17,17 +17,19 @@ import pytest
 import torch
 from PIL import Image
 
-from gsmflow.cli import _run
-from gsmflow.files import lock
+from gsmflow.cli import main
+from gsmflow.files.atomic import lock
+from gsmflow.files.rows import read_rows
 from gsmflow.images import extraction
-from gsmflow.images.backbone import BackboneSpec, open_backbone
+from gsmflow.images.backbone import BackboneSpec
 from gsmflow.images.extraction import extract, features_of
 from gsmflow.images.listing import list_labelled
+from gsmflow.images.opening import open_backbone
 from gsmflow.images.preprocessing import NORMALIZATIONS, Preprocessing
 from gsmflow.images.reading import UnreadableImage, read_image
-from gsmflow.sources.table import load, read_rows
-from pictures import SIDE, digits, mean_colour_model, patches_model, torchscript_model
-from processes import Command
+from gsmflow.sources.table import load
+from support.pictures import SIDE, digits, mean_colour_model, patches_model, torchscript_model
+from support.processes import Command
 
 CPU = torch.device("cpu")
 WHOLE = ("--size", str(SIDE), "--crop", "1")
@@ -59,7 +61,7 @@ def test_features_are_what_the_model_says_about_each_image(tmp_path: Path) -> No
     model = mean_colour_model(tmp_path / "model.onnx")
     out = tmp_path / "features.npz"
     arguments = ["extract", str(tmp_path / "images"), "--backbone", str(model), *WHOLE, "--batch-size", "3"]
-    assert _run([*arguments, "-o", str(out)], False) == 0
+    assert main([*arguments, "-o", str(out)]) == 0
     rows = read_rows(out)
     assert rows.labels == ("ant",) * 7
     assert rows.split == ("test",) * 3 + ("train",) * 4
@@ -155,7 +157,7 @@ def test_images_that_cannot_be_read_are_listed(tmp_path: Path, capsys: pytest.Ca
     out = tmp_path / "made" / "features.npz"
     model = mean_colour_model(tmp_path / "model.onnx")
     arguments = ["extract", str(tmp_path / "images"), "--backbone", str(model), *WHOLE, "-o", str(out)]
-    assert _run([*arguments, "--json"], False) == 3
+    assert main([*arguments, "--json"]) == 3
     printed, said = capsys.readouterr()
     with open(tmp_path / "made" / "features.unreadable.csv", encoding="utf-8") as file:
         listed = {row["path"].partition("/")[2]: row["reason"] for row in csv.DictReader(file)}
@@ -177,12 +179,12 @@ def test_images_that_cannot_be_read_are_listed(tmp_path: Path, capsys: pytest.Ca
     assert "notes.txt" in said
     assert len(json.loads(printed)["unreadable"]) == 8
     assert len(read_rows(out).features) == 30
-    assert _run(arguments, False) == 3  # there already, and still not silent
+    assert main(arguments) == 3  # there already, and still not silent
     assert "left out" in capsys.readouterr().err
     for name in listed:
         (folder / name).unlink()
     out.unlink()
-    assert _run(arguments, False) == 0
+    assert main(arguments) == 0
     assert not (tmp_path / "made" / "features.unreadable.csv").exists()
 
 
@@ -293,7 +295,7 @@ def test_weights_that_cannot_be_obtained_are_named(
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     digits(tmp_path / "images", 3)
-    assert _run(["extract", str(tmp_path / "images"), "--backbone", "resnet101", "-o", "x.npz"], False) == 2
+    assert main(["extract", str(tmp_path / "images"), "--backbone", "resnet101", "-o", "x.npz"]) == 2
     said = capsys.readouterr().err
     assert "timm/resnet101.a1h_in1k/resolve/main/model.safetensors" in said
     assert "--weights model.safetensors" in said
@@ -305,7 +307,7 @@ def test_weights_that_were_never_published_are_refused(
     pytest.importorskip("timm")
     digits(tmp_path / "images", 2)
     command = ["extract", str(tmp_path / "images"), "--backbone", "resnet101.tv_in2k"]
-    assert _run([*command, "-o", str(tmp_path / "f.npz")], False) == 2
+    assert main([*command, "-o", str(tmp_path / "f.npz")]) == 2
     said = capsys.readouterr().err
     assert "no published weights 'tv_in2k'" in said
     assert "resnet101.tv_in1k" in said
@@ -325,7 +327,7 @@ def test_a_csv_of_paths(tmp_path: Path) -> None:
     model = mean_colour_model(tmp_path / "model.onnx")
     out = tmp_path / "f.npz"
     arguments = ["--backbone", str(model), *WHOLE, "-o", str(out)]
-    assert _run(["extract", str(tmp_path / "list.csv"), *arguments], False) == 3
+    assert main(["extract", str(tmp_path / "list.csv"), *arguments]) == 3
     assert read_rows(out).labels == tuple("abab")
     assert "no such file" in (tmp_path / "f.unreadable.csv").read_text()
     (tmp_path / "classes.csv").write_text("name,x\na,1\nb,2\nc,3\n")
@@ -359,7 +361,7 @@ def test_lists_that_are_refused(case: str, tmp_path: Path, capsys: pytest.Captur
     (inside / "list.csv").write_text(content)
     model = mean_colour_model(tmp_path / "model.onnx")
     command = ["extract", str(inside / "list.csv"), "--backbone", str(model), "-o", str(tmp_path / "f.npz")]
-    assert _run(command, False) == 2
+    assert main(command) == 2
     said = capsys.readouterr().err.strip()
     assert "\n" not in said
     assert "list.csv" in said
@@ -383,7 +385,7 @@ def test_classes_without_an_image_are_named(
     model = mean_colour_model(tmp_path / "model.onnx")
     command = ["extract", str(tmp_path / "images"), "--backbone", str(model), *WHOLE, "--json"]
     for _ in range(2):  # made, and there already
-        assert _run([*command, "-o", str(tmp_path / "f.npz")], False) == 3
+        assert main([*command, "-o", str(tmp_path / "f.npz")]) == 3
         told = capsys.readouterr()
         assert "without an image that can be read, so unseen: okapi, zebra\n" in told.err
         assert "passed over 1 file that is no image: " in told.err
@@ -430,7 +432,7 @@ def test_no_backbone_is_ever_unpickled(
         ["--backbone", "model.onnx"],
         ["--backbone", "resnet101", "--weights", "weights.bin"],
     ):
-        assert _run(["extract", "images", *wanted, "-o", "f.npz"], False) == 2
+        assert main(["extract", "images", *wanted, "-o", "f.npz"]) == 2
         assert wanted[-1] in capsys.readouterr().err
     assert not (tmp_path / "ran").exists()
 
@@ -447,7 +449,7 @@ def test_requests_that_do_not_go_together(tmp_path: Path, capsys: pytest.Capture
         (["--backbone", "resnet101", "--size", "9"], "leave out --size"),
         (["--backbone", str(tmp_path / "gone.onnx")], "no such file"),
     ):
-        assert _run(["extract", str(tmp_path / "images"), *wanted, "-o", str(tmp_path / "f.npz")], False) == 2
+        assert main(["extract", str(tmp_path / "images"), *wanted, "-o", str(tmp_path / "f.npz")]) == 2
         assert expected in capsys.readouterr().err
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gsmflow.cli import _run
-from gsmflow.run import load_backbone, load_classifier
-from pictures import SIDE, digits, mean_colour_model, patches_model
-from quick import ARGUMENTS
+from gsmflow.cli import main
+from gsmflow.runs.folder import load_backbone, load_classifier
+from support.pictures import SIDE, digits, mean_colour_model, patches_model
+from support.recipes import ARGUMENTS
 
 SEGMENTS = {
     0: "1111110",
@@ -40,8 +40,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = str(patches_model(folder / "model.onnx"))
     out = ["-o", str(folder / "mine" / "features.npz")]
     command = ["extract", str(folder / "mine" / "images"), "--backbone", model, "--size", str(SIDE)]
-    assert _run([*command, "--crop", "1", *out], False) == 0
-    assert _run(["train", str(folder / "mine"), *ARGUMENTS, "--out", str(folder / "run")], False) == 0
+    assert main([*command, "--crop", "1", *out]) == 0
+    assert main(["train", str(folder / "mine"), *ARGUMENTS, "--out", str(folder / "run")]) == 0
     return folder
 
 
@@ -60,7 +60,7 @@ def test_new_images_are_labelled(made: Path, tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "new" / "broken.png").write_bytes(b"?")
     out = tmp_path / "labels.csv"
     command = ["predict", str(made / "run"), str(tmp_path / "new"), "-o", str(out)]
-    assert _run([*command, "--top", "2", "--unsure", "0.6"], False) == 3
+    assert main([*command, "--top", "2", "--unsure", "0.6"]) == 3
     assert "left out broken.png" in capsys.readouterr().err
     table = pl.read_csv(out)
     assert table["sample"].to_list() == [file.relative_to(tmp_path / "new").as_posix() for file in kept]
@@ -85,10 +85,10 @@ def test_one_image_a_csv_and_features_give_the_same(made: Path, tmp_path: Path) 
         "path,label\n" + "".join(f"{f.relative_to(tmp_path).as_posix()},{f.parent.name}\n" for f in files)
     )
     command = ["extract", str(tmp_path / "new"), "--backbone", str(made / "model.onnx"), "--size", str(SIDE)]
-    assert _run([*command, "--crop", "1", "-o", str(tmp_path / "new.npz")], False) == 0
+    assert main([*command, "--crop", "1", "-o", str(tmp_path / "new.npz")]) == 0
     for name in ("new", "list.csv", "new.npz", files[0].relative_to(tmp_path).as_posix()):
         out = tmp_path / "out.parquet"
-        assert _run(["predict", str(made / "run"), str(tmp_path / name), "-o", str(out)], False) == 0
+        assert main(["predict", str(made / "run"), str(tmp_path / name), "-o", str(out)]) == 0
         tables[name] = pl.read_parquet(out)
     for name, table in tables.items():
         first = tables["new"].head(len(table))
@@ -106,12 +106,12 @@ def test_a_backbone_that_was_moved_or_changed(
     moved.write_bytes(content)
     try:
         there.unlink()
-        assert _run(["predict", str(made / "run"), image], False) == 2
+        assert main(["predict", str(made / "run"), image]) == 2
         assert "model.onnx: no such file; name the model's file by --backbone" in capsys.readouterr().err
-        assert _run(["predict", str(made / "run"), image, "--backbone", str(moved)], False) == 0
+        assert main(["predict", str(made / "run"), image, "--backbone", str(moved)]) == 0
         patches_model(there, seed=1)
         capsys.readouterr()
-        assert _run(["predict", str(made / "run"), image], False) == 2
+        assert main(["predict", str(made / "run"), image]) == 2
         assert "not the backbone that the features were made with" in capsys.readouterr().err
     finally:
         there.write_bytes(content)
@@ -124,24 +124,24 @@ def test_features_of_another_backbone_are_refused(
     digits(tmp_path / "new", 3)
     other = patches_model(tmp_path / "other.onnx", seed=1)
     command = ["extract", str(tmp_path / "new"), "--backbone", str(other), "--size", str(SIDE)]
-    assert _run([*command, "-o", str(tmp_path / "new.npz")], False) == 0
-    assert _run(["predict", str(made / "run"), str(tmp_path / "new.npz")], False) == 2
+    assert main([*command, "-o", str(tmp_path / "new.npz")]) == 0
+    assert main(["predict", str(made / "run"), str(tmp_path / "new.npz")]) == 2
     assert "features of another backbone" in capsys.readouterr().err
     command[3] = str(made / "model.onnx")  # the run's own, but for the crop
-    assert _run([*command, "-o", str(tmp_path / "cropped.npz")], False) == 0
+    assert main([*command, "-o", str(tmp_path / "cropped.npz")]) == 0
     capsys.readouterr()
-    assert _run(["predict", str(made / "run"), str(tmp_path / "cropped.npz")], False) == 2
+    assert main(["predict", str(made / "run"), str(tmp_path / "cropped.npz")]) == 2
     assert "features of images prepared otherwise than those" in capsys.readouterr().err
-    assert _run(["predict", str(made / "run"), str(tmp_path / "nothing")], False) == 2
+    assert main(["predict", str(made / "run"), str(tmp_path / "nothing")]) == 2
     assert "nothing: no such file or folder" in capsys.readouterr().err
 
 
 def test_a_run_on_features_cannot_label_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from quick import PROBLEM
+    from support.recipes import PROBLEM
 
     run, image = tmp_path / "run", digits(tmp_path / "new", 1)[0]
-    assert _run(["train", PROBLEM, *ARGUMENTS, "--protocol", "last", "--out", str(run)], False) == 0
-    assert _run(["predict", str(run), str(image)], False) == 2
+    assert main(["train", PROBLEM, *ARGUMENTS, "--protocol", "last", "--out", str(run)]) == 0
+    assert main(["predict", str(run), str(image)]) == 2
     assert "features of unknown origin" in capsys.readouterr().err
 
 
@@ -156,14 +156,14 @@ def test_train_makes_the_features_itself(
     (mine / "images" / "digit 3" / "broken.png").write_bytes(b"?")
     (mine / "classes.csv").write_bytes((made / "mine" / "classes.csv").read_bytes())
     command = ["train", str(mine), *ARGUMENTS, "--protocol", "last", "--set", "gsmflow.epochs=2"]
-    assert _run([*command, "--out", str(tmp_path / "run")], False) == 2
+    assert main([*command, "--out", str(tmp_path / "run")]) == 2
     assert "gsmflow extract" in capsys.readouterr().err
     model = onnx.load(mean_colour_model(tmp_path / "model.onnx"))
     for side in model.graph.input[0].type.tensor_type.shape.dim[2:]:
         side.dim_value = 224
     onnx.save(model, tmp_path / "model.onnx")
     command += ["--backbone", str(tmp_path / "model.onnx"), "--json"]
-    assert _run([*command, "--out", str(tmp_path / "run")], False) == 3
+    assert main([*command, "--out", str(tmp_path / "run")]) == 3
     said = capsys.readouterr()
     assert "left out digit 3/broken.png" in said.err
     assert json.loads(said.out)["S"] > 0

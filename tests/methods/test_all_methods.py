@@ -14,10 +14,14 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 from torch.nn import functional as F
 
-from gsmflow.classifier import head_from_state
-from gsmflow.files import read_tensors, write_tensors
-from gsmflow.head import LinearHead
-from gsmflow.likelihood import GatedHead, LikelihoodHead
+from gsmflow.compute.randomness import stream
+from gsmflow.files.atomic import read_tensors, write_tensors
+from gsmflow.heads.classifier import head_from_state
+from gsmflow.heads.likelihood import GatedHead, LikelihoodHead
+from gsmflow.heads.linear import LinearHead
+from gsmflow.learning.journal import Recorder
+from gsmflow.learning.learner import Generator, Scorer
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods import find_method, method_names
 from gsmflow.methods.cnzsl import ClassStandardization
 from gsmflow.methods.cvae import kl_to_standard_normal
@@ -26,12 +30,9 @@ from gsmflow.methods.gsmflow import GSMFlowOptions, build
 from gsmflow.methods.gsmflow_tmm import RelationNetwork, TMMOptions, mine
 from gsmflow.methods.kernel_eszsl import KernelESZSLOptions
 from gsmflow.methods.lda import LDAOptions
-from gsmflow.protocol import run
-from gsmflow.randomness import stream
-from gsmflow.recipe import make_recipe
-from gsmflow.recorder import Recorder
-from gsmflow.training import Generator, Scorer, TrainingData
-from quick import problem
+from gsmflow.protocol.fitting import run
+from gsmflow.recipes.recipe import make_recipe
+from support.recipes import problem
 
 CPU = torch.device("cpu")
 TRAINED = [name for name in method_names() if find_method(name).learner]

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from flow.freia import FreiaFlow, freia_twin
-from gsmflow import training
+from gsmflow.compute import adam
+from gsmflow.compute.adam import MasterAdam
+from gsmflow.compute.cuda_graphs import Beside, Recording
 from gsmflow.flow import ConditionalCoupling, gradients
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
-from gsmflow.recorded import Beside, Recording
-from gsmflow.training import MasterAdam, TrainingData
+from support.freia import FreiaFlow, freia_twin
 
 SAMPLES, DIM, ATTRIBUTES, SEEN, UNSEEN = 50, 9, 6, 5, 2
 
@@ -239,7 +240,7 @@ def test_weights_updated_during_the_backward_pass_are_those_updated_after_it(
     prototype_weight: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a GPU does beside the backward pass, done here in turn: no weight is changed while it is still needed."""
-    for module in (gradients, training):
+    for module in (gradients, adam):
         monkeypatch.setattr(module, "LARGE", 24 * 4)
     options = GSMFlowOptions(
         batch_size=16,

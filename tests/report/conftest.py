@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gsmflow.cli import _run
-from quick import ARGUMENTS
+from gsmflow.cli import main
+from support.recipes import ARGUMENTS
 
 HOSTILE = [
     "<script>window.hurt = 1</script>",
@@ -18,7 +18,7 @@ HOSTILE = [
 
 
 def train(*arguments: str) -> None:
-    assert _run(["train", *arguments], debug=True) == 0
+    assert main(["train", *arguments]) == 0
 
 
 @pytest.fixture(scope="session")

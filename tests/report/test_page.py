@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gsmflow import run as run_folder
-from gsmflow.cli import _run
+from gsmflow.cli import main
 from gsmflow.report import draw, findings, read, render
+from gsmflow.runs.folder import load_classifier, read_metrics
 from gsmflow.sources import load
 
 DATA = Path("no data sets here")
@@ -32,7 +32,7 @@ def page(runs: tuple[Path, Path]) -> str:
 
 
 def test_scores_and_protocol_are_those_of_the_run(page: str, runs: tuple[Path, Path]) -> None:
-    metrics = run_folder.read_metrics(runs[0])
+    metrics = read_metrics(runs[0])
     for score in ("U", "S", "H", "T1", "AUSUC"):
         assert f"<b>{100 * metrics[score]:.1f}</b>" in page
     assert "Protocol validated" in page
@@ -54,8 +54,8 @@ def test_the_page_is_one_file_that_asks_for_nothing(page: str) -> None:
 def test_the_curve_and_the_confusions_are_those_of_the_classifier(page: str, runs: tuple[Path, Path]) -> None:
     """Against another computation: the evaluation's own area, and counts by a loop."""
     problem = load("digits", data_root=DATA)
-    classifier = run_folder.load_classifier(runs[0])
-    metrics = run_folder.read_metrics(runs[0])
+    classifier = load_classifier(runs[0])
+    metrics = read_metrics(runs[0])
     line, point = charts(page)["Seen–unseen curve"]["views"][0]["series"][:2]
     area = np.trapezoid(line["y"], line["x"])
     assert area == pytest.approx(metrics["AUSUC"], abs=0.002)
@@ -104,7 +104,7 @@ def test_class_names_are_text(hostile: Path) -> None:
 
 def test_two_runs_stand_side_by_side_with_their_differences(runs: tuple[Path, Path]) -> None:
     page = render(read(runs, DATA))
-    first, second = (run_folder.read_metrics(folder) for folder in runs)
+    first, second = (read_metrics(folder) for folder in runs)
     assert "2 runs compared" in page
     assert f"{100 * (second['H'] - first['H']):+.1f}</td>" in page
     assert "lda: shifts.json is not there" in page
@@ -145,7 +145,7 @@ def test_figures_are_column_wide_svg_and_png(runs: tuple[Path, Path], tmp_path: 
 
 def test_the_command(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "page.html"
-    assert _run(["report", *map(str, runs), "-o", str(out), "--json"], debug=True) == 0
+    assert main(["report", *map(str, runs), "-o", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["report"] == str(out)
     assert any("lda" in text for text in said["missing"])
@@ -163,7 +163,7 @@ def test_the_command(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Cap
 def test_what_cannot_be_reported_is_refused_in_a_line(
     arguments: list[str], words: str, runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _run(["report", *(a.replace("{run}", str(runs[0])) for a in arguments)], debug=False) == 2
+    assert main(["report", *(a.replace("{run}", str(runs[0])) for a in arguments)]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
     assert words in said[0]
@@ -172,7 +172,7 @@ def test_what_cannot_be_reported_is_refused_in_a_line(
 def test_damaged_files_are_named(runs: tuple[Path, Path], tmp_path: Path) -> None:
     import shutil
 
-    from gsmflow.errors import InputError
+    from gsmflow.base.errors import InputError
 
     for file, content in {
         "history.jsonl": b"[1]\n",

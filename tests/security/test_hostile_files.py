@@ -19,13 +19,13 @@ import pytest
 import torch
 
 import gsmflow
-from folders import presplit, table, xlsa17
-from gsmflow.cli import _run
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
+from gsmflow.cli import main
 from gsmflow.estimator import GSMFlowClassifier
-from gsmflow.sources.columns import read_npz, read_table
+from gsmflow.files.columns import read_npz, read_table
 from gsmflow.sources.matfile import MatFile
-from quick import ARGUMENTS, PROBLEM
+from support.folders import presplit, table, xlsa17
+from support.recipes import ARGUMENTS, PROBLEM
 
 FAST = [*ARGUMENTS, "--set", "gsmflow.epochs=1", "--set", "head.epochs=1", "--protocol", "last"]
 
@@ -53,7 +53,7 @@ def pickles(trap: Path) -> list[bytes]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "run"
-    assert _run(["train", PROBLEM, *FAST, "--out", str(folder)], False) == 0
+    assert main(["train", PROBLEM, *FAST, "--out", str(folder)]) == 0
     (folder / "checksums.txt").unlink()  # as from a stranger, who would have made his own
     return folder
 
@@ -66,9 +66,9 @@ def test_a_pickle_in_a_run_folder(file: str, run: Path, tmp_path: Path) -> None:
     try:
         for hostile in pickles(trap):
             (run / file).write_bytes(hostile)
-            code = _run(["evaluate", str(run), "--json"], False)
+            code = main(["evaluate", str(run), "--json"])
             assert code == (0 if file in ("model.safetensors", "metrics.json") else 2)  # not read there
-            _run(["report", str(run), "--embedding", "pca", "--out", str(tmp_path / "page.html")], False)
+            main(["report", str(run), "--embedding", "pca", "--out", str(tmp_path / "page.html")])
     finally:
         (run / file).write_bytes(content)
     assert not trap.exists()
@@ -94,7 +94,7 @@ def test_a_pickle_as_data(make: Callable[[Path], None], file: str, tmp_path: Pat
         (folder / "features.csv").unlink()
     for hostile in pickles(trap):
         (folder / file).write_bytes(hostile)
-        assert _run(["train", str(folder), *FAST, "--out", str(tmp_path / "out")], False) == 2
+        assert main(["train", str(folder), *FAST, "--out", str(tmp_path / "out")]) == 2
     assert not trap.exists()
     assert not (tmp_path / "out").exists()
 
@@ -106,9 +106,9 @@ def test_a_pickle_elsewhere(run: Path, tmp_path: Path) -> None:
     for hostile in pickles(trap):
         for name in ("new.npz", "new.csv", "new.parquet"):
             (tmp_path / name).write_bytes(hostile)
-            assert _run(["predict", str(run), str(tmp_path / name)], False) == 2
+            assert main(["predict", str(run), str(tmp_path / name)]) == 2
         (tmp_path / "mine.toml").write_bytes(hostile)
-        assert _run(["train", PROBLEM, "--preset", str(tmp_path / "mine.toml")], False) == 2
+        assert main(["train", PROBLEM, "--preset", str(tmp_path / "mine.toml")]) == 2
         (estimator / "estimator.json").write_bytes(hostile)
         with pytest.raises(InputError):
             GSMFlowClassifier.load(estimator)
@@ -122,7 +122,7 @@ def test_nothing_in_the_package_could_unpickle() -> None:
     package = Path(gsmflow.__file__).parent
     # The one exception: the authors' checkpoints, by the unpickler that makes tensors, numbers and texts only.
     restricted = 'torch.load(path, map_location="cpu", weights_only=True)'
-    checkpoints = package / "checkpoints.py"
+    checkpoints = package / "runs" / "authors_checkpoint.py"
     assert checkpoints.read_text().count(restricted) == 1
     for file in package.rglob("*.py"):
         text = file.read_text()
@@ -237,19 +237,19 @@ def test_names_never_lead_out_of_the_folder(tmp_path: Path) -> None:
     (folder / "classes.csv").write_text(f"name,a0,a1\n{described}")
     before = set(tmp_path.rglob("*"))
     out = work / "out"
-    assert _run(["train", str(folder), *FAST, "--out", str(out / "run")], False) == 0
+    assert main(["train", str(folder), *FAST, "--out", str(out / "run")]) == 0
     assert [c["name"] for c in json.loads((out / "run" / "classes.json").read_text())] == [
         *NAMES,
         "../unseen",
     ]
-    assert _run(["report", str(out / "run"), "--out", str(out / "page.html")], False) == 0
+    assert main(["report", str(out / "run"), "--out", str(out / "page.html")]) == 0
     assert "<script>x</script>" not in (out / "page.html").read_text()
     with zipfile.ZipFile(work / "new.npz", "w") as archive:
         for member in ("../escaped.npy", "/escaped.npy", "features.npy"):
             buffer = io.BytesIO()
             np.save(buffer, np.zeros((2, 2), np.float32))
             archive.writestr(member, buffer.getvalue())
-    assert _run(["predict", str(out / "run"), str(work / "new.npz"), "-o", str(out / "l.csv")], False) == 0
+    assert main(["predict", str(out / "run"), str(work / "new.npz"), "-o", str(out / "l.csv")]) == 0
     made = {path for path in set(tmp_path.rglob("*")) - before if out not in (path, *path.parents)}
     assert made == {work / "new.npz"}
     assert not Path("/tmp/escaped-gsmflow").exists()
@@ -257,9 +257,9 @@ def test_names_never_lead_out_of_the_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["..", "../x", "/etc", ".", "a/../../b", "", "\\..\\", "x" * 300, "\n"])
 def test_run_folders_are_made_under_their_root(name: str, tmp_path: Path) -> None:
-    from gsmflow.bench import Cell, Variant
-    from gsmflow.recipe import make_recipe
-    from gsmflow.run import Request, new_folder
+    from gsmflow.recipes.recipe import make_recipe
+    from gsmflow.runs.folder import Request, new_folder
+    from gsmflow.studies.cells import Cell, Variant
 
     root = tmp_path / "runs"
     request = Request(name, None, None, "last", False, 0)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from gsmflow.cli import _run
+from gsmflow.cli import main
 from gsmflow.semantics.encoder import open_encoder
 from gsmflow.semantics.sentences import averaged
 from gsmflow.sources.table import load
@@ -37,7 +37,7 @@ def read(path: Path) -> tuple[list[str], np.ndarray]:
 def described(tmp_path: Path, content: str, *options: str) -> tuple[list[str], np.ndarray]:
     (tmp_path / "in.csv").write_text(content)
     out = tmp_path / "out.csv"
-    assert _run(["describe", str(tmp_path / "in.csv"), "-o", str(out), *options], False) == 0
+    assert main(["describe", str(tmp_path / "in.csv"), "-o", str(out), *options]) == 0
     return read(out)
 
 
@@ -88,7 +88,7 @@ def test_what_is_refused(
     content: str, options: tuple[str, ...], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in.csv").write_text(content)
-    assert _run(["describe", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), *options], False) == 2
+    assert main(["describe", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), *options]) == 2
     said = capsys.readouterr().err.strip()
     assert expected in said
     assert "\n" not in said
@@ -97,7 +97,7 @@ def test_what_is_refused(
 
 def test_the_table_that_is_read_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(ANIMALS)
-    assert _run(["describe", str(tmp_path / "in.csv"), "-o", str(tmp_path / "in.csv")], False) == 2
+    assert main(["describe", str(tmp_path / "in.csv"), "-o", str(tmp_path / "in.csv")]) == 2
     assert (tmp_path / "in.csv").read_text() == ANIMALS
 
 
@@ -159,7 +159,7 @@ def test_code_and_pickles_in_an_encoder_are_refused(
     modules = json.loads((folder / "modules.json").read_text())
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
     (folder / "modules.json").write_text(json.dumps([*modules, modules[0] | {"type": "evil.Evil"}]))
-    assert _run(command, False) == 2
+    assert main(command) == 2
     assert "names code of its own (evil.Evil)" in capsys.readouterr().err
     (folder / "modules.json").write_text(json.dumps(modules))
 
@@ -170,7 +170,7 @@ def test_code_and_pickles_in_an_encoder_are_refused(
     weights = next(folder.rglob("model.safetensors"))
     torch.save({"weight": Program()}, weights.with_name("pytorch_model.bin"))
     weights.unlink()
-    assert _run(command, False) == 2
+    assert main(command) == 2
     assert "pickled weights, which are never loaded" in capsys.readouterr().err
     assert not (tmp_path / "ran").exists()
 

@@ -12,13 +12,13 @@ import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from gsmflow.cli import _run
+from gsmflow.cli import main
 from gsmflow.serve.app import create_app
 from gsmflow.serve.guard import Limits
 from gsmflow.serve.images import Extractor
 from gsmflow.serve.service import Service
 from gsmflow.sources import synthetic
-from quick import ARGUMENTS
+from support.recipes import ARGUMENTS
 
 HOSTILE = "<script>window.hurt = 1</script>"
 HOSTS = ("testserver", "127.0.0.1")
@@ -41,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     header = "name,legs,<b>wings</b>,stripes,horns,spots,fins"
     (source / "classes.csv").write_text("\n".join([header, *rows]) + "\n")
     arguments = ["train", str(source), *ARGUMENTS, "--protocol", "last", "--keep-data"]
-    assert _run([*arguments, "--out", str(folder / "run")], debug=True) == 0
+    assert main([*arguments, "--out", str(folder / "run")]) == 0
     return folder / "run"
 
 

@@ -17,18 +17,18 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from gsmflow.cli import _run
-from gsmflow.errors import InputError
-from gsmflow.examples import Examples
-from gsmflow.images.backbone import open_backbone
+from gsmflow.base.errors import InputError
+from gsmflow.cli import main
+from gsmflow.images.opening import open_backbone
 from gsmflow.images.reading import read_image
-from gsmflow.run import load_backbone, load_classifier
+from gsmflow.runs.examples import Examples
+from gsmflow.runs.folder import load_backbone, load_classifier
 from gsmflow.serve.app import create_app
 from gsmflow.serve.guard import Limits
 from gsmflow.serve.images import extractor_of
 from gsmflow.serve.service import Service
-from pictures import SIDE, digits, patches_model
-from quick import ARGUMENTS
+from support.pictures import SIDE, digits, patches_model
+from support.recipes import ARGUMENTS
 
 VECTOR = [0.9, -0.4, 0.3, 0.2, 0.5, -0.1]
 
@@ -233,8 +233,8 @@ def test_a_run_on_images_takes_images(tmp_path: Path) -> None:
     model, run = patches_model(tmp_path / "model.onnx"), tmp_path / "run"
     whole = ["--size", str(SIDE), "--crop", "1"]
     extracted = ["extract", str(data / "images"), "--backbone", str(model), *whole]
-    assert _run([*extracted, "-o", str(data / "features.npz")], debug=True) == 0
-    assert _run(["train", str(data), *ARGUMENTS, "--protocol", "last", "--out", str(run)], debug=True) == 0
+    assert main([*extracted, "-o", str(data / "features.npz")]) == 0
+    assert main(["train", str(data), *ARGUMENTS, "--protocol", "last", "--out", str(run)]) == 0
     cpu = torch.device("cpu")
     extractor = extractor_of(run, cpu)
     assert extractor

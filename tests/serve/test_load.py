@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gsmflow.cli import _run
-from gsmflow.examples import Examples
-from gsmflow.run import load_classifier
+from gsmflow.cli import main
+from gsmflow.runs.examples import Examples
+from gsmflow.runs.folder import load_classifier
 
 
 def samples(run: Path) -> NDArray[np.float32]:
@@ -179,9 +179,9 @@ def test_it_finishes_what_was_asked_and_stops(run: Path) -> None:
 def test_a_port_that_is_taken_is_refused_in_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert _run(["serve", str(run), "--port", port], False) == 2
+        assert main(["serve", str(run), "--port", port]) == 2
     said = capsys.readouterr().err
     assert f"--port {port}: cannot listen there" in said
     assert len(said.splitlines()) == 1
-    assert _run(["serve", str(run.parent)], False) == 2
+    assert main(["serve", str(run.parent)]) == 2
     assert "no run" in capsys.readouterr().err

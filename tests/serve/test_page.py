@@ -16,8 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
-from gsmflow.examples import Examples
-from gsmflow.run import load_classifier
+from gsmflow.runs.examples import Examples
+from gsmflow.runs.folder import load_classifier
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

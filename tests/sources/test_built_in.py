@@ -9,9 +9,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
+from gsmflow.data.validation import validation_problem
 from gsmflow.sources import digits, load, survey, synthetic
-from gsmflow.sources.known import KNOWN
+from gsmflow.sources.published import KNOWN
 
 
 def test_a_linear_classifier_keeps_all_classes_of_digits_apart() -> None:
@@ -26,7 +27,7 @@ def test_a_linear_classifier_keeps_all_classes_of_digits_apart() -> None:
 
 def test_every_digit_and_view_of_an_unseen_class_is_seen_elsewhere() -> None:
     problem = digits.load()
-    for part in (problem, problem.validation(0)):
+    for part in (problem, validation_problem(problem, 0)):
         digit = [int(part.classes[c].split()[0]) for c in part.seen]
         view = [part.classes[c].split(maxsplit=1)[1] for c in part.seen]
         assert set(digit) == set(range(10))

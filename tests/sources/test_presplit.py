@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from folders import Arrays, presplit
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 from gsmflow.sources import load, survey
+from support.folders import Arrays, presplit
 
 
 def read(folder: Path):

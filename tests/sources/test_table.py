@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from folders import table
-from gsmflow.errors import InputError
-from gsmflow.problem import Problem
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+from gsmflow.files.rows import read_rows
 from gsmflow.sources import load
-from gsmflow.sources.table import read_rows
+from support.folders import table
 
 
 def read(folder: Path, **options) -> Problem:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from folders import Arrays, xlsa17
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
+from gsmflow.data.validation import validation_problem
 from gsmflow.sources import load
 from gsmflow.sources.matfile import MatFile
+from support.folders import Arrays, xlsa17
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real data at {REAL}")
@@ -95,7 +96,7 @@ def test_the_published_validation_classes_play_unseen(tmp_path: Path) -> None:
     problem = read(tmp_path / "mine")
     assert problem.validation_unseen is not None
     assert problem.validation_unseen.tolist() == [3]
-    small = problem.validation(0)
+    small = validation_problem(problem, 0)
     assert [small.classes[c] for c in small.unseen] == [problem.classes[3]]
     assert not {problem.classes[c] for c in problem.unseen} & set(small.classes)
 
@@ -114,7 +115,7 @@ def test_older_files_whose_validation_part_holds_test_images(tmp_path: Path) -> 
     xlsa17(tmp_path / "mine", splits=leaking)
     problem = read(tmp_path / "mine")
     assert "8 test_seen images" in problem.notes["train_val"]
-    small = problem.validation(0)
+    small = validation_problem(problem, 0)
     test = problem.features[np.concatenate([problem.test_seen, problem.test_unseen])]
     assert not (small.features[:, None] == test[None]).all(axis=2).any()
 

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
-from gsmflow import __version__
-from gsmflow.cli.ablate import ablate
-from gsmflow.cli.add_class import add_class
-from gsmflow.cli.bench import bench
-from gsmflow.cli.data import data
-from gsmflow.cli.describe import describe
-from gsmflow.cli.evaluate import evaluate
-from gsmflow.cli.export import export
-from gsmflow.cli.extract import extract
-from gsmflow.cli.import_checkpoint import import_checkpoint
-from gsmflow.cli.methods import methods
-from gsmflow.cli.predict import predict
-from gsmflow.cli.report import report
-from gsmflow.cli.serve import serve
-from gsmflow.cli.train import train
-from gsmflow.cli.tune import tune
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
+from gsmflow.base.version import __version__
+from gsmflow.cli.commands.ablate import ablate
+from gsmflow.cli.commands.add_class import add_class
+from gsmflow.cli.commands.bench import bench
+from gsmflow.cli.commands.data import data
+from gsmflow.cli.commands.describe import describe
+from gsmflow.cli.commands.evaluate import evaluate
+from gsmflow.cli.commands.export import export
+from gsmflow.cli.commands.extract import extract
+from gsmflow.cli.commands.import_checkpoint import import_checkpoint
+from gsmflow.cli.commands.methods import methods
+from gsmflow.cli.commands.predict import predict
+from gsmflow.cli.commands.report import report
+from gsmflow.cli.commands.serve import serve
+from gsmflow.cli.commands.train import train
+from gsmflow.cli.commands.tune import tune
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -60,15 +61,22 @@ for command in (
     cli.add_command(command)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code; an error is one line on stderr."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; an error is one line on stderr.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after ``gsmflow``; those of the process where none are given. With ``--debug`` among them an
+        error is raised instead of told in one line.
+    """
     # GNU OpenMP's threads spin while they wait for each other. On cores shared with another program that
     # makes every step of a small flow many times slower; a bound on it costs next to nothing elsewhere.
     # It is read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    sys.exit(_run([a for a in arguments if a != "--debug"], debug))
+    return _run([a for a in arguments if a != "--debug"], debug)
 
 
 def _run(arguments: list[str], debug: bool) -> int:
@@ -93,7 +101,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
-        from gsmflow.recorder import Interrupted  # imports torch, so only here
+        from gsmflow.learning.journal import Interrupted  # imports torch, so only here
 
         if isinstance(error, Interrupted):
             return _fail("interrupted; the same command with --resume continues", 130)

@@ -22,11 +22,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from gsmflow.problem import Problem
-from gsmflow.progress import Progress
+from gsmflow.base.progress import Progress
+from gsmflow.data.problem import Problem
 
 if TYPE_CHECKING:
-    from gsmflow.versions import Addition
+    from gsmflow.runs.add_classes import Addition
 
 _PLAIN_SECONDS = 10  # between lines where the terminal is not live
 
@@ -180,7 +180,7 @@ def addition_table(addition: Addition) -> None:
 
 def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:
     """Mean and 95% interval of each score over several seeds on stdout."""
-    from gsmflow.evaluation import mean_interval
+    from gsmflow.scores.gzsl import mean_interval
 
     columns = ("U", "S", "H", "T1", "AUSUC")
     table = Table(

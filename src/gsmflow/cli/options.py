@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 
 if TYPE_CHECKING:
-    from gsmflow.parts import Cluster
+    from gsmflow.compute.distributed_map import Cluster
 
 data_root = click.option(
     "--data-root",
@@ -65,8 +65,8 @@ def place(on: str | None, threads: int | None) -> Cluster | None:
     """
     import torch
 
-    from gsmflow.cluster import parse_place
-    from gsmflow.parts import Cluster
+    from gsmflow.compute.distributed_map import Cluster
+    from gsmflow.compute.ray import parse_place
 
     address = parse_place(on)
     if address is not None:

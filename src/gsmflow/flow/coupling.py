@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gsmflow.flow.fusion import fused, pays
+from gsmflow.compute.activation import LEAK
+from gsmflow.compute.fusion import fused, pays
 from gsmflow.flow.gradients import WeightGradients, linear_twice
 from gsmflow.flow.products import linear, product
 
-_LEAK = 0.2
 ATAN_SLOPE = 0.636  # just under 2 / pi, so that the clamp approaches +-c
 
 
@@ -135,7 +135,7 @@ class _Affine(torch.autograd.Function):
             y_gradient, log_scale_gradient, s, scale, factor, hidden.dtype, ctx.clamp, ctx.inverse
         )
         hidden_gradient = product(said_gradient, out_weight)
-        hidden_gradient = torch.ops.aten.leaky_relu_backward(hidden_gradient, hidden, _LEAK, True)
+        hidden_gradient = torch.ops.aten.leaky_relu_backward(hidden_gradient, hidden, LEAK, True)
         x_gradient = product(hidden_gradient, x_weight).to(s.dtype) if ctx.needs_input_grad[0] else None
         weights: tuple[Tensor | None, ...] = (None, None, None)
         if ctx.gradients is None:
@@ -153,7 +153,7 @@ class _Affine(torch.autograd.Function):
 
 def _activate(product: Tensor, condition: Tensor) -> Tensor:
     """lrelu(product + condition), in place."""
-    return F.leaky_relu_(product.add_(condition), _LEAK)
+    return F.leaky_relu_(product.add_(condition), LEAK)
 
 
 def _affine(said: Tensor, half: Tensor, clamp: float, inverse: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:

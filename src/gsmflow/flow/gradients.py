@@ -18,10 +18,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import Parameter
 
+from gsmflow.compute.cuda_graphs import Beside, Mark
+from gsmflow.compute.fusion import LARGE
 from gsmflow.flow.products import linear, product
-from gsmflow.recorded import Beside, Mark
-
-LARGE = 1 << 18  # entries of a weight from which memory, not the number of calls, takes the time
 
 
 class WeightGradients:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsmflow.randomness import stream
+from gsmflow.compute.randomness import stream
 
 
 def perturb(features: Tensor, scale: float, dropout: float, *key: int | str) -> Tensor:
@@ -16,7 +16,7 @@ def perturb(features: Tensor, scale: float, dropout: float, *key: int | str) -> 
     features: (B, D).
     scale: pi >= 0, in units of the scaled features; 0 returns `features` itself.
     dropout: fraction in [0, 1) of the noise's entries that are dropped.
-    key: names the draw (see :mod:`gsmflow.randomness`).
+    key: names the draw (see :mod:`gsmflow.compute.randomness`).
     """
     if scale == 0:
         return features

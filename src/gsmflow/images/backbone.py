@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 from gsmflow.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
 
 RANDOM = "random"
@@ -149,32 +148,6 @@ class Backbone:
     spec: BackboneSpec
     prepare: Callable[[Image], NDArray[np.float32]]
     features: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-def open_backbone(spec: BackboneSpec, device: torch.device) -> Backbone:
-    """Load the backbone that a description means.
-
-    spec: with a sha256, the model has to be that very one. device: for timm and TorchScript; ONNX runs on the CPU.
-
-    Raises
-    ------
-    InputError: a file or a package is missing, the file is damaged, not of its kind or another one than was
-        described, or weights cannot be obtained; the message says which file is needed and where.
-    """
-    if spec.kind == "timm":
-        from gsmflow.images.timm import open_timm as opened
-    elif spec.kind == "onnx":
-        from gsmflow.images.onnx import open_onnx as opened
-    else:
-        from gsmflow.images.torchscript import open_torchscript as opened
-    backbone = opened(spec, device)
-    if spec.sha256 and backbone.spec.sha256 != spec.sha256:
-        what = spec.weights or spec.model
-        raise InputError(
-            f"{what}: not the backbone that the features were made with (its SHA-256 begins "
-            f"{backbone.spec.sha256[:12]}, expected {spec.sha256[:12]}); restore that file, or name it"
-        )
-    return backbone
 
 
 def digest_of(path: Path) -> str:

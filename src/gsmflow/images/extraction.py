@@ -9,32 +9,43 @@ that cannot be read are listed in ``features.unreadable.csv``.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gsmflow.devices import resolve_device
-from gsmflow.errors import InputError
-from gsmflow.files import lock, make_folder, read_tensors, sweep, write_bytes, write_file, write_tensors
-from gsmflow.images.backbone import Backbone, BackboneSpec, open_backbone
+from gsmflow.base.errors import InputError
+from gsmflow.compute.devices import resolve_device
+from gsmflow.compute.distributed_map import Cluster, results
+from gsmflow.files.atomic import (
+    lock,
+    make_folder,
+    read_tensors,
+    sweep,
+    write_tensors,
+)
+from gsmflow.images.backbone import Backbone, BackboneSpec
+from gsmflow.images.feature_table import (
+    Extracted,
+    Unreadable,
+    _Contents,
+    _finished,
+    _Shard,
+    _write_table,
+    _write_unreadable,
+)
 from gsmflow.images.listing import Listing
+from gsmflow.images.opening import open_backbone
 from gsmflow.images.reading import UnreadableImage, read_image, strict_size
-from gsmflow.parts import Cluster, results
 
 SHARD = 128  # images: what a kill loses at most
 _READERS = 4  # images decoded at a time
@@ -47,14 +58,6 @@ Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Unreadable:
-    """An image that was left out, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Features:
     """features: (n, D) of the readable images. kept: (n,) their positions in the listing. unreadable: the others."""
 
@@ -64,19 +67,11 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Extracted:
-    """What a table of features holds. shape: (n, D). unreadable: the images that were left out."""
-
-    shape: tuple[int, int]
-    unreadable: tuple[Unreadable, ...]
-
-
-@dataclass(frozen=True)
 class Reading:
-    """Work (see :mod:`gsmflow.parts`): names of images to their features (n, D) and reasons for those not readable.
+    """Work for :mod:`gsmflow.compute.distributed_map`: names of images to features, and why some are not readable.
 
     root: the folder that names are relative to. batch_size: images the backbone takes at a time.
-    device: as :func:`gsmflow.devices.resolve_device` takes it.
+    device: as :func:`gsmflow.compute.devices.resolve_device` takes it.
     """
 
     root: Path
@@ -173,24 +168,6 @@ def extract(
         _write_table(out, backbone.spec, listing, contents, again)
         shutil.rmtree(parts, ignore_errors=True)
     return Extracted(contents.shape, contents.unreadable)
-
-
-def unreadable_file(out: Path) -> Path:
-    """Where the unreadable images of a table of features are listed."""
-    return out.with_name(f"{out.stem}.unreadable.csv")
-
-
-# -- shards -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Shard:
-    """Images start, ..., stop - 1 of a listing: features of the readable ones, and reasons for the others."""
-
-    start: int
-    stop: int
-    features: NDArray[np.float32]
-    reasons: dict[int, str]
 
 
 def _shards(
@@ -313,15 +290,6 @@ def _checked(features: NDArray[np.float32], files: Sequence[Path]) -> NDArray[np
     return features
 
 
-@dataclass(frozen=True)
-class _Contents:
-    """shape: (n, D) of all shards. kept: (n,) positions of the readable images. unreadable: the others."""
-
-    shape: tuple[int, int]
-    kept: NDArray[np.int64]
-    unreadable: tuple[Unreadable, ...]
-
-
 def _contents(listing: Listing, shards: Iterable[_Shard]) -> _Contents:
     """What shards hold, without holding them."""
     kept: list[int] = []
@@ -346,75 +314,3 @@ def _contents(listing: Listing, shards: Iterable[_Shard]) -> _Contents:
             f"{listing.root / first.name}: {first.reason}; none of the {len(unreadable)} images can be read"
         )
     return _Contents((len(kept), dims), np.array(kept, np.int64), tuple(unreadable))
-
-
-# -- the table --------------------------------------------------------------------------------
-
-
-def _write_table(
-    out: Path, spec: BackboneSpec, listing: Listing, contents: _Contents, shards: Iterable[_Shard]
-) -> None:
-    """What numpy.savez would write, one shard in memory at a time."""
-
-    def chosen(values: Sequence[str]) -> NDArray[np.str_]:
-        return np.array([values[index] for index in contents.kept])
-
-    arrays = {"names": chosen(listing.names)}
-    if listing.labels is not None:
-        arrays["labels"] = chosen(listing.labels)
-    if listing.split is not None:
-        arrays["split"] = chosen(listing.split)
-    arrays["backbone"] = np.array(json.dumps(spec.to_dict()))
-
-    def write(file: BinaryIO) -> None:
-        with zipfile.ZipFile(file, "w") as archive:
-            with archive.open("features.npy", "w", force_zip64=True) as member:
-                header = {"descr": "<f4", "fortran_order": False, "shape": contents.shape}
-                npy.write_array_header_1_0(member, header)
-                rows = 0
-                for shard in shards:
-                    member.write(np.ascontiguousarray(shard.features, "<f4").tobytes())
-                    rows += len(shard.features)
-            if rows != contents.shape[0]:
-                raise InputError(f"{out}: images changed while they were read; run the same command again")
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    npy.write_array(member, array, allow_pickle=False)
-
-    write_file(out, write)
-
-
-def _write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
-    file = unreadable_file(out)
-    if not unreadable:
-        file.unlink(missing_ok=True)
-        return
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("path", "reason"))
-    rows.writerows((each.name, each.reason) for each in unreadable)
-    write_bytes(file, text.getvalue().encode())
-
-
-def _finished(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted:
-    """What is in a table that was made of the same images by the same backbone."""
-    from gsmflow.sources.table import read_rows
-
-    rows = read_rows(out)
-    left_out: tuple[Unreadable, ...] = ()
-    file = unreadable_file(out)
-    if file.exists():
-        with open(file, encoding="utf-8", newline="") as lines:
-            left_out = tuple(Unreadable(each["path"], each["reason"]) for each in csv.DictReader(lines))
-    place = {name: index for index, name in enumerate(listing.names)}
-    kept = [place.get(name, -1) for name in rows.names or ()]
-    same = set(rows.names or ()) | {each.name for each in left_out} == set(listing.names)
-    for given, there in ((listing.labels, rows.labels), (listing.split, rows.split)):
-        same = same and (given is None) == (there is None)
-        same = same and (given is None or tuple(given[i] for i in kept) == there)
-    known = BackboneSpec.from_dict(rows.backbone, f"{out}: backbone") if rows.backbone else None
-    if not same or known is None or not known.same_as(spec):
-        what = "other images or classes" if not same else "another backbone"
-        raise InputError(f"{out}: is there already, made of {what}; delete it, or choose another --out")
-    count, dims = rows.features.shape
-    return Extracted((count, dims), left_out)

@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from gsmflow.errors import InputError
-from gsmflow.sources.columns import read_table, row_number, texts
-from gsmflow.sources.naming import listed
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
+from gsmflow.files.columns import read_table, row_number, texts
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _PARTS = ("test", "train")

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
 from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of, pooled
 from gsmflow.images.preprocessing import Preprocessing
-from gsmflow.sources.naming import listed
 
 
 def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:

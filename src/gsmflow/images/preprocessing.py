@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

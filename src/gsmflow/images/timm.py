@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of
 from gsmflow.images.backbone import RANDOM, Backbone, BackboneSpec, pooled
-from gsmflow.sources.naming import instead_of
 
 _SEED = 0  # of random weights
 

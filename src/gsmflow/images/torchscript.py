@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of, pooled
 from gsmflow.images.preprocessing import Preprocessing
 

@@ -18,10 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gsmflow.methods.networks import LEAK, ConditionalMLP, ConditionalPeer, descend, linear, take
-from gsmflow.options import Options, option
-from gsmflow.randomness import stream
-from gsmflow.training import Losses, TrainingData
+from gsmflow.base.options import Options, option
+from gsmflow.compute.activation import LEAK
+from gsmflow.compute.randomness import stream
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.networks import ConditionalMLP, linear, take
+from gsmflow.methods.trained import ConditionalPeer, descend
 
 PENALTY = 10.0
 

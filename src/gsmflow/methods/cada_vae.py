@@ -20,13 +20,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gsmflow.methods import Method
+from gsmflow.base.options import Options, option
+from gsmflow.compute.randomness import normal
+from gsmflow.heads.representation import Representation
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.cvae import kl_to_standard_normal
-from gsmflow.methods.networks import ConditionalPeer, descend, linear, mlp, take
-from gsmflow.options import Options, option
-from gsmflow.randomness import normal
-from gsmflow.representation import Representation
-from gsmflow.training import Losses, TrainingData
+from gsmflow.methods.method import Method
+from gsmflow.methods.networks import linear, mlp, take
+from gsmflow.methods.trained import ConditionalPeer, descend
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
-from gsmflow.methods import Method
+from gsmflow.base.options import option
+from gsmflow.compute.activation import LEAK
+from gsmflow.heads.representation import Representation
+from gsmflow.learning.learner import Losses
 from gsmflow.methods.adversarial import AdversarialOptions, AdversarialPeer
-from gsmflow.methods.networks import LEAK, descend, linear, mlp
-from gsmflow.options import option
-from gsmflow.representation import Representation
-from gsmflow.training import Losses
+from gsmflow.methods.method import Method
+from gsmflow.methods.networks import linear, mlp
+from gsmflow.methods.trained import descend
 
 FAR = -1e4  # a logit that counts for nothing
 

@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
-from gsmflow.head import LinearHead
-from gsmflow.methods import Method
-from gsmflow.methods.networks import PeerLearner, descend
-from gsmflow.options import Options, option
-from gsmflow.randomness import stream
-from gsmflow.training import Losses, TrainingData, step_decay
+from gsmflow.base.options import Options, option
+from gsmflow.compute.randomness import stream
+from gsmflow.heads.linear import LinearHead
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.loop import step_decay
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.method import Method
+from gsmflow.methods.trained import PeerLearner, descend
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Prototypes(nn.Module):
 
 
 class CNZSLLearner(PeerLearner):
-    """CNZSL in training (see :class:`gsmflow.training.Scorer`)."""
+    """CNZSL in training (see :class:`gsmflow.learning.learner.Scorer`)."""
 
     def __init__(self, data: TrainingData, options: CNZSLOptions, seed: int) -> None:
         super().__init__(data, options.batch_size, options.epochs, seed)

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gsmflow.methods import Method
-from gsmflow.methods.networks import ConditionalMLP, ConditionalPeer, descend
-from gsmflow.options import Options, option
-from gsmflow.training import Losses, TrainingData
+from gsmflow.base.options import Options, option
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.method import Method
+from gsmflow.methods.networks import ConditionalMLP
+from gsmflow.methods.trained import ConditionalPeer, descend
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 
 from torch.nn import functional as F
 
-from gsmflow.head import HeadOptions, train_head
-from gsmflow.methods import Method
+from gsmflow.base.options import option
+from gsmflow.learning.head_data import Pool
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.adversarial import AdversarialOptions, AdversarialPeer
-from gsmflow.methods.networks import descend
-from gsmflow.options import option
-from gsmflow.pool import Pool
-from gsmflow.training import Losses, TrainingData
+from gsmflow.methods.method import Method
+from gsmflow.methods.trained import descend
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from gsmflow.methods import Method
+from gsmflow.base.options import option
+from gsmflow.learning.learner import Losses
 from gsmflow.methods.adversarial import AdversarialOptions, AdversarialPeer
 from gsmflow.methods.cvae import kl_to_standard_normal
-from gsmflow.methods.networks import ConditionalMLP, descend
-from gsmflow.options import option
-from gsmflow.training import Losses
+from gsmflow.methods.method import Method
+from gsmflow.methods.networks import ConditionalMLP
+from gsmflow.methods.trained import descend
 
 
 @dataclass(frozen=True)

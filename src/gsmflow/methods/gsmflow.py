@@ -12,33 +12,30 @@ Features of class u are synthesized as f^-1(z; g(a_u)) with z ~ N(0, I).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from gsmflow.devices import has_bfloat16
+from gsmflow.base.options import Options, option
+from gsmflow.compute.adam import MasterAdam, copy_weights
+from gsmflow.compute.cuda_graphs import Beside, Recording, current_gpu
+from gsmflow.compute.data_parallel import mean, share, size
+from gsmflow.compute.devices import has_bfloat16
+from gsmflow.compute.randomness import stream
 from gsmflow.flow import (
-    ConditionalFlow,
-    Conditions,
-    RelativePositioning,
     WeightGradients,
     perturb,
     semantic_anchors,
 )
-from gsmflow.methods import Method
-from gsmflow.options import Options, option
-from gsmflow.parallel import mean, share, size
-from gsmflow.randomness import normal, stream
-from gsmflow.recorded import Beside, Recording, current_gpu
-from gsmflow.training import Batches, Losses, MasterAdam, TrainingData, copy_weights, step_decay
-
-_SAMPLE_ROWS = 2048  # samples synthesized in one go
+from gsmflow.flow.model import FlowSizes, GSMFlow
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.loop import step_decay
+from gsmflow.learning.tensors import Batches, TrainingData
+from gsmflow.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -82,105 +79,8 @@ class GSMFlowOptions(Options):
     )
 
 
-class GSMFlow(nn.Module):
-    """The trained model: semantics -> g (relative positioning) and g, noise <-> features (flow).
-
-    Parameters
-    ----------
-    feature_dim: D. anchors: (K, A) see :class:`~gsmflow.flow.RelativePositioning`.
-    options: sizes and which remedies are in use.
-    """
-
-    def __init__(self, feature_dim: int, anchors: Tensor, options: GSMFlowOptions) -> None:
-        super().__init__()
-        self.positioning = RelativePositioning(anchors, options.global_semantic)
-        self.flow = ConditionalFlow(
-            feature_dim,
-            options.global_semantic,
-            blocks=options.blocks,
-            hidden=options.hidden,
-            every_layer=options.semantics_in_every_layer,
-            clamp=options.clamp,
-        )
-
-    def conditions(self, semantics: Tensor) -> tuple[Conditions, Conditions]:
-        """What the flow takes of semantics (C, A); and once more, without a gradient to g."""
-        return self.flow.condition_twice(self.positioning(semantics))
-
-    def flow_loss(self, features: Tensor, conditions: Conditions, rows: Tensor | None = None) -> Tensor:
-        """Negative log-likelihood a dimension, without its constant; scalar.
-
-        features: (B, D); conditions: of C classes, with rows: (B,) of each sample's class, or of B samples.
-        """
-        z, log_det = self.flow(features, conditions, rows)
-        return z.square().mean() / 2 - log_det.mean() / features.shape[1]
-
-    def prototype_loss(self, conditions: Conditions, means: Tensor) -> Tensor:
-        """MSE of each class's prototype f^-1(0; g) and its mean feature, both (S, D); scalar.
-
-        conditions: of S classes, through which no gradient reaches g.
-        """
-        prototypes, _ = self.flow.inverse(torch.zeros_like(means), conditions)
-        return F.mse_loss(prototypes, means)
-
-    @torch.no_grad()
-    def log_likelihood(self, features: Tensor, semantics: Tensor) -> Tensor:
-        """log p(x | class) in nats of features (N, D) under each of the classes' semantics (C, A): (N, C)."""
-        conditions = self.flow.condition(self.positioning(semantics))
-        out = torch.empty(len(features), len(semantics), device=features.device)
-        for index in range(len(semantics)):
-            row = torch.full((len(features),), index, device=features.device)
-            z, log_det = self.flow(features, conditions, row)
-            out[:, index] = log_det - z.square().sum(dim=1) / 2
-        return out - features.shape[1] / 2 * math.log(2 * math.pi)
-
-    @staticmethod
-    def from_state(state: Mapping[str, Tensor], clamp: float) -> GSMFlow:
-        """The model whose ``state_dict`` is given; its sizes follow from the tensors.
-
-        Raises
-        ------
-        KeyError: a tensor is missing.
-        """
-        blocks = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("flow.blocks."))
-        first = state["flow.blocks.0.net1.x_weight"]
-        dim = first.shape[1] + state["flow.blocks.0.net2.x_weight"].shape[1]
-        options = GSMFlowOptions(
-            blocks=blocks,
-            hidden=first.shape[0],
-            global_semantic=state["positioning.layers.0.weight"].shape[0],
-            semantics_in_every_layer="flow.blocks.0.net1.g_weight" in state,
-            clamp=clamp,
-        )
-        model = GSMFlow(dim, state["positioning.anchors"], options)
-        model.load_state_dict(dict(state))
-        return model.eval()
-
-    @torch.no_grad()
-    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
-        """Synthesize (len(semantics) * count, D) float32 features, class after class.
-
-        The noise of a class depends on `key`, its semantics' position and nothing else, so the
-        result does not depend on how many samples are made in one go.
-        """
-        device, dim = semantics.device, self.flow.dim
-        out = torch.empty(len(semantics) * count, dim, device=device)
-        at_once = max(1, _SAMPLE_ROWS // count)
-        for first in range(0, len(semantics), at_once):
-            group = semantics[first : first + at_once]
-            conditions = self.flow.condition(self.positioning(group))
-            noise = torch.cat([normal((count, dim), device, *key, first + i) for i in range(len(group))])
-            rows = torch.arange(len(group), device=device).repeat_interleave(count)
-            for start in range(0, len(noise), _SAMPLE_ROWS):
-                part = slice(start, start + _SAMPLE_ROWS)
-                features, _ = self.flow.inverse(noise[part], conditions, rows[part])
-                begin = first * count + start
-                out[begin : begin + len(features)] = features
-        return out
-
-
 class GSMFlowLearner:
-    """GSMFlow in training on one problem (see :class:`gsmflow.training.Learner`)."""
+    """GSMFlow in training on one problem (see :class:`gsmflow.learning.learner.Learner`)."""
 
     def __init__(self, data: TrainingData, options: GSMFlowOptions, seed: int) -> None:
         self.data, self.options, self.seed = data, options, seed
@@ -311,7 +211,10 @@ def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: in
     anchors = torch.zeros_like(semantics[:1])
     if options.relative_positioning:
         anchors = semantic_anchors(semantics)
-    model = GSMFlow(feature_dim, anchors, options)
+    sizes = FlowSizes(
+        feature_dim, options.blocks, options.hidden, options.global_semantic, options.semantics_in_every_layer
+    )
+    model = GSMFlow(sizes, anchors, options.clamp)
     model.positioning.reset(stream("cpu", seed, "positioning"))
     model.flow.reset(stream("cpu", seed, "flow"))
     return model

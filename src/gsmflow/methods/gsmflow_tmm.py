@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gsmflow.methods import Method
+from gsmflow.base.options import option
+from gsmflow.learning.tensors import Batches, TrainingData
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.method import Method
 from gsmflow.methods.networks import mlp, reset
-from gsmflow.options import option
-from gsmflow.training import Batches, TrainingData
 
 
 @dataclass(frozen=True)

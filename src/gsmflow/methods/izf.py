@@ -30,12 +30,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gsmflow.base.options import Options, option
+from gsmflow.compute.randomness import stream
 from gsmflow.flow import ConditionalFlow
-from gsmflow.methods import Method
-from gsmflow.methods.networks import ConditionalPeer, descend
-from gsmflow.options import Options, option
-from gsmflow.randomness import stream
-from gsmflow.training import Losses, TrainingData
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.method import Method
+from gsmflow.methods.trained import ConditionalPeer, descend
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from gsmflow.methods import Method
+from gsmflow.base.options import option
+from gsmflow.compute.randomness import normal, stream
+from gsmflow.heads.representation import Representation, RepresentedHead
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.eszsl import ESZSLOptions, solutions
-from gsmflow.options import option
-from gsmflow.randomness import normal, stream
-from gsmflow.representation import Representation, RepresentedHead
-from gsmflow.training import TrainingData
+from gsmflow.methods.method import Method
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 import torch
 
-from gsmflow.head import LinearHead
-from gsmflow.methods import Method
-from gsmflow.numerics import positive
-from gsmflow.options import Options, option
-from gsmflow.training import TrainingData
+from gsmflow.base.options import Options, option
+from gsmflow.compute.finite import positive
+from gsmflow.heads.linear import LinearHead
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.method import Method
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gsmflow.likelihood import LikelihoodHead
-from gsmflow.methods import Method
-from gsmflow.methods.gsmflow import GSMFlow, GSMFlowLearner, GSMFlowOptions
+from gsmflow.flow.model import GSMFlow
+from gsmflow.heads.likelihood import LikelihoodHead
+from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def likelihood_head(learner: GSMFlowLearner) -> LikelihoodHead:
 
 
 class LikelihoodLearner:
-    """The flow in training (see :class:`gsmflow.training.Scorer`)."""
+    """The flow in training (see :class:`gsmflow.learning.learner.Scorer`)."""
 
     def __init__(self, flow: GSMFlowLearner) -> None:
         self.flow = flow

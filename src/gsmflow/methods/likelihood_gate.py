@@ -1,7 +1,7 @@
 """GSMFlow's likelihood as a gate: it says seen or unseen, a softmax head on each side says which class.
 
 The head of the seen classes is trained on real features, that of the unseen ones on synthetic features; the
-margin of the gate and how the three are put together: :class:`gsmflow.likelihood.GatedHead`.
+margin of the gate and how the three are put together: :class:`gsmflow.heads.likelihood.GatedHead`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import torch
 
-from gsmflow.head import HeadOptions, LinearHead, train_head
-from gsmflow.likelihood import GatedHead
-from gsmflow.methods import Method
+from gsmflow.base.options import option
+from gsmflow.heads.likelihood import GatedHead
+from gsmflow.heads.linear import LinearHead
+from gsmflow.learning.head_data import Pool, Stream
+from gsmflow.learning.softmax import HeadOptions, train_head
 from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
 from gsmflow.methods.likelihood import LikelihoodLearner, likelihood_head
-from gsmflow.options import option
-from gsmflow.pool import Pool, Stream
+from gsmflow.methods.method import Method
 
 
 @dataclass(frozen=True)

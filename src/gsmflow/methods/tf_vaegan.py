@@ -12,7 +12,7 @@ decoder makes of a first synthesis into a correction of the generator's hidden a
 
 Training takes turns: even steps go without feedback, odd ones with it (published: whole epochs); synthesis goes with
 it. A head sees [x, h(x), Dec(x)]. Published: Dec(x) is scaled to unit length; it is left as it is here, in the units
-of :class:`gsmflow.methods.networks.Units`.
+of :class:`gsmflow.methods.trained.Units`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gsmflow.methods import Method
+from gsmflow.base.options import option
+from gsmflow.compute.activation import LEAK
+from gsmflow.heads.representation import Representation
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.f_vaegan_d2 import VAEGANLearner, VAEGANOptions
-from gsmflow.methods.networks import LEAK, linear, mlp, take
-from gsmflow.options import option
-from gsmflow.representation import Representation
-from gsmflow.training import Losses, TrainingData
+from gsmflow.methods.method import Method
+from gsmflow.methods.networks import linear, mlp, take
 
 
 @dataclass(frozen=True)

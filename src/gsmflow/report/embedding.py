@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
-from gsmflow.shifts import Samples
+from gsmflow.base.errors import InputError
+from gsmflow.scores.samples import Samples
 
 METHODS = ("pca", "t-sne", "umap")
 TITLES = {"pca": "PCA", "t-sne": "t-SNE", "umap": "UMAP"}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gsmflow.errors import InputError
-from gsmflow.files import make_folder, write_bytes
+from gsmflow.base.errors import InputError
+from gsmflow.files.atomic import make_folder, write_bytes
 from gsmflow.report.charts import Chart
 from gsmflow.report.page import all_charts
 from gsmflow.report.reading import Record

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.evaluation import SeenUnseenCurve, curve_on
 from gsmflow.report.reading import Record
+from gsmflow.scores.gzsl import SeenUnseenCurve, curve_on
 
 _CURVE_POINTS = 250
 _CONFUSED = 12  # classes in the confusion picture

@@ -9,14 +9,14 @@ from typing import Any
 
 import tomli_w
 
-from gsmflow import __version__
-from gsmflow.errors import InputError
-from gsmflow.evaluation import paired_difference
+from gsmflow.base.errors import InputError
+from gsmflow.base.version import __version__
 from gsmflow.report import charts, findings
 from gsmflow.report.embedding import embed
 from gsmflow.report.measures import GROUPS, MEASURES
 from gsmflow.report.pictures import as_data_uri, strips
 from gsmflow.report.reading import Record
+from gsmflow.scores.gzsl import paired_difference
 
 SCORES = ("U", "S", "H", "T1", "AUSUC")
 _MEANING = {

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gsmflow import run as runs
-from gsmflow.classifier import FittedClassifier
-from gsmflow.errors import InputError
-from gsmflow.files import read_json, read_tensors
-from gsmflow.problem import Problem
-from gsmflow.shifts import Samples
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+from gsmflow.files.atomic import read_json, read_tensors
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.runs.folder import CONFIG, METRICS, load_classifier, read_config, read_problem
+from gsmflow.scores.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def read(folders: Sequence[Path], data_root: Path) -> list[Record]:
 
 
 def _read(folder: Path, data_root: Path) -> Record:
-    classifier = runs.load_classifier(folder)
-    metrics, config = read_json(folder / runs.METRICS), runs.read_config(folder)
+    classifier = load_classifier(folder)
+    metrics, config = read_json(folder / METRICS), read_config(folder)
     if not isinstance(metrics, dict) or not isinstance(metrics.get("per_class"), dict):
-        raise InputError(f"{folder / runs.METRICS}: expected the metrics of a run; train it again")
+        raise InputError(f"{folder / METRICS}: expected the metrics of a run; train it again")
     for table, key in (("run", "problem"), ("run", "method"), ("data", "fingerprint")):
         if key not in config.get(table, {}):
-            raise InputError(f"{folder / runs.CONFIG}: [{table}] lacks '{key}'; train it again")
+            raise InputError(f"{folder / CONFIG}: [{table}] lacks '{key}'; train it again")
     unseen = set(classifier.unseen.tolist())
     missing: list[str] = []
     shifts, samples = _shifts(folder, missing)
@@ -122,7 +122,7 @@ def _problem(
 ) -> Problem | None:
     asked, lost = config["run"], "no seen-unseen curve, confusions and pictures."
     try:
-        problem, same = runs.read_problem(folder, config, data_root=data_root)
+        problem, same = read_problem(folder, config, data_root=data_root)
     except InputError as error:
         missing.append(f"The data cannot be read ({error}): {lost}")
         return None

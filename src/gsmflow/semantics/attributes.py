@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 
 SCALINGS = ("none", "minmax", "standard")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
+from gsmflow.base.errors import InputError
 from gsmflow.semantics.attributes import unit_length
 
 Encode = Callable[[list[str]], NDArray[np.float32]]

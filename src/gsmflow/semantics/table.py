@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
-from gsmflow.files import write_bytes
-from gsmflow.sources.columns import numbers, read_table, row_number, texts
-from gsmflow.sources.naming import instead_of, listed
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of, listed
+from gsmflow.files.atomic import write_bytes
+from gsmflow.files.columns import numbers, read_table, row_number, texts
 
 if TYPE_CHECKING:
     import polars as pl

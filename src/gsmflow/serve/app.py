@@ -15,11 +15,30 @@ from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from numpy.typing import NDArray
 
-from gsmflow import __version__
-from gsmflow.errors import InputError
-from gsmflow.serve import messages as m
+from gsmflow.base.errors import InputError
+from gsmflow.base.version import __version__
 from gsmflow.serve.counting import TYPE, Counting, Counts
 from gsmflow.serve.guard import Guard, Limits
+from gsmflow.serve.messages import (
+    MOST_SHOWN,
+    Added,
+    Attribute,
+    ClassDetail,
+    Classes,
+    ClassName,
+    Example,
+    ExampleDetail,
+    Examples,
+    Features,
+    Health,
+    NewClass,
+    Prediction,
+    Predictions,
+    Ranked,
+    Refusal,
+    Run,
+    Scores,
+)
 from gsmflow.serve.service import Busy, Service, Taken, Version
 
 T = TypeVar("T")
@@ -50,7 +69,7 @@ _ALWAYS = (400, 401, 408, 413, 421, 503)
 
 
 def _refusals(*more: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": m.Refusal, "description": _REASONS[code]} for code in sorted({*_ALWAYS, *more})}
+    return {code: {"model": Refusal, "description": _REASONS[code]} for code in sorted({*_ALWAYS, *more})}
 
 
 def create_app(service: Service, limits: Limits | None = None, *, read_only: bool = False) -> FastAPI:
@@ -103,10 +122,10 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
         return await to_thread.run_sync(function, *arguments, limiter=limiter, abandon_on_cancel=True)
 
     @router.get("/health", responses=_refusals())
-    async def health() -> m.Health:
+    async def health() -> Health:
         """Whether the service is up."""
         version = service.version
-        return m.Health(
+        return Health(
             status="ok",
             run=version.name,
             classes=len(version.classifier.classes),
@@ -119,11 +138,11 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
         return Response(counts.text(), media_type=TYPE)
 
     @router.get("/v1/run", responses=_refusals())
-    async def run() -> m.Run:
+    async def run() -> Run:
         """What is served."""
         version = service.version
         told, classifier = version.metrics, version.classifier
-        return m.Run(
+        return Run(
             run=version.name,
             problem=told["problem"],
             method=told["method"],
@@ -139,29 +158,29 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
         )
 
     @router.get("/v1/classes", responses=_refusals())
-    async def classes() -> m.Classes:
+    async def classes() -> Classes:
         """All classes."""
         version = service.version
-        listed = [m.ClassName(**_class(version, index)) for index in range(len(version.classifier.classes))]
-        return m.Classes(run=version.name, classes=listed)
+        listed = [ClassName(**_class(version, index)) for index in range(len(version.classifier.classes))]
+        return Classes(run=version.name, classes=listed)
 
     @router.get("/v1/classes/{index}", responses=_refusals(404, 422))
-    async def class_detail(index: Annotated[int, Path(ge=0)]) -> m.ClassDetail:
+    async def class_detail(index: Annotated[int, Path(ge=0)]) -> ClassDetail:
         """One class and its semantics."""
         version = service.version
         if index >= len(version.classifier.classes):
             raise HTTPException(404, f"no class {index}; there are {len(version.classifier.classes)}")
-        return m.ClassDetail(**_class(version, index), attributes=_attributes(version, index))
+        return ClassDetail(**_class(version, index), attributes=_attributes(version, index))
 
     @router.get("/v1/examples", responses=_refusals())
-    async def examples() -> m.Examples:
+    async def examples() -> Examples:
         """Test samples kept with the run, none of them trained on."""
         kept, version = service.examples, service.version
         if kept is None:
-            return m.Examples(image_shape=None, examples=[])
+            return Examples(image_shape=None, examples=[])
         shown = (np.clip(kept.features, 0, 1) * 255).round().astype(int) if kept.image_shape else None
         listed = [
-            m.Example(
+            Example(
                 index=index,
                 label=int(label),
                 name=version.classifier.classes[label],
@@ -170,21 +189,21 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             )
             for index, label in enumerate(kept.labels)
         ]
-        return m.Examples(image_shape=kept.image_shape, examples=listed)
+        return Examples(image_shape=kept.image_shape, examples=listed)
 
     @router.get("/v1/examples/{index}", responses=_refusals(404, 422))
-    async def example(index: Annotated[int, Path(ge=0)]) -> m.ExampleDetail:
+    async def example(index: Annotated[int, Path(ge=0)]) -> ExampleDetail:
         """The features of one of them."""
         kept = service.examples
         count = 0 if kept is None else len(kept.labels)
         if kept is None or index >= count:
             raise HTTPException(404, f"no example {index}; there are {count}")
-        return m.ExampleDetail(
+        return ExampleDetail(
             index=index, label=int(kept.labels[index]), features=kept.features[index].tolist()
         )
 
     @router.post("/v1/predict", responses=_refusals(422))
-    async def predict(asked: m.Features) -> m.Predictions:
+    async def predict(asked: Features) -> Predictions:
         """Label samples by their features."""
         try:
             version, probabilities = await compute(service.probabilities, asked.features)
@@ -195,8 +214,8 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
 
     @router.post("/v1/predict/image", responses=_refusals(409, 422))
     async def predict_image(
-        image: UploadFile, top: Annotated[int, Query(ge=1, le=m.MOST_SHOWN)] = 3
-    ) -> m.Predictions:
+        image: UploadFile, top: Annotated[int, Query(ge=1, le=MOST_SHOWN)] = 3
+    ) -> Predictions:
         """Label an image file."""
         if service.extractor is None:
             raise HTTPException(409, f"{service.no_images}; send features to /v1/predict")
@@ -208,7 +227,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
         return _predictions(version, probabilities, top)
 
     @router.post("/v1/classes", status_code=201, responses=_refusals(403, 409, 422))
-    async def add_class(asked: m.NewClass) -> m.Added:
+    async def add_class(asked: NewClass) -> Added:
         """Add a class by its semantics; a new version of the run is written and answers from then on."""
         if read_only:
             raise HTTPException(403, "this service was started with --read-only and takes no new classes")
@@ -227,7 +246,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             raise HTTPException(422, str(error)) from None
         counts.classes.set(len(version.classifier.classes))
         counts.added.inc()
-        return m.Added(
+        return Added(
             run=version.name,
             index=len(version.classifier.classes) - 1,
             name=name,
@@ -253,15 +272,15 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": detail}, 422)
 
 
-def _predictions(version: Version, probabilities: NDArray[np.float64], top: int) -> m.Predictions:
+def _predictions(version: Version, probabilities: NDArray[np.float64], top: int) -> Predictions:
     classifier = version.classifier
     unseen = set(classifier.unseen.tolist())
     count = min(top, len(classifier.classes))
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     predictions = [
-        m.Prediction(
+        Prediction(
             classes=[
-                m.Ranked(
+                Ranked(
                     index=int(c),
                     name=classifier.classes[c],
                     seen=int(c) not in unseen,
@@ -272,7 +291,7 @@ def _predictions(version: Version, probabilities: NDArray[np.float64], top: int)
         )
         for row, best in zip(probabilities, order, strict=True)
     ]
-    return m.Predictions(run=version.name, predictions=predictions)
+    return Predictions(run=version.name, predictions=predictions)
 
 
 def _class(version: Version, index: int) -> dict[str, Any]:
@@ -285,12 +304,12 @@ def _class(version: Version, index: int) -> dict[str, Any]:
     }
 
 
-def _attributes(version: Version, index: int) -> list[m.Attribute]:
+def _attributes(version: Version, index: int) -> list[Attribute]:
     semantics = version.semantics.astype(np.float64)
     low, high, mean, spread = (f(semantics, axis=0) for f in (np.min, np.max, np.mean, np.std))
     standing = (semantics[index] - mean) / np.where(spread > 0, spread, 1)
     return [
-        m.Attribute(
+        Attribute(
             name=name,
             value=float(semantics[index, d]),
             low=float(low[d]),
@@ -301,5 +320,5 @@ def _attributes(version: Version, index: int) -> list[m.Attribute]:
     ]
 
 
-def _scores(told: dict[str, Any]) -> m.Scores:
-    return m.Scores(U=told["U"], S=told["S"], H=told["H"])
+def _scores(told: dict[str, Any]) -> Scores:
+    return Scores(U=told["U"], S=told["S"], H=told["H"])

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
-from gsmflow.images.backbone import open_backbone
+from gsmflow.base.errors import InputError
+from gsmflow.images.opening import open_backbone
 from gsmflow.images.reading import UnreadableImage, read_image
-from gsmflow.run import load_backbone, read_config
+from gsmflow.runs.folder import load_backbone, read_config
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Extractor = Callable[[bytes], NDArray[np.float32]]
 """The bytes of an image file to its features (D,), as the run was trained on them.
 
-Raises :class:`gsmflow.errors.InputError` for bytes that are no image. Called from several threads at once.
+Raises :class:`gsmflow.base.errors.InputError` for bytes that are no image. Called from several threads at once.
 """
 
 

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gsmflow import run as runs
-from gsmflow.checksums import check
-from gsmflow.classifier import FittedClassifier
-from gsmflow.errors import InputError
-from gsmflow.examples import Examples
+from gsmflow.base.errors import InputError
+from gsmflow.files.checksums import check
+from gsmflow.files.class_table import read_classes
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.runs.add_classes import Addition, add_classes, named_semantics
+from gsmflow.runs.examples import Examples
+from gsmflow.runs.folder import EXAMPLES, SEMANTICS, load_classifier, read_config, read_metrics
 from gsmflow.serve.images import Extractor
-from gsmflow.sources.table import read_classes
-from gsmflow.versions import Addition, add_classes, named_semantics
 
 
 class Taken(InputError):
@@ -53,15 +53,15 @@ class Version:
         ------
         InputError: it holds no finished run, or its files are damaged.
         """
-        classifier = runs.load_classifier(folder)
-        _, semantics, dimensions = read_classes(check(folder / runs.SEMANTICS))
+        classifier = load_classifier(folder)
+        _, semantics, dimensions = read_classes(check(folder / SEMANTICS))
         if len(semantics) != len(classifier.classes):
             raise InputError(
-                f"{folder / runs.SEMANTICS}: {len(semantics)} classes, expected {len(classifier.classes)}; "
+                f"{folder / SEMANTICS}: {len(semantics)} classes, expected {len(classifier.classes)}; "
                 "the files in the folder are of different runs"
             )
-        added = runs.read_config(folder).get("added_classes", [])
-        metrics = runs.read_metrics(folder)
+        added = read_config(folder).get("added_classes", [])
+        metrics = read_metrics(folder)
         trained = len(classifier.classes) - len(added)
         return Version(folder, classifier, semantics, dimensions, metrics, trained)
 
@@ -91,7 +91,7 @@ class Service:
     ) -> None:
         self.version = Version.load(folder)
         self.extractor, self.no_images = extractor, no_images
-        kept = folder / runs.EXAMPLES
+        kept = folder / EXAMPLES
         self.examples = Examples.read(kept) if kept.exists() else None
         self._data_root, self._device = data_root, device
         self._adding = threading.Lock()

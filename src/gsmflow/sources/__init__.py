@@ -1,4 +1,4 @@
-"""How problems come to be: names and folders in, a checked :class:`~gsmflow.problem.Problem` out.
+"""How problems come to be: names and folders in, a checked :class:`~gsmflow.data.problem.Problem` out.
 
 Importing this package is light: scipy, scikit-learn, polars and h5py are imported when a file needs them.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 from os.path import exists, isdir  # unlike Path's, False for any text that is no path
 from pathlib import Path
 
-from gsmflow.errors import InputError
-from gsmflow.problem import Problem
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of
+from gsmflow.data.problem import Problem
 from gsmflow.sources import digits, synthetic, xlsa17
-from gsmflow.sources.known import KNOWN
+from gsmflow.sources.catalog import Survey, survey
 from gsmflow.sources.layouts import find, load_folder
-from gsmflow.sources.naming import instead_of
-from gsmflow.sources.survey import Survey, survey
+from gsmflow.sources.published import KNOWN
 
 __all__ = ["Survey", "load", "survey"]
 

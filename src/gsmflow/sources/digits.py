@@ -14,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.problem import Problem
-from gsmflow.sources.counts import Counts
+from gsmflow.data.problem import Counts, Problem
 
 VIEWS = ("upright", "quarter turn", "negative", "checkered")
 

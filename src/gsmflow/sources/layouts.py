@@ -5,11 +5,11 @@ from __future__ import annotations
 from os.path import isdir  # unlike Path.is_dir, False where a folder may not be looked into
 from pathlib import Path
 
-from gsmflow.errors import InputError
-from gsmflow.problem import Problem
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
+from gsmflow.data.problem import Problem
 from gsmflow.sources import presplit, table, xlsa17
-from gsmflow.sources.naming import listed
-from gsmflow.sources.reading import file_names
+from gsmflow.sources.folder import file_names
 
 _LOOKED_FOR = (
     "looked for res101.mat and att_splits.mat (xlsa17), data.mat and label.mat (pre-split), and "

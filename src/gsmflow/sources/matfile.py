@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.checksums import check
-from gsmflow.errors import InputError
-from gsmflow.sources.naming import listed
-from gsmflow.sources.reading import check_unpacked, first_bytes, is_pickle
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
+from gsmflow.files.checksums import check
+from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle
 
 T = TypeVar("T")
 

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
-from gsmflow.problem import Problem
-from gsmflow.sources import known
-from gsmflow.sources.classes import Indices, drop_absent, numbered
-from gsmflow.sources.counts import Counts
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
+from gsmflow.data.problem import Counts, Problem
+from gsmflow.sources.absent import Indices, drop_absent, numbered
 from gsmflow.sources.matfile import MatFile
-from gsmflow.sources.naming import listed
+from gsmflow.sources.published import same_counts, semantics_name
 
 FEATURES = "data"
 DATA, LABEL = f"{FEATURES}.mat", "label.mat"
@@ -52,7 +51,7 @@ def load(folder: Path, name: str) -> Problem:
     notes = {
         "split": _split_name(labels),
         "validation": "classes drawn, because this layout publishes no choice",
-        "semantics": f"{DATA}: {known.semantics_name(semantics)}",
+        "semantics": f"{DATA}: {semantics_name(semantics)}",
         "class_order": "no names in the files, numbered by row of attribute",
     }
     if kept.dropped:
@@ -185,7 +184,7 @@ def _check_renumbering(label: MatFile, train: Indices) -> None:
 def _split_name(labels: list[Indices]) -> str:
     """This layout does not say which images it holds, so counts are all there is to go by."""
     train, test_seen, test_unseen = map(len, labels)
-    same = known.same_counts(train, test_seen, test_unseen)
+    same = same_counts(train, test_seen, test_unseen)
     if same:
         return f"pre-split, as many images in each part as the Proposed Splits, {same}"
     return "pre-split, unknown split"

@@ -17,12 +17,11 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
-from gsmflow.options import Options, from_mapping, option, parse_value
-from gsmflow.problem import Problem
-from gsmflow.sources.counts import Counts
-from gsmflow.sources.known import KNOWN, Known
-from gsmflow.sources.naming import listed
+from gsmflow.base.errors import InputError
+from gsmflow.base.options import Options, from_mapping, option, parse_value
+from gsmflow.base.suggest import listed
+from gsmflow.data.problem import Counts, Problem
+from gsmflow.sources.published import KNOWN, Known
 
 _LATENT = 4  # dimensions of the space the classes lie in; few, so that 15 seen classes can cover it
 _HIDDEN = 64  # width of the map from semantics to class means

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.errors import InputError
-from gsmflow.problem import Problem
-from gsmflow.sources import known
-from gsmflow.sources.classes import Indices, drop_absent, numbered
-from gsmflow.sources.counts import Counts
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of, listed
+from gsmflow.data.problem import Counts, Problem
+from gsmflow.sources.absent import Indices, drop_absent, numbered
+from gsmflow.sources.folder import file_names
 from gsmflow.sources.matfile import MatFile
-from gsmflow.sources.naming import instead_of, listed
-from gsmflow.sources.reading import file_names
+from gsmflow.sources.published import semantics_name, split_name
 
 FEATURES, SEMANTICS = "res101", "att"
 _PARTS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
@@ -67,10 +66,10 @@ def load(folder: Path, name: str, *, features: str | None = None, semantics: str
     kept = drop_absent(labels, described.semantics, described.classes, parts)
     playing, validation = _validation_classes(split, labels)
     notes = {
-        "split": known.split_name(*parts),
+        "split": split_name(*parts),
         "train_val": _edition(split),
         "validation": validation,
-        "semantics": f"{described.file.path.name}: {known.semantics_name(described.semantics)}",
+        "semantics": f"{described.file.path.name}: {semantics_name(described.semantics)}",
         "class_order": _order(described),
     }
     if kept.dropped:
@@ -111,7 +110,7 @@ def survey(folder: Path) -> tuple[Counts | None, str]:
     available = feature_files(folder)
     if not available:
         split = _read_split(described.split_file, None)
-        return None, known.split_name(split.train, split.test_seen, split.test_unseen)
+        return None, split_name(split.train, split.test_seen, split.test_unseen)
     images = MatFile(folder / f"{FEATURES if FEATURES in available else available[0]}.mat")
     images.require("features", "labels")
     labels = _read_labels(images, described)
@@ -126,7 +125,7 @@ def survey(folder: Path) -> tuple[Counts | None, str]:
         test_seen=len(split.test_seen),
         test_unseen=len(split.test_unseen),
     )
-    return counts, known.split_name(split.train, split.test_seen, split.test_unseen)
+    return counts, split_name(split.train, split.test_seen, split.test_unseen)
 
 
 # -- the two files ----------------------------------------------------------------------------
@@ -240,7 +239,7 @@ def _validation_classes(split: _Split, labels: Indices) -> tuple[Indices | None,
 
 
 def _edition(split: _Split) -> str:
-    """How train_loc and val_loc relate to the split: see :mod:`gsmflow.sources.known`."""
+    """How train_loc and val_loc relate to the split: see :mod:`gsmflow.sources.published`."""
     if split.fit is None or split.val is None:
         return "no train_loc and val_loc, as in the files of September 2019"
     both = np.concatenate([split.fit, split.val])

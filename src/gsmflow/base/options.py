@@ -1,0 +1,132 @@
+"""Options as small frozen dataclasses that check themselves, and how names and texts become them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from gsmflow.base.errors import InputError
+
+T = TypeVar("T")
+
+_FLOAT32_TINY, _FLOAT32_MAX = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # least normal and largest number
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    search: str = "",
+) -> Any:
+    """A dataclass field with its meaning and its allowed values: low <= v <= high, above < v < below.
+
+    search: where tuning looks for a good value, as :func:`gsmflow.studies.tuning.parse_dimension` reads it; empty for
+    options that are not tuned unless asked for.
+    """
+    bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices, "search": search}
+    return dataclasses.field(default=default, metadata={"help": help, **bounds})
+
+
+class Options:
+    """Base of option dataclasses: checks every field on construction and reports all that is wrong at once.
+
+    `table` is the name of the options' table in presets and on the command line (``table.field``).
+    """
+
+    table: str = ""
+
+    def __post_init__(self) -> None:
+        problems = []
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            wanted = hints[field.name]
+            if wanted is float and type(value) is int:
+                value = float(value)
+                object.__setattr__(self, field.name, value)
+            complaint = _complaint(value, wanted, field.metadata)
+            if complaint:
+                shown = f"'{value}'" if isinstance(value, str) else value
+                problems.append(f"{self.table}.{field.name} = {shown}: expected {complaint}")
+        if problems:
+            raise InputError("; ".join(problems))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options as plain values, in the order of definition."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], origin: str) -> T:
+    """Make an options object from a preset's table; an unknown name is refused with the nearest known one."""
+    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    table = getattr(cls, "table", "")
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            raise InputError(f"{origin}: unknown option '{table}.{name}'; {hint}")
+    try:
+        return cls(**values)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None
+
+
+def parse_value(text: str, wanted: type) -> Any:
+    """The value that `text` (from a command line) spells for an option of the wanted type.
+
+    Text that does not spell one is handed on as it is, for the option's own check to refuse.
+
+    >>> parse_value("3", int), parse_value("1e-3", float), parse_value("off", bool)
+    (3, 0.001, False)
+    """
+    if wanted is bool:
+        return {"true": True, "on": True, "yes": True, "1": True}.get(
+            text.lower(), {"false": False, "off": False, "no": False, "0": False}.get(text.lower(), text)
+        )
+    if wanted in (int, float):
+        try:
+            return wanted(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _complaint(value: Any, wanted: Any, bounds: Mapping[str, Any]) -> str:
+    """What was expected instead of `value`, or nothing where it is fine."""
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    words = [names.get(wanted, str(wanted))]
+    if bounds.get("choices"):
+        words = [f"one of {', '.join(bounds['choices'])}"]
+    low, high, above, below = (bounds.get(k) for k in ("low", "high", "above", "below"))
+    words += [f"at least {low}"] if low is not None else []
+    words += [f"above {above}"] if above is not None else []
+    words += [f"at most {high}"] if high is not None else []
+    words += [f"below {below}"] if below is not None else []
+    if wanted is float and type(value) is float and not _fits_float32(value):
+        words.append("neither too large nor too small for float32")
+    expected = ", ".join(words)
+    if type(value) is not wanted:
+        return expected
+    if bounds.get("choices") and value not in bounds["choices"]:
+        return expected
+    if isinstance(value, float) and not _fits_float32(value):
+        return expected
+    fits = (
+        (low is None or value >= low)
+        and (high is None or value <= high)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
+    return "" if fits else expected
+
+
+def _fits_float32(value: float) -> bool:
+    """Whether models can compute with it: finite there, and not taken for 0 unless it is."""
+    return value == 0 or _FLOAT32_TINY <= abs(value) <= _FLOAT32_MAX

@@ -1,0 +1,49 @@
+"""``gsmflow evaluate``: score a finished run again, on its own data or on other data of the same classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gsmflow.base.errors import InputError
+from gsmflow.cli import options
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("problem", required=False)
+@click.option("--features", metavar="NAME", help="Feature file, as for train.")
+@options.data_root
+@options.as_json
+def evaluate(run: Path, problem: str | None, features: str | None, data_root: Path, as_json: bool) -> None:
+    """Score the classifier of RUN on the test set of PROBLEM (default: the problem it was trained on)."""
+    from gsmflow.cli.display import closing_table
+    from gsmflow.runs.folder import load_classifier, read_config, read_problem
+    from gsmflow.scores.gzsl import score
+
+    classifier = load_classifier(run)
+    config = read_config(run)
+    asked = config["run"]
+    loaded, same = read_problem(run, config, data_root=data_root, problem=problem, features=features)
+    if loaded.classes != classifier.classes or loaded.feature_dim != classifier.transform.in_dim:
+        raise InputError(
+            f"{run}: trained on {len(classifier.classes)} classes and {classifier.transform.in_dim}-d "
+            f"features, but {loaded.name} has {len(loaded.classes)} classes and {loaded.feature_dim}-d "
+            "features, or their names differ; evaluate on the data it was trained for"
+        )
+    scores = score(loaded, classifier.logits, unseen_logits=classifier.unseen_logits)
+    result = {
+        "run": str(run),
+        "problem": loaded.name,
+        "method": asked["method"],
+        "seed": asked["seed"],
+        "protocol": asked["protocol"],
+        "same_data": same,
+        **scores.to_dict(),
+    }
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False))
+    else:
+        closing_table(result)

@@ -1,0 +1,52 @@
+"""``gsmflow export``: a run's classifier for programs without PyTorch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gsmflow.base.errors import InputError
+from gsmflow.cli import options
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--onnx", is_flag=True, required=True, help="Write an ONNX graph.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: classifier.onnx in RUN]"
+)
+@click.option(
+    "--images", is_flag=True, help="Begin with pictures: include the backbone of RUN, which is an ONNX file."
+)
+@click.option("--backbone", metavar="FILE", help="Where that file lies now, if it was moved.")
+@options.as_json
+def export(
+    run: Path, onnx: bool, out: Path | None, images: bool, backbone: str | None, as_json: bool
+) -> None:
+    """Write the classifier of RUN as one file: features in, class probabilities out.
+
+    Names of the classes are in the file's metadata. It runs in onnxruntime and everything else that reads ONNX.
+    """
+    from gsmflow.runs.folder import load_backbone, load_classifier
+    from gsmflow.serve import onnx as exporting
+
+    if out and out.suffix != ".onnx":
+        raise InputError(f"{out}: expected a name ending in .onnx")
+    classifier = load_classifier(run)
+    file = out or run / "classifier.onnx"
+    if backbone and not images:
+        raise InputError(f"--backbone {backbone}: is for --images; add that, or leave it out")
+    exporting.export(classifier, file, load_backbone(run).moved(backbone, None) if images else None)
+    told = {
+        "run": str(run),
+        "out": str(file),
+        "takes": "pictures" if images else f"{classifier.transform.in_dim} features",
+        "classes": len(classifier.classes),
+        "bytes": file.stat().st_size,
+    }
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        click.echo(f"{file}: {told['takes']} to {told['classes']} classes, {told['bytes'] / 1024:.0f} KiB")

@@ -1,0 +1,208 @@
+"""``gsmflow predict``: label new features, or new images, with a finished run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gsmflow.base.errors import InputError
+from gsmflow.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gsmflow.files.chunks import Part
+    from gsmflow.files.spool import LongTable
+    from gsmflow.images.feature_table import Unreadable
+    from gsmflow.runs.labelling import Labelling, Pictures
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file", metavar="NEW", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Table to write, .csv or .parquet.  [default: CSV on stdout]",
+)
+@click.option(
+    "--top", default=3, show_default=True, type=click.IntRange(1), help="Classes listed for each sample."
+)
+@click.option(
+    "--unsure",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Add a column 'unsure': whether the best class has a probability below P.",
+)
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="Folder of a CSV's paths.  [default: the CSV's]"
+)
+@click.option(
+    "--backbone",
+    metavar="FILE",
+    help="Where the run's own .onnx or TorchScript file lies now, if it was moved.",
+)
+@click.option("--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now.")
+@options.batch_size
+@options.on
+@options.worker_threads
+@options.device
+@options.as_json
+def predict(
+    run: Path,
+    file: Path,
+    out: Path | None,
+    top: int,
+    unsure: float | None,
+    root: Path | None,
+    backbone: str | None,
+    weights: str | None,
+    batch_size: int,
+    on: str | None,
+    threads: int | None,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Label NEW with the classifier of RUN.
+
+    NEW is a table of features (.npz, .csv, .npy or .parquet), or a folder of .parquet files or a pattern for them
+    ('day*/*.parquet'); or, where the run was trained on images, a folder of images, a single one, or a CSV with a
+    column path. Parquet files, .npy files and images are read part by part and may be larger than memory.
+
+    Writes a table with one row a sample: the class, whether it is an unseen class, the probability that it is
+    one of them, the probability of the class, and the next most probable classes. Images that cannot be read
+    are named on stderr and left out; the exit code is then 3.
+    """
+    from gsmflow.cli.display_images import counting, tell_unreadable
+    from gsmflow.compute.distributed_map import results
+    from gsmflow.files.atomic import make_folder
+    from gsmflow.files.spool import LongTable
+    from gsmflow.runs.folder import check_finished
+
+    if out and out.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{out}: expected a name ending in .csv or .parquet")
+    cluster = options.place(on, threads)
+    if cluster:  # whose workers have other working folders
+        run, file, root = run.absolute(), file.absolute(), root and root.absolute()
+    check_finished(run)
+    if _holds_images(file):
+        work, parts, total = _of_images(
+            run, file, root=root, backbone=backbone, weights=weights, batch_size=batch_size, device=device
+        )
+        what = "images"
+    else:
+        for name, given in (("--root", root), ("--backbone", backbone), ("--weights", weights)):
+            if given is not None:
+                raise InputError(f"{name} {given}: is for images, but {file} holds features; leave it out")
+        work, parts, total = _of_table(run, file)
+        what = "samples"
+    work = replace(work, top=top, unsure=unsure)
+    unreadable: list[Unreadable] = []
+    if out:
+        make_folder(out.parent)
+    with LongTable() as table, counting(what) as told:
+        for made in results(work, parts, cluster):
+            unreadable += made.unreadable
+            if len(made.table):
+                table.add(made.table)
+            if len(parts) > 1:
+                told(table.rows + len(unreadable), total)
+        if not table.rows:
+            one = unreadable[0]
+            raise InputError(f"{one.name}: {one.reason}; none of the {len(unreadable)} images can be read")
+        tell_unreadable(unreadable, None)
+        _show(table, run, out, unreadable, as_json)
+    return 3 if unreadable else 0
+
+
+def _holds_images(file: Path) -> bool:
+    """A folder, an image, or a CSV that lists paths: everything that a table of features is not."""
+    from gsmflow.files.chunks import shards
+    from gsmflow.files.guard import first_bytes
+    from gsmflow.images.listing import is_image
+
+    if file.suffix.lower() == ".csv":
+        header = first_bytes(file, 4096).decode("utf-8", "replace").lstrip("\ufeff").splitlines()
+        return bool(header) and "path" in header[0].replace('"', "").split(",")
+    if shards(file) is not None:
+        return False
+    if not file.exists():
+        raise InputError(f"{file}: no such file or folder")
+    return file.is_dir() or is_image(file)
+
+
+def _of_images(
+    run: Path,
+    file: Path,
+    *,
+    root: Path | None,
+    backbone: str | None,
+    weights: str | None,
+    batch_size: int,
+    device: str,
+) -> tuple[Labelling, Sequence[Pictures], int]:
+    """What to do to images with the run's backbone, in parts, and how many images there are."""
+    from gsmflow.cli.display_images import tell_passed_over
+    from gsmflow.images.extraction import SHARD, Reading
+    from gsmflow.images.listing import list_any
+    from gsmflow.runs.folder import load_backbone
+    from gsmflow.runs.labelling import Labelling, Pictures
+
+    spec = load_backbone(run).moved(backbone, weights)
+    listing = list_any(file, root)
+    tell_passed_over(listing)
+    total, labels = len(listing.names), listing.labels
+    parts = [
+        Pictures(listing.names[start : start + SHARD], labels and labels[start : start + SHARD])
+        for start in range(0, total, SHARD)
+    ]
+    images = Reading(listing.root, spec, batch_size, device)
+    return Labelling(run, file, images=images), parts, total
+
+
+def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
+    """What to do to a table, in parts, and how many rows it has; made of images, it is of the run's own backbone."""
+    from gsmflow.files.chunks import parts_of
+    from gsmflow.images.backbone import BackboneSpec
+    from gsmflow.runs.folder import load_backbone, read_config
+    from gsmflow.runs.labelling import Labelling
+
+    parts, known, total = parts_of(file)
+    if known and "backbone" in read_config(run):
+        made, trained = BackboneSpec.from_dict(known, f"{file}: backbone"), load_backbone(run)
+        if not made.same_as(trained):
+            other = f"another backbone ({made.model}) than {run} was trained on ({trained.model})"
+            if made.sha256 == trained.sha256:
+                other = f"images prepared otherwise than those {run} was trained on"
+            raise InputError(f"{file}: features of {other}; give it the images themselves")
+    return Labelling(run, file), parts, total
+
+
+def _show(
+    table: LongTable, run: Path, out: Path | None, unreadable: Sequence[Unreadable], as_json: bool
+) -> None:
+    if out:
+        table.write(out)
+    if as_json:
+        rows = None if out else [row for some in table.batches() for row in some.to_dicts()]
+        click.echo(
+            json.dumps(
+                {
+                    "run": str(run),
+                    "samples": table.rows,
+                    "out": str(out) if out else None,
+                    "unreadable": [{"path": each.name, "reason": each.reason} for each in unreadable],
+                    "predictions": rows,
+                }
+            )
+        )
+    elif out:
+        click.echo(f"{table.rows} samples labelled, table in {out}", err=True)
+    else:
+        for index, some in enumerate(table.batches()):
+            click.echo(some.write_csv(include_header=index == 0), nl=False)

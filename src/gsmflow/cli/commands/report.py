@@ -1,0 +1,69 @@
+"""``gsmflow report``: a page to look at, and figures for papers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gsmflow.cli import options
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="HTML file to write.  [default: report.html in the first run's folder]",
+)
+@click.option(
+    "--figures", type=click.Path(path_type=Path), help="Folder for the charts as SVG and PNG, for papers."
+)
+@click.option(
+    "--embedding",
+    default="pca,t-sne",
+    show_default=True,
+    help="How features are placed in a plane, with commas between: pca, t-sne, umap.",
+)
+@options.data_root
+@options.as_json
+def report(
+    runs: tuple[Path, ...],
+    out: Path | None,
+    figures: Path | None,
+    embedding: str,
+    data_root: Path,
+    as_json: bool,
+) -> None:
+    """Show RUNS as one HTML page that needs no network: one run, or several side by side.
+
+    Where the data a run was made from are still there, they are read again for the curve and the confusions.
+    """
+    from gsmflow.base.errors import InputError
+    from gsmflow.files.atomic import make_folder, write_bytes
+    from gsmflow.report import draw, read, render
+    from gsmflow.report.embedding import METHODS
+
+    methods = tuple(name.strip() for name in embedding.split(","))
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown:
+        raise InputError(f"--embedding {embedding}: '{unknown[0]}' is none of {', '.join(METHODS)}")
+    records = read(runs, data_root)
+    page = render(records, methods)
+    file = out or runs[0] / "report.html"
+    make_folder(file.parent)
+    write_bytes(file, page.encode())
+    drawn = draw(records, figures, methods) if figures else []
+    missing = [f"{record.label}: {text}" for record in records for text in record.missing]
+    if as_json:
+        click.echo(
+            json.dumps({"report": str(file), "figures": [str(each) for each in drawn], "missing": missing})
+        )
+        return
+    for text in missing:
+        click.echo(text, err=True)
+    click.echo(
+        f"report in {file} ({len(page) / 1024:.0f} KiB)" + (f", {len(drawn)} figures" if drawn else "")
+    )

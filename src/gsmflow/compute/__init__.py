@@ -1,0 +1,1 @@
+"""Devices, random streams, optimizers, recorded steps, several processes, clusters."""

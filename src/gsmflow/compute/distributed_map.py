@@ -1,0 +1,143 @@
+"""Work on data larger than memory: one part after the other here, or many at a time by Ray Data on a cluster.
+
+Both call the same function on the same parts, so that they end with the same values: bit for bit on like
+processors with as many threads. Results come in the order of the parts, each once: a worker that dies has its part
+done again by another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gsmflow.base.errors import InputError
+from gsmflow.compute.ray import connected
+
+_RETRIES = 3  # of a part whose worker died, and starts of a worker
+_BLOCKS = 2048  # pieces that a cluster is handed the parts in, at most
+
+
+class Work(Protocol):
+    """What is done to every part. Plain values, which travel to the workers."""
+
+    def open(self) -> Callable[[Any], Any]:
+        """Load what is needed, once a process: the function of a part."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where parts are worked on when not here.
+
+    address: of a running Ray cluster, ``auto`` for the one this machine belongs to, or empty for one of its own.
+    threads: cores of a worker. Every node needs data, run and backbone under the same paths.
+    """
+
+    address: str
+    threads: int = 1
+
+
+def results(work: Work, parts: Sequence[Any], cluster: Cluster | None = None) -> Iterator[Any]:
+    """What `work` makes of each part, in their order; here, or on a cluster.
+
+    Raises
+    ------
+    InputError: the work's own; Ray is not installed, or no cluster answers.
+    RuntimeError: a part was lost for good.
+    """
+    if cluster is not None:
+        yield from _by_ray(work, parts, cluster)
+        return
+    function = work.open()
+    for part in parts:
+        yield function(part)
+
+
+def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own remarks about restarts
+    with connected(cluster.address) as ray:
+        try:
+            from ray import data
+        except ImportError as error:
+            raise InputError(f"--on ray needs {error.name}; pip install 'gsmflow[ray]'") from None
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        cores = int(ray.cluster_resources().get("CPU", 1))
+        if cores < cluster.threads:
+            raise InputError(
+                f"--threads {cluster.threads}: the cluster has {cores} cores in all; ask for fewer"
+            )
+        blocks = min(len(parts), _BLOCKS)
+        source = data.from_items(
+            [{"place": place, "part": _Held(part)} for place, part in enumerate(parts)],
+            override_num_blocks=blocks,
+        )
+        with warnings.catch_warnings():
+            # The only way to bound how often a part that kills its worker is tried; Ray asks for another from 2.64.
+            warnings.filterwarnings("ignore", message="`ray_remote_args`")
+            made = source.map_batches(
+                _Worker,
+                fn_constructor_args=(work, cluster.threads),
+                batch_size=1,
+                batch_format="pandas",
+                compute=data.ActorPoolStrategy(size=max(1, min(blocks, cores // cluster.threads))),
+                num_cpus=cluster.threads,
+                max_restarts=_RETRIES,
+                max_task_retries=_RETRIES,
+            )
+        for dataset in (source, made):
+            dataset.context.execution_options.preserve_order = True
+            dataset.context.enable_progress_bars = False
+        expected = 0
+        try:
+            for block in made.iter_batches(batch_size=None, batch_format="pandas", prefetch_batches=0):
+                for place, held in zip(block["place"], block["result"], strict=True):
+                    if held.failure:
+                        raise InputError(held.failure)
+                    if place != expected:
+                        raise RuntimeError(f"part {place} came where {expected} was expected")
+                    expected += 1
+                    yield held.value
+        except ray.exceptions.RayError as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise RuntimeError(f"a worker was lost {_RETRIES + 1} times: {(lines or ['?'])[0]}") from None
+        if expected != len(parts):
+            raise RuntimeError(f"{expected} of {len(parts)} parts came back")
+
+
+@dataclass(frozen=True)
+class _Held:
+    """One value, which Ray Data would otherwise take apart where it is a list or an array."""
+
+    value: Any
+    failure: str = ""
+
+
+class _Worker:
+    """One process of a cluster: opens the work once, then does parts."""
+
+    def __init__(self, work: Work, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._function: Callable[[Any], Any] | None = None
+        self._failure = ""
+        try:
+            self._function = work.open()
+        except InputError as error:
+            self._failure = str(error)
+
+    def __call__(self, batch: Any) -> Any:
+        batch["result"] = [self._done(held.value) for held in batch.pop("part")]
+        return batch
+
+    def _done(self, part: Any) -> _Held:
+        if self._function is None:
+            return _Held(None, self._failure)
+        try:
+            return _Held(self._function(part))
+        except InputError as error:
+            return _Held(None, str(error))

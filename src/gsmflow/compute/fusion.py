@@ -1,0 +1,87 @@
+"""Element-wise work of large flows in few passes over GPU memory.
+
+Between two matrix products of a coupling lie a dozen element-wise operations, each of which reads and writes
+whole activations; Adam on bfloat16 weights takes three passes over all weights. On a GPU memory's rate bounds
+both, and :func:`torch.compile` makes one kernel of each. To compile takes seconds, so only flows large enough to
+earn them back ask for it, and where the compiler lacks something the operations run one by one, as on the CPU.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from importlib.util import find_spec
+from types import FunctionType
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+PAYS_FROM = 1 << 20  # entries of a weight from which kernels take longer than their launches
+
+
+def pays(weight: Tensor) -> bool:
+    """Whether the element-wise work of training steps with this weight is worth compiling."""
+    return weight.is_cuda and weight.numel() >= PAYS_FROM
+
+
+def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """`function` of tensors on a GPU as few kernels; as it is where it cannot be compiled.
+
+    It is compiled once for every combination of shapes, strides, dtypes and other arguments, all of them fixed: a
+    training step has two or three. Arguments are given by position.
+    """
+    compiled: dict[object, Callable[_P, _R]] = {}
+    broken = False
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        assert not kwargs
+        nonlocal broken
+        key = tuple(_kind(value) for value in args)
+        if key in compiled:
+            return compiled[key](*args, **kwargs)
+        if broken or find_spec("triton") is None:
+            return function(*args, **kwargs)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the compiler about itself
+                made = torch.compile(_copy(function), fullgraph=True, dynamic=False)
+                result = made(*args, **kwargs)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever the machine's own compilers may raise
+            # Nothing has run: a function is compiled as a whole, before its first kernel.
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            broken = True
+            warnings.warn(f"torch.compile: {reason}; continuing without, more slowly", stacklevel=2)
+            return function(*args, **kwargs)
+        compiled[key] = made
+        return result
+
+    return call
+
+
+def _kind(value: object) -> object:
+    if isinstance(value, Tensor):
+        return value.shape, value.stride(), value.dtype, value.device, value.requires_grad
+    return value
+
+
+def _copy(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The same function with code of its own: torch counts what it has compiled by the code, and gives up at 8."""
+    assert isinstance(function, FunctionType)
+    return FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+
+
+LARGE = 1 << 18  # entries of a weight from which memory, not the number of calls, takes the time

@@ -1,0 +1,1 @@
+"""A zero-shot problem, its checks, validation problems cut from it, and the transformation of features."""

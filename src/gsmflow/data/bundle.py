@@ -1,0 +1,63 @@
+"""A whole problem in one file, for runs that must not depend on their data staying where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+
+_ARRAYS = ("features", "labels", "semantics", "train", "test_seen", "test_unseen")
+
+
+def save(problem: Problem, path: Path) -> None:
+    """Write a problem as a safetensors file: about N x D x 4 bytes.
+
+    Raises
+    ------
+    InputError: the file cannot be written.
+    """
+    import torch
+
+    from gsmflow.files.atomic import write_tensors
+
+    arrays = {name: np.ascontiguousarray(getattr(problem, name)) for name in _ARRAYS}
+    meta = {
+        "name": problem.name,
+        "classes": problem.classes,
+        "semantic_names": problem.semantic_names,
+        "image_shape": problem.image_shape,
+        "notes": dict(problem.notes),
+        "backbone": dict(problem.backbone) if problem.backbone else None,
+    }
+    write_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, meta)
+
+
+def load(path: Path) -> Problem:
+    """Inverse of :func:`save`.
+
+    Raises
+    ------
+    InputError: the file is missing, damaged or holds something else.
+    """
+    from gsmflow.files.atomic import read_tensors
+
+    tensors, meta = read_tensors(path)
+    try:
+        arrays: dict[str, Any] = {name: tensors[name].numpy() for name in _ARRAYS}
+        shape, names = meta["image_shape"], meta["semantic_names"]
+        return Problem(
+            name=meta["name"],
+            classes=tuple(meta["classes"]),
+            semantic_names=tuple(names) if names else None,
+            image_shape=tuple(shape) if shape else None,
+            notes=meta["notes"],
+            backbone=meta["backbone"],
+            origins={name: f"{path}: {name}" for name in (*_ARRAYS, "classes")},
+            **arrays,
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: {error} is missing, so it holds no problem; make the run again") from None

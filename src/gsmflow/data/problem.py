@@ -1,0 +1,214 @@
+"""A zero-shot problem: features, labels, class semantics and a split, checked on construction.
+
+Everything downstream (generators, heads, evaluation) takes a :class:`Problem` and may rely on
+what it guarantees; everything upstream (:mod:`gsmflow.sources`) only has to build one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gsmflow.base.errors import InputError
+from gsmflow.data import checks
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes of a problem.
+
+    samples: N. feature_dim: D. semantic_dim: A. seen, unseen: classes. train, test_seen, test_unseen:
+    samples.
+    """
+
+    samples: int
+    feature_dim: int
+    semantic_dim: int
+    seen: int
+    unseen: int
+    train: int
+    test_seen: int
+    test_unseen: int
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Features, labels, semantics and a split of one generalized zero-shot data set.
+
+    Shapes: N samples, D feature dimensions, C classes, A semantic dimensions.
+
+    Parameters
+    ----------
+    name: short name, used in run folders and reports.
+    features: (N, D) finite numbers, kept as float32 (a float32 memory map is kept as it is).
+    labels: (N,) integers in [0, C).
+    semantics: (C, A) finite numbers, one row a class, no two rows alike, none all zero.
+    classes: C distinct class names.
+    train, test_seen, test_unseen: indices into the samples, disjoint, each without repetition.
+        ``test_seen`` holds classes that occur in ``train``, ``test_unseen`` classes that do not.
+    validation_unseen: class indices that play unseen in
+        :func:`~gsmflow.data.validation.validation_problem`, where the data set publishes such a choice; all
+        of them seen classes.
+    image_shape: (height, width) where a feature vector is a picture, row by row.
+    semantic_names: A distinct names of the semantic dimensions (attributes), where they have names.
+    origins: for error messages: array name -> where it came from (``"data/FLO/res101.mat: features"``).
+    notes: facts the source wants recorded with the run (for example which known split this is).
+    backbone: how the features were made of images (:class:`gsmflow.images.backbone.BackboneSpec`), where
+        that is known.
+
+    Raises
+    ------
+    InputError: the first violation found, naming the array, the place and the remedy.
+    """
+
+    name: str
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    semantics: NDArray[np.float32]
+    classes: tuple[str, ...]
+    train: NDArray[np.int64]
+    test_seen: NDArray[np.int64]
+    test_unseen: NDArray[np.int64]
+    validation_unseen: NDArray[np.int64] | None = None
+    image_shape: tuple[int, int] | None = None
+    semantic_names: tuple[str, ...] | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    backbone: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        put("origins", MappingProxyType(dict(self.origins)))
+        put("notes", MappingProxyType(dict(self.notes)))
+        put("features", checks.matrix(self.features, self.where("features"), "sample"))
+        put("semantics", checks.matrix(self.semantics, self.where("semantics"), "class"))
+        put("labels", checks.whole_numbers(self.labels, self.where("labels")))
+        put("classes", tuple(str(c) for c in self.classes))
+        for part in checks.PARTS:
+            put(part, checks.whole_numbers(getattr(self, part), self.where(part)))
+        if self.validation_unseen is not None:
+            playing = checks.whole_numbers(self.validation_unseen, self.where("validation_unseen"))
+            put("validation_unseen", np.unique(playing))
+        if self.semantic_names is not None:
+            put("semantic_names", tuple(str(name) for name in self.semantic_names))
+        samples, parts = self.features.shape[0], {part: getattr(self, part) for part in checks.PARTS}
+        checks.check_classes(self.classes, self.semantics, self.where)
+        checks.check_labels(self.labels, samples, len(self.classes), self.where)
+        checks.check_parts(parts, samples, self.where)
+        checks.check_seen(parts, self.labels, self.classes, self.validation_unseen, self.where)
+        checks.check_finite(self.features, "sample", self.where("features"))
+        checks.check_finite(self.semantics, "class", self.where("semantics"))
+        checks.check_semantics(self.semantics, self.classes, self.semantic_names, self.where)
+        if self.image_shape is not None and int(np.prod(self.image_shape)) != self.features.shape[1]:
+            raise InputError(
+                f"{self.where('features')}: {self.features.shape[1]} dimensions do not make an image of "
+                f"{self.image_shape[0]} x {self.image_shape[1]}; correct image_shape"
+            )
+
+    # -- what follows from the arrays ---------------------------------------------------------
+
+    @property
+    def feature_dim(self) -> int:
+        """D, the number of feature dimensions."""
+        return int(self.features.shape[1])
+
+    @property
+    def semantic_dim(self) -> int:
+        """A, the number of semantic dimensions."""
+        return int(self.semantics.shape[1])
+
+    @cached_property
+    def seen(self) -> NDArray[np.int64]:
+        """Sorted indices of the classes that have training samples."""
+        return np.unique(self.labels[self.train])
+
+    @cached_property
+    def unseen(self) -> NDArray[np.int64]:
+        """Sorted indices of all other classes."""
+        return np.setdiff1d(np.arange(len(self.classes)), self.seen)
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 (first 16 hex digits) of the split, the semantics and the features.
+
+        ``split`` covers the sorted indices of the three parts and the labels, ``semantics`` the
+        class names and vectors, ``features`` all feature values. Two runs with the same three
+        values saw the same data.
+        """
+        split, semantics, features = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        for part in (self.train, self.test_seen, self.test_unseen):
+            split.update(np.sort(part).astype("<i8").tobytes() + b"|")
+        split.update(self.labels.astype("<i8").tobytes())
+        semantics.update("\0".join(self.classes).encode())
+        semantics.update(np.ascontiguousarray(self.semantics, dtype="<f4").tobytes())
+        for rows in checks.row_chunks(self.features):
+            features.update(np.ascontiguousarray(self.features[rows], dtype="<f4").tobytes())
+        return {
+            "split": split.hexdigest()[:16],
+            "semantics": semantics.hexdigest()[:16],
+            "features": features.hexdigest()[:16],
+        }
+
+    def where(self, array: str) -> str:
+        """Where an array came from, for messages: its origin, or its name."""
+        return self.origins.get(array, array)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for people and programs: counts, class names, training samples by class, notes."""
+        of_class = np.bincount(self.labels[self.train], minlength=len(self.classes))
+        return {
+            "name": self.name,
+            "counts": {
+                "samples": len(self.labels),
+                "feature_dim": self.feature_dim,
+                "semantic_dim": self.semantic_dim,
+                "seen_classes": len(self.seen),
+                "unseen_classes": len(self.unseen),
+                "train": len(self.train),
+                "test_seen": len(self.test_seen),
+                "test_unseen": len(self.test_unseen),
+            },
+            "classes": {
+                "seen": [self.classes[c] for c in self.seen],
+                "unseen": [self.classes[c] for c in self.unseen],
+            },
+            "training_samples": {self.classes[c]: int(of_class[c]) for c in self.seen},
+            "fingerprint": self.fingerprint,
+            "notes": dict(self.notes),
+        }
+
+    def with_classes(self, names: Sequence[str], semantics: ArrayLike) -> Problem:
+        """The same problem with more classes that have no samples, after all others.
+
+        names: K new class names. semantics: (K, A).
+
+        Raises
+        ------
+        InputError: a name or a vector is taken already, or the vectors do not fit.
+        """
+        vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
+        if vectors.shape != (len(names), self.semantic_dim):
+            raise InputError(
+                f"semantics of {', '.join(names)}: shape {vectors.shape}, expected "
+                f"({len(names)}, {self.semantic_dim}): one vector a class, as long as those of the others"
+            )
+        taken = [name for name in names if name in self.classes]
+        if taken:
+            raise InputError(
+                f"class '{taken[0]}': there is a class of that name already; choose another name"
+            )
+        return replace(
+            self,
+            classes=(*self.classes, *names),
+            semantics=np.vstack((self.semantics, vectors)),
+            origins={**self.origins, "semantics": "semantics", "classes": "classes"},
+        )

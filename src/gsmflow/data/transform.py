@@ -1,0 +1,255 @@
+"""What is done to features before anything learns from them, fitted on training samples only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.options import Options, option
+from gsmflow.data.problem import Problem
+from gsmflow.files.feature_store import chunks, empty_like, is_mapped, rows_of
+
+SCALINGS = ("minmax", "standard", "length", "none")
+_ROWS = 8192  # rows transformed in one go
+
+
+def most_components(dim: int, samples: int) -> int:
+    """Principal components that so many centered samples of `dim` dimensions have at most."""
+    return min(dim, samples - 1)
+
+
+@dataclass(frozen=True)
+class FeatureOptions(Options):
+    """How raw features are scaled and, if asked for, projected."""
+
+    table = "features"
+
+    scaling: str = option(
+        "minmax",
+        "minmax: each dimension to [0, 1] by the training range (the paper's); standard: zero mean, unit "
+        "variance; length: every sample to unit length; none: as they are",
+        choices=SCALINGS,
+    )
+    project: int = option(
+        0, "keep this many principal components of the scaled training features; 0: no projection", low=0
+    )
+    project_at_most: int = option(
+        0,
+        "where `project` is 0, keep so many components, or all of them if they are fewer; 0: no projection",
+        low=0,
+    )
+    log: bool = option(False, "log(1 + x) first; for non-negative features with heavy tails")
+
+    def components(self, dim: int, samples: int) -> int:
+        """Principal components kept of `dim` dimensions with so many training samples; 0: no projection."""
+        return self.project or min(self.project_at_most, most_components(dim, samples))
+
+    def out_dim(self, problem: Problem) -> int:
+        """Dimensions that the features of `problem` have in the end."""
+        return self.components(problem.feature_dim, len(problem.train)) or problem.feature_dim
+
+
+@dataclass(frozen=True)
+class FeatureTransform:
+    """x -> ((x scaled) - center) @ axes, fitted by :meth:`fit`; scaling is (x - shift) * scale.
+
+    shift, scale: (D,). axes: (D, K) orthonormal columns and center: (D,), or both None without
+    projection.
+    """
+
+    shift: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    unit_length: bool = False
+    log: bool = False
+    center: NDArray[np.float32] | None = None
+    axes: NDArray[np.float32] | None = None
+
+    @property
+    def in_dim(self) -> int:
+        """D, dimensions of raw features."""
+        return len(self.shift)
+
+    @property
+    def out_dim(self) -> int:
+        """Dimensions after the transformation: D, or K with a projection."""
+        return self.in_dim if self.axes is None else self.axes.shape[1]
+
+    @staticmethod
+    def fit(problem: Problem, options: FeatureOptions) -> FeatureTransform:
+        """Fit on the training samples of `problem`.
+
+        Raises
+        ------
+        InputError: more components asked for than the training features can have; log of
+            features below zero; a dimension whose range is too wide or too narrow for float32.
+        """
+        check_projection(problem, options)
+        train = rows_of(problem.features, problem.train)
+        where = problem.origins.get("features", "features")
+        dim = train.shape[1]
+        if options.log:
+            if train.min() < 0:
+                raise InputError(f"{where}: negative values, so features.log cannot be used; leave it off")
+            train = _logarithms(train)
+        shift, scale = np.zeros(dim, np.float32), np.ones(dim, np.float32)
+        if options.scaling == "minmax":
+            low, high = train.min(axis=0), train.max(axis=0)
+            with np.errstate(over="ignore"):
+                span = high - low
+            # A constant dimension carries nothing; dividing by 1 maps it to 0 instead of to NaN.
+            shift = np.where(np.isfinite(span), low, np.inf)
+            with np.errstate(over="ignore"):
+                scale = (1 / np.where(span > 0, span, 1)).astype(np.float32)
+        elif options.scaling == "standard":
+            mean, spread = _moments(train)
+            shift = mean.astype(np.float32)
+            with np.errstate(over="ignore"):
+                scale = (1 / np.where(spread > 0, spread, 1)).astype(np.float32)
+        usable = np.isfinite(shift) & np.isfinite(scale)
+        if not usable.all():
+            column = int(np.flatnonzero(~usable)[0])
+            raise InputError(
+                f"{where}: dimension {column} (counted from 0) ranges from {train[:, column].min():.4g} to "
+                f"{train[:, column].max():.4g} in training, too wide or too narrow for float32; rescale or "
+                "remove it"
+            )
+        fitted = FeatureTransform(shift, scale, unit_length=options.scaling == "length", log=options.log)
+        components = options.components(dim, len(train))
+        if not components:
+            return fitted
+        scaled = fitted(rows_of(problem.features, problem.train))
+        center = _moments(scaled)[0].astype(np.float32)
+        axes = _principal_axes(scaled, center, components)
+        return FeatureTransform(shift, scale, fitted.unit_length, options.log, center, axes)
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Transform raw features (N, D) to (N, K), in chunks.
+
+        Raises
+        ------
+        InputError: the features have another number of dimensions than those fitted on.
+        """
+        if features.ndim != 2 or features.shape[1] != self.in_dim:
+            raise InputError(
+                f"features: shape {features.shape}, expected (samples, {self.in_dim}) as in training"
+            )
+        out = empty_like(features, (len(features), self.out_dim))
+        for start in range(0, len(features), _ROWS):
+            rows = np.asarray(features[start : start + _ROWS], dtype=np.float32)
+            if self.log:
+                rows = np.log1p(np.maximum(rows, 0))
+            rows = (rows - self.shift) * self.scale
+            if self.unit_length:
+                rows /= np.maximum(_lengths(rows), 1e-12)
+            if self.axes is not None and self.center is not None:
+                rows = (rows - self.center) @ self.axes
+            out[start : start + _ROWS] = rows
+        return out
+
+    def inverse(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map transformed features (N, K) back to raw ones (N, D).
+
+        What the transformation drops cannot come back: components beyond K, and lengths.
+        """
+        rows = features
+        if self.axes is not None and self.center is not None:
+            rows = rows @ self.axes.T + self.center
+        rows = rows / self.scale + self.shift
+        return np.expm1(rows) if self.log else rows
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that :meth:`from_state` makes the same transformation of."""
+        flags = torch.tensor([float(self.unit_length), float(self.log)], dtype=torch.float64)
+        state = {
+            "shift": torch.from_numpy(self.shift.copy()),
+            "scale": torch.from_numpy(self.scale.copy()),
+            "flags": flags,
+        }
+        if self.axes is not None and self.center is not None:
+            state |= {"center": torch.from_numpy(self.center), "axes": torch.from_numpy(self.axes)}
+        return state
+
+    @staticmethod
+    def from_state(state: dict[str, Tensor]) -> FeatureTransform:
+        """Inverse of :meth:`state`."""
+        unit_length, log = state["flags"].tolist()
+        projected = "axes" in state
+        return FeatureTransform(
+            state["shift"].numpy(),
+            state["scale"].numpy(),
+            bool(unit_length),
+            bool(log),
+            state["center"].numpy() if projected else None,
+            state["axes"].numpy() if projected else None,
+        )
+
+
+def check_projection(problem: Problem, options: FeatureOptions) -> None:
+    """Refuse a projection to more components than the training features have.
+
+    Raises
+    ------
+    InputError: features.project is larger than that.
+    """
+    samples, dim = len(problem.train), problem.feature_dim
+    largest = most_components(dim, samples)
+    if options.project > largest:
+        raise InputError(
+            f"features.project = {options.project}: {samples} training samples of {dim} dimensions have at "
+            f"most {largest} components; lower it"
+        )
+
+
+def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The lengths (N, 1) of rows; of those whose squares overflow float32 computed in float64."""
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    long = ~np.isfinite(lengths[:, 0])
+    if long.any():
+        lengths[long] = np.linalg.norm(rows[long].astype(np.float64), axis=1, keepdims=True)
+    return lengths
+
+
+def _logarithms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """log(1 + x) of features (N, D), mapped where they are."""
+    if not is_mapped(rows):
+        return np.log1p(rows)
+    out = empty_like(rows, rows.shape)
+    for part in chunks(*rows.shape):
+        out[part] = np.log1p(rows[part])
+    return out
+
+
+def _moments(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each dimension of features (N, D); of mapped ones part by part."""
+    if not is_mapped(rows):
+        return rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+    parts = list(chunks(*rows.shape))
+    mean, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    for part in parts:
+        mean += rows[part].sum(axis=0, dtype=np.float64) / len(rows)
+    for part in parts:
+        squares += np.square(rows[part] - mean).sum(axis=0) / len(rows)
+    return mean, np.sqrt(squares)
+
+
+def _principal_axes(
+    rows: NDArray[np.float32], center: NDArray[np.float32], count: int
+) -> NDArray[np.float32]:
+    """The first principal axes (D, count) of features (N, D), signs fixed so that runs agree."""
+    if is_mapped(rows):
+        centered = (rows[part] - center for part in chunks(*rows.shape))
+        covariance = sum((part.T @ part).astype(np.float64) for part in centered) / len(rows)
+    else:
+        centered = rows - center
+        covariance = (centered.T @ centered).astype(np.float64) / len(centered)
+    variance, axes = np.linalg.eigh(covariance)
+    order = np.argsort(variance)[::-1][:count]
+    chosen = axes[:, order]
+    chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)])
+    return np.ascontiguousarray(chosen, dtype=np.float32)

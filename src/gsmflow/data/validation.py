@@ -1,0 +1,98 @@
+"""Smaller problems cut from the training part alone, for every choice that needs scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+from gsmflow.files.feature_store import rows_of
+
+
+def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
+    """A smaller problem cut from the training part of `problem`, some seen classes playing unseen.
+
+    Those are the published ones where the data set names them, otherwise a draw of the same fraction as in the
+    real split (at least two, leaving at least two). With `draw` = 1, 2, ... they are always drawn, each time
+    others. Of every other class the fraction `held_out` of the samples becomes the seen test part. Truly unseen
+    classes and all test samples are left out: nothing about them can leak into a choice.
+
+    Raises
+    ------
+    InputError: fewer than four seen classes, or no class with two samples to hold out from.
+    """
+    if len(problem.seen) < 4:
+        raise InputError(
+            f"{problem.where('train')}: only {len(problem.seen)} seen classes, too few to cut a validation "
+            "problem from; use protocol 'last'"
+        )
+    rng = np.random.default_rng([seed, 0x5EED, draw] if draw else [seed, 0x5EED])
+    if problem.validation_unseen is not None and draw == 0:
+        playing_unseen = problem.validation_unseen
+    else:
+        wanted = round(len(problem.seen) * len(problem.unseen) / max(len(problem.classes), 1))
+        count = int(np.clip(wanted, 2, len(problem.seen) - 2))
+        playing_unseen = np.sort(rng.choice(problem.seen, count, replace=False))
+    train, test_seen = _divided(problem, np.setdiff1d(problem.seen, playing_unseen), held_out, rng)
+    unseen = problem.train[np.isin(problem.labels[problem.train], playing_unseen)]
+    return _of_seen_classes(problem, "validation", train, test_seen, np.sort(unseen))
+
+
+def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: float = 0.2) -> Problem:
+    """The seen classes alone, `fraction` of each one's training samples as test part; none plays unseen.
+
+    Raises
+    ------
+    InputError: no class has two training samples.
+    """
+    rng = np.random.default_rng([seed, 0x4E1D, draw])
+    train, test = _divided(problem, problem.seen, fraction, rng)
+    return _of_seen_classes(problem, "held out", train, test, np.zeros(0, np.int64))
+
+
+def _divided(
+    problem: Problem, classes: NDArray[np.int64], held_out: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The training samples of some classes, sorted: those that stay, and the held-out fraction of each class."""
+    train: list[NDArray[np.int64]] = []
+    test: list[NDArray[np.int64]] = []
+    labels = problem.labels[problem.train]
+    for label in classes:
+        members = rng.permutation(problem.train[labels == label])
+        staying = max(1, len(members) - max(1, round(len(members) * held_out)))
+        train.append(members[:staying])
+        test.append(members[staying:])
+    if not sum(map(len, test)):
+        raise InputError(
+            f"{problem.where('train')}: every seen class has a single sample, none can be held out for "
+            "validation; use protocol 'last'"
+        )
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(test))
+
+
+def _of_seen_classes(problem: Problem, name: str, *parts: NDArray[np.int64]) -> Problem:
+    """A problem over the seen classes; parts: samples for train, test_seen and test_unseen."""
+    chosen = np.concatenate(parts)
+    train, test_seen, test_unseen = _consecutive([len(part) for part in parts])
+    return Problem(
+        name=f"{problem.name}/{name}",
+        features=rows_of(problem.features, chosen),
+        labels=np.searchsorted(problem.seen, problem.labels[chosen]),
+        semantics=problem.semantics[problem.seen],
+        classes=tuple(problem.classes[c] for c in problem.seen),
+        train=train,
+        test_seen=test_seen,
+        test_unseen=test_unseen,
+        image_shape=problem.image_shape,
+        origins=problem.origins,
+    )
+
+
+def _consecutive(sizes: Sequence[int]) -> list[NDArray[np.int64]]:
+    """Ranges of these sizes, one after the other."""
+    ends = np.cumsum([0, *sizes])
+    return [np.arange(start, stop) for start, stop in pairwise(ends)]

@@ -1,0 +1,1 @@
+"""Files of strangers and our own: checked at the door, written atomically."""

@@ -1,0 +1,162 @@
+"""Tables of features read part by part, for data larger than memory: Parquet files, shards of them, and stores.
+
+A part is a description that can travel; only :meth:`read` reads, and no more than the rows it describes. Tables of
+other kinds are read as a whole and handed on in parts.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from gsmflow.base.errors import InputError
+from gsmflow.files.checksums import check
+from gsmflow.files.columns import parquet_rows, parquet_shape
+from gsmflow.files.feature_store import CHUNK, open_store
+from gsmflow.files.rows import Rows, read_rows, rows_of_table
+
+_MOST = 8192  # rows of a part
+
+
+class Part(Protocol):
+    """Some rows that follow each other; `first` is the number of the first one, from 0."""
+
+    @property
+    def first(self) -> int: ...
+
+    def read(self) -> Rows:
+        """The rows.
+
+        Raises
+        ------
+        InputError: the file is damaged or a cell is no finite number.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ParquetPart:
+    """Rows start, ..., start + count - 1 of a .parquet file."""
+
+    first: int
+    file: Path
+    start: int
+    count: int
+
+    def read(self) -> Rows:
+        """See :class:`Part`."""
+        return rows_of_table(self.file, parquet_rows(self.file, self.start, self.count), self.start)
+
+
+@dataclass(frozen=True)
+class StorePart:
+    """Rows of a feature store, which is one file, and what the table beside it says of them."""
+
+    first: int
+    file: Path
+    said: Rows
+
+    def read(self) -> Rows:
+        """See :class:`Part`."""
+        features = np.asarray(open_store(self.file)[self.first : self.first + len(self.said.features)])
+        bad = np.argwhere(~np.isfinite(features))
+        if bad.size:
+            row, column = (int(index) for index in bad[0])
+            raise InputError(
+                f"{self.file}: row {self.first + row + 1}, column {column + 1} is {features[row, column]}, "
+                "expected a finite number; correct it or remove the row"
+            )
+        return replace(self.said, features=features)
+
+
+@dataclass(frozen=True)
+class HeldPart:
+    """Rows that were read already."""
+
+    first: int
+    rows: Rows
+
+    def read(self) -> Rows:
+        """See :class:`Part`."""
+        return self.rows
+
+
+def shards(path: Path) -> list[Path] | None:
+    """The .parquet files that a folder of them or a pattern such as ``day*/*.parquet`` means, in sorted order.
+
+    None for anything else: a single file, a folder without any.
+
+    Raises
+    ------
+    InputError: a pattern matches nothing, or something that is no .parquet file.
+    """
+    if path.is_dir():
+        return sorted(f for f in path.glob("*.parquet") if not f.name.startswith(".")) or None
+    if path.exists() or not glob.has_magic(str(path)):
+        return None
+    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    if not found:
+        raise InputError(f"{path}: matches no file")
+    other = next((file for file in found if file.suffix != ".parquet"), None)
+    if other:
+        raise InputError(f"{path}: matches {other}, expected .parquet files alone; narrow it")
+    return found
+
+
+def parts_of(path: Path) -> tuple[Sequence[Part], dict[str, Any] | None, int]:
+    """A table's parts, the backbone that made its features, where it says so, and its number of rows.
+
+    path: a table of any kind, a folder of .parquet files or a pattern for them.
+
+    Raises
+    ------
+    InputError: there is nothing there, it is damaged, or shards have different columns.
+    """
+    files = shards(path) or [path]
+    if files[0].suffix == ".parquet":
+        parts = _of_parquet(files)
+        return parts, None, parts[-1].first + parts[-1].count
+    rows = read_rows(path)
+    count, width = rows.features.shape
+    step = _step(width)
+    spans = [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    if path.suffix == ".npy":
+        nothing = np.broadcast_to(np.float32(0), (count, 0))
+        said = replace(rows, features=nothing)
+        return [StorePart(s.start, path, _taken(said, s)) for s in spans], None, count
+    return [HeldPart(s.start, _taken(rows, s)) for s in spans], rows.backbone, count
+
+
+def _of_parquet(files: Sequence[Path]) -> list[ParquetPart]:
+    parts: list[ParquetPart] = []
+    first, columns = 0, None
+    for file in files:
+        rows, found = parquet_shape(check(file))
+        columns = columns or found
+        if found != columns:
+            raise InputError(
+                f"{file}: {len(found)} columns, not the same {len(columns)} in the same order as {files[0]}; "
+                "shards of a table have the same columns"
+            )
+        step = _step(len(found))
+        parts += [
+            ParquetPart(first + start, file, start, min(step, rows - start)) for start in range(0, rows, step)
+        ]
+        first += rows
+    return parts
+
+
+def _step(width: int) -> int:
+    return max(1, min(_MOST, CHUNK // max(1, width)))
+
+
+def _taken(rows: Rows, span: slice) -> Rows:
+    def some(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return values and values[span]
+
+    return Rows(rows.features[span], some(rows.labels), some(rows.split), some(rows.names), rows.backbone)

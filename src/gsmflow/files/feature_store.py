@@ -1,0 +1,134 @@
+"""Features larger than memory: a matrix on disk, mapped into memory, of which only what is used is read.
+
+A store is ``features.npy``, rows of float32 one after the other, and ``features.rows.parquet`` (or ``.csv``) beside
+it with a column ``label`` and optionally ``split`` and ``name``. One plain matrix rather than Arrow or many
+files: a batch of rows drawn from anywhere is then a single gather of memory that the system pages in, so that a
+training shuffles by the very permutation it would use in memory and ends with the very same numbers.
+
+What is derived from a mapped matrix (scaled, or some of its rows) is mapped too, from a file without a name in
+the temporary folder (``$TMPDIR``), which vanishes with the process. The system drops those pages when memory is short.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.base.errors import InputError
+
+CHUNK = 1 << 22  # entries worked on in one go: 16 MiB
+
+
+def open_store(path: Path) -> NDArray[np.float32]:
+    """The matrix (N, D) of a store, mapped, not read.
+
+    Raises
+    ------
+    InputError: the file is missing, no .npy file, cut short, holds objects, or is no float32 matrix by rows.
+    """
+    try:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # headers fail in ways of their own
+        raise InputError(f"{path}: not a readable .npy file ({str(error)[:120]}); write it anew") from None
+    if (
+        not isinstance(mapped, np.memmap)
+        or mapped.ndim != 2
+        or mapped.dtype != np.float32
+        or 0 in mapped.shape
+    ):
+        raise InputError(f"{path}: {mapped.dtype} of shape {mapped.shape}, expected a float32 matrix")
+    if not mapped.flags.c_contiguous:
+        raise InputError(f"{path}: laid out by columns, expected by rows; save numpy.ascontiguousarray of it")
+    return mapped
+
+
+def write_store(path: Path, batches: Iterable[NDArray[Any]]) -> int:
+    """Write batches of features (B, D) as one store, atomically, holding one batch at a time; returns N.
+
+    Raises
+    ------
+    InputError: batches of different widths or without rows, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    rows, width = 0, 0
+    try:
+        with open(temporary, "wb") as file:
+            file.write(_header(1 << 62, 1 << 30))  # its place; shorter numbers are padded to the same length
+            for batch in batches:
+                if batch.ndim != 2 or (rows and batch.shape[1] != width):
+                    raise InputError(
+                        f"{path}: a batch of shape {batch.shape}, expected (rows, {width or 'D'})"
+                    )
+                rows, width = rows + len(batch), batch.shape[1]
+                np.ascontiguousarray(batch, dtype="<f4").tofile(file)
+            if not rows or not width:
+                raise InputError(f"{path}: nothing to write")
+            file.seek(0)
+            file.write(_header(rows, width))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); free space") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
+
+
+def is_mapped(features: NDArray[Any]) -> bool:
+    """Whether features lie in a file rather than in memory."""
+    return isinstance(features, np.memmap)
+
+
+def empty_like(features: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """A float32 matrix to be filled: mapped where `features` are, in memory where they are there.
+
+    Raises
+    ------
+    InputError: there is no room in the temporary folder.
+    """
+    if not is_mapped(features):
+        return np.empty(shape, np.float32)
+    size = 4 * shape[0] * shape[1]
+    with tempfile.TemporaryFile(prefix="gsmflow-") as file:
+        try:
+            # Set aside at once: a full disk would otherwise show when a page is written, as a signal.
+            os.posix_fallocate(file.fileno(), 0, max(1, size))
+        except OSError as error:
+            raise InputError(
+                f"{tempfile.gettempdir()}: no room for {size / 2**30:.1f} GiB of features ({error.strerror}); "
+                "name another place by TMPDIR"
+            ) from None
+        return np.memmap(file, np.float32, "r+", shape=shape)
+
+
+def rows_of(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """features[rows], mapped where `features` are; without a copy where the rows follow each other."""
+    if not is_mapped(features):
+        return features[rows]
+    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return features[rows[0] : rows[0] + len(rows)]
+    taken = empty_like(features, (len(rows), features.shape[1]))
+    for part in chunks(len(rows), features.shape[1]):
+        taken[part] = features[rows[part]]
+    return taken
+
+
+def chunks(rows: int, width: int) -> Iterator[slice]:
+    """Slices of rows of about CHUNK entries."""
+    step = max(1, CHUNK // max(1, width))
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def _header(rows: int, width: int) -> bytes:
+    """An .npy header of version 1, padded with spaces to 128 bytes."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}".encode()
+    return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117) + b"\n"

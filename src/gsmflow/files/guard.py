@@ -1,0 +1,53 @@
+"""Opening files and folders, with the reason in one line where that fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gsmflow.base.errors import InputError
+
+_ALWAYS = 1 << 30  # bytes any file may unpack to
+_TIMES = 100  # its own size; features compress to a third, and what claims far more is a bomb or damaged
+_LARGEST = 64 << 30  # bytes no file may unpack to; features this large belong in a feature store
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """The first `count` bytes of a file, fewer where it is shorter.
+
+    Raises
+    ------
+    InputError: there is no such file, it is a folder, or it may not be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(count)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def is_pickle(head: bytes) -> bool:
+    """Whether a file that begins so looks like a Python pickle (protocol 2 and later)."""
+    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
+
+
+def check_unpacked(path: Path, size: int) -> None:
+    """Refuse a file that says it unpacks to `size` bytes, before memory is set aside for them.
+
+    Allowed are 1 GiB, or 100 times the size of the file where that is more, and 64 GiB at most.
+
+    Raises
+    ------
+    InputError: it is more, or the file cannot be looked at.
+    """
+    try:
+        packed = path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    allowed = min(_LARGEST, max(_ALWAYS, _TIMES * packed))
+    if size > allowed:
+        raise InputError(
+            f"{path}: {packed / 2**20:.1f} MiB that unpack to {size / 2**30:.1f} GiB, more than the "
+            f"{allowed / 2**30:.1f} GiB allowed for its size; save it uncompressed, or as a feature store"
+        )

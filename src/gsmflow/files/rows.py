@@ -1,0 +1,140 @@
+"""A table of features with labels, names and splits, in any of the formats it may come in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.base.errors import InputError
+from gsmflow.files.checksums import check
+from gsmflow.files.columns import numbers, read_npz, read_table, texts
+from gsmflow.files.feature_store import open_store
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+ENDINGS = (".npz", ".npy", ".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table of features (N, D) and what it says of each row; None where it says nothing.
+
+    backbone: how the features were made of images, see :mod:`gsmflow.images`.
+    """
+
+    features: NDArray[np.float32]
+    labels: tuple[str, ...] | None
+    split: tuple[str, ...] | None
+    names: tuple[str, ...] | None
+    backbone: dict[str, Any] | None = None
+
+
+def read_rows(path: Path) -> Rows:
+    """A table of features and what it says of each row.
+
+    Raises
+    ------
+    InputError: the file is missing, damaged, of an unknown kind, or has a cell that is not a finite number.
+    """
+    if path.suffix == ".npz":
+        return _rows_of_npz(path)
+    if path.suffix == ".npy":
+        return _rows_of_store(path)
+    if path.suffix not in ENDINGS:
+        raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .npy, .csv or .parquet")
+    return rows_of_table(path, read_table(path))
+
+
+def rows_of_table(path: Path, table: pl.DataFrame, first: int = 0) -> Rows:
+    """A table's columns sorted into features and what is said of each row.
+
+    first: of which sample (from 0) of the file the table's first row is.
+
+    Raises
+    ------
+    InputError: a cell is empty, or not a finite number where one is expected.
+    """
+    said = [column for column in ("label", "split", "name") if column in table.columns]
+    given = {column: texts(path, table, column, first) for column in said}
+    columns = [column for column in table.columns if column not in given]
+    features = numbers(path, table, columns, first)
+    return Rows(features, given.get("label"), given.get("split"), given.get("name"))
+
+
+def _rows_of_store(path: Path) -> Rows:
+    """Mapped features of a feature store and, from the table beside them, what is said of each row."""
+    features = open_store(check(path))
+    beside = [path.with_suffix(f".rows{ending}") for ending in (".parquet", ".csv")]
+    found = [file for file in beside if file.exists()]
+    if not found:
+        return Rows(features, None, None, None)
+    table = read_table(found[0])
+    if len(table) != len(features):
+        raise InputError(
+            f"{found[0]}: {len(table)} rows, but {path} has {len(features)}; the two belong to different stores"
+        )
+    given = {
+        column: texts(found[0], table, column) for column in ("label", "split", "name") if column in table
+    }
+    return Rows(features, given.get("label"), given.get("split"), given.get("name"))
+
+
+def _rows_of_npz(path: Path) -> Rows:
+    arrays = read_npz(path, ("features", "labels", "split", "names", "backbone"))
+    if "features" not in arrays:
+        raise InputError(f"{path}: no array 'features'; save it with numpy.savez(features=..., labels=...)")
+    features = arrays["features"]
+    if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: features: shape {features.shape} of {features.dtype}, expected a matrix of numbers "
+            "with one row a sample"
+        )
+    with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such
+        rows = features.astype(np.float32, copy=False)
+    for start in range(0, len(rows), 4096):
+        bad = np.argwhere(~np.isfinite(rows[start : start + 4096]))
+        if bad.size:
+            row, column = int(bad[0][0]) + start, int(bad[0][1])
+            raise InputError(
+                f"{path}: features: row {row + 1}, column {column + 1} is {features[row, column]}, expected "
+                "a finite number; correct it or remove the row"
+            )
+    said = [_texts_of_npz(path, arrays, name, len(rows)) for name in ("labels", "split", "names")]
+    return Rows(rows, *said, backbone=_backbone_of_npz(path, arrays))
+
+
+def _backbone_of_npz(path: Path, arrays: dict[str, NDArray]) -> dict[str, Any] | None:
+    if "backbone" not in arrays:
+        return None
+    try:
+        described = json.loads(str(arrays["backbone"]))
+    except ValueError:
+        described = None
+    if not isinstance(described, dict):
+        raise InputError(f"{path}: backbone: expected one text of JSON; make it with `gsmflow extract`")
+    return described
+
+
+def _texts_of_npz(path: Path, arrays: dict[str, NDArray], name: str, rows: int) -> tuple[str, ...] | None:
+    if name not in arrays:
+        return None
+    array = arrays[name]
+    if array.dtype.kind != "U":
+        raise InputError(
+            f"{path}: {name}: values of type {array.dtype}, expected texts; save them with "
+            "numpy.array(list_of_str)"
+        )
+    if array.shape != (rows,):
+        raise InputError(f"{path}: {name}: shape {array.shape}, expected ({rows},), one a row of features")
+    values = tuple(array.tolist())
+    for row, value in enumerate(values):
+        if not value.strip():
+            raise InputError(f"{path}: {name}: row {row + 1} is empty; fill it in or remove the row")
+    return values

@@ -1,0 +1,105 @@
+"""Tables of any length, written batch by batch: all of it or nothing is there, whatever happens on the way."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from gsmflow.base.errors import InputError
+from gsmflow.files.atomic import write_file
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ROWS = 1 << 16  # held in memory
+
+
+class LongTable:
+    """Rows in the order they were added. Beyond some thousands they wait in the temporary folder (``$TMPDIR``).
+
+    To be used in a ``with`` statement, which removes them from there.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="gsmflow-")
+        self._waiting: list[pl.DataFrame] = []
+        self._files: list[Path] = []
+        self._held = 0
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Append rows; their columns are those of the rows before.
+
+        Raises
+        ------
+        InputError: there is no room in the temporary folder.
+        """
+        self._waiting.append(table)
+        self._held += len(table)
+        self.rows += len(table)
+        if self._held >= _ROWS:
+            self._put_aside()
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """All rows, some at a time."""
+        import polars as pl
+
+        for file in self._files:
+            yield pl.read_parquet(file)
+        yield from self._waiting
+
+    def write(self, out: Path) -> None:
+        """Write a .csv or .parquet file, atomically.
+
+        Raises
+        ------
+        InputError: the disk is full or the folder cannot be written to; `out` is as it was.
+        """
+        import polars as pl
+
+        if out.suffix == ".csv":
+            write_file(out, self._write_csv)
+            return
+        if self._files:
+            self._put_aside()
+            everything = pl.scan_parquet(self._files)
+        else:
+            everything = pl.concat(self._waiting).lazy()
+        # By name: polars writes into the very file that is opened here, one group of rows after the other.
+        try:
+            write_file(out, lambda file: everything.sink_parquet(file.name))
+        except pl.exceptions.PolarsError as error:  # its own data: what fails is the disk
+            raise InputError(
+                f"{out}: cannot be written ({str(error)[-120:]}); free space or choose another --out"
+            ) from None
+
+    def _write_csv(self, file: BinaryIO) -> None:
+        for index, table in enumerate(self.batches()):
+            table.write_csv(file, include_header=index == 0)
+
+    def _put_aside(self) -> None:
+        import polars as pl
+
+        if not self._waiting:
+            return
+        file = Path(self._folder.name) / f"{len(self._files):06}.parquet"
+        try:
+            pl.concat(self._waiting).write_parquet(file)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(
+                f"{self._folder.name}: cannot be written ({str(error)[-120:]}); free space, or name another "
+                "place by TMPDIR"
+            ) from None
+        self._files.append(file)
+        self._waiting, self._held = [], 0

@@ -1,0 +1,147 @@
+"""The GSMFlow model: semantics to the global semantic vector, noise to features and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gsmflow.compute.randomness import normal
+from gsmflow.flow import (
+    ConditionalFlow,
+    Conditions,
+    RelativePositioning,
+)
+
+_SAMPLE_ROWS = 2048  # samples synthesized in one go
+
+
+@dataclass(frozen=True)
+class FlowSizes:
+    """Sizes of a model, as its weights have them.
+
+    feature_dim: D. blocks: coupling blocks. hidden: width of their subnets. global_semantic: G, dimensions of g.
+    semantics_in_every_layer: whether every block is given g, or only the one next to the noise.
+    """
+
+    feature_dim: int
+    blocks: int
+    hidden: int
+    global_semantic: int
+    semantics_in_every_layer: bool
+
+    @staticmethod
+    def of(state: Mapping[str, Tensor]) -> FlowSizes:
+        """The sizes of the model whose ``state_dict`` is given.
+
+        Raises
+        ------
+        KeyError: a tensor is missing.
+        """
+        first = state["flow.blocks.0.net1.x_weight"]
+        return FlowSizes(
+            feature_dim=first.shape[1] + state["flow.blocks.0.net2.x_weight"].shape[1],
+            blocks=1 + max(int(name.split(".")[2]) for name in state if name.startswith("flow.blocks.")),
+            hidden=first.shape[0],
+            global_semantic=state["positioning.layers.0.weight"].shape[0],
+            semantics_in_every_layer="flow.blocks.0.net1.g_weight" in state,
+        )
+
+
+class GSMFlow(nn.Module):
+    """The trained model: semantics -> g (relative positioning) and g, noise <-> features (flow).
+
+    Parameters
+    ----------
+    sizes: of the flow and of the semantics.
+    anchors: (K, A) see :class:`~gsmflow.flow.RelativePositioning`.
+    clamp: bound c of the soft clamp on log-scales, above 0.
+
+    Examples
+    --------
+    >>> sizes = FlowSizes(feature_dim=6, blocks=2, hidden=16, global_semantic=8, semantics_in_every_layer=True)
+    >>> model = GSMFlow(sizes, torch.eye(3, 4))
+    >>> model.sample(torch.rand(2, 4), 5, "example").shape
+    torch.Size([10, 6])
+    """
+
+    def __init__(self, sizes: FlowSizes, anchors: Tensor, clamp: float = 1.0) -> None:
+        super().__init__()
+        self.positioning = RelativePositioning(anchors, sizes.global_semantic)
+        self.flow = ConditionalFlow(
+            sizes.feature_dim,
+            sizes.global_semantic,
+            blocks=sizes.blocks,
+            hidden=sizes.hidden,
+            every_layer=sizes.semantics_in_every_layer,
+            clamp=clamp,
+        )
+
+    def conditions(self, semantics: Tensor) -> tuple[Conditions, Conditions]:
+        """What the flow takes of semantics (C, A); and once more, without a gradient to g."""
+        return self.flow.condition_twice(self.positioning(semantics))
+
+    def flow_loss(self, features: Tensor, conditions: Conditions, rows: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood a dimension, without its constant; scalar.
+
+        features: (B, D); conditions: of C classes, with rows: (B,) of each sample's class, or of B samples.
+        """
+        z, log_det = self.flow(features, conditions, rows)
+        return z.square().mean() / 2 - log_det.mean() / features.shape[1]
+
+    def prototype_loss(self, conditions: Conditions, means: Tensor) -> Tensor:
+        """MSE of each class's prototype f^-1(0; g) and its mean feature, both (S, D); scalar.
+
+        conditions: of S classes, through which no gradient reaches g.
+        """
+        prototypes, _ = self.flow.inverse(torch.zeros_like(means), conditions)
+        return F.mse_loss(prototypes, means)
+
+    @torch.no_grad()
+    def log_likelihood(self, features: Tensor, semantics: Tensor) -> Tensor:
+        """log p(x | class) in nats of features (N, D) under each of the classes' semantics (C, A): (N, C)."""
+        conditions = self.flow.condition(self.positioning(semantics))
+        out = torch.empty(len(features), len(semantics), device=features.device)
+        for index in range(len(semantics)):
+            row = torch.full((len(features),), index, device=features.device)
+            z, log_det = self.flow(features, conditions, row)
+            out[:, index] = log_det - z.square().sum(dim=1) / 2
+        return out - features.shape[1] / 2 * math.log(2 * math.pi)
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor], clamp: float) -> GSMFlow:
+        """The model whose ``state_dict`` is given; its sizes follow from the tensors.
+
+        Raises
+        ------
+        KeyError: a tensor is missing.
+        """
+        model = GSMFlow(FlowSizes.of(state), state["positioning.anchors"], clamp)
+        model.load_state_dict(dict(state))
+        return model.eval()
+
+    @torch.no_grad()
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize (len(semantics) * count, D) float32 features, class after class.
+
+        The noise of a class depends on `key`, its semantics' position and nothing else, so the
+        result does not depend on how many samples are made in one go.
+        """
+        device, dim = semantics.device, self.flow.dim
+        out = torch.empty(len(semantics) * count, dim, device=device)
+        at_once = max(1, _SAMPLE_ROWS // count)
+        for first in range(0, len(semantics), at_once):
+            group = semantics[first : first + at_once]
+            conditions = self.flow.condition(self.positioning(group))
+            noise = torch.cat([normal((count, dim), device, *key, first + i) for i in range(len(group))])
+            rows = torch.arange(len(group), device=device).repeat_interleave(count)
+            for start in range(0, len(noise), _SAMPLE_ROWS):
+                part = slice(start, start + _SAMPLE_ROWS)
+                features, _ = self.flow.inverse(noise[part], conditions, rows[part])
+                begin = first * count + start
+                out[begin : begin + len(features)] = features
+        return out

@@ -1,0 +1,62 @@
+"""Heads with one weight vector a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """One logit a class: x @ weight.T + bias, with weight (C, D) and bias (C,).
+
+    scale: None, or that of a cosine head, for which the logit is scale * cos(weight_c, x) + bias_c.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    scale: float | None = None
+
+    @property
+    def classes(self) -> int:
+        """C, the number of logits."""
+        return len(self.bias)
+
+    @property
+    def in_dim(self) -> int:
+        """D, dimensions of the features."""
+        return self.weight.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where features have to lie."""
+        return self.weight.device
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, C) float32 logits of transformed features (N, D)."""
+        if self.scale is None:
+            return torch.addmm(self.bias, features.float(), self.weight.T)
+        unit = F.normalize(features.float(), dim=1)
+        return torch.addmm(self.bias, unit, F.normalize(self.weight, dim=1).T, alpha=self.scale)
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that :meth:`from_state` makes the same head of."""
+        state = {"weight": self.weight.cpu(), "bias": self.bias.cpu()}
+        return (
+            state if self.scale is None else state | {"scale": torch.tensor(self.scale, dtype=torch.float64)}
+        )
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor]) -> LinearHead:
+        """Inverse of :meth:`state`.
+
+        Raises
+        ------
+        KeyError: a tensor is missing.
+        """
+        scale = float(state["scale"]) if "scale" in state else None
+        return LinearHead(state["weight"], state["bias"], scale)

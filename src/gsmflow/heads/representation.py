@@ -1,0 +1,108 @@
+"""What a head sees of features: the features themselves, or what a generator's own network makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gsmflow.compute.activation import LEAK
+from gsmflow.heads.linear import LinearHead
+
+ACTIVATIONS = {
+    "none": lambda x: x,
+    "relu": torch.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, LEAK),
+    "sigmoid": torch.sigmoid,
+    "cos": torch.cos,
+}
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Some of the activations of a small network, side by side.
+
+    With h_0 = x and h_i = act_i(W_i h_(i-1) + b_i), the representation of x is [h_i for i in `kept`].
+
+    layers: (weight (out, in), bias (out,), name of the activation) of each. kept: which activations,
+    counted from 0 for the features themselves.
+    """
+
+    layers: tuple[tuple[Tensor, Tensor, str], ...]
+    kept: tuple[int, ...]
+
+    @property
+    def out_dim(self) -> int:
+        """Dimensions of a represented feature."""
+        sizes = [self.layers[0][0].shape[1], *(len(bias) for _, bias, _ in self.layers)]
+        return sum(sizes[index] for index in self.kept)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Represent features (N, D) as (N, out_dim)."""
+        states = [features.float()]
+        for weight, bias, activation in self.layers:
+            states.append(ACTIVATIONS[activation](torch.addmm(bias, states[-1], weight.T)))
+        return torch.cat([states[index] for index in self.kept], dim=1)
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that :meth:`from_state` makes the same representation of."""
+        names = list(ACTIVATIONS)
+        state = {"kept": torch.tensor(self.kept)}
+        for index, (weight, bias, activation) in enumerate(self.layers):
+            state |= {
+                f"{index}.weight": weight.cpu(),
+                f"{index}.bias": bias.cpu(),
+                f"{index}.activation": torch.tensor(names.index(activation)),
+            }
+        return state
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor]) -> Representation:
+        """Inverse of :meth:`state`.
+
+        Raises
+        ------
+        KeyError: a tensor is missing.
+        """
+        names = list(ACTIVATIONS)
+        count = sum(name.endswith(".weight") for name in state)
+        layers = tuple(
+            (state[f"{i}.weight"], state[f"{i}.bias"], names[int(state[f"{i}.activation"])])
+            for i in range(count)
+        )
+        return Representation(layers, tuple(state["kept"].tolist()))
+
+
+@dataclass(frozen=True)
+class RepresentedHead:
+    """A linear head on a representation of the features."""
+
+    representation: Representation
+    head: LinearHead
+
+    @property
+    def classes(self) -> int:
+        """C, the number of logits."""
+        return self.head.classes
+
+    @property
+    def in_dim(self) -> int:
+        """D, dimensions of the features before they are represented."""
+        return self.representation.layers[0][0].shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where features have to lie."""
+        return self.head.device
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, C) float32 logits of transformed features (N, D)."""
+        return self.head.logits(self.representation(features))
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors of both parts."""
+        own = {f"representation.{name}": tensor for name, tensor in self.representation.state().items()}
+        return own | self.head.state()

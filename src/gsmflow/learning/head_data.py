@@ -1,0 +1,223 @@
+"""What a head is trained on: real features of seen classes and synthetic ones of unseen classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gsmflow.compute.finite import check_synthetic
+from gsmflow.compute.randomness import stream
+from gsmflow.learning.learner import Generator
+from gsmflow.learning.tensors import TrainingData
+
+_CODED_FROM = 1 << 28  # bytes of float32 features from which they are kept as codes
+_STREAMED_FROM = 1 << 32  # bytes of codes from which they are made anew whenever they are needed
+_SHARD = 1 << 27  # bytes of float32 features in a shard of a stream, about
+_LEVELS = 255
+_AT_ONCE = 1 << 13  # features synthesized in one go, of several classes
+_OF_A_CLASS = 1 << 12  # and of one that has more
+_LOOKED_AT = 1 << 13  # synthetic features that the range of the codes is taken from
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Features to train heads on: the real ones first, then the synthetic ones, class by class.
+
+    features: (N + U n, D) float32; or, where those would be large, uint8 codes of a quarter of the size, for
+    features low + step * code. labels: (N + U n,) class indices. real: N. low, step: (D,) or None.
+
+    A dimension is divided into 255 steps from its least to its largest value, so that the error of a code is
+    at most a 510th of the range: far less than the width of any class.
+    """
+
+    features: Tensor
+    labels: Tensor
+    real: int
+    low: Tensor | None = None
+    step: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the features lie."""
+        return self.features.device
+
+    @property
+    def dim(self) -> int:
+        """R, dimensions of the represented features."""
+        return self.features.shape[1]
+
+    def shards(self, *key: int | str) -> Iterator[Pool]:
+        """The pool itself, in one piece."""
+        yield self
+
+    def counts(self, classes: int) -> Tensor:
+        """Features of every class, (C,)."""
+        return torch.bincount(self.labels, minlength=classes)
+
+    @staticmethod
+    def synthesize(
+        learner: Generator, data: TrainingData, count: int, seed: int, *, coded: bool | None = None
+    ) -> Pool | Stream:
+        """Real training features and `count` synthetic ones of every unseen class.
+
+        The same seed gives the same noise, so heads along one training differ by the generator alone.
+        coded: whether to keep codes; None decides by size, and streams what is too large even for codes.
+
+        Raises
+        ------
+        TrainingFailed: a synthetic feature is not finite.
+        """
+        real = len(data.features)
+        dim = learner.represent(data.features[:1], seed, "real").shape[1]
+        total = real + count * len(data.unseen)
+        if coded is None and total * dim >= _STREAMED_FROM:
+            return Stream(learner, data, count, seed)
+        if coded is None:
+            coded = total * dim * 4 >= _CODED_FROM
+        group = max(1, _AT_ONCE // count)
+        low = step = None
+        if coded:
+            low, step = _range(learner, data, count, seed)
+        features = torch.empty(total, dim, dtype=torch.uint8 if coded else torch.float32, device=data.device)
+        pool = Pool(
+            features,
+            torch.cat((data.seen[data.labels], data.unseen.repeat_interleave(count))),
+            real,
+            low,
+            step,
+        )
+        for start in range(0, real, _AT_ONCE):
+            rows = data.features[start : start + _AT_ONCE]
+            pool._put(start, learner.represent(rows, seed, "real", start))
+        for first in range(0, len(data.unseen), group):
+            classes = data.unseen[first : first + group].tolist()
+            semantics = data.semantics[classes]
+            start = real + first * count
+            made = learner.sample(semantics, min(count, _OF_A_CLASS), seed, "synthesis", first)
+            check_synthetic(made, classes)
+            pool._put(start, made)
+            for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to be made in one go
+                rest = min(count - done, _OF_A_CLASS)
+                made = learner.sample(semantics, rest, seed, "synthesis", first, done)
+                check_synthetic(made, classes)
+                pool._put(start + done, made)
+        return pool
+
+    @staticmethod
+    def of_real(data: TrainingData, at_most: int | None = None) -> Pool:
+        """The real training features alone, or `at_most` so many of them, evenly spaced."""
+        count = len(data.labels)
+        every = 1 if at_most is None else max(1, -(-count // at_most))
+        features, labels = data.features[::every], data.labels[::every]
+        return Pool(features, data.seen[labels], len(labels))
+
+    def synthetic(self, unseen: Tensor) -> Pool:
+        """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""
+        labels = torch.searchsorted(unseen, self.labels[self.real :])
+        return Pool(self.features[self.real :], labels, 0, self.low, self.step)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Features start, ..., stop - 1 as float32."""
+        return self.decoded(self.features[start:stop])
+
+    def decoded(self, rows: Tensor) -> Tensor:
+        """Rows as `features` keeps them, as float32 features."""
+        if self.low is None or self.step is None:
+            return rows
+        return torch.addcmul(self.low, rows.float(), self.step)
+
+    def _put(self, start: int, rows: Tensor) -> None:
+        for part in rows.split(1024):
+            if self.low is not None and self.step is not None:
+                part = ((part - self.low) / self.step).round_().clamp_(0, _LEVELS)
+            self.features[start : start + len(part)] = part
+            start += len(part)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a :class:`Pool` holds, too large to be held: made shard by shard, each time it is passed over.
+
+    A shard has the same share of the synthetic features of every unseen class and of the real ones, so that
+    batches drawn within it are like batches drawn from the whole. Noise is keyed by the shard: every pass
+    sees the same features.
+
+    alone: only the synthetic features, labelled by position among the unseen classes.
+    """
+
+    learner: Generator
+    data: TrainingData
+    count: int
+    seed: int
+    alone: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where shards are made."""
+        return self.data.device
+
+    @property
+    def dim(self) -> int:
+        """R, dimensions of the represented features."""
+        return self.learner.represent(self.data.features[:1], self.seed, "real").shape[1]
+
+    def counts(self, classes: int) -> Tensor:
+        """Features of every class, (C,)."""
+        if self.alone:
+            return torch.full((classes,), self.count, device=self.device)
+        count = torch.bincount(self.data.seen[self.data.labels], minlength=classes)
+        count[self.data.unseen] = self.count
+        return count
+
+    def synthetic(self, unseen: Tensor) -> Stream:
+        """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""
+        return replace(self, alone=True)
+
+    def shards(self, *key: int | str) -> Iterator[Pool]:
+        """All shards, in an order and with real features drawn by `key`."""
+        unseen, classes = self.data.unseen, len(self.data.unseen)
+        total = self.count * classes + len(self.data.features)
+        number = max(1, min(self.count, round(total * self.dim * 4 / _SHARD)))
+        parts = torch.arange(number + 1) * self.count // number
+        generator = stream("cpu", *key, "shards")
+        order = torch.randperm(number, generator=generator)
+        real = torch.randperm(len(self.data.features), generator=generator).to(self.device)
+        for place, shard in enumerate(order.tolist()):
+            each = int(parts[shard + 1] - parts[shard])
+            made = self._made(each, shard)
+            if self.alone:
+                labels = torch.arange(classes, device=self.device).repeat_interleave(each)
+                yield Pool(made, labels, 0)
+                continue
+            some = real[place * len(real) // number : (place + 1) * len(real) // number]
+            rows = self.learner.represent(self.data.features[some], self.seed, "real", place)
+            labels = torch.cat((self.data.seen[self.data.labels[some]], unseen.repeat_interleave(each)))
+            yield Pool(torch.cat((rows, made)), labels, len(some))
+
+    def _made(self, each: int, shard: int) -> Tensor:
+        group = max(1, _AT_ONCE // each)
+        semantics = self.data.semantics[self.data.unseen]
+        made = torch.empty(len(semantics) * each, self.dim, device=self.device)
+        for first in range(0, len(semantics), group):
+            some = self.learner.sample(
+                semantics[first : first + group], each, self.seed, "stream", shard, first
+            )
+            check_synthetic(some, self.data.unseen[first : first + group].tolist())
+            made[first * each : first * each + len(some)] = some
+        return made
+
+
+def _range(learner: Generator, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Least value and step of the codes of each dimension, from all real and some synthetic features."""
+    each = max(1, min(count, _LOOKED_AT // max(1, len(data.unseen))))
+    some = data.unseen[: max(1, _LOOKED_AT // each)]
+    made = learner.sample(data.semantics[some], each, seed, "range")
+    low, high = made.amin(dim=0), made.amax(dim=0)
+    for start in range(0, len(data.features), _AT_ONCE):
+        rows = learner.represent(data.features[start : start + _AT_ONCE], seed, "real", start)
+        low, high = torch.minimum(low, rows.amin(dim=0)), torch.maximum(high, rows.amax(dim=0))
+    step = (high - low) / _LEVELS
+    return low, torch.where(step > 0, step, 1)

@@ -1,0 +1,75 @@
+"""Training any generator that learns by steps: batches, optimizer, the loop, and what watches over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gsmflow.heads.base import Head
+    from gsmflow.heads.representation import Representation
+
+Losses = Mapping[str, Tensor]
+
+
+class Learner(Protocol):
+    """A model being trained on one problem, step by step; also a :class:`Generator` or a :class:`Scorer`."""
+
+    steps_per_epoch: int
+    total_steps: int
+
+    def step(self, index: int) -> Losses:
+        """Do training step `index` (from 0) and return its losses, still on the device."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """The model alone, float32, as it is kept in a run folder."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`weights` gave, in place of the initial weights.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this learner's.
+        """
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to continue training."""
+        ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what :meth:`state` gave."""
+        ...
+
+
+@runtime_checkable
+class Generator(Learner, Protocol):
+    """A learner that synthesizes what a head is then trained on."""
+
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize represented features (len(semantics) * count, R), class by class.
+
+        R is D where features are not represented. `key` names the random draws.
+        """
+        ...
+
+    def represent(self, features: Tensor, *key: int | str) -> Tensor:
+        """Real features (N, D) as a head is trained on them, (N, R); a stochastic encoder draws by `key`."""
+        ...
+
+    def representation(self) -> Representation | None:
+        """The same for features to be classified, without chance; None where a head sees them as they are."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Learner, Protocol):
+    """A learner that classifies by itself, without synthesis."""
+
+    def head(self) -> Head:
+        """The classifier over all classes, with the current weights."""
+        ...

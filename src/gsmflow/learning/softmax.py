@@ -1,0 +1,173 @@
+"""The softmax classifier on real seen and synthetic unseen features (Chen et al. 2021, section 3.5).
+
+Of a feature x of class y, with n_c the training features of class c, N their sum and C the number of classes,
+the loss is::
+
+    - w_y log softmax(l + tau log(C n / N))_y        l = W x + b, or  scale * cos(W_c, x)  for a cosine head
+
+with w_y = 1, or N / (C n_y) for the class-balanced loss. With tau > 0 (logit adjustment: Menon et al., ICLR
+2021; for synthetic classes Chen et al., Zero-shot Logit Adjustment, IJCAI 2022) the frequencies of the
+classes enter the training as a known prior and not the logits, so that few synthetic features a class are
+enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn import functional as F
+
+from gsmflow.base.options import Options, option
+from gsmflow.compute.adam import MasterAdam
+from gsmflow.compute.cuda_graphs import Recording, current_gpu
+from gsmflow.compute.data_parallel import size
+from gsmflow.compute.devices import has_bfloat16
+from gsmflow.compute.finite import check_head
+from gsmflow.compute.randomness import normal, stream
+from gsmflow.heads.linear import LinearHead
+from gsmflow.learning.head_data import Pool, Stream
+
+
+@dataclass(frozen=True)
+class HeadOptions(Options):
+    """How many features are synthesized and how the softmax head is trained on them."""
+
+    table = "head"
+
+    synthetic_per_class: int = option(
+        300, "features synthesized for each unseen class", low=1, search="100:2000:log"
+    )
+    learning_rate: float = option(0.002, "Adam's, beta = (0.5, 0.999)", above=0, search="1e-3:2e-2:log")
+    epochs: int = option(30, "passes over real and synthetic features", low=1)
+    batch_size: int = option(256, "features a step", low=1)
+    calibrate: bool = option(
+        False,
+        "add one bias to the unseen classes' logits, chosen on the validation problem (calibrated stacking, "
+        "Chao et al. 2016); without a validation problem no bias is added",
+    )
+    kind: str = option(
+        "linear", "linear: W x + b; cosine: scale * cos(W_c, x), without a bias", choices=("linear", "cosine")
+    )
+    scale: float = option(20.0, "of a cosine head's logits", above=0)
+    loss: str = option(
+        "frequency",
+        "frequency: every feature counts the same; balanced: every class does",
+        choices=("frequency", "balanced"),
+    )
+    logit_adjustment: float = option(
+        0.0, "tau: how much of the log frequency of classes is added to the logits while training", low=0
+    )
+
+
+def train_head(
+    pool: Pool | Stream, classes: int, options: HeadOptions, *key: int | str, epochs: int | None = None
+) -> Iterator[LinearHead]:
+    """Train a softmax classifier by Adam and yield it after each epoch.
+
+    Xavier-normal weight, zero bias, cross-entropy; the gradient of the logits is softmax minus
+    one-hot, so none is recorded. The last, smaller batch of an epoch is used too.
+
+    Parameters
+    ----------
+    classes: C. key: names the random draws. epochs: instead of options.epochs.
+
+    Raises
+    ------
+    TrainingFailed: weights that are not finite.
+    """
+    device, dim = pool.device, pool.dim
+    weight = Parameter(
+        normal((classes, dim), device, *key, "weight") * (2 / (classes + dim)) ** 0.5, requires_grad=False
+    )
+    bias = Parameter(torch.zeros(classes, device=device), requires_grad=False)
+    optimizer = MasterAdam({"weight": weight, "bias": bias}, {}, betas=(0.5, 0.999))
+    scale = options.scale if options.kind == "cosine" else None
+    loss = _Loss.of(pool, classes, options)
+    # Streams make their features anew, so that there is no place in memory to record.
+    recording = Recording() if current_gpu(device) and size() == 1 and isinstance(pool, Pool) else None
+    rate = torch.full((), options.learning_rate, device=device) if recording else options.learning_rate
+
+    def update(shard: Pool, picked: Tensor) -> dict[str, Tensor]:
+        if scale is None:
+            gradients = _gradients(shard, picked, weight, bias, loss)
+        else:
+            gradients = _cosine_gradients(shard, picked, weight, bias, scale, loss)
+        optimizer.step(rate, zip((weight, bias), gradients, strict=False))
+        return {}
+
+    for epoch in range(epochs or options.epochs):
+        drawn = stream("cpu", *key, "order", epoch)
+        for shard in pool.shards(*key, "order", epoch):
+            order = torch.randperm(len(shard.labels), generator=drawn).to(device)
+            for picked in order.split(options.batch_size):
+                if recording and len(picked) == options.batch_size:
+                    recording.run(partial(update, shard), picked)
+                else:
+                    update(shard, picked)
+        check_head(epoch + 1, {"weight": weight, "bias": bias})
+        yield LinearHead(weight.detach().clone(), bias.detach().clone(), scale)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """prior: (C,) added to the logits, or None. weight: (C,) of each class's features, or None."""
+
+    prior: Tensor | None
+    weight: Tensor | None
+
+    @staticmethod
+    def of(pool: Pool | Stream, classes: int, options: HeadOptions) -> _Loss:
+        # A class without features counts as one with a single one: its logarithm has to be finite.
+        count = pool.counts(classes).clamp(min=1).float()
+        share = classes * count / count.sum()
+        prior = options.logit_adjustment * share.log() if options.logit_adjustment else None
+        return _Loss(prior, 1 / share if options.loss == "balanced" else None)
+
+    def error(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The gradient (B, C) of the mean loss of a batch by its logits, float32."""
+        if self.prior is not None:
+            logits = logits + self.prior
+        error = logits.softmax(dim=1)
+        error[torch.arange(len(labels), device=labels.device), labels] -= 1
+        error /= len(labels)
+        return error if self.weight is None else error.mul_(self.weight[labels, None])
+
+
+def _gradients(
+    pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the mean loss of the picked features by weight (C, D) and bias (C,)."""
+    # On the CPU index_select takes rows of float32 three times and of codes twelve times as fast as brackets do.
+    x, y = pool.features.index_select(0, picked), pool.labels[picked]
+    if pool.low is None or pool.step is None:
+        return _linear_gradients(x, y, weight, bias, loss)
+    # With x = low + step * code the codes, whole numbers that bfloat16 holds exactly, go into the products.
+    codes = x.to(torch.bfloat16 if has_bfloat16(x.device) else torch.float32)
+    shifted = torch.addmv(bias, weight, pool.low)
+    by_code, by_bias = _linear_gradients(codes, y, weight * pool.step, shifted, loss)
+    return by_code.mul_(pool.step).addr_(by_bias, pool.low), by_bias
+
+
+def _linear_gradients(
+    x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
+) -> tuple[Tensor, Tensor]:
+    error = loss.error(torch.addmm(bias.to(x.dtype), x, weight.to(x.dtype).T).float(), y)
+    # A left factor that lies transposed in memory costs the product a sixth of its time on the CPU.
+    return (error.to(x.dtype).T.contiguous() @ x).float(), error.sum(dim=0)
+
+
+def _cosine_gradients(
+    pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, scale: float, loss: _Loss
+) -> tuple[Tensor]:
+    """The gradient by weight alone: through w / |w| only what is orthogonal to w passes."""
+    x = F.normalize(pool.decoded(pool.features.index_select(0, picked)), dim=1)
+    length = weight.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    unit = weight / length
+    error = loss.error(scale * (x @ unit.T) + bias, pool.labels[picked])
+    by_unit = scale * (error.T @ x)
+    return ((by_unit - unit * (by_unit * unit).sum(dim=1, keepdim=True)) / length,)

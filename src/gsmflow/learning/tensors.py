@@ -1,0 +1,97 @@
+"""The training part of a problem as tensors, and the batches drawn from it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsmflow.compute.randomness import stream
+from gsmflow.data.problem import Problem
+from gsmflow.files.feature_store import rows_of
+
+if TYPE_CHECKING:
+    pass
+
+
+_ROWS = 1 << 14  # features widened to float64 in one go
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training part of a problem as tensors on one device.
+
+    features: (N, D) float32. labels: (N,) int64 positions in the list of *seen* classes.
+    semantics: (C, A) of all classes. seen, unseen: class indices.
+    """
+
+    features: Tensor
+    labels: Tensor
+    semantics: Tensor
+    seen: Tensor
+    unseen: Tensor
+
+    @staticmethod
+    def of(problem: Problem, device: torch.device) -> TrainingData:
+        """Copy the training part of `problem` (features already transformed) to `device`."""
+        labels = np.searchsorted(problem.seen, problem.labels[problem.train])
+        return TrainingData(
+            features=tensor_of(rows_of(problem.features, problem.train)).to(device),
+            labels=torch.from_numpy(labels).to(device),
+            semantics=torch.from_numpy(np.ascontiguousarray(problem.semantics)).to(device),
+            seen=torch.from_numpy(problem.seen).to(device),
+            unseen=torch.from_numpy(problem.unseen).to(device),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.features.device
+
+    def rows(self, picked: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, D) and labels (B,) of the samples with these indices (B,)."""
+        # On the CPU index_select takes rows of float32 about three times as fast as brackets do.
+        return self.features.index_select(0, picked), self.labels[picked]
+
+    def class_means(self) -> Tensor:
+        """Mean feature of every seen class, (S, D), accumulated in float64 on the CPU for exactness."""
+        sums = torch.zeros(len(self.seen), self.features.shape[1], dtype=torch.float64)
+        labels = self.labels.cpu()
+        for rows, classes in zip(self.features.split(_ROWS), labels.split(_ROWS), strict=True):
+            sums.index_add_(0, classes, rows.cpu().double())
+        counts = torch.bincount(labels, minlength=len(self.seen))
+        return (sums / counts[:, None]).float().to(self.device)
+
+
+def tensor_of(features: NDArray[np.float32]) -> Tensor:
+    """Features as a tensor over the same memory, or the same file; nothing is ever written to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(features))
+
+
+class Batches:
+    """Batches without replacement; the incomplete last batch of an epoch is dropped.
+
+    Batch `step` depends on (seed, step) alone: epoch e's order is a permutation drawn from its own
+    stream, so training can start at any step.
+    """
+
+    def __init__(self, samples: int, batch_size: int, seed: int, device: torch.device) -> None:
+        self.size = min(batch_size, samples)
+        self.per_epoch = samples // self.size
+        self._samples, self._seed, self._device = samples, seed, device
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def __getitem__(self, step: int) -> Tensor:
+        """Sample indices (B,) of batch `step`, counted from 0."""
+        epoch, position = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            order = torch.randperm(self._samples, generator=stream("cpu", self._seed, "batches", epoch))
+            self._epoch, self._order = epoch, order.to(self._device)
+        return self._order[position * self.size : (position + 1) * self.size]

@@ -1,0 +1,197 @@
+"""What methods trained by autograd share: units, bookkeeping, one step of descent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gsmflow.compute.adam import copy_weights
+from gsmflow.compute.finite import positive
+from gsmflow.compute.randomness import normal
+from gsmflow.heads.representation import Representation
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.tensors import Batches, TrainingData
+from gsmflow.methods.networks import Network, reset
+
+# Larger semantics make networks steep functions of them: exact on seen classes, wrong between.
+SMOOTHNESS = 0.25
+
+
+class Units(nn.Module):
+    """The units networks work in: features of variance 1, semantics of mean 0 and variance SMOOTHNESS^2.
+
+    One scale for all dimensions of each, from the training features and the seen classes, so that shapes stay
+    as they are. Losses that weigh a sum of squares against a divergence or a slope of one need it: in the
+    variances that scaled and projected features have, from 0.1 to 10, they mean different things.
+    """
+
+    spread: Tensor
+    semantic_mean: Tensor
+    semantic_spread: Tensor
+
+    def __init__(self, data: TrainingData) -> None:
+        super().__init__()
+        known = data.semantics[data.seen]
+        mean = known.mean(dim=0)
+        self.register_buffer("spread", positive((data.features.var(dim=0, correction=0).mean()).sqrt()))
+        self.register_buffer("semantic_mean", mean)
+        self.register_buffer("semantic_spread", positive((known - mean).square().mean().sqrt()))
+
+    def features(self, features: Tensor) -> Tensor:
+        """Features (N, D) in these units."""
+        return features / self.spread
+
+    def restored(self, features: Tensor) -> Tensor:
+        """Inverse of :meth:`features`."""
+        return features * self.spread
+
+    def semantics(self, semantics: Tensor) -> Tensor:
+        """Semantics (C, A) in these units."""
+        return (semantics - self.semantic_mean) * (SMOOTHNESS / self.semantic_spread)
+
+
+class PeerLearner:
+    """Base of peers trained by autograd: batches, networks, optimizers, and their state by name.
+
+    A subclass makes its networks and optimizers in its constructor by :meth:`add`, and gives ``step`` and
+    either ``sample`` (see :class:`gsmflow.learning.learner.Generator`) or ``head``
+    (:class:`~gsmflow.learning.learner.Scorer`). Draws are keyed by (seed, name, step), so that an interrupted
+    training continues as if it had not been.
+    """
+
+    def __init__(self, data: TrainingData, batch_size: int, epochs: int, seed: int) -> None:
+        self.data, self.seed = data, seed
+        self.batches = Batches(len(data.features), batch_size, seed, data.device)
+        self.steps_per_epoch = self.batches.per_epoch
+        self.total_steps = self.steps_per_epoch * epochs
+        self.seen_semantics = data.semantics[data.seen]
+        self.networks: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, torch.optim.Adam] = {}
+
+    def add(self, name: str, network: Network) -> Network:
+        """Draw the network's weights, put it on the device and keep it under its name."""
+        reset(network, self.seed, name)
+        self.networks[name] = network.to(self.data.device)
+        return network
+
+    def optimize(
+        self,
+        name: str,
+        networks: Sequence[nn.Module],
+        rate: float,
+        betas: tuple[float, float] = (0.5, 0.999),
+        weight_decay: float = 0.0,
+    ) -> torch.optim.Adam:
+        """Adam over the networks, kept under its name."""
+        parameters = [p for network in networks for p in network.parameters()]
+        adam = torch.optim.Adam(parameters, rate, betas, weight_decay=weight_decay, fused=True)
+        self.optimizers[name] = adam
+        return adam
+
+    def weights(self) -> dict[str, Tensor]:
+        """Weights of all networks, by network and name."""
+        return {
+            f"{name}.{n}": tensor
+            for name, net in self.networks.items()
+            for n, tensor in net.state_dict().items()
+        }
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`weights` gave.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this learner's.
+        """
+        copy_weights(self.weights(), weights)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and the optimizers' moments."""
+        tensors = {f"weights.{name}": tensor for name, tensor in self.weights().items()}
+        for name, optimizer in self.optimizers.items():
+            for index, moments in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{name}.{index}.{key}": tensor for key, tensor in moments.items()}
+        return tensors
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what :meth:`state` gave.
+
+        Raises
+        ------
+        ValueError: names or shapes differ from this learner's.
+        """
+        self.load_weights(
+            {n.removeprefix("weights."): t for n, t in state.items() if n.startswith("weights.")}
+        )
+        for name, optimizer in self.optimizers.items():
+            kept = optimizer.state_dict()
+            kept["state"] = {}
+            prefix = f"optimizer.{name}."
+            for key, tensor in state.items():
+                if key.startswith(prefix):
+                    index, part = key.removeprefix(prefix).split(".")
+                    kept["state"].setdefault(int(index), {})[part] = tensor.clone()
+            optimizer.load_state_dict(kept)
+
+    def represent(self, features: Tensor, *key: int | str) -> Tensor:
+        """Features as they are, unless a peer says otherwise."""
+        return features
+
+    def representation(self) -> Representation | None:
+        """None: a head sees the features as they are."""
+        return None
+
+
+class ConditionalPeer(PeerLearner):
+    """Base of peers that synthesize features from noise and semantics, in :class:`Units`.
+
+    A subclass sets `noise_dim` and gives :meth:`synthesize`.
+    """
+
+    noise_dim: int
+
+    def __init__(self, data: TrainingData, batch_size: int, epochs: int, seed: int) -> None:
+        super().__init__(data, batch_size, epochs, seed)
+        self.dim, self.semantic_dim = data.features.shape[1], data.semantics.shape[1]
+        self.units = Units(data).to(data.device)
+        self.networks["units"] = self.units
+        self.a = self.units.semantics(self.seen_semantics)
+
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """Features (B, D) of batch `index`, in units, and the row (B,) of `a` that belongs to each."""
+        features, rows = self.data.rows(self.batches[index])
+        return self.units.features(features), rows
+
+    def noise(self, size: int, name: str, index: int) -> Tensor:
+        """z ~ N(0, I), (size, noise_dim): the draw of that name in step `index`."""
+        return normal((size, self.noise_dim), self.data.device, self.seed, name, index)
+
+    def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
+        """Features (B, D) in units, of noise (B, Z) and of the rows (B,) of semantics (C, A) in units."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize represented features (len(semantics) * count, R), class by class."""
+        made = []
+        for index, a in enumerate(self.units.semantics(semantics)):
+            z = normal((count, self.noise_dim), a.device, *key, index)
+            rows = torch.zeros(count, dtype=torch.int64, device=a.device)
+            features = self.units.restored(self.synthesize(z, a[None], rows))
+            made.append(self.represent(features, *key, index))
+        return torch.cat(made)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, **shown: Tensor) -> Losses:
+    """One step of `optimizer` on `loss`; returns `shown`, detached.
+
+    Only the gradients of the optimizer's own parameters are computed.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+    return {f"loss_{name}": value.detach() for name, value in shown.items()}

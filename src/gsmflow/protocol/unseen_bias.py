@@ -1,0 +1,78 @@
+"""Calibrated stacking (Chao et al., ECCV 2016): one bias on the unseen logits, carried over by rates.
+
+The bias that is best on a validation problem is no good number for the final classifier: that one has seen more
+classes and samples, and its logits have another scale. What carries over is how often it calls features unseen. So a
+choice is kept as two *rates*, the fractions of the real training features and of the synthetic ones that the classifier
+with its bias calls unseen; and the final one gets the bias that reproduces them, the mean of one for each rate.
+
+A rate of synthetic features above TELLING tells nothing: the classifier knows them from real ones almost without error,
+and any bias that is not too small gives such a rate. Then the rate of real features decides alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gsmflow.heads.base import Head
+from gsmflow.learning.head_data import Pool, Stream
+
+TELLING = 0.99  # highest rate of synthetic features called unseen that still depends on the bias
+_LOGITS = 1 << 22  # computed in one go
+
+
+@dataclass(frozen=True)
+class UnseenRates:
+    """Fractions of a head's training features called unseen; synthetic is None where there are none."""
+
+    real: float
+    synthetic: float | None
+
+
+def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> UnseenRates:
+    """The rates of a head with `bias` on its unseen logits, over the features it was trained on."""
+    real, synthetic = _margins(head, pool, unseen)
+    return UnseenRates(_mean(real < bias) or 0.0, _mean(synthetic < bias))
+
+
+def bias_for(head: Head, pool: Pool | Stream, unseen: Tensor, rates: UnseenRates) -> float:
+    """The bias with which a head shows the given rates over the features it was trained on."""
+    real, synthetic = (part.double().cpu() for part in _margins(head, pool, unseen))
+    found = [_quantile(real, rates.real)]
+    if rates.synthetic is not None and rates.synthetic <= TELLING and len(synthetic):
+        found.append(_quantile(synthetic, rates.synthetic))
+    return sum(found) / len(found)
+
+
+def _margins(head: Head, pool: Pool | Stream, unseen: Tensor) -> tuple[Tensor, Tensor]:
+    """Best seen minus best unseen logit of every real and of every synthetic feature."""
+    is_unseen = torch.zeros(head.classes, dtype=torch.bool, device=pool.device)
+    is_unseen[unseen] = True
+    rows = max(1, _LOGITS // head.classes)
+    real: list[Tensor] = []
+    synthetic: list[Tensor] = []
+    for shard in pool.shards("margins"):
+        parts = []
+        for start in range(0, len(shard.labels), rows):
+            logits = head.logits(shard.rows(start, start + rows))
+            best_seen = logits.masked_fill(is_unseen, -torch.inf).amax(dim=1)
+            parts.append(best_seen - logits.masked_fill(~is_unseen, -torch.inf).amax(dim=1))
+        margins = torch.cat(parts)
+        real.append(margins[: shard.real])
+        synthetic.append(margins[shard.real :])
+    return torch.cat(real), torch.cat(synthetic)
+
+
+def _quantile(values: Tensor, rate: float) -> float:
+    """The value below which a fraction `rate` of the values lies, linear between neighbours."""
+    ordered = values.sort().values  # torch.quantile takes at most 16 million values
+    place = rate * (len(ordered) - 1)
+    low = min(int(place), len(ordered) - 1)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))
+
+
+def _mean(called: Tensor) -> float | None:
+    return float(called.double().mean()) if len(called) else None

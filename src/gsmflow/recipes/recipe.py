@@ -1,0 +1,188 @@
+"""A recipe is everything that is decided before a run: method, options, presets and overrides."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.options import Options, from_mapping, option, parse_value
+from gsmflow.data.transform import FeatureOptions
+from gsmflow.learning.softmax import HeadOptions
+from gsmflow.methods import find_method
+from gsmflow.methods.method import Method
+
+
+@dataclass(frozen=True)
+class SelectionOptions(Options):
+    """When a training is scored, for the protocols that choose by scores."""
+
+    table = "selection"
+
+    every: int = option(100, "iterations from one evaluation to the next", low=1)
+    after: int = option(0, "no evaluation before this iteration", low=0)
+    problems: int = option(
+        1,
+        "validation problems a choice is averaged over: the first with the published classes where there are "
+        "some, the others with drawn ones",
+        low=1,
+    )
+    score: str = option("H", "what is to be highest on them", choices=("H", "AUSUC"))
+    trust_validation: bool = option(
+        True,
+        "off where the features were learned with labels of all seen classes: those that play unseen are "
+        "then too easy, and generators are judged on held-out samples of seen classes instead",
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method with its options, and the options of everything around it."""
+
+    preset: str
+    method: Method
+    options: Options
+    features: FeatureOptions
+    head: HeadOptions
+    selection: SelectionOptions
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """All options, table by table, as a preset file holds them."""
+        parts = (self.features, self.options, self.head, self.selection)
+        return {part.table: part.as_dict() for part in parts}
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    folder = resources.files("gsmflow.recipes.presets")
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def preset_for(problem: str, name: str | None = None) -> str:
+    """The preset that `name` stands for on a problem.
+
+    ``best`` is the recommended recipe: ``FLO-best`` on FLO; in general NAME is PROBLEM-NAME where there is
+    such a preset. Without a name it is the preset of the problem's own name, or ``best``.
+    """
+    known = {each.lower(): each for each in preset_names()}
+    wanted = [f"{problem}-{name}"] if name else [problem, f"{problem}-best"]
+    return next((known[each.lower()] for each in wanted if each.lower() in known), name or "best")
+
+
+def read_preset(name: str) -> dict[str, dict[str, Any]]:
+    """The tables of a preset, by its name or by the path of a TOML file.
+
+    Raises
+    ------
+    InputError: no such preset or file, or the file is not TOML.
+    """
+    if name.endswith(".toml"):
+        path, origin = Path(name), name
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{origin}: cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError:
+            raise InputError(f"{origin}: not UTF-8 text, so not a TOML file") from None
+    else:
+        if name not in preset_names():
+            near = difflib.get_close_matches(name, preset_names(), 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(preset_names())}"
+            raise InputError(f"preset '{name}': not known; {hint} (or the path of a .toml file)")
+        origin = f"preset {name}"
+        text = (resources.files("gsmflow.recipes.presets") / f"{name}.toml").read_text(encoding="utf-8")
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{origin}: not valid TOML ({error})") from None
+    for table, values in tables.items():
+        if table != "description" and not isinstance(values, dict):
+            raise InputError(f"{origin}: '{table}' stands outside any table; put it under [method] or [head]")
+    return {table: dict(values) for table, values in tables.items() if table != "description"}
+
+
+def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Combine a method, a preset and ``key=value`` overrides.
+
+    A key is ``table.option``, or the bare name of an option: the method's own where it has one,
+    otherwise the one table that does.
+
+    Raises
+    ------
+    InputError: unknown method, preset, table or option, or a value out of range.
+    """
+    chosen = find_method(method)
+    classes: dict[str, type[Options]] = {
+        cls.table: cls for cls in (FeatureOptions, chosen.options, HeadOptions, SelectionOptions)
+    }
+    origin = f"preset {preset}"
+    tables = read_preset(preset)
+    for table in tables:
+        if table not in classes and find_method(table, origin):
+            continue  # options of another method: a preset may hold several
+    values = {table: dict(tables.get(table, {})) for table in classes}
+    own = chosen.options.table
+    if chosen.inherits:
+        names = {f.name for f in fields(chosen.options)}  # type: ignore[arg-type]
+        inherited = {k: v for k, v in tables.get(chosen.inherits, {}).items() if k in names}
+        values[own] = inherited | values[own]
+    origins = dict.fromkeys(classes, origin)
+    for override in overrides:
+        table, name, value = _parse_override(override, classes)
+        origins[table] = f"{origin} with --set"
+        if table == own and name in chosen.fixed:
+            raise InputError(f"--set {override}: in method '{method}' {name} is always {chosen.fixed[name]}")
+        values[table][name] = value
+    values[own] |= chosen.fixed
+    made = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
+    features, options, head, selection = made.values()
+    assert isinstance(features, FeatureOptions)
+    assert isinstance(head, HeadOptions)
+    assert isinstance(selection, SelectionOptions)
+    return Recipe(preset, chosen, options, features, head, selection)
+
+
+def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
+    """The recipe that a run's ``config.toml`` records in its tables ``run`` and ``options``.
+
+    Raises
+    ------
+    InputError: a table is missing, or names an unknown method or option.
+    """
+    try:
+        run, options = config["run"], config["options"]
+        method = find_method(run["method"], origin)
+        classes = (FeatureOptions, method.options, HeadOptions, SelectionOptions)
+        features, own, head, selection = (from_mapping(cls, options[cls.table], origin) for cls in classes)
+        preset = str(run["preset"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{origin}: {error} is missing, so it does not tell how the run was made") from None
+    assert isinstance(features, FeatureOptions)
+    assert isinstance(head, HeadOptions)
+    assert isinstance(selection, SelectionOptions)
+    return Recipe(preset, method, own, features, head, selection)
+
+
+def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[str, str, Any]:
+    key, separator, value = text.partition("=")
+    key = key.strip()
+    if not separator or not key:
+        raise InputError(f"--set {text}: expected key=value, such as head.epochs=20")
+    table, dot, name = key.rpartition(".")
+    everything = [f"{t}.{f.name}" for t, cls in classes.items() for f in fields(cls)]  # type: ignore[arg-type]
+    if not dot:
+        owners = [t for t, cls in classes.items() if name in get_type_hints(cls)]
+        own = [t for t in owners if t not in ("features", "head", "selection")]
+        table = (own or owners or [""])[0]
+    if f"{table}.{name}" not in everything:
+        near = difflib.get_close_matches(key if dot else f"{table}.{name}", everything, 1, 0.5)
+        short = {k.rpartition(".")[2]: k for k in everything}
+        near = near or [short[n] for n in difflib.get_close_matches(name, list(short), 1, 0.5)]
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(everything)}"
+        raise InputError(f"--set {text}: unknown option '{key}'; {hint}")
+    return table, name, parse_value(value.strip(), get_type_hints(classes[table])[name])

@@ -1,0 +1,291 @@
+"""Adding classes to a finished run: a new version of it, in a folder of its own beside the old one.
+
+A new class needs nothing but its semantics. Features of it are synthesized by the run's own generator and
+the head is fitted once more; the generator stays as it is. The head is trained on real features of the seen
+classes too, so the data of the run are read again, unless they were kept in its folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+from gsmflow.files.atomic import CHECKSUMS, make_folder, read_tensors, write_bytes, write_tensors
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.fitting import refit
+from gsmflow.recipes.recipe import recipe_from
+from gsmflow.runs.folder import (
+    CONFIG,
+    METRICS,
+    SEMANTICS,
+    finish,
+    load_classifier,
+    read_config,
+    read_metrics,
+    read_problem,
+    write_classes,
+)
+from gsmflow.scores.gzsl import Scores, score
+
+_REMADE = {CHECKSUMS, METRICS, CONFIG, SEMANTICS, "classes.json", "head.safetensors"}
+_OUTDATED = {"oracle", "confidence"}  # metrics of the old classifier alone
+_DROPPED = {"report.html", "classifier.onnx"}  # made of the old version
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A new version of a run.
+
+    folder: of the version. added: names of the new classes. before, after: scores of the old and of the new
+    classifier on the run's test set, which may hold samples of a new class only where it was described there.
+    seconds: reading the data, synthesizing, fitting and scoring. notes: what was done to the semantics, or
+    looks odd about them, in sentences.
+    """
+
+    folder: Path
+    added: tuple[str, ...]
+    before: Scores
+    after: Scores
+    seconds: float
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with None for scores that do not exist."""
+        return {
+            "run": str(self.folder),
+            "added": list(self.added),
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
+        }
+
+
+def add_classes(
+    folder: Path,
+    names: Sequence[str],
+    semantics: ArrayLike,
+    *,
+    data_root: Path,
+    device: torch.device,
+    out: Path | None = None,
+) -> Addition:
+    """Teach a finished run new classes by their semantics alone; the run itself stays as it is.
+
+    Parameters
+    ----------
+    names: K names that the run does not know yet. semantics: (K, A).
+    data_root: where the named data sets are, for the real features of the seen classes.
+    out: folder of the new version; without it ``<run>-v2``, ``-v3``, ... beside the run.
+
+    Raises
+    ------
+    InputError: the folder holds no finished run; its data are gone or have changed; a class is there already
+        or its semantics do not fit; `out` exists.
+    """
+    begun = time.monotonic()
+    classifier = load_classifier(folder)
+    metrics, config = read_metrics(folder), read_config(folder)
+    recipe = recipe_from(config, str(folder / CONFIG))
+    old = _unchanged_problem(folder, config, classifier, data_root)
+    vectors, notes = fitted_to(old, names, semantics)
+    problem = old.with_classes(names, vectors)
+    weights: dict[str, torch.Tensor] = {}
+    if recipe.method.learner:
+        weights, _ = read_tensors(folder / "model.safetensors")
+        weights.pop("semantics", None)
+    try:
+        new = refit(
+            problem,
+            recipe,
+            _choice(metrics, folder),
+            weights,
+            classifier.transform,
+            seed=config["run"]["seed"],
+            device=device,
+        )
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(
+            f"{folder / 'model.safetensors'}: {error}; the files in the folder are of different runs"
+        ) from None
+    before, after = (
+        score(each, known.logits, unseen_logits=known.unseen_logits)
+        for each, known in ((old, classifier), (problem, new))
+    )
+    target = out or _next_folder(folder)
+    addition = Addition(target, tuple(names), before, after, time.monotonic() - begun, tuple(notes))
+    _write(folder, addition, problem, vectors, new, weights, metrics, config)
+    return addition
+
+
+def fitted_to(
+    problem: Problem, names: Sequence[str], semantics: ArrayLike
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Semantics (K, A) of new classes in the scale of a problem's others, and notes about them.
+
+    Where all other classes' vectors have length 1, the new ones are scaled to it.
+
+    Raises
+    ------
+    InputError: another number of dimensions, a value that is not finite, or a vector that is all zero.
+    """
+    vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
+    if vectors.shape != (len(names), problem.semantic_dim):
+        raise InputError(
+            f"semantics of {', '.join(names)}: {vectors.shape[-1]} values, expected {problem.semantic_dim} "
+            "as for the other classes"
+        )
+    for name, vector in zip(names, vectors, strict=True):
+        if not np.isfinite(vector).all():
+            raise InputError(f"semantics of {name}: a value is not a finite number; correct it")
+        if not vector.any():
+            raise InputError(f"semantics of {name}: all zeros; describe the class")
+    notes = []
+    lengths = np.linalg.norm(problem.semantics, axis=1)
+    if np.allclose(lengths, 1, atol=1e-3) and not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        notes.append("The vectors of all classes have length 1, so the new ones were scaled to it.")
+    low, high = problem.semantics.min(axis=0), problem.semantics.max(axis=0)
+    margin = 0.5 * (high - low) + 1e-6
+    for name, vector in zip(names, vectors, strict=True):
+        odd = np.flatnonzero((vector < low - margin) | (vector > high + margin))
+        if len(odd):
+            d = int(odd[0])
+            called = problem.semantic_names[d] if problem.semantic_names else f"dimension {d + 1}"
+            more = f" (and {len(odd) - 1} more dimensions)" if len(odd) > 1 else ""
+            notes.append(
+                f"{name}: {called} = {vector[d]:g} lies far outside {low[d]:g} to {high[d]:g} of the other "
+                f"classes{more}; features synthesized there are a guess."
+            )
+    return vectors, notes
+
+
+def _unchanged_problem(
+    folder: Path, config: Mapping[str, Any], classifier: FittedClassifier, data_root: Path
+) -> Problem:
+    """The problem of the run, which must be the very same."""
+    asked = config["run"]["problem"]
+    try:
+        problem, same = read_problem(folder, config, data_root=data_root)
+    except InputError as error:
+        raise InputError(
+            f"{folder}: fitting the head needs the data it was trained on, and they cannot be read: {error} "
+            "(a run made with --keep-data does not need them)"
+        ) from None
+    if not same or problem.classes != classifier.classes:
+        raise InputError(
+            f"{asked}: now holds other data than {folder} was trained on; restore them, or train again (with "
+            "--keep-data a run keeps its own)"
+        )
+    return problem
+
+
+def _choice(metrics: Mapping[str, Any], folder: Path) -> Choice | None:
+    chosen = metrics.get("chosen")
+    if chosen is None:
+        return None
+    try:
+        return Choice(**{key: value for key, value in chosen.items() if key != "on"})
+    except TypeError as error:
+        raise InputError(f"{folder / METRICS}: 'chosen' is not as a run writes it ({error})") from None
+
+
+def _next_folder(folder: Path) -> Path:
+    """`<run>-v2` beside the run, or the first number that is free."""
+    path = folder.resolve()
+    base = re.sub(r"-v\d+$", "", path.name)
+    return next(p for n in range(2, 1_000_000) if not (p := path.with_name(f"{base}-v{n}")).exists())
+
+
+def _write(
+    folder: Path,
+    addition: Addition,
+    problem: Problem,
+    vectors: NDArray[np.float32],
+    classifier: FittedClassifier,
+    weights: Mapping[str, torch.Tensor],
+    metrics: Mapping[str, Any],
+    config: Mapping[str, Any],
+) -> None:
+    """Write the version whole into a folder of another name, then give that folder its name."""
+    target = addition.folder
+    if target.exists():
+        raise InputError(f"{target}: is there already; choose another --out")
+    make_folder(target.parent)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as made:
+        new = Path(made) / "run"
+        new.mkdir()
+        for file in folder.iterdir():
+            left_out = file.name.startswith(".") or file.name in _REMADE | _DROPPED
+            if file.is_file() and not left_out:
+                shutil.copyfile(file, new / file.name)
+        if weights:
+            semantics = {"semantics": torch.from_numpy(problem.semantics)}
+            write_tensors(new / "model.safetensors", {**weights, **semantics})
+        write_tensors(new / "head.safetensors", classifier.state())
+        write_classes(new, problem)
+        described = [
+            {"name": name, "semantics": vector.tolist()}
+            for name, vector in zip(addition.added, vectors, strict=True)
+        ]
+        write_bytes(
+            new / CONFIG,
+            tomli_w.dumps(
+                {
+                    **config,
+                    "version": {"of": folder.resolve().name},
+                    "added_classes": [*config.get("added_classes", []), *described],
+                }
+            ).encode(),
+        )
+        scores = addition.after.to_dict()
+        history = {
+            "of": folder.resolve().name,
+            "added": list(addition.added),
+            "before": addition.before.to_dict(),
+            "seconds": round(addition.seconds, 3),
+        }
+        finish(new, {k: v for k, v in metrics.items() if k not in _OUTDATED} | scores | {"version": history})
+        try:
+            os.rename(new, target)
+        except OSError as error:
+            raise InputError(
+                f"{target}: cannot be written ({error.strerror}); choose another --out"
+            ) from None
+
+
+def named_semantics(problem_names: Sequence[str] | None, values: Mapping[str, float]) -> list[float]:
+    """The vector of values given by name, in the order of the dimensions.
+
+    Raises
+    ------
+    InputError: the dimensions have no names, one is missing, or one is unknown.
+    """
+    from gsmflow.base.suggest import instead_of, listed
+
+    if problem_names is None:
+        raise InputError("attributes: the dimensions of this run have no names; give the values in order")
+    unknown = [name for name in values if name not in problem_names]
+    if unknown:
+        raise InputError(f"attributes: no '{unknown[0]}'; {instead_of(unknown[0], problem_names)}")
+    missing = [name for name in problem_names if name not in values]
+    if missing:
+        raise InputError(f"attributes: {len(missing)} missing: {listed(missing)}")
+    return [float(values[name]) for name in problem_names]

@@ -1,0 +1,72 @@
+"""A few test samples that a run keeps, so that there is something to try its classifier on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+from gsmflow.files.atomic import read_tensors, write_tensors
+
+_MOST = 96  # samples kept, so that the file stays small beside the weights
+_EACH = 3  # of a class, at most
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Raw features (M, D) of test samples, none of them trained on.
+
+    labels: (M,) class indices. image_shape: (height, width) where features are pixels in [0, 1].
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    image_shape: tuple[int, int] | None
+
+    @staticmethod
+    def of(problem: Problem, seed: int) -> Examples | None:
+        """Up to 96 test samples of a problem, about equally many a class; None without test samples."""
+        test = np.concatenate((problem.test_seen, problem.test_unseen))
+        if not len(test):
+            return None
+        shuffled = np.random.default_rng([seed, 0xE8]).permutation(test)
+        labels = problem.labels[shuffled]
+        rank = np.zeros(len(labels), dtype=np.int64)  # how many of its class come before a sample
+        for label in np.unique(labels):
+            members = np.flatnonzero(labels == label)
+            rank[members] = np.arange(len(members))
+        order = np.argsort(rank, kind="stable")
+        chosen = order[rank[order] < _EACH][:_MOST]
+        chosen = chosen[np.argsort(labels[chosen], kind="stable")]
+        rows = shuffled[chosen]
+        return Examples(np.asarray(problem.features[rows]), problem.labels[rows], problem.image_shape)
+
+    def write(self, path: Path) -> None:
+        """Keep them as a safetensors file."""
+        tensors: dict[str, Tensor] = {
+            "features": torch.from_numpy(np.ascontiguousarray(self.features)),
+            "labels": torch.from_numpy(self.labels),
+        }
+        write_tensors(path, tensors, {"image_shape": self.image_shape})
+
+    @staticmethod
+    def read(path: Path) -> Examples:
+        """Inverse of :meth:`write`.
+
+        Raises
+        ------
+        InputError: the file is damaged, or holds something else.
+        """
+        tensors, meta = read_tensors(path)
+        try:
+            shape = meta["image_shape"]
+            features, labels = tensors["features"].numpy(), tensors["labels"].numpy()
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path}: {error} is missing; delete the file to do without examples") from None
+        return Examples(features, labels, tuple(shape) if shape else None)

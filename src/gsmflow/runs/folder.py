@@ -1,0 +1,227 @@
+"""The run folder: everything that made a run and everything it made, readable by people and programs.
+
+::
+
+    runs/<name>/config.toml        options, versions, data fingerprint, command
+                metrics.json       scores with their protocol; written last, so its presence means done
+                history.jsonl      one line a logged step or evaluation
+                model.safetensors  the generator        classes.json  names, seen or unseen
+                head.safetensors   the classifier       checkpoint/   only while unfinished
+                semantics.csv      what describes each class
+                examples.safetensors  a few test samples to try the classifier on
+                data.safetensors   the problem itself, where it was to be kept
+                checksums.txt      SHA-256 of all of them, for `sha256sum -c`
+                shifts.json        every measure of the generation shifts, see gsmflow.scores.shifts
+                samples.safetensors   real and synthetic features that they were measured on
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gsmflow import sources
+from gsmflow.base.errors import InputError
+from gsmflow.data.bundle import load
+from gsmflow.data.problem import Problem
+from gsmflow.files.atomic import (
+    json_bytes,
+    read_json,
+    read_tensors,
+    write_bytes,
+    write_checksums,
+    write_json,
+)
+from gsmflow.files.checksums import CHECKSUMS, check
+from gsmflow.files.class_table import classes_csv
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.images.backbone import BackboneSpec
+from gsmflow.recipes.recipe import Recipe
+
+METRICS, CONFIG = "metrics.json", "config.toml"
+_NAME = 150  # characters; file systems allow 255, and more is added to a name
+SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safetensors"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run to be made.
+
+    problem: as given by the person, with `features` and `semantics` naming other files of it.
+    protocol: ``validated`` or ``last``; oracle: score the oracle too.
+    """
+
+    problem: str
+    features: str | None
+    semantics: str | None
+    protocol: str
+    oracle: bool
+    seed: int
+
+
+def write_classes(folder: Path, problem: Problem) -> None:
+    """Write which classes there are and what describes them."""
+    seen = set(problem.seen.tolist())
+    classes = [{"name": name, "seen": index in seen} for index, name in enumerate(problem.classes)]
+    write_json(folder / "classes.json", classes)
+    described = classes_csv(problem.classes, problem.semantics, problem.semantic_names)
+    write_bytes(folder / SEMANTICS, described)
+
+
+def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write the checksums of all files of a run, and last its metrics, which say that it is done."""
+    files = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+    write_checksums(folder, sorted(files - {CHECKSUMS, METRICS}), {METRICS: json_bytes(metrics)})
+    write_json(folder / METRICS, metrics)
+
+
+def check_finished(folder: Path) -> None:
+    """Refuse what is no finished run.
+
+    Raises
+    ------
+    InputError: there is no such folder, or it holds no run or an unfinished one.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
+    if not (folder / METRICS).exists():
+        state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
+        raise InputError(f"{folder}: holds {state}")
+
+
+def load_classifier(folder: Path) -> FittedClassifier:
+    """The classifier of a finished run.
+
+    Raises
+    ------
+    InputError: the folder holds no finished run, or its files are damaged or do not fit together.
+    """
+    check_finished(folder)
+    classes = read_json(check(folder / "classes.json"))
+    try:
+        names = tuple(str(entry["name"]) for entry in classes)
+    except (TypeError, KeyError):
+        raise InputError(f"{folder / 'classes.json'}: expected a list of objects with a name") from None
+    file = folder / "head.safetensors"
+    tensors, _ = read_tensors(file)
+    return FittedClassifier.from_state(tensors, names, str(file))
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The metrics of a finished run.
+
+    Raises
+    ------
+    InputError: there are none, or they are damaged.
+    """
+    return read_json(check(folder / METRICS))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises
+    ------
+    InputError: there is none, or it is damaged.
+    """
+    file = check(folder / CONFIG)
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not valid TOML ({error})") from None
+
+
+def load_backbone(folder: Path) -> BackboneSpec:
+    """The backbone that the features of a run were made with.
+
+    Raises
+    ------
+    InputError: the run's features were not made of images by this program.
+    """
+    described = read_config(folder).get("backbone")
+    if described is None:
+        raise InputError(
+            f"{folder}: was trained on features of unknown origin, so images cannot be labelled with it; train on "
+            "features made by `gsmflow extract`, or give it features"
+        )
+    return BackboneSpec.from_dict(described, f"{folder / CONFIG}: backbone")
+
+
+def read_problem(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    data_root: Path,
+    problem: str | None = None,
+    features: str | None = None,
+) -> tuple[Problem, bool]:
+    """The problem a run was made from, and whether it is still what it was; with the classes added since.
+
+    Parameters
+    ----------
+    config: of the run. data_root: the folder that holds the named data sets.
+    problem, features: read these instead of what the configuration names.
+
+    Raises
+    ------
+    InputError: the source cannot be read any more, or an added class does not fit to it.
+    """
+    asked = config["run"]
+    if problem is None and features is None and (folder / DATA).exists():
+        found = load(folder / DATA)
+    else:
+        found = sources.load(
+            problem or asked["problem"],
+            data_root=data_root,
+            features=features or asked.get("features"),
+            semantics=asked.get("semantics"),
+        )
+    same = found.fingerprint == config["data"]["fingerprint"]
+    added = config.get("added_classes", [])
+    if added:
+        found = found.with_classes([each["name"] for each in added], [each["semantics"] for each in added])
+    return found, same
+
+
+def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) -> Path:
+    """A folder under `root` named after the run, numbered where the name is taken.
+
+    With `resume`, the newest folder of that name, so that the same command continues its own run.
+    """
+    problem = folder_name(Path(request.problem).name, "problem")
+    base = f"{problem}-{recipe.method.name}-{request.protocol}-seed{request.seed}"
+    taken = [root / base, *(root / f"{base}-{n}" for n in range(2, 10_000))]
+    free = next(index for index, path in enumerate(taken) if not path.exists())
+    return taken[max(0, free - 1)] if resume else taken[free]
+
+
+def folder_name(text: str, otherwise: str) -> str:
+    """A name for a folder that is like the text and leads nowhere else; `otherwise` where nothing is left of it.
+
+    >>> folder_name("../my data", "problem"), folder_name("..", "problem")
+    ('my-data', 'problem')
+    """
+    return re.sub(r"[^A-Za-z0-9_.=@+-]+", "-", text)[:_NAME].strip(".-") or otherwise
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that holds a run.
+
+    Raises
+    ------
+    InputError: it does, finished or not.
+    """
+    if _taken(folder):
+        raise InputError(
+            f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
+        )
+
+
+def _taken(folder: Path) -> bool:
+    return (folder / CONFIG).exists() or (folder / METRICS).exists()

@@ -1,0 +1,130 @@
+"""Labels of samples and images, part by part: what one part becomes, wherever it is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.base.errors import InputError
+from gsmflow.files.chunks import Part
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.images.extraction import Reading
+from gsmflow.images.feature_table import Unreadable
+from gsmflow.runs.folder import load_classifier
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A part that is images: paths below the root of the listing, and their classes where they are known."""
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """table: a row a sample, see :class:`Labelling`. unreadable: images that were left out."""
+
+    table: pl.DataFrame
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Work for :mod:`gsmflow.compute.distributed_map`: a part of a table, or pictures, to a table of labels.
+
+    Columns: ``sample`` (its name, or its number from 0), ``label`` where it is known, ``class``, ``unseen_class``,
+    ``unseen_probability``, ``unsure`` where asked for, ``probability``, and ``class_2``, ``probability_2``, ...
+
+    Parameters
+    ----------
+    run: the run folder. origin: the table or images, for messages. top: classes listed for each sample.
+    unsure: below which probability of the best class a sample is. images: how pictures become features.
+    """
+
+    run: Path
+    origin: Path
+    top: int = 3
+    unsure: float | None = None
+    images: Reading | None = None
+
+    def open(self) -> Callable[[Part | Pictures], Labelled]:
+        """Load the classifier, and the backbone where there are images.
+
+        Raises
+        ------
+        InputError: one of them is missing or damaged.
+        """
+        classifier = load_classifier(self.run)
+        features_of = self.images.open() if self.images else None
+
+        def label(part: Part | Pictures) -> Labelled:
+            if not isinstance(part, Pictures):
+                rows = part.read()
+                return Labelled(self._table(classifier, rows.features, rows.names, rows.labels, part.first))
+            assert features_of is not None
+            features, reasons = features_of(part.names)
+            kept = [index for index in range(len(part.names)) if index not in reasons]
+            names = [part.names[index] for index in kept]
+            labels = None if part.labels is None else [part.labels[index] for index in kept]
+            unreadable = tuple(Unreadable(part.names[index], reason) for index, reason in reasons.items())
+            return Labelled(self._table(classifier, features, names, labels, 0), unreadable)
+
+        return label
+
+    def _table(
+        self,
+        classifier: FittedClassifier,
+        features: NDArray[np.float32],
+        names: Sequence[str] | None,
+        labels: Sequence[str] | None,
+        first: int,
+    ) -> pl.DataFrame:
+        import polars as pl
+
+        if not len(features):
+            return pl.DataFrame()
+        if features.shape[1] != classifier.transform.in_dim:
+            raise InputError(
+                f"{self.origin}: {features.shape[1]} feature dimensions, but {self.run} was trained on "
+                f"{classifier.transform.in_dim}"
+            )
+        samples = range(first, first + len(features)) if names is None else names
+        columns: dict[str, object] = {"sample": list(samples)}
+        if labels is not None:
+            columns["label"] = list(labels)
+        probabilities = classifier.probabilities(features, first=first)
+        return pl.DataFrame(columns | _answers(classifier, probabilities, self.top, self.unsure))
+
+
+def _answers(
+    classifier: FittedClassifier, probabilities: NDArray[np.float64], top: int, unsure: float | None
+) -> dict[str, object]:
+    """Columns of what the classifier says."""
+    count = min(top, len(classifier.classes))
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    names = np.array(classifier.classes)
+    rows = np.arange(len(order))
+    best = probabilities[rows, order[:, 0]]
+    columns: dict[str, object] = {
+        "class": names[order[:, 0]].tolist(),
+        "unseen_class": np.isin(order[:, 0], classifier.unseen).tolist(),
+        "unseen_probability": probabilities[:, classifier.unseen].sum(axis=1).clip(0, 1).tolist(),
+    }
+    if unsure is not None:
+        columns["unsure"] = (best < unsure).tolist()
+    for rank in range(count):
+        chosen = order[:, rank]
+        if rank:
+            columns[f"class_{rank + 1}"] = names[chosen].tolist()
+        key = "probability" if rank == 0 else f"probability_{rank + 1}"
+        columns[key] = probabilities[rows, chosen].tolist()
+    return columns

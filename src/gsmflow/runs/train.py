@@ -1,0 +1,323 @@
+"""Making a run."""
+
+from __future__ import annotations
+
+import math
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.progress import Progress
+from gsmflow.base.version import __version__
+from gsmflow.compute.data_parallel import rank, size, together
+from gsmflow.compute.devices import describe
+from gsmflow.data.bundle import save
+from gsmflow.data.problem import Problem
+from gsmflow.data.transform import FeatureTransform, check_projection
+from gsmflow.files.atomic import (
+    lock,
+    make_folder,
+    sweep,
+    write_bytes,
+    write_json,
+    write_tensors,
+)
+from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.choice import Outcome
+from gsmflow.protocol.fitting import refit
+from gsmflow.protocol.fitting import run as carry_out
+from gsmflow.recipes.recipe import Recipe
+from gsmflow.runs.examples import Examples
+from gsmflow.runs.folder import (
+    CONFIG,
+    DATA,
+    EXAMPLES,
+    METRICS,
+    Request,
+    _taken,
+    finish,
+    read_config,
+    read_metrics,
+    refuse_taken,
+    write_classes,
+)
+from gsmflow.scores.gzsl import score
+from gsmflow.scores.shifts import headline
+
+
+def train(
+    request: Request,
+    problem: Problem,
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    folder: Path,
+    resume: bool = False,
+    progress: Progress | None = None,
+    checkpoint_seconds: float = 60,
+    keep_data: bool = False,
+    on_recorder: Callable[[Recorder], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Make a run in `folder` and return its metrics.
+
+    resume: continue what was interrupted there; a finished run is returned as it is.
+    keep_data: write the problem itself into the folder, so that classes can be added without the source.
+    on_recorder: receives the recorder, for whoever wants to ask the run to stop.
+
+    Raises
+    ------
+    InputError: the folder cannot be written to, holds another run, or is in use.
+    """
+    check_projection(problem, recipe.features)
+    if size() > 1 and "gsmflow" not in (recipe.method.name, recipe.method.inherits):
+        raise InputError(
+            f"method '{recipe.method.name}' is not divided among processes; start it without torchrun"
+        )
+    if rank():
+        return _follow(request, problem, recipe, device, folder, resume, on_recorder)
+    config = _config(request, problem, recipe, device)
+    existing = folder / CONFIG
+    _check_free(folder, config, resume)
+    make_folder(folder)
+    with lock(folder):
+        _check_free(folder, config, resume)  # once more: another run may have begun and ended in between
+        sweep(folder)
+        if (folder / METRICS).exists():
+            together()
+            together()
+            return read_metrics(folder)
+        recorder = Recorder(folder, progress, checkpoint_seconds)
+        on_recorder(recorder)
+        if not (resume and recorder.resume()):
+            (folder / "history.jsonl").unlink(missing_ok=True)
+        together()
+        together()  # in between, the others have read what this one continues from
+        write_bytes(existing, tomli_w.dumps(config).encode())
+        outcome = carry_out(
+            problem,
+            recipe,
+            protocol=request.protocol,
+            oracle=request.oracle,
+            seed=request.seed,
+            device=device,
+            recorder=recorder,
+        )
+        metrics = _metrics(request, problem, recipe, outcome, recorder)
+        _write(folder, problem, outcome, metrics, keep_data=keep_data)
+        recorder.finished()
+        return metrics
+
+
+def adopt(
+    request: Request,
+    problem: Problem,
+    recipe: Recipe,
+    weights: Mapping[str, torch.Tensor],
+    *,
+    steps: int,
+    origin: Mapping[str, Any],
+    device: torch.device,
+    folder: Path,
+) -> dict[str, Any]:
+    """Make a run of a generator that was trained elsewhere: fit the head, score, and return the metrics.
+
+    Nothing is chosen here, so the head is trained for as long as the recipe says and no bias is added.
+
+    Parameters
+    ----------
+    request: its protocol is ``last``, or ``oracle`` where the weights were chosen on the test set.
+    weights: of the generator, as in ``model.safetensors``. steps: of its training.
+    origin: recorded in the configuration as ``imported``.
+
+    Raises
+    ------
+    InputError: the weights do not fit the problem and the recipe, or the folder holds a run.
+    """
+    if _taken(folder):
+        raise InputError(f"{folder}: holds a run already; choose another --out")
+    recorder = Recorder()
+    transform = FeatureTransform.fit(problem, recipe.features)
+    try:
+        made = refit(problem, recipe, None, weights, transform, seed=request.seed, device=device)
+    except ValueError as error:
+        raise InputError(f"{origin.get('file', 'weights')}: {error}") from None
+    scores = score(problem, made.logits, unseen_logits=made.unseen_logits)
+    outcome = Outcome(None, scores, None, made, dict(weights), steps)
+    make_folder(folder)
+    with lock(folder):
+        config = _config(request, problem, recipe, device) | {"imported": dict(origin)}
+        write_bytes(folder / CONFIG, tomli_w.dumps(config).encode())
+        metrics = _metrics(request, problem, recipe, outcome, recorder)
+        _write(folder, problem, outcome, metrics, keep_data=False)
+    return metrics
+
+
+def _write(
+    folder: Path, problem: Problem, outcome: Outcome, metrics: Mapping[str, Any], *, keep_data: bool
+) -> None:
+    """Write what a run made."""
+    if outcome.weights:
+        semantics = {"semantics": torch.from_numpy(problem.semantics)}
+        write_tensors(folder / "model.safetensors", outcome.weights | semantics)
+    write_tensors(folder / "head.safetensors", outcome.classifier.state())
+    if outcome.samples:
+        write_tensors(folder / "samples.safetensors", outcome.samples)
+    if outcome.shifts:
+        write_json(folder / "shifts.json", outcome.shifts)
+    write_classes(folder, problem)
+    examples = Examples.of(problem, metrics["seed"])
+    if examples:
+        examples.write(folder / EXAMPLES)
+    if keep_data:
+        save(problem, folder / DATA)
+    finish(folder, metrics)
+
+
+def _follow(
+    request: Request,
+    problem: Problem,
+    recipe: Recipe,
+    device: torch.device,
+    folder: Path,
+    resume: bool,
+    on_recorder: Callable[[Recorder], None],
+) -> dict[str, Any]:
+    """Train along with the process that keeps the run in `folder`, and write nothing."""
+    recorder = Recorder(follows=folder)
+    on_recorder(recorder)
+    together()
+    finished = resume and (folder / METRICS).exists()
+    if resume and not finished:
+        recorder.resume()
+    together()
+    if finished:
+        return read_metrics(folder)
+    outcome = carry_out(
+        problem,
+        recipe,
+        protocol=request.protocol,
+        oracle=request.oracle,
+        seed=request.seed,
+        device=device,
+        recorder=recorder,
+    )
+    return _metrics(request, problem, recipe, outcome, recorder)
+
+
+def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
+    run = {key: value for key, value in asdict(request).items() if value is not None}
+    backbone = {"backbone": dict(problem.backbone)} if problem.backbone else {}
+    return {
+        "run": run | {"method": recipe.method.name, "preset": recipe.preset},
+        "options": recipe.tables(),
+        "data": {
+            "name": problem.name,
+            **problem.summary()["counts"],
+            "fingerprint": problem.fingerprint,
+            "notes": dict(problem.notes),
+        },
+        **backbone,
+        "machine": {
+            "device": describe(device),
+            "threads": torch.get_num_threads(),
+            "processes": size(),
+            "python": platform.python_version(),
+            "gsmflow": __version__,
+            **{name: _version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
+            "git_commit": _git_commit(),
+        },
+    }
+
+
+def _check_free(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
+    """Refuse a folder that holds a run, unless it is to be continued and is of the same request."""
+    if not resume:
+        refuse_taken(folder)
+    elif _taken(folder):
+        _check_same(folder / CONFIG, config)
+
+
+def _check_same(file: Path, config: Mapping[str, Any]) -> None:
+    """Refuse to continue a run that was made by another request."""
+    old = _flat(read_config(file.parent))
+    new = _flat(config)
+    for key in sorted(old.keys() | new.keys()):
+        if key.startswith("machine.") or old.get(key) == new.get(key):
+            continue
+        raise InputError(
+            f"{file}: the run there has {key} = {old.get(key)}, this request {new.get(key)}; repeat the "
+            "command it was started with, or choose another --out"
+        )
+
+
+def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _metrics(
+    request: Request, problem: Problem, recipe: Recipe, outcome: Outcome, recorder: Recorder
+) -> dict[str, Any]:
+    scores = {key: _number(value) for key, value in asdict(outcome.scores).items() if key != "per_class"}
+    seconds = {part: round(value, 3) for part, value in recorder.records.get("seconds", {}).items()}
+    metrics: dict[str, Any] = {
+        "method": recipe.method.name,
+        "problem": problem.name,
+        "preset": recipe.preset,
+        "seed": request.seed,
+        "protocol": request.protocol,
+        **scores,
+        "per_class": outcome.scores.per_class,
+        "steps": outcome.steps,
+        "seconds": seconds | {"total": round(recorder.seconds, 3)},
+    }
+    if outcome.choice:
+        on = "validation problem, cut from the training part"
+        if not recipe.selection.trust_validation:
+            on = "held-out samples of seen classes, by a head on synthetic ones"
+        metrics["chosen"] = {"on": on} | asdict(outcome.choice)
+    if outcome.confidence:
+        metrics["confidence"] = outcome.confidence
+    if outcome.shifts:
+        metrics["shifts"] = headline(outcome.shifts)
+    if outcome.oracle:
+        metrics["oracle"] = {"on": "the test set: an upper bound, not a result"} | asdict(outcome.oracle)
+    return metrics
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _git_commit() -> str:
+    """The commit of the checkout this package is imported from, with ``+changes``; empty outside one."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        if not git("ls-files", __file__):
+            return ""
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,1 @@
+"""Scores of generalized zero-shot learning, and measures of the three generation shifts."""

@@ -1,0 +1,90 @@
+"""Real and synthetic features of the same classes, as the shift measures take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Matrix = NDArray[np.float64]
+
+_ENTRIES = 1 << 22  # numbers kept of either kind: 16 MB as float32
+_PER_CLASS = 200  # samples of a class compared at most
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Real and synthetic features of the judging classes, row by row of the same class.
+
+    real, synthetic: (M, D). labels: (M,) class indices, sorted. judge: whose features they are, in words.
+    """
+
+    real: NDArray[np.float32]
+    synthetic: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    judge: str
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The three arrays, as ``samples.safetensors`` keeps them."""
+        from torch import from_numpy
+
+        arrays = {"real": self.real, "synthetic": self.synthetic, "labels": self.labels}
+        return {name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+    @staticmethod
+    def matched(
+        real: ArrayLike,
+        real_labels: ArrayLike,
+        synthetic: ArrayLike,
+        synthetic_labels: ArrayLike,
+        *,
+        judge: str = "",
+    ) -> Samples:
+        """The first of each kind, as many as a class has of both; classes that lack one kind are left out.
+
+        real: (N, D) with real_labels: (N,); synthetic: (M, D) with synthetic_labels: (M,).
+
+        Raises
+        ------
+        ValueError: shapes do not fit.
+        """
+        left, right = np.asarray(real, np.float32), np.asarray(synthetic, np.float32)
+        of_left, of_right = np.asarray(real_labels, np.int64), np.asarray(synthetic_labels, np.int64)
+        if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
+            raise ValueError(f"features of shapes {left.shape} and {right.shape}, expected (N, D) and (M, D)")
+        if of_left.shape != left.shape[:1] or of_right.shape != right.shape[:1]:
+            raise ValueError(
+                f"{of_left.shape} and {of_right.shape} labels for {len(left)} and {len(right)} features"
+            )
+        rows: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        for label in np.intersect1d(of_left, of_right):
+            pair = np.flatnonzero(of_left == label), np.flatnonzero(of_right == label)
+            count = min(map(len, pair))
+            rows.append((pair[0][:count], pair[1][:count]))
+        nothing = np.zeros(0, np.int64)
+        a = np.concatenate([nothing, *(pair[0] for pair in rows)])
+        b = np.concatenate([nothing, *(pair[1] for pair in rows)])
+        return Samples(left[a], right[b], of_left[a], judge)
+
+
+def picked(labels: ArrayLike, dim: int, seed: int) -> NDArray[np.int64]:
+    """Positions of the samples to compare, sorted by class: all of small classes, a draw from large ones.
+
+    labels: (N,) classes of what there is; dim: D. At most 200 a class, fewer where D and classes are many.
+    """
+    values = np.asarray(labels, np.int64)
+    classes = np.unique(values)
+    limit = int(np.clip(_ENTRIES // max(1, len(classes) * dim), 8, _PER_CLASS))
+    rng = np.random.default_rng([seed, 0x5417])
+    drawn = [rng.permutation(np.flatnonzero(values == label))[:limit] for label in classes]
+    return np.concatenate([np.zeros(0, np.int64), *drawn])
+
+
+def _rows(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]

@@ -1,0 +1,107 @@
+"""The three generation shifts (Chen et al. 2021, section 1) and the distance between distributions, measured.
+
+Everything here compares real and synthetic features of the same classes, as many of the one as of the other,
+so that what few samples do to an estimate they do to both. No measure is ever used to choose anything.
+
+======================  =================================================  ==============  ===================
+measure                 what it is                                         range           better
+======================  =================================================  ==============  ===================
+semantic.cosine         of recovered and true semantics, both centered     [-1, 1]         higher
+semantic.r2             1 - squared error of recovered semantics over      (-inf, 1]       higher
+                        that of guessing the mean of the seen classes
+variance.ratio          within-class variance, synthetic over real         [0, inf)        nearer to 1
+variance.directions     the same along each principal direction            [0, inf)        nearer to 1
+variance.rank           effective rank, synthetic over real                [0, inf)        nearer to 1
+structure.spearman      rank correlation of distances between centres      [-1, 1]         higher
+structure.procrustes    what no shift, scale and rotation of the centres   [0, 1]          lower
+                        can explain
+structure.order         Kendall's tau of the order of a class's neighbours [-1, 1]         higher
+structure.nearest       classes whose nearest neighbour is the same        [0, 1]          higher
+frechet                 squared Frechet distance of Gaussian fits          [0, inf)        lower
+mmd                     unbiased squared maximum mean discrepancy          about [0, 2]    lower
+mmd_p                   permutation p-value of the mmd                     (0, 1]          higher
+precision, recall       synthetic samples among real ones, and reversed    [0, 1]          higher
+======================  =================================================  ==============  ===================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gsmflow.scores.class_structure import Structure, structure
+from gsmflow.scores.distribution import Distribution, distribution
+from gsmflow.scores.samples import Samples, _rows
+from gsmflow.scores.semantic_recovery import Semantic, _Regressor, semantic_recovery
+from gsmflow.scores.variance_decay import Variance, variance
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """All measures of one generator. judge: what real features they were compared with. samples: how many."""
+
+    judge: str
+    classes: list[str]
+    samples: int
+    semantic: Semantic
+    variance: Variance
+    structure: Structure
+    distribution: Distribution
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as ``shifts.json`` keeps them."""
+        return asdict(self)
+
+
+def headline(shifts: Mapping[str, Any]) -> dict[str, Any]:
+    """One number a shift, and who judged, out of :meth:`Shifts.to_dict`: what ``metrics.json`` keeps."""
+    return {
+        "semantic": shifts["semantic"]["cosine"],
+        "variance": shifts["variance"]["ratio"],
+        "structure": shifts["structure"]["spearman"],
+        "judge": shifts["judge"],
+    }
+
+
+def measure(
+    samples: Samples,
+    semantics: ArrayLike,
+    classes: tuple[str, ...],
+    train: ArrayLike | None = None,
+    train_labels: ArrayLike | None = None,
+    *,
+    seed: int = 0,
+) -> Shifts:
+    """All measures; the same for the same arguments.
+
+    Parameters
+    ----------
+    samples: what is compared. semantics: (C, A) and classes: C names, which labels point into.
+    train, train_labels: (N, D) and (N,) real features of seen classes, for the regressor of semantics;
+        without them, semantic recovery is not measured.
+    seed: of subsamples, halves and permutations.
+    """
+    vectors = np.asarray(semantics, np.float64)
+    rows = _rows(samples.labels)
+    real = [samples.real[r].astype(np.float64) for r in rows]
+    synthetic = [samples.synthetic[r].astype(np.float64) for r in rows]
+    present = np.unique(samples.labels)
+    regressor = None
+    if train is not None and train_labels is not None and len(np.unique(np.asarray(train_labels))) > 1:
+        regressor = _Regressor(np.asarray(train), np.asarray(train_labels), vectors, seed)
+    return Shifts(
+        judge=samples.judge,
+        classes=[classes[c] for c in present],
+        samples=len(samples.labels),
+        semantic=semantic_recovery(regressor, real, synthetic, vectors[present]),
+        variance=variance(real, synthetic),
+        structure=structure(real, synthetic),
+        distribution=distribution(real, synthetic, seed),
+    )

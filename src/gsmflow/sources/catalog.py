@@ -1,0 +1,108 @@
+"""What ``gsmflow data`` lists: every known data set, whether it is here, and where to obtain it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from gsmflow.base.errors import InputError
+from gsmflow.sources import digits, presplit, synthetic, xlsa17
+from gsmflow.sources.folder import file_names
+from gsmflow.sources.layouts import find, layouts
+from gsmflow.sources.published import KNOWN
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known about one name, and what was found of it; empty where there is nothing to say.
+
+    name, title: what it is called, short and long. kind: "xlsa17", "presplit" or "built-in".
+    found: whether its files are here and readable as far as was looked. citation: where a person
+    obtains them. folder: where they are expected. expected: the usual files, with their folder.
+    counts: the fields of :class:`~gsmflow.data.problem.Counts`. features, semantics: what
+    ``--features`` and ``--semantics`` can name. split: which known split it is. message: what is wrong
+    with what was found, in one line.
+    """
+
+    name: str
+    title: str
+    kind: str
+    found: bool
+    citation: str
+    folder: str = ""
+    expected: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    semantics: tuple[str, ...] = ()
+    split: str = ""
+    message: str = ""
+
+
+def survey(data_root: Path) -> list[Survey]:
+    """Every known data set in a fixed order, the built-in ones first. Reads no features; never raises."""
+    return [
+        Survey(
+            name="digits",
+            title="handwritten digits in four views",
+            kind="built-in",
+            found=True,
+            counts=asdict(digits.COUNTS),
+            split="8 of the 40 combinations of digit and view unseen, a third of the photographs held out",
+            citation="comes with scikit-learn",
+        ),
+        Survey(
+            name="synthetic",
+            title="made to measure with known truth, as synthetic:n=5000,d=128 or synthetic:AWA2",
+            kind="built-in",
+            found=True,
+            counts=asdict(synthetic.SyntheticOptions().counts),
+            split="drawn",
+            citation="made on the spot",
+        ),
+        *(_published(data_root, name) for name in KNOWN),
+    ]
+
+
+def _published(data_root: Path, name: str) -> Survey:
+    known = Survey(
+        name=name,
+        title=KNOWN[name].title,
+        kind="xlsa17",
+        found=False,
+        citation=KNOWN[name].citation,
+    )
+    known = _expecting(known, data_root / name, f"{xlsa17.FEATURES}.mat", f"{xlsa17.SEMANTICS}_splits.mat")
+    try:
+        folder = find(data_root, name)
+        return _look(known, folder) if folder else known
+    except InputError as error:
+        return replace(known, message=str(error))
+
+
+def _look(known: Survey, folder: Path) -> Survey:
+    """Fill in what the files of an existing folder say."""
+    found = layouts(file_names(folder))
+    if "presplit" in found and "xlsa17" not in found:
+        known = replace(known, kind="presplit", features=(presplit.FEATURES,))
+        known = _expecting(known, folder, presplit.DATA, presplit.LABEL)
+        read = presplit.survey
+    else:
+        also = (presplit.FEATURES,) if "presplit" in found else ()
+        known = replace(
+            known,
+            features=(*xlsa17.feature_files(folder), *also),
+            semantics=xlsa17.semantics_files(folder),
+        )
+        known = _expecting(known, folder, *(Path(path).name for path in known.expected))
+        read = xlsa17.survey
+    try:
+        counts, split = read(folder)
+    except InputError as error:
+        return replace(known, message=str(error))
+    if counts is None:
+        return replace(known, split=split, message=f"{folder}: no feature file")
+    return replace(known, found=True, counts=asdict(counts), split=split)
+
+
+def _expecting(known: Survey, folder: Path, *files: str) -> Survey:
+    return replace(known, folder=str(folder), expected=tuple(str(folder / file) for file in files))

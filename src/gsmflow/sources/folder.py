@@ -1,0 +1,20 @@
+"""What lies in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gsmflow.base.errors import InputError
+
+
+def file_names(folder: Path) -> list[str]:
+    """Sorted names of what lies in a folder.
+
+    Raises
+    ------
+    InputError: there is no such folder, it is a file, or it may not be read.
+    """
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read as a folder ({error.strerror or error})") from None

@@ -1,0 +1,1 @@
+"""Many runs: cells, local workers, a Ray cluster, tables, tuning."""

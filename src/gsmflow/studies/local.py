@@ -1,0 +1,103 @@
+"""Runs in processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from gsmflow.compute.devices import cores
+from gsmflow.studies.cells import Cell, Finished
+
+
+class Stopped(Exception):
+    """The bench was asked to stop; the same command continues it."""
+
+
+class Workers:
+    """Runs cells in processes of their own, `jobs` at a time, `threads` CPU threads each.
+
+    A process that is killed is started again, once: it continues from its checkpoint.
+    """
+
+    def __init__(self, root: Path, jobs: int, threads: int, attempts: int = 2) -> None:
+        self.root, self.jobs, self.threads, self.attempts = root, jobs, threads, attempts
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, cells: Sequence[Cell], done: Callable[[Finished], None]) -> None:
+        """Run all cells and hand each to `done` when it is finished, in the calling thread.
+
+        Raises
+        ------
+        Stopped: :meth:`stop` was called; running cells have written their checkpoints.
+        """
+        with ThreadPoolExecutor(self.jobs) as pool:
+            waiting: set[Future[Finished]] = {pool.submit(self._attempt, cell) for cell in cells}
+            while waiting:
+                ready, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    if not self._stopped:
+                        done(future.result())
+        if self._stopped:
+            raise Stopped
+
+    def stop(self) -> None:
+        """Ask every running cell to write its checkpoint and end; no other is started."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.send_signal(signal.SIGTERM)
+
+    def _attempt(self, cell: Cell) -> Finished:
+        result = Finished(cell, None, "stopped")
+        for _ in range(self.attempts):
+            code, out, err = self._process(cell)
+            if self._stopped:
+                return result
+            if code == 0:
+                return Finished(cell, json.loads(out))
+            lines = [line for line in err.splitlines() if line.startswith("gsmflow: ")]
+            reason = lines[-1].removeprefix("gsmflow: ") if lines else f"ended with code {code}"
+            result = Finished(cell, None, reason)
+            if code > 0:  # it said itself what is wrong; another attempt would say it again
+                break
+        return result
+
+    def _process(self, cell: Cell) -> tuple[int, str, str]:
+        environment = os.environ | {"OMP_NUM_THREADS": str(self.threads)}
+        with self._lock:
+            if self._stopped:
+                return -1, "", ""
+            # Nobody writes to this pipe. Its end comes when this process ends, even by kill -9: then the
+            # worker ends too, and does not hold the folder against the next bench.
+            alive, ours = os.pipe()
+            process = subprocess.Popen(
+                cell.command(self.root, self.threads),
+                stdin=alive,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches the bench, which passes it on once
+            )
+            os.close(alive)
+            self._running.add(process)
+        try:
+            out, err = process.communicate()
+            return process.returncode, out, err
+        finally:
+            os.close(ours)
+            with self._lock:
+                self._running.discard(process)
+
+
+def default_jobs(threads: int) -> int:
+    """As many processes as there are cores for them."""
+    return max(1, cores() // threads)

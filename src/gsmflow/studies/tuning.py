@@ -1,0 +1,283 @@
+"""Searching for good options by Optuna, on validation problems cut from the training part alone.
+
+The test set is never looked at: a trial's value is what :func:`gsmflow.protocol.choosing.choose` reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+import torch
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.options import Options
+from gsmflow.compute.finite import TrainingFailed
+from gsmflow.data.problem import Problem
+from gsmflow.files.atomic import make_folder, write_bytes
+from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.choosing import choose
+from gsmflow.recipes.recipe import Recipe, make_recipe
+from gsmflow.studies.ray import evaluate_on_cluster
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """Where one option is looked for: from low to high, on a logarithmic scale or not, or among values."""
+
+    key: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+    values: tuple[str, ...] = ()
+
+    def suggest(self, trial: optuna.Trial) -> str:
+        """The trial's value, as ``--set`` takes it."""
+        if self.values:
+            return str(trial.suggest_categorical(self.key, self.values))
+        if self.whole:
+            return str(trial.suggest_int(self.key, round(self.low), round(self.high), log=self.log))
+        return repr(trial.suggest_float(self.key, self.low, self.high, log=self.log))
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies in it."""
+        if self.values:
+            return str(value) in self.values
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
+def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
+    """``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=A,B,C``.
+
+    whole: whether only whole numbers are meant; None: where both ends are written as such.
+
+    Raises
+    ------
+    InputError: it is neither.
+
+    >>> parse_dimension("gsmflow.blocks=1:5")
+    Dimension(key='gsmflow.blocks', low=1.0, high=5.0, log=False, whole=True, values=())
+    >>> parse_dimension("features.scaling=minmax,none").values
+    ('minmax', 'none')
+    """
+    key, _, spelled = text.partition("=")
+    ends = spelled.split(":")
+    if key and len(ends) in (2, 3) and (len(ends) == 2 or ends[2] == "log"):
+        try:
+            low, high = float(ends[0]), float(ends[1])
+        except ValueError:
+            low, high = 1.0, 0.0
+        if whole is None:
+            whole = all(end.strip().lstrip("-").isdigit() for end in ends[:2])
+        if low <= high and (low > 0 or len(ends) == 2):
+            return Dimension(key.strip(), low, high, len(ends) == 3, whole)
+    elif key and spelled and len(ends) == 1:
+        return Dimension(key.strip(), values=tuple(part.strip() for part in spelled.split(",")))
+    raise InputError(f"--vary {text}: expected KEY=LOW:HIGH, KEY=LOW:HIGH:log (above 0) or KEY=A,B,C")
+
+
+def default_space(recipe: Recipe) -> list[Dimension]:
+    """The options of the method, and of the head where it trains one, that say where to look."""
+    found = []
+    parts = (recipe.options,) if recipe.method.direct else (recipe.options, recipe.head)
+    for part in parts:
+        for field in fields(part):  # type: ignore[arg-type]
+            where = field.metadata.get("search")
+            if where and field.name not in recipe.method.fixed:
+                whole = isinstance(getattr(part, field.name), int)
+                found.append(parse_dimension(f"{part.table}.{field.name}={where}", whole))
+    return found
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tuned: method, preset and fixed overrides, and where to look."""
+
+    method: str
+    preset: str
+    overrides: tuple[str, ...]
+    space: tuple[Dimension, ...]
+
+    def recipe(self, values: Sequence[str] = ()) -> Recipe:
+        """The recipe with further overrides."""
+        return make_recipe(self.method, self.preset, [*self.overrides, *values])
+
+
+def tune(
+    problem: Problem,
+    search: Search,
+    *,
+    trials: int,
+    seed: int,
+    device: torch.device,
+    storage: str,
+    study_name: str,
+    address: str | None = None,
+    told: Callable[[optuna.trial.FrozenTrial], None] = lambda _: None,
+) -> optuna.Study:
+    """Run trials until the study has `trials` finished ones, those of other workers and sittings included.
+
+    storage: a file, or the URL of a database Optuna knows. address: of a Ray cluster that trials are spread
+    over, see :class:`gsmflow.studies.ray.RayWorkers`; None for this process. The first trial of a study is the
+    preset as it is.
+
+    Raises
+    ------
+    InputError: Optuna is not installed, the storage cannot be opened, or an option is unknown.
+    """
+    optuna = _optuna()
+    base = search.recipe()
+    if not search.space:
+        raise InputError(f"method '{search.method}' says of no option where to look; name some by --vary")
+    if base.method.direct and not base.selection.trust_validation:
+        raise InputError(
+            f"method '{search.method}' synthesizes nothing, so only validation problems can judge it; leave "
+            "trust_validation on"
+        )
+    objective = base.selection.score if base.selection.trust_validation else "S"
+    for dimension in search.space:  # refused before anything runs
+        search.recipe([f"{dimension.key}={_any_value(dimension)}"])
+
+    study = optuna.create_study(
+        storage=_storage(storage),
+        study_name=study_name,
+        sampler=optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    made_for = study.user_attrs.get("objective", objective)
+    if made_for != objective:
+        raise InputError(
+            f"{storage}: study '{study_name}' maximizes {made_for}, not {objective}; name another --study"
+        )
+    study.set_user_attr("objective", objective)
+    if not study.trials:
+        current = {d.key: _current(base, d.key) for d in search.space}
+        study.enqueue_trial(
+            {d.key: _spelled(d, current[d.key]) for d in search.space if d.holds(current[d.key])}
+        )
+
+    def jobs() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+        while True:
+            there = study.get_trials(deepcopy=False)
+            own = sum(t.state == optuna.trial.TrialState.RUNNING and t.number in mine for t in there)
+            if sum(t.state in ended for t in there) + own >= trials:
+                return
+            trial = study.ask()
+            mine.add(trial.number)
+            settings = [f"{d.key}={d.suggest(trial)}" for d in search.space]
+            yield trial, (problem, search, settings, seed, device)
+
+    mine: set[int] = set()
+    if address is None:
+        results = ((trial, _guarded(evaluate, arguments)) for trial, arguments in jobs())
+    else:
+        results = evaluate_on_cluster(evaluate, jobs(), address=address, threads=torch.get_num_threads())
+    for trial, choice in results:
+        if isinstance(choice, TrainingFailed):
+            trial.set_user_attr("failure", str(choice))
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        elif isinstance(choice, BaseException):
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise choice
+        else:
+            for name in ("U", "S", "H", "AUSUC", "epochs"):
+                trial.set_user_attr(name, getattr(choice, name))
+            study.tell(trial, getattr(choice, objective))
+        told(study.trials[trial.number])
+    return study
+
+
+def evaluate(
+    problem: Problem, search: Search, settings: Sequence[str], seed: int, device: torch.device
+) -> Choice:
+    """What a recipe with these settings reaches on validation problems: one trial."""
+    return choose(problem, search.recipe(settings), seed, device, Recorder())
+
+
+def _guarded(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """The result, or the exception in its place, as a cluster gives it."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        return error
+
+
+def best_recipe(study: optuna.Study, search: Search) -> tuple[Recipe, float]:
+    """The recipe of the best trial and what it reached on validation.
+
+    Raises
+    ------
+    InputError: no trial was completed.
+    """
+    if not study.best_trials:
+        raise InputError(f"study '{study.study_name}': no trial was completed; run more, or narrow --vary")
+    best = study.best_trial
+    return search.recipe([f"{key}={value}" for key, value in best.params.items()]), float(best.values[0])
+
+
+def write_preset(path: Path, recipe: Recipe, description: str) -> None:
+    """Write a recipe as a preset file that ``--preset`` takes, atomically."""
+    make_folder(path.parent)
+    tables = recipe.tables()
+    tables[recipe.options.table] = {
+        name: value for name, value in tables[recipe.options.table].items() if name not in recipe.method.fixed
+    }
+    write_bytes(path, tomli_w.dumps({"description": description} | tables).encode())
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("tuning needs Optuna; pip install 'gsmflow[tune]'") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _storage(where: str) -> Any:
+    import warnings
+
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        if "://" in where:
+            return optuna.storages.RDBStorage(where)
+        make_folder(Path(where).parent)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.storages.JournalStorage(JournalFileBackend(where))
+    except InputError:
+        raise
+    except Exception as error:  # whatever the database's driver raises
+        raise InputError(f"--storage {where}: cannot be opened ({' '.join(str(error).split())})") from None
+
+
+def _any_value(dimension: Dimension) -> str:
+    if dimension.values:
+        return dimension.values[0]
+    return str(round(dimension.low)) if dimension.whole else repr(dimension.low)
+
+
+def _current(recipe: Recipe, key: str) -> Any:
+    """The value of an option in a recipe, by ``table.name`` or bare name."""
+    table, _, name = key.rpartition(".")
+    parts: Mapping[str, Options] = {
+        p.table: p for p in (recipe.options, recipe.head, recipe.features, recipe.selection)
+    }
+    owners = [parts[table]] if table in parts else [p for p in parts.values() if hasattr(p, name)]
+    return getattr(owners[0], name)
+
+
+def _spelled(dimension: Dimension, value: Any) -> Any:
+    return str(value) if dimension.values else value

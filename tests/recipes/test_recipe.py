@@ -1,0 +1,77 @@
+"""Presets, overrides and options: what is accepted, and what the refusal says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gsmflow.base.errors import InputError
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.recipes.recipe import make_recipe, preset_for, preset_names
+
+
+def test_an_override_wins_over_the_preset_and_the_preset_over_the_default() -> None:
+    recipe = make_recipe("gsmflow", "CUB", ("epochs=7", "head.epochs=9", "relative_positioning=off"))
+    assert isinstance(recipe.options, GSMFlowOptions)
+    assert (recipe.options.epochs, recipe.head.epochs) == (7, 9)
+    assert recipe.options.relative_positioning is False
+    assert recipe.options.prototype_weight == 1.0
+    assert recipe.options.clamp == 1.0
+
+
+def test_a_preset_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('description = "mine"\n[gsmflow]\nblocks = 2\n[head]\nepochs = 3\n')
+    recipe = make_recipe("gsmflow", str(file))
+    assert recipe.tables()["gsmflow"]["blocks"] == 2
+    assert make_recipe("eszsl", str(file)).head.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (("gsmflow.epoch=3",), r"did you mean gsmflow\.epochs\?"),
+        (("epochs",), "expected key=value"),
+        (("gsmflow.epochs=0",), r"gsmflow\.epochs = 0: expected a whole number, at least 1"),
+        (("gsmflow.epochs=2.5",), "expected a whole number"),
+        (("gsmflow.perturbation=nan",), r"gsmflow\.perturbation = nan: expected a number"),
+        (("features.scaling=max",), "expected one of minmax, standard, length, none"),
+        (("head.calibrate=maybe",), "expected true or false"),
+        (("gsmflow.blocks=0", "gsmflow.hidden=0"), r"blocks = 0: .*; gsmflow\.hidden = 0"),
+    ],
+)
+def test_wrong_overrides(overrides: tuple[str, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        make_recipe("gsmflow", "best", overrides)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[gsmflow\n", "not valid TOML"),
+        ("epochs = 3\n", "'epochs' stands outside any table"),
+        ("[gsmflwo]\nepochs = 3\n", "gsmflwo"),
+        ("[gsmflow]\nepohs = 3\n", "did you mean 'epochs'"),
+        ('[gsmflow]\nepochs = "3"\n', "expected a whole number"),
+    ],
+)
+def test_wrong_presets(content: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(content)
+    with pytest.raises(InputError, match=words):
+        make_recipe("gsmflow", str(file))
+
+
+def test_presets_and_methods_by_name() -> None:
+    with pytest.raises(InputError, match="did you mean 'digits'"):
+        make_recipe("gsmflow", "digit")
+    with pytest.raises(InputError, match="did you mean 'gsmflow'"):
+        make_recipe("gsmflw", "digits")
+    assert {"AWA2", "APY", "CUB", "FLO", "digits", "best"} <= set(preset_names())
+    assert preset_for("digits") == "digits"
+    assert preset_for("AWA1") == "AWA1-best"
+    assert preset_for("some/folder") == "best"
+    assert preset_for("flo", "best") == "FLO-best"
+    assert preset_for("digits", "best") == "best"
+    assert preset_for("digits", "mine.toml") == "mine.toml"
