@@ -41,19 +41,31 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    preset: name of a preset or path of a TOML file.
-    options: overrides of single options, such as ``{"gsmflow.epochs": 50, "head.calibrate": False}``.
-    protocol: ``"validated"`` chooses training length, head epochs and the bias on unseen classes on a
-        validation problem cut from the training data, then fits on all of it; ``"last"`` uses the
-        whole budget and chooses nothing.
-    random_state: seed, a non-negative integer.
-    device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    preset : str
+        Name of a preset or path of a TOML file.
+    options : dict[str, Any] | None
+        Overrides of single options, such as ``{"gsmflow.epochs": 50, "head.calibrate": False}``.
+    protocol : str
+        ``"validated"`` chooses training length, head epochs and the bias on unseen classes on a validation
+        problem cut from the training data, then fits on all of it; ``"last"`` uses the whole budget and chooses
+        nothing.
+    random_state : int
+        Seed, a non-negative integer.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes
     ----------
-    classes_: (C,) all classes, seen and unseen, sorted. semantics_: (C, A) in their order.
-    seen_classes_, unseen_classes_: the two kinds. n_features_in_: D.
-    choice_: what the protocol chose, or None.
+    classes_
+        (C,) all classes, seen and unseen, sorted.
+    semantics_
+        (C, A) in their order.
+    seen_classes_, unseen_classes_
+        The two kinds.
+    n_features_in_ : int
+        D.
+    choice_
+        What the protocol chose, or None.
 
     Examples
     --------
@@ -99,13 +111,16 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        semantics: (C, A) one vector a class, those without samples included. Required.
-        classes: (C,) the labels of the rows of `semantics`; without it, the sorted labels of y,
-            which then must be as many as there are rows.
+        semantics : ArrayLike | None
+            (C, A) one vector a class, those without samples included. Required.
+        classes : ArrayLike | None
+            (C,) the labels of the rows of `semantics`; without it, the sorted labels of y, which then must be as
+            many as there are rows.
 
         Raises
         ------
-        ValueError: the arguments do not fit together; :class:`gsmflow.base.errors.InputError` is one.
+        ValueError
+            The arguments do not fit together; [`InputError`][gsmflow.base.errors.InputError] is one.
         """
         features, labels = _checked(self, X, y)
         if semantics is None:
@@ -154,7 +169,9 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         return self._fitted().logits(self._features(X))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The most probable class of each sample, (N,), labels as given to :meth:`fit`."""
+        """The most probable class of each sample, (N,), labels as given to
+        [`fit`][gsmflow.estimator.GSMFlowClassifier.fit].
+        """
         best = self.decision_function(X).argmax(axis=1)
         return self.classes_[best]
 
@@ -165,7 +182,8 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError: unknown class, or n below 1.
+        ValueError
+            Unknown class, or n below 1.
         """
         classifier = self._fitted()
         position = np.flatnonzero(self.classes_ == class_)
@@ -192,13 +210,19 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        classes: (K,) new labels. semantics: (K, A), or (A,) for a single class.
-        X, y: the samples that :meth:`fit` was given. An estimator remembers them, but :meth:`save` does not
-            keep them, so a loaded one needs them.
+        classes : ArrayLike
+            (K,) new labels.
+        semantics : ArrayLike
+            (K, A), or (A,) for a single class.
+        X, y : ArrayLike | None
+            The samples that [`fit`][gsmflow.estimator.GSMFlowClassifier.fit] was given. An estimator
+            remembers them, but [`save`][gsmflow.estimator.GSMFlowClassifier.save] does not keep
+            them, so a loaded one needs them.
 
         Raises
         ------
-        ValueError: a class is known already, the semantics do not fit, or X and y are needed.
+        ValueError
+            A class is known already, the semantics do not fit, or X and y are needed.
         """
         classifier = self._fitted()
         names = np.atleast_1d(np.asarray(classes))
@@ -263,11 +287,12 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, folder: str | Path) -> GSMFlowClassifier:
-        """The estimator that :meth:`save` kept.
+        """The estimator that [`save`][gsmflow.estimator.GSMFlowClassifier.save] kept.
 
         Raises
         ------
-        ValueError: the folder holds none, or its files are damaged or do not fit together.
+        ValueError
+            The folder holds none, or its files are damaged or do not fit together.
         """
         path = Path(folder)
         kept = read_json(check(path / "estimator.json"))

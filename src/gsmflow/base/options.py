@@ -27,8 +27,12 @@ def option(
 ) -> Any:
     """A dataclass field with its meaning and its allowed values: low <= v <= high, above < v < below.
 
-    search: where tuning looks for a good value, as :func:`gsmflow.studies.tuning.parse_dimension` reads it; empty for
-    options that are not tuned unless asked for.
+    Parameters
+    ----------
+    search : str
+        Where tuning looks for a good value, as [`parse_dimension`][gsmflow.studies.tuning.parse_dimension]
+        reads it; empty
+        for options that are not tuned unless asked for.
     """
     bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices, "search": search}
     return dataclasses.field(default=default, metadata={"help": help, **bounds})

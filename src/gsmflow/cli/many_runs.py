@@ -39,7 +39,10 @@ def run_cells(
 ) -> dict[Cell, dict[str, Any] | None]:
     """Metrics of every cell, those finished before included, None for a failed one; progress on stderr.
 
-    continues: what a person who stops it is told to do to continue.
+    Parameters
+    ----------
+    continues : str
+        What a person who stops it is told to do to continue.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -141,7 +144,8 @@ def by_problem(values: Sequence[str], option: str, problems: Sequence[str]) -> d
 
     Raises
     ------
-    InputError: a problem that is not among them.
+    InputError
+        A problem that is not among them.
     """
     found = {}
     for text in values:
@@ -157,7 +161,8 @@ def check_failures(results: Mapping[Cell, dict[str, Any] | None]) -> None:
 
     Raises
     ------
-    CellsFailed: some did.
+    CellsFailed
+        Some did.
     """
     failed = [cell.name for cell, metrics in results.items() if metrics is None]
     if failed:

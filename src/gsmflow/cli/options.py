@@ -61,7 +61,8 @@ def place(on: str | None, threads: int | None) -> Cluster | None:
 
     Raises
     ------
-    InputError: `on` is no place.
+    InputError
+        `on` is no place.
     """
     import torch
 
@@ -81,7 +82,8 @@ def parse_seeds(text: str) -> list[int]:
 
     Raises
     ------
-    InputError: neither.
+    InputError
+        Neither.
     """
     found: list[int] = []
     for part in text.split(","):

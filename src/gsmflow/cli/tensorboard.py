@@ -89,7 +89,8 @@ def event_files(folder: Path, shown: Progress) -> Iterator[Progress]:
 
     Raises
     ------
-    InputError: TensorBoard is not installed, or the folder cannot be written to.
+    InputError
+        TensorBoard is not installed, or the folder cannot be written to.
     """
     events = EventFiles(folder)
     try:

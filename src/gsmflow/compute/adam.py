@@ -24,10 +24,15 @@ _EPSILON = 1e-8  # Adam's
 class MasterAdam:
     """Adam with L2 weight decay whose state and master weights are float32, whatever computes.
 
-    Parameters may be bfloat16: then a float32 master of each is kept and updated, and the rounded
-    result written back. float32 (or float64) parameters are their own masters. One fused pass over
-    memory updates each parameter. divided: every process of :mod:`gsmflow.compute.data_parallel` has the
-    gradients of its share of the batch.
+    Parameters may be bfloat16: then a float32 master of each is kept and updated, and the rounded result
+    written back. float32 (or float64) parameters are their own masters. One fused pass over memory updates each
+    parameter.
+
+    Parameters
+    ----------
+    divided : bool
+        Every process of [`gsmflow.compute.data_parallel`][gsmflow.compute.data_parallel] has the gradients of
+        its share of the batch.
     """
 
     def __init__(
@@ -57,8 +62,13 @@ class MasterAdam:
     def step(self, rate: float | Tensor, gradients: Iterable[tuple[torch.nn.Parameter, Tensor]] = ()) -> None:
         """Update parameters by `gradients` and by their own ``.grad``, which is dropped; others stay.
 
-        Large gradients are used up one by one as they come, see :class:`gsmflow.flow.WeightGradients`.
-        rate: the learning rate; a scalar on the GPU where the step is recorded there.
+        Large gradients are used up one by one as they come, see
+        [`WeightGradients`][gsmflow.flow.gradients.WeightGradients].
+
+        Parameters
+        ----------
+        rate : float | Tensor
+            The learning rate; a scalar on the GPU where the step is recorded there.
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
@@ -143,11 +153,12 @@ class MasterAdam:
 
     @torch.no_grad()
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what :meth:`state` gave.
+        """Continue from what [`state`][gsmflow.compute.adam.MasterAdam.state] gave.
 
         Raises
         ------
-        ValueError: names or shapes differ from this optimizer's.
+        ValueError
+            Names or shapes differ from this optimizer's.
         """
         copy_weights(self.state(), state)
         self._round()
@@ -157,7 +168,8 @@ class MasterAdam:
 
         Raises
         ------
-        ValueError: names or shapes differ from this optimizer's.
+        ValueError
+            Names or shapes differ from this optimizer's.
         """
         copy_weights(self.masters, weights)
         self._round()
@@ -202,7 +214,8 @@ def copy_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None
 
     Raises
     ------
-    ValueError: names or shapes differ; nothing was overwritten.
+    ValueError
+        Names or shapes differ; nothing was overwritten.
     """
     for name in sorted(own.keys() | given.keys()):
         if name not in own or name not in given:

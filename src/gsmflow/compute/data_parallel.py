@@ -1,7 +1,7 @@
 """One training divided among processes that ``torchrun`` started: each takes its share of every batch.
 
 The gradients are averaged where the optimizer asks for them, one weight after the other: no process ever holds the
-gradients of a whole model, so there is nothing for :class:`torch.nn.parallel.DistributedDataParallel` to hook
+gradients of a whole model, so there is nothing for `torch.nn.parallel.DistributedDataParallel` to hook
 into. Every process draws the batch and its noise as a single one would and keeps its share, so that the sum of what
 all do is what one would have done. Heads, scores and choices are the same computation everywhere.
 """
@@ -32,7 +32,7 @@ def joined(device: torch.device) -> Iterator[None]:
 
 
 def size() -> int:
-    """Processes that train together; 1 outside of :func:`joined`."""
+    """Processes that train together; 1 outside of [`joined`][gsmflow.compute.data_parallel.joined]."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 

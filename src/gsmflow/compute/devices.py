@@ -18,7 +18,8 @@ def resolve_device(name: str) -> torch.device:
 
     Raises
     ------
-    InputError: the name is no device, or the device is not there.
+    InputError
+        The name is no device, or the device is not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -53,7 +54,8 @@ def set_threads(wanted: int | None, dims: int) -> None:
 
     Parameters
     ----------
-    dims: dimensions of the features that are trained on.
+    dims : int
+        Dimensions of the features that are trained on.
     """
     if wanted is None and dims < DIVIDED:
         wanted = 1
@@ -69,13 +71,18 @@ def cores() -> int:
 def divide_cores(jobs: int | None, runs: int, threads: int | None, dims: int) -> tuple[int, int]:
     """How many of several runs go at a time on a CPU, and the threads of each.
 
-    Runs that use one thread (see :func:`set_threads`) go side by side, larger ones in turn: two runs of `digits` on
+    Runs that use one thread (see [`set_threads`][gsmflow.compute.devices.set_threads]) go side by side,
+    larger ones in turn: two runs of `digits` on
     two cores take 0.69 of the time in turn, two of FLO at 256 dimensions 1.4 times as long as in turn.
 
     Parameters
     ----------
-    jobs, threads: as the person wants it, None where it is left to this function.
-    runs: how many there are. dims: dimensions of the features that they are trained on.
+    jobs, threads : int | None
+        As the person wants it, None where it is left to this function.
+    runs : int
+        How many there are.
+    dims : int
+        Dimensions of the features that they are trained on.
     """
     small = dims < DIVIDED
     if jobs is None:

@@ -33,8 +33,12 @@ class Work(Protocol):
 class Cluster:
     """Where parts are worked on when not here.
 
-    address: of a running Ray cluster, ``auto`` for the one this machine belongs to, or empty for one of its own.
-    threads: cores of a worker. Every node needs data, run and backbone under the same paths.
+    Parameters
+    ----------
+    address : str
+        Of a running Ray cluster, ``auto`` for the one this machine belongs to, or empty for one of its own.
+    threads : int
+        Cores of a worker. Every node needs data, run and backbone under the same paths.
     """
 
     address: str
@@ -46,8 +50,10 @@ def results(work: Work, parts: Sequence[Any], cluster: Cluster | None = None) ->
 
     Raises
     ------
-    InputError: the work's own; Ray is not installed, or no cluster answers.
-    RuntimeError: a part was lost for good.
+    InputError
+        The work's own; Ray is not installed, or no cluster answers.
+    RuntimeError
+        A part was lost for good.
     """
     if cluster is not None:
         yield from _by_ray(work, parts, cluster)

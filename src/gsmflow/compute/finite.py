@@ -20,7 +20,8 @@ class TrainingFailed(RuntimeError):
 class LossGuard:
     """Looks at the losses of every step, a few steps at a time.
 
-    To look at a number on a GPU is to wait for it, so losses are kept where they are until :meth:`check`.
+    To look at a number on a GPU is to wait for it, so losses are kept where they are until
+    [`check`][gsmflow.compute.finite.LossGuard.check].
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,8 @@ class LossGuard:
 
         Raises
         ------
-        TrainingFailed: one is not finite; the first such step is named.
+        TrainingFailed
+            One is not finite; the first such step is named.
         """
         steps, losses = self._steps, self._losses
         self._steps, self._losses = [], {}
@@ -66,8 +68,9 @@ def check_state(step: int, state: Mapping[str, Tensor]) -> None:
 
     Raises
     ------
-    TrainingFailed: a value is not finite. In the second moments of Adam that is no matter of course: from an
-        infinite one on, its weight never changes again, and no loss shows it.
+    TrainingFailed
+        A value is not finite. In the second moments of Adam that is no matter of course: from an infinite one
+        on, its weight never changes again, and no loss shows it.
     """
     for name, tensor in state.items():
         value = _not_finite(tensor)
@@ -83,7 +86,8 @@ def check_synthetic(features: Tensor, classes: Sequence[int]) -> None:
 
     Raises
     ------
-    TrainingFailed: a value is not finite.
+    TrainingFailed
+        A value is not finite.
     """
     value = _not_finite(features)
     if value is not None:
@@ -100,7 +104,8 @@ def check_head(epoch: int, weights: Mapping[str, Tensor]) -> None:
 
     Raises
     ------
-    TrainingFailed: a weight is not finite.
+    TrainingFailed
+        A weight is not finite.
     """
     for name, tensor in weights.items():
         value = _not_finite(tensor)

@@ -2,7 +2,7 @@
 
 Between two matrix products of a coupling lie a dozen element-wise operations, each of which reads and writes
 whole activations; Adam on bfloat16 weights takes three passes over all weights. On a GPU memory's rate bounds
-both, and :func:`torch.compile` makes one kernel of each. To compile takes seconds, so only flows large enough to
+both, and `torch.compile` makes one kernel of each. To compile takes seconds, so only flows large enough to
 earn them back ask for it, and where the compiler lacks something the operations run one by one, as on the CPU.
 """
 

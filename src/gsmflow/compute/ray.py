@@ -21,7 +21,8 @@ def connected(address: str) -> Iterator[Any]:
 
     Raises
     ------
-    InputError: Ray is not installed, or no cluster answers.
+    InputError
+        Ray is not installed, or no cluster answers.
     """
     try:
         import ray
@@ -58,7 +59,8 @@ def parse_place(text: str | None) -> str | None:
 
     Raises
     ------
-    InputError: it is neither.
+    InputError
+        It is neither.
     """
     if text is None:
         return None

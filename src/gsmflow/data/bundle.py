@@ -18,7 +18,8 @@ def save(problem: Problem, path: Path) -> None:
 
     Raises
     ------
-    InputError: the file cannot be written.
+    InputError
+        The file cannot be written.
     """
     import torch
 
@@ -37,11 +38,12 @@ def save(problem: Problem, path: Path) -> None:
 
 
 def load(path: Path) -> Problem:
-    """Inverse of :func:`save`.
+    """Inverse of [`save`][gsmflow.data.bundle.save].
 
     Raises
     ------
-    InputError: the file is missing, damaged or holds something else.
+    InputError
+        The file is missing, damaged or holds something else.
     """
     from gsmflow.files.atomic import read_tensors
 

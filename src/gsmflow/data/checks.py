@@ -1,6 +1,6 @@
 """What a problem promises, checked one promise at a time; each refusal names the array, the place and the remedy.
 
-`where` gives the origin of an array for messages, see :meth:`gsmflow.data.problem.Problem.where`.
+`where` gives the origin of an array for messages, see [`where`][gsmflow.data.problem.Problem.where].
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
 
     Raises
     ------
-    InputError: another shape, or values of another type.
+    InputError
+        Another shape, or values of another type.
     """
     try:
         array = value if isinstance(value, np.memmap) else np.asarray(value)
@@ -50,7 +51,8 @@ def whole_numbers(value: ArrayLike, origin: str) -> NDArray[np.int64]:
 
     Raises
     ------
-    InputError: another shape, or another kind of values.
+    InputError
+        Another shape, or another kind of values.
     """
     array = np.asarray(value)
     if array.size == 0:
@@ -72,7 +74,8 @@ def check_classes(classes: tuple[str, ...], semantics: NDArray[np.float32], wher
 
     Raises
     ------
-    InputError: the first violation.
+    InputError
+        The first violation.
     """
     rows = semantics.shape[0]
     if len(classes) != rows:
@@ -94,7 +97,8 @@ def check_labels(labels: NDArray[np.int64], samples: int, count: int, where: Whe
 
     Raises
     ------
-    InputError: the first violation.
+    InputError
+        The first violation.
     """
     if len(labels) != samples:
         raise InputError(
@@ -113,7 +117,8 @@ def check_parts(parts: Mapping[str, NDArray[np.int64]], samples: int, where: Whe
 
     Raises
     ------
-    InputError: the first violation.
+    InputError
+        The first violation.
     """
     owner = np.full(samples, -1, dtype=np.int8)
     for code, (name, part) in enumerate(parts.items()):
@@ -151,7 +156,8 @@ def check_seen(
 
     Raises
     ------
-    InputError: the first violation.
+    InputError
+        The first violation.
     """
     seen = np.unique(labels[parts["train"]])
     if len(seen) < 2:
@@ -184,7 +190,8 @@ def check_finite(values: NDArray[np.float32], unit: str, origin: str) -> None:
 
     Raises
     ------
-    InputError: the first that is not, by its row and column.
+    InputError
+        The first that is not, by its row and column.
     """
     for rows in row_chunks(values):
         finite = np.isfinite(values[rows])
@@ -203,7 +210,8 @@ def check_semantics(
 
     Raises
     ------
-    InputError: the first violation.
+    InputError
+        The first violation.
     """
     zero = np.flatnonzero(~semantics.any(axis=1))
     if zero.size:

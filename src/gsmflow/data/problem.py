@@ -1,7 +1,7 @@
 """A zero-shot problem: features, labels, class semantics and a split, checked on construction.
 
-Everything downstream (generators, heads, evaluation) takes a :class:`Problem` and may rely on
-what it guarantees; everything upstream (:mod:`gsmflow.sources`) only has to build one.
+Everything downstream (generators, heads, evaluation) takes a [`Problem`][gsmflow.data.problem.Problem] and may rely on
+what it guarantees; everything upstream ([`gsmflow.sources`][gsmflow.sources]) only has to build one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,18 @@ from gsmflow.data import checks
 class Counts:
     """Sizes of a problem.
 
-    samples: N. feature_dim: D. semantic_dim: A. seen, unseen: classes. train, test_seen, test_unseen:
-    samples.
+    Parameters
+    ----------
+    samples : int
+        N.
+    feature_dim : int
+        D.
+    semantic_dim : int
+        A.
+    seen, unseen : int
+        Classes.
+    train, test_seen, test_unseen : int
+        Samples.
     """
 
     samples: int
@@ -46,26 +56,39 @@ class Problem:
 
     Parameters
     ----------
-    name: short name, used in run folders and reports.
-    features: (N, D) finite numbers, kept as float32 (a float32 memory map is kept as it is).
-    labels: (N,) integers in [0, C).
-    semantics: (C, A) finite numbers, one row a class, no two rows alike, none all zero.
-    classes: C distinct class names.
-    train, test_seen, test_unseen: indices into the samples, disjoint, each without repetition.
-        ``test_seen`` holds classes that occur in ``train``, ``test_unseen`` classes that do not.
-    validation_unseen: class indices that play unseen in
-        :func:`~gsmflow.data.validation.validation_problem`, where the data set publishes such a choice; all
-        of them seen classes.
-    image_shape: (height, width) where a feature vector is a picture, row by row.
-    semantic_names: A distinct names of the semantic dimensions (attributes), where they have names.
-    origins: for error messages: array name -> where it came from (``"data/FLO/res101.mat: features"``).
-    notes: facts the source wants recorded with the run (for example which known split this is).
-    backbone: how the features were made of images (:class:`gsmflow.images.backbone.BackboneSpec`), where
-        that is known.
+    name : str
+        Short name, used in run folders and reports.
+    features : NDArray[np.float32]
+        (N, D) finite numbers, kept as float32 (a float32 memory map is kept as it is).
+    labels : NDArray[np.int64]
+        (N,) integers in [0, C).
+    semantics : NDArray[np.float32]
+        (C, A) finite numbers, one row a class, no two rows alike, none all zero.
+    classes : tuple[str, ...]
+        C distinct class names.
+    train, test_seen, test_unseen : NDArray[np.int64]
+        Indices into the samples, disjoint, each without repetition. ``test_seen`` holds classes that occur in
+        ``train``, ``test_unseen`` classes that do not.
+    validation_unseen : NDArray[np.int64] | None
+        Class indices that play unseen in [`validation_problem`][gsmflow.data.validation.validation_problem],
+        where the data
+        set publishes such a choice; all of them seen classes.
+    image_shape : tuple[int, int] | None
+        (height, width) where a feature vector is a picture, row by row.
+    semantic_names : tuple[str, ...] | None
+        A distinct names of the semantic dimensions (attributes), where they have names.
+    origins : Mapping[str, str]
+        For error messages: array name -> where it came from (``"data/FLO/res101.mat: features"``).
+    notes : Mapping[str, str]
+        Facts the source wants recorded with the run (for example which known split this is).
+    backbone : Mapping[str, Any] | None
+        How the features were made of images ([`BackboneSpec`][gsmflow.images.backbone.BackboneSpec]), where that is
+        known.
 
     Raises
     ------
-    InputError: the first violation found, naming the array, the place and the remedy.
+    InputError
+        The first violation found, naming the array, the place and the remedy.
     """
 
     name: str
@@ -189,11 +212,17 @@ class Problem:
     def with_classes(self, names: Sequence[str], semantics: ArrayLike) -> Problem:
         """The same problem with more classes that have no samples, after all others.
 
-        names: K new class names. semantics: (K, A).
+        Parameters
+        ----------
+        names : Sequence[str]
+            K new class names.
+        semantics : ArrayLike
+            (K, A).
 
         Raises
         ------
-        InputError: a name or a vector is taken already, or the vectors do not fit.
+        InputError
+            A name or a vector is taken already, or the vectors do not fit.
         """
         vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
         if vectors.shape != (len(names), self.semantic_dim):

@@ -56,10 +56,15 @@ class FeatureOptions(Options):
 
 @dataclass(frozen=True)
 class FeatureTransform:
-    """x -> ((x scaled) - center) @ axes, fitted by :meth:`fit`; scaling is (x - shift) * scale.
+    """x -> ((x scaled) - center) @ axes, fitted by [`fit`][gsmflow.data.transform.FeatureTransform.fit];
+    scaling is (x - shift) * scale.
 
-    shift, scale: (D,). axes: (D, K) orthonormal columns and center: (D,), or both None without
-    projection.
+    Parameters
+    ----------
+    shift, scale : NDArray[np.float32]
+        (D,).
+    axes : NDArray[np.float32] | None
+        (D, K) orthonormal columns and center: (D,), or both None without projection.
     """
 
     shift: NDArray[np.float32]
@@ -85,8 +90,9 @@ class FeatureTransform:
 
         Raises
         ------
-        InputError: more components asked for than the training features can have; log of
-            features below zero; a dimension whose range is too wide or too narrow for float32.
+        InputError
+            More components asked for than the training features can have; log of features below zero; a dimension
+            whose range is too wide or too narrow for float32.
         """
         check_projection(problem, options)
         train = rows_of(problem.features, problem.train)
@@ -132,7 +138,8 @@ class FeatureTransform:
 
         Raises
         ------
-        InputError: the features have another number of dimensions than those fitted on.
+        InputError
+            The features have another number of dimensions than those fitted on.
         """
         if features.ndim != 2 or features.shape[1] != self.in_dim:
             raise InputError(
@@ -163,7 +170,9 @@ class FeatureTransform:
         return np.expm1(rows) if self.log else rows
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that :meth:`from_state` makes the same transformation of."""
+        """Tensors that [`from_state`][gsmflow.data.transform.FeatureTransform.from_state] makes the same
+        transformation of.
+        """
         flags = torch.tensor([float(self.unit_length), float(self.log)], dtype=torch.float64)
         state = {
             "shift": torch.from_numpy(self.shift.copy()),
@@ -176,7 +185,7 @@ class FeatureTransform:
 
     @staticmethod
     def from_state(state: dict[str, Tensor]) -> FeatureTransform:
-        """Inverse of :meth:`state`."""
+        """Inverse of [`state`][gsmflow.data.transform.FeatureTransform.state]."""
         unit_length, log = state["flags"].tolist()
         projected = "axes" in state
         return FeatureTransform(
@@ -194,7 +203,8 @@ def check_projection(problem: Problem, options: FeatureOptions) -> None:
 
     Raises
     ------
-    InputError: features.project is larger than that.
+    InputError
+        Features.project is larger than that.
     """
     samples, dim = len(problem.train), problem.feature_dim
     largest = most_components(dim, samples)

@@ -23,7 +23,8 @@ def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: 
 
     Raises
     ------
-    InputError: fewer than four seen classes, or no class with two samples to hold out from.
+    InputError
+        Fewer than four seen classes, or no class with two samples to hold out from.
     """
     if len(problem.seen) < 4:
         raise InputError(
@@ -47,7 +48,8 @@ def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: fl
 
     Raises
     ------
-    InputError: no class has two training samples.
+    InputError
+        No class has two training samples.
     """
     rng = np.random.default_rng([seed, 0x4E1D, draw])
     train, test = _divided(problem, problem.seen, fraction, rng)

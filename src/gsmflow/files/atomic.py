@@ -23,7 +23,8 @@ def make_folder(path: Path) -> None:
 
     Raises
     ------
-    InputError: it cannot be created, is a file, or cannot be written to.
+    InputError
+        It cannot be created, is a file, or cannot be written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -38,17 +39,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises
     ------
-    InputError: the disk is full or the folder cannot be written to; `path` is as it was.
+    InputError
+        The disk is full or the folder cannot be written to; `path` is as it was.
     """
     write_file(path, lambda file: file.write(content))
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Replace `path` by what `write` puts into the file it is given, as :func:`write_bytes` does.
+    """Replace `path` by what `write` puts into the file it is given, as
+    [`write_bytes`][gsmflow.files.atomic.write_bytes] does.
 
     Raises
     ------
-    InputError: the disk is full or the folder cannot be written to; `path` is as it was.
+    InputError
+        The disk is full or the folder cannot be written to; `path` is as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -83,7 +87,8 @@ def read_json(path: Path) -> Any:
 
     Raises
     ------
-    InputError: the file is missing, unreadable or not JSON.
+    InputError
+        The file is missing, unreadable or not JSON.
     """
     try:
         return json.loads(path.read_bytes())
@@ -114,8 +119,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
 
     Raises
     ------
-    InputError: the file is missing, unreadable, cut short, not as it was written, or no safetensors file
-        (a pickle, say).
+    InputError
+        The file is missing, unreadable, cut short, not as it was written, or no safetensors file (a pickle,
+        say).
     """
     from safetensors import SafetensorError, safe_open
 
@@ -159,7 +165,8 @@ def sweep(folder: Path) -> None:
 
     Raises
     ------
-    InputError: one cannot be removed.
+    InputError
+        One cannot be removed.
     """
     for left in (path for part in (folder, folder / "checkpoint") for path in part.glob(".*.tmp")):
         try:
@@ -174,7 +181,8 @@ def lock(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    InputError: another process holds it.
+    InputError
+        Another process holds it.
     """
     try:
         import fcntl

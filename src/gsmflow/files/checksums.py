@@ -15,7 +15,8 @@ def check(path: Path) -> Path:
 
     Raises
     ------
-    InputError: the file is not as it was written, or cannot be read.
+    InputError
+        The file is not as it was written, or cannot be read.
     """
     listed = path.parent / CHECKSUMS
     try:

@@ -1,6 +1,6 @@
 """Tables of features read part by part, for data larger than memory: Parquet files, shards of them, and stores.
 
-A part is a description that can travel; only :meth:`read` reads, and no more than the rows it describes. Tables of
+A part is a description that can travel; only `read` reads, and no more than the rows it describes. Tables of
 other kinds are read as a whole and handed on in parts.
 """
 
@@ -34,7 +34,8 @@ class Part(Protocol):
 
         Raises
         ------
-        InputError: the file is damaged or a cell is no finite number.
+        InputError
+            The file is damaged or a cell is no finite number.
         """
         ...
 
@@ -49,7 +50,7 @@ class ParquetPart:
     count: int
 
     def read(self) -> Rows:
-        """See :class:`Part`."""
+        """See [`Part`][gsmflow.files.chunks.Part]."""
         return rows_of_table(self.file, parquet_rows(self.file, self.start, self.count), self.start)
 
 
@@ -62,7 +63,7 @@ class StorePart:
     said: Rows
 
     def read(self) -> Rows:
-        """See :class:`Part`."""
+        """See [`Part`][gsmflow.files.chunks.Part]."""
         features = np.asarray(open_store(self.file)[self.first : self.first + len(self.said.features)])
         bad = np.argwhere(~np.isfinite(features))
         if bad.size:
@@ -82,7 +83,7 @@ class HeldPart:
     rows: Rows
 
     def read(self) -> Rows:
-        """See :class:`Part`."""
+        """See [`Part`][gsmflow.files.chunks.Part]."""
         return self.rows
 
 
@@ -93,7 +94,8 @@ def shards(path: Path) -> list[Path] | None:
 
     Raises
     ------
-    InputError: a pattern matches nothing, or something that is no .parquet file.
+    InputError
+        A pattern matches nothing, or something that is no .parquet file.
     """
     if path.is_dir():
         return sorted(f for f in path.glob("*.parquet") if not f.name.startswith(".")) or None
@@ -111,11 +113,15 @@ def shards(path: Path) -> list[Path] | None:
 def parts_of(path: Path) -> tuple[Sequence[Part], dict[str, Any] | None, int]:
     """A table's parts, the backbone that made its features, where it says so, and its number of rows.
 
-    path: a table of any kind, a folder of .parquet files or a pattern for them.
+    Parameters
+    ----------
+    path : Path
+        A table of any kind, a folder of .parquet files or a pattern for them.
 
     Raises
     ------
-    InputError: there is nothing there, it is damaged, or shards have different columns.
+    InputError
+        There is nothing there, it is damaged, or shards have different columns.
     """
     files = shards(path) or [path]
     if files[0].suffix == ".parquet":

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def classes_csv(
     classes: tuple[str, ...], semantics: NDArray[np.float32], names: tuple[str, ...] | None
 ) -> bytes:
-    """What :func:`read_classes` reads back: class names and semantics (C, A), exactly as they are."""
+    """What [`read_classes`][gsmflow.files.class_table.read_classes] reads back: class names and semantics (C,
+    A), exactly as they are.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *(names or (f"dimension {n + 1}" for n in range(semantics.shape[1])))])
@@ -34,8 +36,9 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tupl
 
     Raises
     ------
-    InputError: the file is missing or damaged, its first column is not ``name``, two classes have the same
-        name, or a cell is not a finite number.
+    InputError
+        The file is missing or damaged, its first column is not ``name``, two classes have the same name, or a
+        cell is not a finite number.
     """
     table = read_table(path)
     if table.columns[0] != "name":

@@ -29,8 +29,8 @@ def read_table(path: Path) -> pl.DataFrame:
 
     Raises
     ------
-    InputError: the file is missing, damaged, not UTF-8, ragged, without rows, or names a column twice or not
-        at all.
+    InputError
+        The file is missing, damaged, not UTF-8, ragged, without rows, or names a column twice or not at all.
     """
     import polars as pl
 
@@ -53,7 +53,8 @@ def parquet_shape(path: Path) -> tuple[int, list[str]]:
 
     Raises
     ------
-    InputError: the file is missing, damaged, without rows, or unpacks to more than it may.
+    InputError
+        The file is missing, damaged, without rows, or unpacks to more than it may.
     """
     import polars as pl
 
@@ -71,7 +72,8 @@ def parquet_rows(path: Path, start: int, count: int) -> pl.DataFrame:
 
     Raises
     ------
-    InputError: the file is missing or damaged.
+    InputError
+        The file is missing or damaged.
     """
     import polars as pl
 
@@ -88,7 +90,8 @@ def texts(path: Path, table: pl.DataFrame, column: str, first: int = 0) -> tuple
 
     Raises
     ------
-    InputError: an empty cell.
+    InputError
+        An empty cell.
     """
     import polars as pl
 
@@ -107,8 +110,9 @@ def numbers(path: Path, table: pl.DataFrame, columns: list[str], first: int = 0)
 
     Raises
     ------
-    InputError: there are no such columns, or a cell is empty, not a number, NaN, infinite or beyond float32;
-        it is named by its row, see :func:`row_number`, and column.
+    InputError
+        There are no such columns, or a cell is empty, not a number, NaN, infinite or beyond float32; it is
+        named by its row, see [`row_number`][gsmflow.files.columns.row_number], and column.
     """
     import polars as pl
 
@@ -221,8 +225,9 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 
     Raises
     ------
-    InputError: the file is missing, damaged, no .npz file, unpacks to more than it may, or a wanted array
-        holds objects.
+    InputError
+        The file is missing, damaged, no .npz file, unpacks to more than it may, or a wanted array holds
+        objects.
     """
     head = first_bytes(check(path), 4)
     if not zipfile.is_zipfile(path):

@@ -30,7 +30,8 @@ def open_store(path: Path) -> NDArray[np.float32]:
 
     Raises
     ------
-    InputError: the file is missing, no .npy file, cut short, holds objects, or is no float32 matrix by rows.
+    InputError
+        The file is missing, no .npy file, cut short, holds objects, or is no float32 matrix by rows.
     """
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -55,7 +56,8 @@ def write_store(path: Path, batches: Iterable[NDArray[Any]]) -> int:
 
     Raises
     ------
-    InputError: batches of different widths or without rows, or the disk is full.
+    InputError
+        Batches of different widths or without rows, or the disk is full.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     rows, width = 0, 0
@@ -93,7 +95,8 @@ def empty_like(features: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.flo
 
     Raises
     ------
-    InputError: there is no room in the temporary folder.
+    InputError
+        There is no room in the temporary folder.
     """
     if not is_mapped(features):
         return np.empty(shape, np.float32)

@@ -16,7 +16,8 @@ def first_bytes(path: Path, count: int) -> bytes:
 
     Raises
     ------
-    InputError: there is no such file, it is a folder, or it may not be read.
+    InputError
+        There is no such file, it is a folder, or it may not be read.
     """
     try:
         with open(path, "rb") as file:
@@ -39,7 +40,8 @@ def check_unpacked(path: Path, size: int) -> None:
 
     Raises
     ------
-    InputError: it is more, or the file cannot be looked at.
+    InputError
+        It is more, or the file cannot be looked at.
     """
     try:
         packed = path.stat().st_size

@@ -26,7 +26,10 @@ ENDINGS = (".npz", ".npy", ".csv", ".parquet")
 class Rows:
     """A table of features (N, D) and what it says of each row; None where it says nothing.
 
-    backbone: how the features were made of images, see :mod:`gsmflow.images`.
+    Parameters
+    ----------
+    backbone : dict[str, Any] | None
+        How the features were made of images, see [`gsmflow.images`][gsmflow.images].
     """
 
     features: NDArray[np.float32]
@@ -41,7 +44,8 @@ def read_rows(path: Path) -> Rows:
 
     Raises
     ------
-    InputError: the file is missing, damaged, of an unknown kind, or has a cell that is not a finite number.
+    InputError
+        The file is missing, damaged, of an unknown kind, or has a cell that is not a finite number.
     """
     if path.suffix == ".npz":
         return _rows_of_npz(path)
@@ -55,11 +59,15 @@ def read_rows(path: Path) -> Rows:
 def rows_of_table(path: Path, table: pl.DataFrame, first: int = 0) -> Rows:
     """A table's columns sorted into features and what is said of each row.
 
-    first: of which sample (from 0) of the file the table's first row is.
+    Parameters
+    ----------
+    first : int
+        Of which sample (from 0) of the file the table's first row is.
 
     Raises
     ------
-    InputError: a cell is empty, or not a finite number where one is expected.
+    InputError
+        A cell is empty, or not a finite number where one is expected.
     """
     said = [column for column in ("label", "split", "name") if column in table.columns]
     given = {column: texts(path, table, column, first) for column in said}

@@ -43,7 +43,8 @@ class LongTable:
 
         Raises
         ------
-        InputError: there is no room in the temporary folder.
+        InputError
+            There is no room in the temporary folder.
         """
         self._waiting.append(table)
         self._held += len(table)
@@ -64,7 +65,8 @@ class LongTable:
 
         Raises
         ------
-        InputError: the disk is full or the folder cannot be written to; `out` is as it was.
+        InputError
+            The disk is full or the folder cannot be written to; `out` is as it was.
         """
         import polars as pl
 

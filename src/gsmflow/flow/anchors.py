@@ -16,7 +16,8 @@ def semantic_anchors(semantics: Tensor) -> Tensor:
 
     Parameters
     ----------
-    semantics: (n, A), n >= 1, no row all zero.
+    semantics : Tensor
+        (n, A), n >= 1, no row all zero.
 
     Examples
     --------
@@ -35,13 +36,15 @@ def semantic_anchors(semantics: Tensor) -> Tensor:
 class RelativePositioning(nn.Module):
     """The global semantic vector g(a) = sum_i ReLU(W_i (a - v_i) + b_i).
 
-    All parameters start at zero; :meth:`reset` draws them.
+    All parameters start at zero; [`reset`][gsmflow.flow.anchors.RelativePositioning.reset] draws them.
 
     Parameters
     ----------
-    anchors: (K, A), one linear layer is learned for each. A single anchor at the origin is the
-        method without relative positioning: g(a) = ReLU(W a + b).
-    out_dim: G, the size of g.
+    anchors : Tensor
+        (K, A), one linear layer is learned for each. A single anchor at the origin is the method without
+        relative positioning: g(a) = ReLU(W a + b).
+    out_dim : int
+        G, the size of g.
     """
 
     anchors: Tensor

@@ -33,18 +33,22 @@ class CouplingSubnet(nn.Module):
     """Linear(in + G -> hidden), LeakyReLU(0.2), Linear(hidden -> 2 out), giving (s, t).
 
     Matrix products run in the dtype of the parameters; what comes in and goes out keeps the
-    dtype of the features. All parameters start at zero; :meth:`ConditionalFlow.reset` draws them.
+    dtype of the features. All parameters start at zero; `ConditionalFlow.reset` draws them.
 
     Parameters
     ----------
-    in_dim, out_dim: sizes of the half it reads and of the half it transforms.
-    hidden: size of the hidden layer.
-    condition_dim: G; 0 makes a subnet that does not see the semantics.
+    in_dim, out_dim : int
+        Sizes of the half it reads and of the half it transforms.
+    hidden : int
+        Size of the hidden layer.
+    condition_dim : int
+        G; 0 makes a subnet that does not see the semantics.
 
     Attributes
     ----------
-    gradients: where backward passes note what the weights' gradients are made of; None for
-        ordinary gradients, in ``.grad``.
+    gradients
+        Where backward passes note what the weights' gradients are made of; None for ordinary gradients, in
+        ``.grad``.
     """
 
     def __init__(self, in_dim: int, out_dim: int, hidden: int, condition_dim: int) -> None:
@@ -71,14 +75,25 @@ class CouplingSubnet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """(exp(alpha(s)) * half + t (B, out), sum of alpha(s) (B,)), with (s, t) what the subnet makes of x.
 
-        x: (B, in). condition: (B, hidden) or (1, hidden). half: (B, out). clamp: c of the soft clamp alpha.
+        Parameters
+        ----------
+        x : Tensor
+            (B, in).
+        condition : Tensor
+            (B, hidden) or (1, hidden).
+        half : Tensor
+            (B, out).
+        clamp : float
+            C of the soft clamp alpha.
         """
         return self._affine(x, condition, half, clamp, False)
 
     def unshift_and_unscale(
         self, x: Tensor, condition: Tensor, half: Tensor, clamp: float
     ) -> tuple[Tensor, Tensor]:
-        """((half - t) * exp(-alpha(s)) (B, out), sum of alpha(s) (B,)): undoes :meth:`scale_and_shift`."""
+        """((half - t) * exp(-alpha(s)) (B, out), sum of alpha(s) (B,)): undoes
+        [`scale_and_shift`][gsmflow.flow.coupling.CouplingSubnet.scale_and_shift].
+        """
         return self._affine(x, condition, half, clamp, True)
 
     def _affine(
@@ -207,9 +222,12 @@ class ConditionalCoupling(nn.Module):
 
     Parameters
     ----------
-    dim: D >= 2. The first half has round(D / 2) entries, ties to even, as FrEIA splits.
-    hidden, condition_dim: see :class:`CouplingSubnet`.
-    clamp: c > 0.
+    dim : int
+        D >= 2. The first half has round(D / 2) entries, ties to even, as FrEIA splits.
+    hidden, condition_dim : int
+        See [`CouplingSubnet`][gsmflow.flow.coupling.CouplingSubnet].
+    clamp : float
+        C > 0.
     """
 
     def __init__(self, dim: int, hidden: int, condition_dim: int, clamp: float = 1.0) -> None:

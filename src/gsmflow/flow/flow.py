@@ -20,14 +20,19 @@ class ConditionalFlow(nn.Module):
 
     Parameters
     ----------
-    dim: D >= 2, feature dimensions.
-    condition_dim: G, size of the global semantic vector.
-    blocks: number of coupling blocks, at least 1.
-    hidden: size of every subnet's hidden layer.
-    every_layer: True gives the semantics to every coupling block (the remedy for semantic
-        inconsistency); False only to the block next to the noise, which is where an ordinary
-        conditional generator takes them.
-    clamp: c > 0 of the soft clamp.
+    dim : int
+        D >= 2, feature dimensions.
+    condition_dim : int
+        G, size of the global semantic vector.
+    blocks : int
+        Number of coupling blocks, at least 1.
+    hidden : int
+        Size of every subnet's hidden layer.
+    every_layer : bool
+        True gives the semantics to every coupling block (the remedy for semantic inconsistency); False only to
+        the block next to the noise, which is where an ordinary conditional generator takes them.
+    clamp : float
+        C > 0 of the soft clamp.
     """
 
     def __init__(
@@ -61,13 +66,17 @@ class ConditionalFlow(nn.Module):
     def condition(self, g: Tensor) -> Conditions:
         """Every subnet's share of the first layer for global semantic vectors g (C, G).
 
-        Compute it once for the classes, then pass it to :meth:`forward` and :meth:`inverse`
+        Compute it once for the classes, then pass it to
+        [`forward`][gsmflow.flow.flow.ConditionalFlow.forward] and
+        [`inverse`][gsmflow.flow.flow.ConditionalFlow.inverse]
         together with each sample's row.
         """
         return self.condition_twice(g)[0]
 
     def condition_twice(self, g: Tensor) -> tuple[Conditions, Conditions]:
-        """As :meth:`condition`, and the same once more so that no gradient reaches g through it."""
+        """As [`condition`][gsmflow.flow.flow.ConditionalFlow.condition], and the same once more so that no
+        gradient reaches g through it.
+        """
         pairs = [
             (block.net1.condition_twice(g), block.net2.condition_twice(g)) for block in self._couplings()
         ]
@@ -76,8 +85,11 @@ class ConditionalFlow(nn.Module):
     def forward(self, x: Tensor, conditions: Conditions, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map features x (B, D) to (z (B, D), log|det dz/dx| (B,)).
 
-        rows: (B,) the row of the conditions that belongs to each sample; None where the
-        conditions have one row a sample already.
+        Parameters
+        ----------
+        rows : Tensor | None
+            (B,) the row of the conditions that belongs to each sample; None where the conditions have one row a
+            sample already.
         """
         first, second = self._halves(x)
         log_det = x.new_zeros(len(x))
@@ -87,7 +99,9 @@ class ConditionalFlow(nn.Module):
         return torch.cat((first, second), dim=1), log_det
 
     def inverse(self, z: Tensor, conditions: Conditions, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map noise z (B, D) to (x (B, D), log|det dx/dz| (B,)); rows as in :meth:`forward`."""
+        """Map noise z (B, D) to (x (B, D), log|det dx/dz| (B,)); rows as in
+        [`forward`][gsmflow.flow.flow.ConditionalFlow.forward].
+        """
         first, second = self._halves(z)
         log_det = z.new_zeros(len(z))
         for block, (c1, c2) in zip(reversed(self._couplings()), reversed(conditions), strict=True):

@@ -2,7 +2,8 @@
 
 A training step sends two batches through the same weights: samples one way, prototypes the other.
 Autograd would make a gradient as large as the weight for each, store both and add them. Here a backward
-pass only notes each layer's inputs and the gradient of its outputs; :meth:`WeightGradients.collect` makes
+pass only notes each layer's inputs and the gradient of its outputs;
+[`WeightGradients.collect`][gsmflow.flow.gradients.WeightGradients.collect] makes
 one matrix product for each weight, which the optimizer uses up before the next one is made.
 """
 
@@ -60,7 +61,11 @@ class WeightGradients:
     ) -> Iterator[None]:
         """Within, give large gradients to `use` as soon as they are known, beside the rest of the backward pass.
 
-        batches: how many go through every layer. What is left is for :meth:`collect`.
+        Parameters
+        ----------
+        batches : int
+            How many go through every layer. What is left is for
+            [`collect`][gsmflow.flow.gradients.WeightGradients.collect].
         """
         self._early = _Early(use, beside, batches)
         try:

@@ -24,8 +24,18 @@ _SAMPLE_ROWS = 2048  # samples synthesized in one go
 class FlowSizes:
     """Sizes of a model, as its weights have them.
 
-    feature_dim: D. blocks: coupling blocks. hidden: width of their subnets. global_semantic: G, dimensions of g.
-    semantics_in_every_layer: whether every block is given g, or only the one next to the noise.
+    Parameters
+    ----------
+    feature_dim : int
+        D.
+    blocks : int
+        Coupling blocks.
+    hidden : int
+        Width of their subnets.
+    global_semantic : int
+        G, dimensions of g.
+    semantics_in_every_layer : bool
+        Whether every block is given g, or only the one next to the noise.
     """
 
     feature_dim: int
@@ -40,7 +50,8 @@ class FlowSizes:
 
         Raises
         ------
-        KeyError: a tensor is missing.
+        KeyError
+            A tensor is missing.
         """
         first = state["flow.blocks.0.net1.x_weight"]
         return FlowSizes(
@@ -57,9 +68,12 @@ class GSMFlow(nn.Module):
 
     Parameters
     ----------
-    sizes: of the flow and of the semantics.
-    anchors: (K, A) see :class:`~gsmflow.flow.RelativePositioning`.
-    clamp: bound c of the soft clamp on log-scales, above 0.
+    sizes : FlowSizes
+        Of the flow and of the semantics.
+    anchors : Tensor
+        (K, A) see [`RelativePositioning`][gsmflow.flow.anchors.RelativePositioning].
+    clamp : float
+        Bound c of the soft clamp on log-scales, above 0.
 
     Examples
     --------
@@ -88,7 +102,12 @@ class GSMFlow(nn.Module):
     def flow_loss(self, features: Tensor, conditions: Conditions, rows: Tensor | None = None) -> Tensor:
         """Negative log-likelihood a dimension, without its constant; scalar.
 
-        features: (B, D); conditions: of C classes, with rows: (B,) of each sample's class, or of B samples.
+        Parameters
+        ----------
+        features : Tensor
+            (B, D);
+        conditions : Conditions
+            Of C classes, with rows: (B,) of each sample's class, or of B samples.
         """
         z, log_det = self.flow(features, conditions, rows)
         return z.square().mean() / 2 - log_det.mean() / features.shape[1]
@@ -96,7 +115,10 @@ class GSMFlow(nn.Module):
     def prototype_loss(self, conditions: Conditions, means: Tensor) -> Tensor:
         """MSE of each class's prototype f^-1(0; g) and its mean feature, both (S, D); scalar.
 
-        conditions: of S classes, through which no gradient reaches g.
+        Parameters
+        ----------
+        conditions : Conditions
+            Of S classes, through which no gradient reaches g.
         """
         prototypes, _ = self.flow.inverse(torch.zeros_like(means), conditions)
         return F.mse_loss(prototypes, means)
@@ -118,7 +140,8 @@ class GSMFlow(nn.Module):
 
         Raises
         ------
-        KeyError: a tensor is missing.
+        KeyError
+            A tensor is missing.
         """
         model = GSMFlow(FlowSizes.of(state), state["positioning.anchors"], clamp)
         model.load_state_dict(dict(state))

@@ -13,10 +13,14 @@ def perturb(features: Tensor, scale: float, dropout: float, *key: int | str) -> 
 
     Parameters
     ----------
-    features: (B, D).
-    scale: pi >= 0, in units of the scaled features; 0 returns `features` itself.
-    dropout: fraction in [0, 1) of the noise's entries that are dropped.
-    key: names the draw (see :mod:`gsmflow.compute.randomness`).
+    features : Tensor
+        (B, D).
+    scale : float
+        Pi >= 0, in units of the scaled features; 0 returns `features` itself.
+    dropout : float
+        Fraction in [0, 1) of the noise's entries that are dropped.
+    key : int | str
+        Names the draw (see [`gsmflow.compute.randomness`][gsmflow.compute.randomness]).
     """
     if scale == 0:
         return features

@@ -31,5 +31,7 @@ class Head(Protocol):
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors on the CPU that :func:`gsmflow.heads.classifier.head_from_state` makes the same head of."""
+        """Tensors on the CPU that [`head_from_state`][gsmflow.heads.classifier.head_from_state] makes the
+        same head of.
+        """
         ...

@@ -26,10 +26,18 @@ _ROWS = 8192
 class FittedClassifier:
     """Feature transformation, head and the bias on unseen classes.
 
-    classes: C names in the order of the logits. unseen: (U,) indices of the unseen ones.
-    bias: added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
-    unseen_head: classifier over the unseen classes alone (conventional zero-shot learning), if there is one.
-    temperature: what logits are divided by to become probabilities; 1 unless it was chosen.
+    Parameters
+    ----------
+    classes : tuple[str, ...]
+        C names in the order of the logits.
+    unseen : NDArray[np.int64]
+        (U,) indices of the unseen ones.
+    bias : float
+        Added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
+    unseen_head : Head | None
+        Classifier over the unseen classes alone (conventional zero-shot learning), if there is one.
+    temperature : float
+        What logits are divided by to become probabilities; 1 unless it was chosen.
     """
 
     transform: FeatureTransform
@@ -43,12 +51,16 @@ class FittedClassifier:
     def logits(self, features: NDArray[np.float32], *, first: int = 0) -> NDArray[np.float32]:
         """(N, C) logits of raw features (N, D), the bias included; computed in chunks.
 
-        first: the number of the first sample in whatever it is a part of, for messages.
+        Parameters
+        ----------
+        first : int
+            The number of the first sample in whatever it is a part of, for messages.
 
         Raises
         ------
-        InputError: the features have another number of dimensions than those trained on, or values too far
-            from theirs to compute with.
+        InputError
+            The features have another number of dimensions than those trained on, or values too far from theirs to
+            compute with.
         """
         out = self._apply(self.head, features, first)
         out[:, self.unseen] += np.float32(self.bias)
@@ -79,7 +91,9 @@ class FittedClassifier:
         return softmax(self.logits(features, first=first), self.temperature)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that :meth:`from_state` makes the same classifier of."""
+        """Tensors that [`from_state`][gsmflow.heads.classifier.FittedClassifier.from_state] makes the same
+        classifier of.
+        """
         state = {f"transform.{name}": tensor for name, tensor in self.transform.state().items()}
         if self.unseen_head is not None:
             state |= {f"zsl.{name}": tensor for name, tensor in self.unseen_head.state().items()}
@@ -92,11 +106,12 @@ class FittedClassifier:
 
     @staticmethod
     def from_state(state: Mapping[str, Tensor], classes: tuple[str, ...], origin: str) -> FittedClassifier:
-        """Inverse of :meth:`state`.
+        """Inverse of [`state`][gsmflow.heads.classifier.FittedClassifier.state].
 
         Raises
         ------
-        InputError: tensors are missing or do not fit each other or the classes.
+        InputError
+            Tensors are missing or do not fit each other or the classes.
         """
 
         def part(name: str) -> dict[str, Tensor]:
@@ -129,7 +144,8 @@ def head_from_state(state: Mapping[str, Tensor]) -> Head:
 
     Raises
     ------
-    KeyError: a tensor is missing.
+    KeyError
+        A tensor is missing.
     """
     if "representation.kept" in state:
         prefix = "representation."

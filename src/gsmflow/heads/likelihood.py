@@ -16,7 +16,10 @@ from gsmflow.heads.linear import LinearHead
 class LikelihoodHead:
     """The logit of class c is log p(x | c) in nats under the flow; with equal priors the Bayes classifier.
 
-    semantics: (C, A) of the classes.
+    Parameters
+    ----------
+    semantics : Tensor
+        (C, A) of the classes.
     """
 
     model: GSMFlow
@@ -43,7 +46,7 @@ class LikelihoodHead:
         return self.model.log_likelihood(features.float(), self.semantics)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that :meth:`from_state` makes the same head of."""
+        """Tensors that [`from_state`][gsmflow.heads.likelihood.LikelihoodHead.from_state] makes the same head of."""
         weights = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
         return weights | {
             "semantics": self.semantics.cpu(),
@@ -52,11 +55,12 @@ class LikelihoodHead:
 
     @staticmethod
     def from_state(state: Mapping[str, Tensor]) -> LikelihoodHead:
-        """Inverse of :meth:`state`.
+        """Inverse of [`state`][gsmflow.heads.likelihood.LikelihoodHead.state].
 
         Raises
         ------
-        KeyError: a tensor is missing.
+        KeyError
+            A tensor is missing.
         """
         clamp = float(state["clamp"])
         weights = {name: t for name, t in state.items() if name not in ("semantics", "clamp")}
@@ -75,7 +79,10 @@ class GatedHead:
 
     so that the best seen logit minus the best unseen one is g, and a bias on unseen classes moves the gate.
 
-    seen, unseen: (S,) and (U,) class indices, in the order of the two heads' logits.
+    Parameters
+    ----------
+    seen, unseen : Tensor
+        (S,) and (U,) class indices, in the order of the two heads' logits.
     """
 
     gate: LikelihoodHead
@@ -110,7 +117,7 @@ class GatedHead:
         return out
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that :meth:`from_state` makes the same head of."""
+        """Tensors that [`from_state`][gsmflow.heads.likelihood.GatedHead.from_state] makes the same head of."""
         parts = {"gate": self.gate, "seen": self.seen_head, "unseen": self.unseen_head}
         tensors = {f"{name}.{n}": t for name, part in parts.items() for n, t in part.state().items()}
         return tensors | {
@@ -120,11 +127,12 @@ class GatedHead:
 
     @staticmethod
     def from_state(state: Mapping[str, Tensor]) -> GatedHead:
-        """Inverse of :meth:`state`.
+        """Inverse of [`state`][gsmflow.heads.likelihood.GatedHead.state].
 
         Raises
         ------
-        KeyError: a tensor is missing.
+        KeyError
+            A tensor is missing.
         """
 
         def part(name: str) -> dict[str, Tensor]:

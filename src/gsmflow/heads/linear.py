@@ -14,7 +14,10 @@ from torch.nn import functional as F
 class LinearHead:
     """One logit a class: x @ weight.T + bias, with weight (C, D) and bias (C,).
 
-    scale: None, or that of a cosine head, for which the logit is scale * cos(weight_c, x) + bias_c.
+    Parameters
+    ----------
+    scale : float | None
+        None, or that of a cosine head, for which the logit is scale * cos(weight_c, x) + bias_c.
     """
 
     weight: Tensor
@@ -44,7 +47,7 @@ class LinearHead:
         return torch.addmm(self.bias, unit, F.normalize(self.weight, dim=1).T, alpha=self.scale)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that :meth:`from_state` makes the same head of."""
+        """Tensors that [`from_state`][gsmflow.heads.linear.LinearHead.from_state] makes the same head of."""
         state = {"weight": self.weight.cpu(), "bias": self.bias.cpu()}
         return (
             state if self.scale is None else state | {"scale": torch.tensor(self.scale, dtype=torch.float64)}
@@ -52,11 +55,12 @@ class LinearHead:
 
     @staticmethod
     def from_state(state: Mapping[str, Tensor]) -> LinearHead:
-        """Inverse of :meth:`state`.
+        """Inverse of [`state`][gsmflow.heads.linear.LinearHead.state].
 
         Raises
         ------
-        KeyError: a tensor is missing.
+        KeyError
+            A tensor is missing.
         """
         scale = float(state["scale"]) if "scale" in state else None
         return LinearHead(state["weight"], state["bias"], scale)

@@ -27,8 +27,12 @@ class Representation:
 
     With h_0 = x and h_i = act_i(W_i h_(i-1) + b_i), the representation of x is [h_i for i in `kept`].
 
-    layers: (weight (out, in), bias (out,), name of the activation) of each. kept: which activations,
-    counted from 0 for the features themselves.
+    Parameters
+    ----------
+    layers : tuple[tuple[Tensor, Tensor, str], ...]
+        (weight (out, in), bias (out,), name of the activation) of each.
+    kept : tuple[int, ...]
+        Which activations, counted from 0 for the features themselves.
     """
 
     layers: tuple[tuple[Tensor, Tensor, str], ...]
@@ -48,7 +52,9 @@ class Representation:
         return torch.cat([states[index] for index in self.kept], dim=1)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that :meth:`from_state` makes the same representation of."""
+        """Tensors that [`from_state`][gsmflow.heads.representation.Representation.from_state] makes the same
+        representation of.
+        """
         names = list(ACTIVATIONS)
         state = {"kept": torch.tensor(self.kept)}
         for index, (weight, bias, activation) in enumerate(self.layers):
@@ -61,11 +67,12 @@ class Representation:
 
     @staticmethod
     def from_state(state: Mapping[str, Tensor]) -> Representation:
-        """Inverse of :meth:`state`.
+        """Inverse of [`state`][gsmflow.heads.representation.Representation.state].
 
         Raises
         ------
-        KeyError: a tensor is missing.
+        KeyError
+            A tensor is missing.
         """
         names = list(ACTIVATIONS)
         count = sum(name.endswith(".weight") for name in state)

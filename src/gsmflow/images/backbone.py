@@ -25,10 +25,20 @@ _TORCHSCRIPT = (".pt", ".ts", ".torchscript")
 class BackboneSpec:
     """Everything needed to open a backbone again and to know that it is the same one.
 
-    kind: ``timm``, ``onnx`` or ``torchscript``. model: timm's name of the architecture, or the model's file.
-    weights: of timm alone: a ``.safetensors`` file, ``random`` (seed 0), or empty for the published weights.
-    output: of ONNX alone: which output holds the features; empty for the first. preprocessing: None for timm,
-    which brings its own. sha256: of the model's file, or of a timm model's weights; empty before it was opened.
+    Parameters
+    ----------
+    kind : str
+        ``timm``, ``onnx`` or ``torchscript``.
+    model : str
+        Timm's name of the architecture, or the model's file.
+    weights : str
+        Of timm alone: a ``.safetensors`` file, ``random`` (seed 0), or empty for the published weights.
+    output : str
+        Of ONNX alone: which output holds the features; empty for the first.
+    preprocessing : Preprocessing | None
+        None for timm, which brings its own.
+    sha256 : str
+        Of the model's file, or of a timm model's weights; empty before it was opened.
     """
 
     kind: str
@@ -46,7 +56,8 @@ class BackboneSpec:
 
         Raises
         ------
-        InputError: the parts do not go together.
+        InputError
+            The parts do not go together.
         """
         settings = dict(preprocessing or {})
         suffix = Path(name).suffix.lower()
@@ -82,11 +93,12 @@ class BackboneSpec:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any], origin: str) -> BackboneSpec:
-        """Inverse of :meth:`to_dict`.
+        """Inverse of [`to_dict`][gsmflow.images.backbone.BackboneSpec.to_dict].
 
         Raises
         ------
-        InputError: that is no backbone's description.
+        InputError
+            That is no backbone's description.
         """
         try:
             given = dict(values)
@@ -115,7 +127,8 @@ class BackboneSpec:
 
         Raises
         ------
-        InputError: a model of timm has no file, a model file has no weights beside it.
+        InputError
+            A model of timm has no file, a model file has no weights beside it.
         """
         if model is not None and self.kind == "timm":
             raise InputError(f"--backbone {model}: the run's backbone is timm's {self.model}; leave it out")
@@ -142,7 +155,14 @@ class BackboneSpec:
 class Backbone:
     """An opened backbone.
 
-    spec: with its sha256. prepare: an RGB picture to float32 (3, H, W). features: (B, 3, H, W) to (B, D) float32.
+    Parameters
+    ----------
+    spec : BackboneSpec
+        With its sha256.
+    prepare : Callable[[Image], NDArray[np.float32]]
+        An RGB picture to float32 (3, H, W).
+    features : Callable[[NDArray[np.float32]], NDArray[np.float32]]
+        (B, 3, H, W) to (B, D) float32.
     """
 
     spec: BackboneSpec
@@ -155,7 +175,8 @@ def digest_of(path: Path) -> str:
 
     Raises
     ------
-    InputError: it is missing or cannot be read.
+    InputError
+        It is missing or cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -171,7 +192,8 @@ def pooled(output: NDArray[Any], origin: str) -> NDArray[np.float32]:
 
     Raises
     ------
-    InputError: the output has another shape.
+    InputError
+        The output has another shape.
     """
     if output.ndim == 4:
         output = output.mean(axis=(2, 3), dtype=np.float32)

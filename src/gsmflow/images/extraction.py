@@ -59,7 +59,17 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Features:
-    """features: (n, D) of the readable images. kept: (n,) their positions in the listing. unreadable: the others."""
+    """
+
+    Parameters
+    ----------
+    features : NDArray[np.float32]
+        (n, D) of the readable images.
+    kept : NDArray[np.int64]
+        (n,) their positions in the listing.
+    unreadable : tuple[Unreadable, ...]
+        The others.
+    """
 
     features: NDArray[np.float32]
     kept: NDArray[np.int64]
@@ -68,10 +78,17 @@ class Features:
 
 @dataclass(frozen=True)
 class Reading:
-    """Work for :mod:`gsmflow.compute.distributed_map`: names of images to features, and why some are not readable.
+    """Work for [`gsmflow.compute.distributed_map`][gsmflow.compute.distributed_map]: names of images to
+    features, and why some are not readable.
 
-    root: the folder that names are relative to. batch_size: images the backbone takes at a time.
-    device: as :func:`gsmflow.compute.devices.resolve_device` takes it.
+    Parameters
+    ----------
+    root : Path
+        The folder that names are relative to.
+    batch_size : int
+        Images the backbone takes at a time.
+    device : str
+        As [`resolve_device`][gsmflow.compute.devices.resolve_device] takes it.
     """
 
     root: Path
@@ -84,7 +101,8 @@ class Reading:
 
         Raises
         ------
-        InputError: a file or a package is missing, or it is another backbone.
+        InputError
+            A file or a package is missing, or it is another backbone.
         """
         backbone = open_backbone(self.spec, resolve_device(self.device))
         return lambda names: _computed(backbone, self.root, names, self.batch_size)
@@ -109,7 +127,8 @@ def features_of(
 
     Raises
     ------
-    InputError: none of them is readable, or the backbone gives values that are not finite.
+    InputError
+        None of them is readable, or the backbone gives values that are not finite.
     """
     work = _Opened(listing.root, backbone, batch_size)
     found = list(_shards(backbone, listing, work, None, None, told))
@@ -137,13 +156,17 @@ def extract(
     that is there already and was made of the same images by the same backbone is left as it is. No more than a
     few shards are in memory at a time.
 
-    cluster: where shards are computed when not here, by workers that open the backbone themselves, on `device`.
+    Parameters
+    ----------
+    cluster : Cluster | None
+        Where shards are computed when not here, by workers that open the backbone themselves, on `device`.
 
     Raises
     ------
-    InputError: `out` does not end in .npz, holds something else, or cannot be written; none of the images is
-        readable; the backbone gives values that are not finite; another process is making the same table; the
-        cluster does not answer.
+    InputError
+        `out` does not end in .npz, holds something else, or cannot be written; none of the images is readable;
+        the backbone gives values that are not finite; another process is making the same table; the cluster
+        does not answer.
     """
     if out.suffix != ".npz":
         raise InputError(f"{out}: expected a name ending in .npz")

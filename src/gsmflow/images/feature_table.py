@@ -60,7 +60,17 @@ class _Shard:
 
 @dataclass(frozen=True)
 class _Contents:
-    """shape: (n, D) of all shards. kept: (n,) positions of the readable images. unreadable: the others."""
+    """
+
+    Parameters
+    ----------
+    shape : tuple[int, int]
+        (n, D) of all shards.
+    kept : NDArray[np.int64]
+        (n,) positions of the readable images.
+    unreadable : tuple[Unreadable, ...]
+        The others.
+    """
 
     shape: tuple[int, int]
     kept: NDArray[np.int64]

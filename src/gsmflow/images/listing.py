@@ -22,9 +22,18 @@ _PARTS = ("test", "train")
 class Listing:
     """Images to be read.
 
-    root: the folder that names are relative to. names: (N,) with forward slashes. labels, split: (N,) class
-    and ``train`` or ``test`` of each, or None where nothing says so. passed_over: files that are no images by
-    their ending. empty: class folders without an image in them.
+    Parameters
+    ----------
+    root : Path
+        The folder that names are relative to.
+    names : tuple[str, ...]
+        (N,) with forward slashes.
+    labels, split : tuple[str, ...] | None
+        (N,) class and ``train`` or ``test`` of each, or None where nothing says so.
+    passed_over : tuple[str, ...]
+        Files that are no images by their ending.
+    empty : tuple[str, ...]
+        Class folders without an image in them.
     """
 
     root: Path
@@ -45,13 +54,16 @@ def list_labelled(path: Path, root: Path | None = None) -> Listing:
 
     Parameters
     ----------
-    path: a folder with one folder a class, or with ``train`` and ``test`` that hold those; or a CSV with columns
+    path : Path
+        A folder with one folder a class, or with ``train`` and ``test`` that hold those; or a CSV with columns
         ``path``, ``label`` and optionally ``split``.
-    root: the folder that a CSV's paths are relative to and must stay in; the CSV's own without it.
+    root : Path | None
+        The folder that a CSV's paths are relative to and must stay in; the CSV's own without it.
 
     Raises
     ------
-    InputError: there is nothing of that kind, an image belongs to no class, or a path leads out of the root.
+    InputError
+        There is nothing of that kind, an image belongs to no class, or a path leads out of the root.
     """
     if path.suffix.lower() == ".csv":
         listing = _from_csv(path, root)
@@ -85,7 +97,8 @@ def list_any(path: Path, root: Path | None = None) -> Listing:
 
     Raises
     ------
-    InputError: there are none, or a path leads out of the root.
+    InputError
+        There are none, or a path leads out of the root.
     """
     if path.suffix.lower() == ".csv":
         return _from_csv(path, root)

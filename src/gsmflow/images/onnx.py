@@ -23,7 +23,8 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
 
     Raises
     ------
-    InputError: onnxruntime is missing, or the file is no such model.
+    InputError
+        Onnxruntime is missing, or the file is no such model.
     """
     path = Path(spec.model)
     digest = digest_of(path)

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 def open_backbone(spec: BackboneSpec, device: torch.device) -> Backbone:
     """Load the backbone that a description means.
 
-    spec: with a sha256, the model has to be that very one. device: for timm and TorchScript; ONNX runs on the CPU.
+    Parameters
+    ----------
+    spec : BackboneSpec
+        With a sha256, the model has to be that very one.
+    device : torch.device
+        For timm and TorchScript; ONNX runs on the CPU.
 
     Raises
     ------
-    InputError: a file or a package is missing, the file is damaged, not of its kind or another one than was
-        described, or weights cannot be obtained; the message says which file is needed and where.
+    InputError
+        A file or a package is missing, the file is damaged, not of its kind or another one than was described,
+        or weights cannot be obtained; the message says which file is needed and where.
     """
     if spec.kind == "timm":
         from gsmflow.images.timm import open_timm as opened

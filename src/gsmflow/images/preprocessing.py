@@ -28,13 +28,21 @@ NORMALIZATIONS: Mapping[str, tuple[tuple[float, float, float], tuple[float, floa
 class Preprocessing:
     """The usual evaluation transform, pixel by pixel what torchvision's Resize, CenterCrop and Normalize do.
 
-    size: side of the square that is cut out of the middle, in pixels. crop: that side as a fraction of the
-    picture's shorter side; 1 takes in the whole shorter side. interpolation: one of INTERPOLATIONS, antialiased.
-    normalization: one of NORMALIZATIONS.
+    Parameters
+    ----------
+    size : int
+        Side of the square that is cut out of the middle, in pixels.
+    crop : float
+        That side as a fraction of the picture's shorter side; 1 takes in the whole shorter side.
+    interpolation : str
+        One of INTERPOLATIONS, antialiased.
+    normalization : str
+        One of NORMALIZATIONS.
 
     Raises
     ------
-    InputError: a value is none of these.
+    InputError
+        A value is none of these.
     """
 
     size: int = 224

@@ -43,8 +43,10 @@ def read_image(path: Path | BinaryIO) -> Image:
 
     Raises
     ------
-    UnreadableImage: the file is missing, damaged, cut short, too large, or of a kind that has no 8-bit colours.
-    InputError: Pillow is not installed.
+    UnreadableImage
+        The file is missing, damaged, cut short, too large, or of a kind that has no 8-bit colours.
+    InputError
+        Pillow is not installed.
     """
     try:
         from PIL import Image, ImageOps

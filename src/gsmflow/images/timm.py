@@ -27,7 +27,8 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
 
     Raises
     ------
-    InputError: timm is missing, the model is unknown, or its weights are neither here nor to be had.
+    InputError
+        Timm is missing, the model is unknown, or its weights are neither here nor to be had.
     """
     try:
         timm = _timm()

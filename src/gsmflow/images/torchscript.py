@@ -24,7 +24,8 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
 
     Raises
     ------
-    InputError: the file is no TorchScript module.
+    InputError
+        The file is no TorchScript module.
     """
     path = Path(spec.model)
     digest = digest_of(path)

@@ -26,11 +26,20 @@ _LOOKED_AT = 1 << 13  # synthetic features that the range of the codes is taken 
 class Pool:
     """Features to train heads on: the real ones first, then the synthetic ones, class by class.
 
-    features: (N + U n, D) float32; or, where those would be large, uint8 codes of a quarter of the size, for
-    features low + step * code. labels: (N + U n,) class indices. real: N. low, step: (D,) or None.
-
     A dimension is divided into 255 steps from its least to its largest value, so that the error of a code is
     at most a 510th of the range: far less than the width of any class.
+
+    Parameters
+    ----------
+    features : Tensor
+        (N + U n, D) float32; or, where those would be large, uint8 codes of a quarter of the size, for features
+        low + step * code.
+    labels : Tensor
+        (N + U n,) class indices.
+    real : int
+        N.
+    low, step : Tensor | None
+        (D,) or None.
     """
 
     features: Tensor
@@ -64,11 +73,16 @@ class Pool:
         """Real training features and `count` synthetic ones of every unseen class.
 
         The same seed gives the same noise, so heads along one training differ by the generator alone.
-        coded: whether to keep codes; None decides by size, and streams what is too large even for codes.
+
+        Parameters
+        ----------
+        coded : bool | None
+            Whether to keep codes; None decides by size, and streams what is too large even for codes.
 
         Raises
         ------
-        TrainingFailed: a synthetic feature is not finite.
+        TrainingFailed
+            A synthetic feature is not finite.
         """
         real = len(data.features)
         dim = learner.represent(data.features[:1], seed, "real").shape[1]
@@ -139,13 +153,17 @@ class Pool:
 
 @dataclass(frozen=True)
 class Stream:
-    """What a :class:`Pool` holds, too large to be held: made shard by shard, each time it is passed over.
+    """What a [`Pool`][gsmflow.learning.head_data.Pool] holds, too large to be held: made shard by shard, each
+    time it is passed over.
 
     A shard has the same share of the synthetic features of every unseen class and of the real ones, so that
     batches drawn within it are like batches drawn from the whole. Noise is keyed by the shard: every pass
     sees the same features.
 
-    alone: only the synthetic features, labelled by position among the unseen classes.
+    Parameters
+    ----------
+    alone : bool
+        Only the synthetic features, labelled by position among the unseen classes.
     """
 
     learner: Generator

@@ -37,11 +37,15 @@ class Recorder:
 
     Parameters
     ----------
-    folder: the run folder; its ``history.jsonl`` and ``checkpoint/`` are written here.
-    progress: told about every logged step and every evaluation.
-    checkpoint_seconds: time between two checkpoints, about.
-    follows: without a folder of one's own, the folder that another process keeps this run in: an earlier
-        sitting is continued from there, and nothing is written.
+    folder : Path | None
+        The run folder; its ``history.jsonl`` and ``checkpoint/`` are written here.
+    progress : Progress | None
+        Told about every logged step and every evaluation.
+    checkpoint_seconds : float
+        Time between two checkpoints, about.
+    follows : Path | None
+        Without a folder of one's own, the folder that another process keeps this run in: an earlier sitting is
+        continued from there, and nothing is written.
     """
 
     def __init__(
@@ -82,7 +86,8 @@ class Recorder:
 
         Raises
         ------
-        InputError: the checkpoint is damaged.
+        InputError
+            The checkpoint is damaged.
         """
         file = self._resumed_file
         if file is None or not file.exists():
@@ -130,8 +135,8 @@ class Recorder:
 
         Raises
         ------
-        TrainingFailed: a loss since the last logged step, or a value of the state that a checkpoint would
-            keep, is not finite.
+        TrainingFailed
+            A loss since the last logged step, or a value of the state that a checkpoint would keep, is not finite.
         """
         self._done = done
         self._guard.note(done, losses)
@@ -151,7 +156,8 @@ class Recorder:
 
         Raises
         ------
-        TrainingFailed: a loss or a value of the learner's state is not finite.
+        TrainingFailed
+            A loss or a value of the learner's state is not finite.
         """
         self._guard.check()
         check_state(self._done, learner.state())
@@ -178,7 +184,7 @@ class Recorder:
             parts[part] = parts.get(part, 0.0) + time.monotonic() - begun
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], meta: Any) -> None:
-        """Keep a result of the run beside the checkpoint, for :meth:`kept`."""
+        """Keep a result of the run beside the checkpoint, for [`kept`][gsmflow.learning.journal.Recorder.kept]."""
         if self.folder:
             make_folder(self.folder / "checkpoint")
             write_tensors(self.folder / "checkpoint" / f"{name}.safetensors", tensors, meta)
@@ -186,7 +192,7 @@ class Recorder:
             self._kept[name] = {n: t.detach().cpu().clone() for n, t in tensors.items()}, meta
 
     def kept(self, name: str) -> tuple[dict[str, Tensor], Any]:
-        """What :meth:`keep` kept under `name`."""
+        """What [`keep`][gsmflow.learning.journal.Recorder.keep] kept under `name`."""
         folder = self.folder or self._follows
         if folder and name not in self._kept:
             return read_tensors(folder / "checkpoint" / f"{name}.safetensors")
@@ -197,7 +203,8 @@ class Recorder:
 
         Raises
         ------
-        TrainingFailed: it did.
+        TrainingFailed
+            It did.
         """
         self.paused(learner)
         file = self._checkpoint_file

@@ -15,7 +15,9 @@ Losses = Mapping[str, Tensor]
 
 
 class Learner(Protocol):
-    """A model being trained on one problem, step by step; also a :class:`Generator` or a :class:`Scorer`."""
+    """A model being trained on one problem, step by step; also a
+    [`Generator`][gsmflow.learning.learner.Generator] or a [`Scorer`][gsmflow.learning.learner.Scorer].
+    """
 
     steps_per_epoch: int
     total_steps: int
@@ -29,11 +31,12 @@ class Learner(Protocol):
         ...
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`weights` gave, in place of the initial weights.
+        """Put back what [`weights`][gsmflow.learning.learner.Learner.weights] gave, in place of the initial weights.
 
         Raises
         ------
-        ValueError: names or shapes differ from this learner's.
+        ValueError
+            Names or shapes differ from this learner's.
         """
         ...
 
@@ -42,7 +45,7 @@ class Learner(Protocol):
         ...
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what :meth:`state` gave."""
+        """Continue from what [`state`][gsmflow.learning.learner.Learner.state] gave."""
         ...
 
 

@@ -74,11 +74,17 @@ def train_head(
 
     Parameters
     ----------
-    classes: C. key: names the random draws. epochs: instead of options.epochs.
+    classes : int
+        C.
+    key : int | str
+        Names the random draws.
+    epochs : int | None
+        Instead of options.epochs.
 
     Raises
     ------
-    TrainingFailed: weights that are not finite.
+    TrainingFailed
+        Weights that are not finite.
     """
     device, dim = pool.device, pool.dim
     weight = Parameter(
@@ -115,7 +121,15 @@ def train_head(
 
 @dataclass(frozen=True)
 class _Loss:
-    """prior: (C,) added to the logits, or None. weight: (C,) of each class's features, or None."""
+    """
+
+    Parameters
+    ----------
+    prior : Tensor | None
+        (C,) added to the logits, or None.
+    weight : Tensor | None
+        (C,) of each class's features, or None.
+    """
 
     prior: Tensor | None
     weight: Tensor | None

@@ -26,8 +26,16 @@ _ROWS = 1 << 14  # features widened to float64 in one go
 class TrainingData:
     """The training part of a problem as tensors on one device.
 
-    features: (N, D) float32. labels: (N,) int64 positions in the list of *seen* classes.
-    semantics: (C, A) of all classes. seen, unseen: class indices.
+    Parameters
+    ----------
+    features : Tensor
+        (N, D) float32.
+    labels : Tensor
+        (N,) int64 positions in the list of *seen* classes.
+    semantics : Tensor
+        (C, A) of all classes.
+    seen, unseen : Tensor
+        Class indices.
     """
 
     features: Tensor

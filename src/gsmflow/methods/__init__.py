@@ -1,8 +1,8 @@
 """The methods: one file each, one interface, one line in the registry below.
 
 A method is either *direct* (it gives linear heads at once, in closed form) or it has a *learner*, trained by
-steps: a :class:`~gsmflow.learning.learner.Generator` synthesizes what a head is then trained on, a
-:class:`~gsmflow.learning.learner.Scorer` classifies by itself.
+steps: a [`Generator`][gsmflow.learning.learner.Generator] synthesizes what a head is then trained on, a
+[`Scorer`][gsmflow.learning.learner.Scorer] classifies by itself.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def find_method(name: str, origin: str = "method") -> Method:
 
     Raises
     ------
-    InputError: there is none.
+    InputError
+        There is none.
     """
     if name not in _MODULES:
         near = difflib.get_close_matches(name, _MODULES, 1)

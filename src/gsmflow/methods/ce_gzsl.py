@@ -1,6 +1,7 @@
 """CE-GZSL (Han et al., CVPR 2021): a conditional WGAN-GP and an embedding learned with it by contrast.
 
-Critic and generator as in :mod:`gsmflow.methods.adversarial`. An embedding h = relu(W x + b), a projection
+Critic and generator as in [`gsmflow.methods.adversarial`][gsmflow.methods.adversarial]. An embedding h =
+relu(W x + b), a projection
 z = P(h) / |P(h)| and a comparator F(h, a) learn on real features, with the critic::
 
     L_ins = mean -log( exp(z_i z_j / tau) / (exp(z_i z_j / tau) + sum_k exp(z_i z_k / tau)) )

@@ -1,6 +1,7 @@
 """The conditional flow without the remedies and without the prototype loss: the floor of ablations.
 
-The same couplings and the same maximum likelihood as :mod:`gsmflow.methods.gsmflow`, but semantics enter
+The same couplings and the same maximum likelihood as [`gsmflow.methods.gsmflow`][gsmflow.methods.gsmflow],
+but semantics enter
 only the block next to the noise, as they are, and features are not perturbed.
 """
 

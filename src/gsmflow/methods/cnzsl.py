@@ -108,7 +108,7 @@ class Prototypes(nn.Module):
 
 
 class CNZSLLearner(PeerLearner):
-    """CNZSL in training (see :class:`gsmflow.learning.learner.Scorer`)."""
+    """CNZSL in training (see [`Scorer`][gsmflow.learning.learner.Scorer])."""
 
     def __init__(self, data: TrainingData, options: CNZSLOptions, seed: int) -> None:
         super().__init__(data, options.batch_size, options.epochs, seed)

@@ -1,6 +1,7 @@
 """f-CLSWGAN (Xian et al., CVPR 2018): a conditional WGAN-GP whose features a classifier has to recognise.
 
-Critic and generator as in :mod:`gsmflow.methods.adversarial`, and for the generator the cross-entropy of a softmax
+Critic and generator as in [`gsmflow.methods.adversarial`][gsmflow.methods.adversarial], and for the generator
+the cross-entropy of a softmax
 classifier that was trained on the real features of the seen classes before and does not change::
 
     L_G = -E[D(x~, a)] + beta E[-log P(y | x~)]

@@ -1,14 +1,14 @@
 """f-VAEGAN-D2 (Xian et al., CVPR 2019), inductive: the decoder of a conditional VAE is the generator of a WGAN-GP.
 
 With an encoder q(z | x, a) = N(mu, diag(sigma^2)), the generator G and the critic of
-:mod:`gsmflow.methods.adversarial`::
+[`gsmflow.methods.adversarial`][gsmflow.methods.adversarial]::
 
     L_VAE = mean |x - G(z, a)|^2 + mean KL(q(z | x, a) || N(0, I))        z = mu + sigma * eps
     L     = L_VAE - gamma E[D(G(z', a), a)]                                  z' ~ N(0, I)
 
 for encoder and generator. The second critic D2 of the paper sees images of the unseen classes, which an inductive
 setting does not have. The published likelihood is Bernoulli (features in [0, 1]); here it is Gaussian, as in
-:mod:`gsmflow.methods.cvae`, which fits projected features too.
+[`gsmflow.methods.cvae`][gsmflow.methods.cvae], which fits projected features too.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class GSMFlowOptions(Options):
 
 
 class GSMFlowLearner:
-    """GSMFlow in training on one problem (see :class:`gsmflow.learning.learner.Learner`)."""
+    """GSMFlow in training on one problem (see [`Learner`][gsmflow.learning.learner.Learner])."""
 
     def __init__(self, data: TrainingData, options: GSMFlowOptions, seed: int) -> None:
         self.data, self.options, self.seed = data, options, seed
@@ -168,7 +168,7 @@ class GSMFlowLearner:
         )
 
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
-        """Synthesize features with the current weights: see :meth:`GSMFlow.sample`."""
+        """Synthesize features with the current weights: see [`GSMFlow.sample`][gsmflow.flow.model.GSMFlow.sample]."""
         return self.model.sample(semantics, count, *key)
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
@@ -180,15 +180,16 @@ class GSMFlowLearner:
         return None
 
     def weights(self) -> dict[str, Tensor]:
-        """Float32 weights and anchors, by the names of :class:`GSMFlow`'s state."""
+        """Float32 weights and anchors, by the names of [`GSMFlow`][gsmflow.flow.model.GSMFlow]'s state."""
         return dict(self.optimizer.masters) | dict(self.model.named_buffers())
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`weights` gave.
+        """Put back what [`weights`][gsmflow.methods.gsmflow.GSMFlowLearner.weights] gave.
 
         Raises
         ------
-        ValueError: names or shapes differ from this learner's.
+        ValueError
+            Names or shapes differ from this learner's.
         """
         buffers = dict(self.model.named_buffers())
         copy_weights(buffers, {name: tensor for name, tensor in weights.items() if name in buffers})
@@ -199,14 +200,17 @@ class GSMFlowLearner:
         return self.optimizer.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what :meth:`state` gave."""
+        """Continue from what [`state`][gsmflow.methods.gsmflow.GSMFlowLearner.state] gave."""
         self.optimizer.load_state(state)
 
 
 def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: int) -> GSMFlow:
     """A GSMFlow with its initial weights, determined by `seed`; on the CPU, in float32.
 
-    semantics: (C, A) the vectors the anchors are chosen from.
+    Parameters
+    ----------
+    semantics : Tensor
+        (C, A) the vectors the anchors are chosen from.
     """
     anchors = torch.zeros_like(semantics[:1])
     if options.relative_positioning:

@@ -11,7 +11,7 @@ p_c = r(x, a_c) / sum r::
     x <- x - rate * d/dx ( L_rel(x) - entropy_weight * mean_samples H(p) )
 
 and join the features the flow is trained on. The flow, relative positioning and the prototype loss are
-those of :mod:`gsmflow.methods.gsmflow`, without noise.
+those of [`gsmflow.methods.gsmflow`][gsmflow.methods.gsmflow], without noise.
 """
 
 from __future__ import annotations

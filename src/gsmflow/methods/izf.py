@@ -16,7 +16,8 @@ Kept of the paper: the factorization, the three losses, the classifier trained o
 - c is not the semantics themselves, which may have more dimensions than features: it is their K principal
   components over the seen classes, K at most half of D, scaled so that a component's variance is `separation`^2 on
   average (the prior's is 1).
-- Couplings transform both halves in each block (:class:`gsmflow.flow.ConditionalFlow`, without a condition) and are
+- Couplings transform both halves in each block ([`ConditionalFlow`][gsmflow.flow.flow.ConditionalFlow],
+without a condition) and are
   not separated by permutations.
 - Synthesis draws the semantic factor from its prior N(c, I), as the likelihood has it.
 - No naive Bayesian classifier on c^: the head is the one that all generators here are compared with.

@@ -30,7 +30,7 @@ def likelihood_head(learner: GSMFlowLearner) -> LikelihoodHead:
 
 
 class LikelihoodLearner:
-    """The flow in training (see :class:`gsmflow.learning.learner.Scorer`)."""
+    """The flow in training (see [`Scorer`][gsmflow.learning.learner.Scorer])."""
 
     def __init__(self, flow: GSMFlowLearner) -> None:
         self.flow = flow

@@ -1,7 +1,7 @@
 """GSMFlow's likelihood as a gate: it says seen or unseen, a softmax head on each side says which class.
 
 The head of the seen classes is trained on real features, that of the unseen ones on synthetic features; the
-margin of the gate and how the three are put together: :class:`gsmflow.heads.likelihood.GatedHead`.
+margin of the gate and how the three are put together: [`GatedHead`][gsmflow.heads.likelihood.GatedHead].
 """
 
 from __future__ import annotations

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 class Method:
     """What a method's module exposes as ``METHOD``.
 
-    options: its option dataclass. citation: whom to credit. fixed: options that make the method what it is
-    and cannot be set. inherits: another method, whose table in a preset serves this one too where it says
-    nothing itself. rebuild: as learner, where trained weights are at hand and a learner would prepare its
-    training for nothing. Exactly one of:
-    learner: (data, options, seed) -> a :class:`~gsmflow.learning.learner.Learner`;
-    direct: (data, options) -> (parameters tried, head) pairs, the default first, for the protocol
-    to choose among.
+    Parameters
+    ----------
+    options : type[Options]
+        Its option dataclass.
+    citation : str
+        Whom to credit.
+    fixed : Mapping[str, Any]
+        Options that make the method what it is and cannot be set.
+    inherits : str
+        Another method, whose table in a preset serves this one too where it says nothing itself.
+    rebuild : Callable[[TrainingData, Any, int], Learner] | None
+        As learner, where trained weights are at hand and a learner would prepare its training for nothing.
+        Exactly one of: learner: (data, options, seed) -> a [`Learner`][gsmflow.learning.learner.Learner];
+    direct : Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None
+        (data, options) -> (parameters tried, head) pairs, the default first, for the protocol to choose among.
     """
 
     name: str

@@ -20,7 +20,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
     """Linear layers of the given sizes with LeakyReLU(0.2) between them, and `last` at the end.
 
-    Weights are undefined until :func:`reset` draws them.
+    Weights are undefined until [`reset`][gsmflow.methods.networks.reset] draws them.
     """
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
@@ -30,7 +30,9 @@ def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
 
 
 def linear(network: nn.Sequential, index: int) -> tuple[Tensor, Tensor]:
-    """Weight (out, in) and bias (out,) of the linear layer at that place of an :func:`mlp`."""
+    """Weight (out, in) and bias (out,) of the linear layer at that place of an
+    [`mlp`][gsmflow.methods.networks.mlp].
+    """
     layer = network[index]
     if not isinstance(layer, nn.Linear):
         raise ValueError(f"index: {index}, there is a {type(layer).__name__}, expected a linear layer")
@@ -38,13 +40,18 @@ def linear(network: nn.Sequential, index: int) -> tuple[Tensor, Tensor]:
 
 
 class ConditionalMLP(nn.Module):
-    """An :func:`mlp` of [x, a], for samples x that share the semantics a of their classes.
+    """An [`mlp`][gsmflow.methods.networks.mlp] of [x, a], for samples x that share the semantics a of their classes.
 
     W [x, a] + b = (W_x x + b) + W_a a, and the second term is computed once a class and not once a sample.
 
     Parameters
     ----------
-    in_dim, semantic_dim: sizes of x and of a. sizes: of the layers after them. last: see :func:`mlp`.
+    in_dim, semantic_dim : int
+        Sizes of x and of a.
+    sizes : Sequence[int]
+        Of the layers after them.
+    last : nn.Module | None
+        See [`mlp`][gsmflow.methods.networks.mlp].
     """
 
     def __init__(
@@ -60,7 +67,9 @@ class ConditionalMLP(nn.Module):
         return self.of_semantics(semantics)
 
     def hidden(self, x: Tensor, condition: Tensor, rows: Tensor) -> Tensor:
-        """The first layer's activations (B, sizes[0]); arguments as in :meth:`given`."""
+        """The first layer's activations (B, sizes[0]); arguments as in
+        [`given`][gsmflow.methods.networks.ConditionalMLP.given].
+        """
         return self.rest[0](self.of_input(x) + take(condition, rows))
 
     def given(self, x: Tensor, condition: Tensor, rows: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """TF-VAEGAN (Narayan et al., ECCV 2020): f-VAEGAN-D2 with a semantic decoder, feedback, and both used to classify.
 
-To the losses of :mod:`gsmflow.methods.f_vaegan_d2` a decoder Dec(x) = W h(x) + b, with hidden activations h, adds a
+To the losses of [`gsmflow.methods.f_vaegan_d2`][gsmflow.methods.f_vaegan_d2] a decoder Dec(x) = W h(x) + b,
+with hidden activations h, adds a
 cycle back to the semantics::
 
     L_R = beta (E |Dec(x) - a|_1 + E |Dec(x~) - a|_1)           means over dimensions
@@ -12,7 +13,7 @@ decoder makes of a first synthesis into a correction of the generator's hidden a
 
 Training takes turns: even steps go without feedback, odd ones with it (published: whole epochs); synthesis goes with
 it. A head sees [x, h(x), Dec(x)]. Published: Dec(x) is scaled to unit length; it is left as it is here, in the units
-of :class:`gsmflow.methods.trained.Units`.
+of [`Units`][gsmflow.methods.trained.Units].
 """
 
 from __future__ import annotations

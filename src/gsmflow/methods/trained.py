@@ -44,7 +44,7 @@ class Units(nn.Module):
         return features / self.spread
 
     def restored(self, features: Tensor) -> Tensor:
-        """Inverse of :meth:`features`."""
+        """Inverse of [`features`][gsmflow.methods.trained.Units.features]."""
         return features * self.spread
 
     def semantics(self, semantics: Tensor) -> Tensor:
@@ -55,9 +55,10 @@ class Units(nn.Module):
 class PeerLearner:
     """Base of peers trained by autograd: batches, networks, optimizers, and their state by name.
 
-    A subclass makes its networks and optimizers in its constructor by :meth:`add`, and gives ``step`` and
-    either ``sample`` (see :class:`gsmflow.learning.learner.Generator`) or ``head``
-    (:class:`~gsmflow.learning.learner.Scorer`). Draws are keyed by (seed, name, step), so that an interrupted
+    A subclass makes its networks and optimizers in its constructor by
+    [`add`][gsmflow.methods.trained.PeerLearner.add], and gives ``step`` and
+    either ``sample`` (see [`Generator`][gsmflow.learning.learner.Generator]) or ``head``
+    ([`Scorer`][gsmflow.learning.learner.Scorer]). Draws are keyed by (seed, name, step), so that an interrupted
     training continues as if it had not been.
     """
 
@@ -99,11 +100,12 @@ class PeerLearner:
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`weights` gave.
+        """Put back what [`weights`][gsmflow.methods.trained.PeerLearner.weights] gave.
 
         Raises
         ------
-        ValueError: names or shapes differ from this learner's.
+        ValueError
+            Names or shapes differ from this learner's.
         """
         copy_weights(self.weights(), weights)
 
@@ -116,11 +118,12 @@ class PeerLearner:
         return tensors
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what :meth:`state` gave.
+        """Continue from what [`state`][gsmflow.methods.trained.PeerLearner.state] gave.
 
         Raises
         ------
-        ValueError: names or shapes differ from this learner's.
+        ValueError
+            Names or shapes differ from this learner's.
         """
         self.load_weights(
             {n.removeprefix("weights."): t for n, t in state.items() if n.startswith("weights.")}
@@ -145,9 +148,9 @@ class PeerLearner:
 
 
 class ConditionalPeer(PeerLearner):
-    """Base of peers that synthesize features from noise and semantics, in :class:`Units`.
+    """Base of peers that synthesize features from noise and semantics, in [`Units`][gsmflow.methods.trained.Units].
 
-    A subclass sets `noise_dim` and gives :meth:`synthesize`.
+    A subclass sets `noise_dim` and gives [`synthesize`][gsmflow.methods.trained.ConditionalPeer.synthesize].
     """
 
     noise_dim: int

@@ -15,11 +15,24 @@ from gsmflow.scores.gzsl import Scores
 class Choice:
     """Everything a protocol may choose.
 
-    epochs: training length in epochs (fractions allowed). head_epochs: of the head. bias: on the
-    unseen logits, where it was chosen; real_rate, synthetic_rate: how it is carried over, see
-    :mod:`gsmflow.protocol.unseen_bias`. temperature: of the probabilities, fitted where the rest was chosen (see
-    :mod:`gsmflow.heads.calibration`); 1 where validation is not trusted. parameters: of a direct method.
-    U, S, H, AUSUC: reached where it was chosen; where validation is not trusted only S, see :func:`choose`.
+    Parameters
+    ----------
+    epochs : float
+        Training length in epochs (fractions allowed).
+    head_epochs : int
+        Of the head.
+    bias : float
+        On the unseen logits, where it was chosen;
+    real_rate, synthetic_rate : float | None
+        How it is carried over, see [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias].
+    temperature : float
+        Of the probabilities, fitted where the rest was chosen (see
+        [`gsmflow.heads.calibration`][gsmflow.heads.calibration]); 1 where
+        validation is not trusted.
+    parameters : dict[str, float]
+        Of a direct method.
+    U, S, H, AUSUC : float
+        Reached where it was chosen; where validation is not trusted only S, see `choose`.
     """
 
     epochs: float = 0.0
@@ -39,12 +52,24 @@ class Choice:
 class Outcome:
     """What a run gives.
 
-    choice: what was chosen, None under ``last``. scores: on the test set under the protocol.
-    oracle: best on the test set, None unless asked for. confidence: how far its probabilities can be believed on
-    the test set, see :func:`_confidence`. weights: of the generator, empty for a
-    direct method. steps: of the generator's final training. shifts: what :mod:`gsmflow.scores.shifts` measured
-    after scoring, as plain values, and samples: the features it was measured on; None and empty for a
-    direct method and for a run that is not kept in a folder.
+    Parameters
+    ----------
+    choice : Choice | None
+        What was chosen, None under ``last``.
+    scores : Scores
+        On the test set under the protocol.
+    oracle : Choice | None
+        Best on the test set, None unless asked for.
+    confidence : dict[str, float]
+        How far its probabilities can be believed on the test set, see `_confidence`.
+    weights : dict[str, Tensor]
+        Of the generator, empty for a direct method.
+    steps : int
+        Of the generator's final training.
+    shifts : dict[str, Any] | None
+        What [`gsmflow.scores.shifts`][gsmflow.scores.shifts] measured after scoring, as plain values, and
+        samples: the features it
+        was measured on; None and empty for a direct method and for a run that is not kept in a folder.
     """
 
     choice: Choice | None

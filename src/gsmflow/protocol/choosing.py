@@ -37,8 +37,9 @@ def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, re
 
     Raises
     ------
-    InputError: too few classes for a validation problem; or validation is not trusted and the method
-        synthesizes nothing.
+    InputError
+        Too few classes for a validation problem; or validation is not trusted and the method synthesizes
+        nothing.
     """
     tables: list[list[Choice]] = []
     trusted = recipe.selection.trust_validation
@@ -76,7 +77,10 @@ def _score_along(
 ) -> list[Choice]:
     """Train and score every head epoch after each of the fractions of the training.
 
-    judged: also measure the generation shifts there, for the record.
+    Parameters
+    ----------
+    judged : bool
+        Also measure the generation shifts there, for the record.
     """
     steps = [_step_at(fraction, learner) for fraction in fractions]
     epochs = learner.total_steps / learner.steps_per_epoch

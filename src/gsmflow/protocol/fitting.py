@@ -58,8 +58,11 @@ def run(
 ) -> Outcome:
     """Carry out a recipe on a problem under a protocol.
 
-    protocol: ``validated`` or ``last``; `oracle` adds the oracle's scores. Recorder: keeps the
-    history and the checkpoint, from which an interrupted run continues.
+    Parameters
+    ----------
+    protocol : str
+        ``validated`` or ``last``; `oracle` adds the oracle's scores. Recorder: keeps the history and the
+        checkpoint, from which an interrupted run continues.
     """
     choice = None
     if protocol == "validated":
@@ -88,14 +91,19 @@ def refit(
 
     Parameters
     ----------
-    problem: with raw features, and the same seen classes as in the run.
-    choice: what the run's protocol chose, None under ``last``.
-    weights: of the generator, as in ``model.safetensors``; empty for a direct method.
-    transform: of the features, as the generator was trained on them.
+    problem : Problem
+        With raw features, and the same seen classes as in the run.
+    choice : Choice | None
+        What the run's protocol chose, None under ``last``.
+    weights : Mapping[str, Tensor]
+        Of the generator, as in ``model.safetensors``; empty for a direct method.
+    transform : FeatureTransform
+        Of the features, as the generator was trained on them.
 
     Raises
     ------
-    ValueError: the weights are not of this method with these options on such data.
+    ValueError
+        The weights are not of this method with these options on such data.
     """
     prepared = replace(problem, features=transform(problem.features), image_shape=None)
     data = TrainingData.of(prepared, device)

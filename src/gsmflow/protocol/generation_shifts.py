@@ -32,9 +32,15 @@ def compare(
 ) -> tuple[Shifts, Samples] | None:
     """Measure a generator on the test part of a problem; None without test samples, or without a generator.
 
-    prepared: the problem with transformed features; data: its training part. held_out: it is a validation
-    problem, whose unseen classes are seen ones held out. Its own random stream: nothing else of the run
-    depends on whether this was called.
+    Parameters
+    ----------
+    prepared : Problem
+        The problem with transformed features;
+    data : TrainingData
+        Its training part.
+    held_out : bool
+        It is a validation problem, whose unseen classes are seen ones held out. Its own random stream: nothing
+        else of the run depends on whether this was called.
     """
     if not isinstance(learner, Generator):
         return None

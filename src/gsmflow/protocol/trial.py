@@ -62,7 +62,7 @@ def _heads_after(
     seed: int,
     recorder: Recorder,
 ) -> tuple[Head, Head | None, float]:
-    """What :func:`_synthesize_and_train` gives, or the head and the bias of a learner that needs no training."""
+    """What `_synthesize_and_train` gives, or the head and the bias of a learner that needs no training."""
     if not isinstance(learner, Scorer):
         return _synthesize_and_train(data, learner, recipe.head, choice, seed, recorder)
     with recorder.timing("head"):
@@ -201,7 +201,12 @@ def _scored(
 ) -> Choice:
     """U, S and H on the test parts of a problem, with the best bias if it may have one.
 
-    head: of the pool's features. whole: of the problem's, where those are others.
+    Parameters
+    ----------
+    head : Head
+        Of the pool's features.
+    whole : Head | None
+        Of the problem's, where those are others.
     """
     curve = curve_on(prepared, _logits_of(whole or head))
     bias = best_bias(curve) if calibrate else 0.0

@@ -79,7 +79,8 @@ def read_preset(name: str) -> dict[str, dict[str, Any]]:
 
     Raises
     ------
-    InputError: no such preset or file, or the file is not TOML.
+    InputError
+        No such preset or file, or the file is not TOML.
     """
     if name.endswith(".toml"):
         path, origin = Path(name), name
@@ -114,7 +115,8 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
 
     Raises
     ------
-    InputError: unknown method, preset, table or option, or a value out of range.
+    InputError
+        Unknown method, preset, table or option, or a value out of range.
     """
     chosen = find_method(method)
     classes: dict[str, type[Options]] = {
@@ -152,7 +154,8 @@ def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
 
     Raises
     ------
-    InputError: a table is missing, or names an unknown method or option.
+    InputError
+        A table is missing, or names an unknown method or option.
     """
     try:
         run, options = config["run"], config["options"]

@@ -30,7 +30,8 @@ def embed(samples: Samples, methods: tuple[str, ...], seed: int = 0) -> Embeddin
 
     Raises
     ------
-    InputError: ``umap`` is asked for and not installed.
+    InputError
+        ``umap`` is asked for and not installed.
     """
     rows = np.unique(
         np.linspace(0, len(samples.labels) - 1, min(len(samples.labels), _POINTS // 2)).astype(int)

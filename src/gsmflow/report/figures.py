@@ -30,7 +30,8 @@ def draw(records: list[Record], folder: Path, embeddings: tuple[str, ...] = ("pc
 
     Raises
     ------
-    InputError: Matplotlib is not installed, or the folder cannot be written to.
+    InputError
+        Matplotlib is not installed, or the folder cannot be written to.
     """
     try:
         from matplotlib import rc_context

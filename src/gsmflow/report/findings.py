@@ -30,8 +30,15 @@ class Curve:
 class Confusion:
     """How test samples of the most confused classes are labelled.
 
-    classes: K names. rates: (K, K), row: true class, column: label given, fractions of the row's samples;
-    what is missing to 1 went to other classes. pairs: (true, given, fraction, samples), worst first, all classes.
+    Parameters
+    ----------
+    classes : list[str]
+        K names.
+    rates : list[list[float]]
+        (K, K), row: true class, column: label given, fractions of the row's samples; what is missing to 1 went
+        to other classes.
+    pairs : list[tuple[str, str, float, int]]
+        (true, given, fraction, samples), worst first, all classes.
     """
 
     classes: list[str]

@@ -1,4 +1,4 @@
-"""The measures of :mod:`gsmflow.scores.shifts` as a report names them."""
+"""The measures of [`gsmflow.scores.shifts`][gsmflow.scores.shifts] as a report names them."""
 
 from __future__ import annotations
 

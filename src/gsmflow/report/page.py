@@ -101,7 +101,8 @@ def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")
 
     Raises
     ------
-    InputError: Jinja2 is not installed.
+    InputError
+        Jinja2 is not installed.
     """
     try:
         from jinja2 import Environment, StrictUndefined

@@ -20,10 +20,20 @@ from gsmflow.scores.samples import Samples
 class Record:
     """One finished run.
 
-    label: short name, told apart from the other runs of the report. metrics, config, history, shifts: as in
-    the run folder. seen: class name -> whether it is a seen class. samples: features the shifts were
-    measured on. problem: its data, None where they cannot be read any more. missing: what is not there,
-    in sentences.
+    Parameters
+    ----------
+    label : str
+        Short name, told apart from the other runs of the report.
+    metrics, config, history, shifts : dict[str, Any] or list[dict[str, Any]] or dict[str, Any] | None
+        As in the run folder.
+    seen : dict[str, bool]
+        Class name -> whether it is a seen class.
+    samples : Samples | None
+        Features the shifts were measured on.
+    problem : Problem | None
+        Its data, None where they cannot be read any more.
+    missing : tuple[str, ...]
+        What is not there, in sentences.
     """
 
     folder: Path
@@ -44,7 +54,8 @@ def read(folders: Sequence[Path], data_root: Path) -> list[Record]:
 
     Raises
     ------
-    InputError: a folder holds no finished run, or its files are damaged.
+    InputError
+        A folder holds no finished run, or its files are damaged.
     """
     return _labelled([_read(folder, data_root) for folder in folders])
 

@@ -51,10 +51,19 @@ _DROPPED = {"report.html", "classifier.onnx"}  # made of the old version
 class Addition:
     """A new version of a run.
 
-    folder: of the version. added: names of the new classes. before, after: scores of the old and of the new
-    classifier on the run's test set, which may hold samples of a new class only where it was described there.
-    seconds: reading the data, synthesizing, fitting and scoring. notes: what was done to the semantics, or
-    looks odd about them, in sentences.
+    Parameters
+    ----------
+    folder : Path
+        Of the version.
+    added : tuple[str, ...]
+        Names of the new classes.
+    before, after : Scores
+        Scores of the old and of the new classifier on the run's test set, which may hold samples of a new class
+        only where it was described there.
+    seconds : float
+        Reading the data, synthesizing, fitting and scoring.
+    notes : tuple[str, ...]
+        What was done to the semantics, or looks odd about them, in sentences.
     """
 
     folder: Path
@@ -89,14 +98,20 @@ def add_classes(
 
     Parameters
     ----------
-    names: K names that the run does not know yet. semantics: (K, A).
-    data_root: where the named data sets are, for the real features of the seen classes.
-    out: folder of the new version; without it ``<run>-v2``, ``-v3``, ... beside the run.
+    names : Sequence[str]
+        K names that the run does not know yet.
+    semantics : ArrayLike
+        (K, A).
+    data_root : Path
+        Where the named data sets are, for the real features of the seen classes.
+    out : Path | None
+        Folder of the new version; without it ``<run>-v2``, ``-v3``, ... beside the run.
 
     Raises
     ------
-    InputError: the folder holds no finished run; its data are gone or have changed; a class is there already
-        or its semantics do not fit; `out` exists.
+    InputError
+        The folder holds no finished run; its data are gone or have changed; a class is there already or its
+        semantics do not fit; `out` exists.
     """
     begun = time.monotonic()
     classifier = load_classifier(folder)
@@ -144,7 +159,8 @@ def fitted_to(
 
     Raises
     ------
-    InputError: another number of dimensions, a value that is not finite, or a vector that is all zero.
+    InputError
+        Another number of dimensions, a value that is not finite, or a vector that is all zero.
     """
     vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
     if vectors.shape != (len(names), problem.semantic_dim):
@@ -276,7 +292,8 @@ def named_semantics(problem_names: Sequence[str] | None, values: Mapping[str, fl
 
     Raises
     ------
-    InputError: the dimensions have no names, one is missing, or one is unknown.
+    InputError
+        The dimensions have no names, one is missing, or one is unknown.
     """
     from gsmflow.base.suggest import instead_of, listed
 

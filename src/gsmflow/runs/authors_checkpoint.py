@@ -46,10 +46,21 @@ _OLD_PICKLES = 5  # of a file from before archives: three of the format, the dic
 class Checkpoint:
     """What a checkpoint holds.
 
-    weights: by the names of :class:`gsmflow.flow.model.GSMFlow`'s state, float32. sizes: of the flow.
-    semantic_dim: A. iteration: of the training. seed: of it.
-    chosen_on_test: whether the iteration was the best of the training on the test set. The program saves such
-    files under the name ``Best_model_...``, and others as ``Iter_...``; a file of any other name counts as one.
+    Parameters
+    ----------
+    weights : dict[str, Tensor]
+        By the names of [`GSMFlow`][gsmflow.flow.model.GSMFlow]'s state, float32.
+    sizes : FlowSizes
+        Of the flow.
+    semantic_dim : int
+        A.
+    iteration : int
+        Of the training.
+    seed : int
+        Of it.
+    chosen_on_test : bool
+        Whether the iteration was the best of the training on the test set. The program saves such files under
+        the name ``Best_model_...``, and others as ``Iter_...``; a file of any other name counts as one.
     """
 
     weights: dict[str, Tensor]
@@ -65,8 +76,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises
     ------
-    InputError: the file is missing or damaged, holds anything but tensors, numbers and texts, unpacks to more
-        than it may, or is of another program.
+    InputError
+        The file is missing or damaged, holds anything but tensors, numbers and texts, unpacks to more than it
+        may, or is of another program.
     """
     kept = _unpickled(path)
     try:
@@ -114,7 +126,8 @@ def _look_over(path: Path) -> None:
 
     Raises
     ------
-    InputError: so it is. ValueError, zipfile.BadZipFile: it is damaged, or nothing of the kind.
+    InputError
+        So it is. ValueError, zipfile.BadZipFile: it is damaged, or nothing of the kind.
     """
     if first_bytes(path, 4) != b"PK\3\4":  # as PyTorch tells its archives from the older files
         with open(path, "rb") as file:
@@ -140,7 +153,10 @@ def _check_pickle(path: Path, file: IO[bytes]) -> None:
 
     Raises
     ------
-    InputError: it is too long, or makes something that has no place in a checkpoint. ValueError: it is none.
+    InputError
+        It is too long, or makes something that has no place in a checkpoint.
+    ValueError
+        It is none.
     """
     start = file.tell()
     for code, argument, _ in pickletools.genops(file):

@@ -22,7 +22,12 @@ _EACH = 3  # of a class, at most
 class Examples:
     """Raw features (M, D) of test samples, none of them trained on.
 
-    labels: (M,) class indices. image_shape: (height, width) where features are pixels in [0, 1].
+    Parameters
+    ----------
+    labels : NDArray[np.int64]
+        (M,) class indices.
+    image_shape : tuple[int, int] | None
+        (height, width) where features are pixels in [0, 1].
     """
 
     features: NDArray[np.float32]
@@ -57,11 +62,12 @@ class Examples:
 
     @staticmethod
     def read(path: Path) -> Examples:
-        """Inverse of :meth:`write`.
+        """Inverse of [`write`][gsmflow.runs.examples.Examples.write].
 
         Raises
         ------
-        InputError: the file is damaged, or holds something else.
+        InputError
+            The file is damaged, or holds something else.
         """
         tensors, meta = read_tensors(path)
         try:

@@ -51,8 +51,14 @@ SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safet
 class Request:
     """One run to be made.
 
-    problem: as given by the person, with `features` and `semantics` naming other files of it.
-    protocol: ``validated`` or ``last``; oracle: score the oracle too.
+    Parameters
+    ----------
+    problem : str
+        As given by the person, with `features` and `semantics` naming other files of it.
+    protocol : str
+        ``validated`` or ``last``;
+    oracle : bool
+        Score the oracle too.
     """
 
     problem: str
@@ -84,7 +90,8 @@ def check_finished(folder: Path) -> None:
 
     Raises
     ------
-    InputError: there is no such folder, or it holds no run or an unfinished one.
+    InputError
+        There is no such folder, or it holds no run or an unfinished one.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
@@ -98,7 +105,8 @@ def load_classifier(folder: Path) -> FittedClassifier:
 
     Raises
     ------
-    InputError: the folder holds no finished run, or its files are damaged or do not fit together.
+    InputError
+        The folder holds no finished run, or its files are damaged or do not fit together.
     """
     check_finished(folder)
     classes = read_json(check(folder / "classes.json"))
@@ -116,7 +124,8 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    InputError: there are none, or they are damaged.
+    InputError
+        There are none, or they are damaged.
     """
     return read_json(check(folder / METRICS))
 
@@ -126,7 +135,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    InputError: there is none, or it is damaged.
+    InputError
+        There is none, or it is damaged.
     """
     file = check(folder / CONFIG)
     try:
@@ -142,7 +152,8 @@ def load_backbone(folder: Path) -> BackboneSpec:
 
     Raises
     ------
-    InputError: the run's features were not made of images by this program.
+    InputError
+        The run's features were not made of images by this program.
     """
     described = read_config(folder).get("backbone")
     if described is None:
@@ -165,12 +176,17 @@ def read_problem(
 
     Parameters
     ----------
-    config: of the run. data_root: the folder that holds the named data sets.
-    problem, features: read these instead of what the configuration names.
+    config : Mapping[str, Any]
+        Of the run.
+    data_root : Path
+        The folder that holds the named data sets.
+    problem, features : str | None
+        Read these instead of what the configuration names.
 
     Raises
     ------
-    InputError: the source cannot be read any more, or an added class does not fit to it.
+    InputError
+        The source cannot be read any more, or an added class does not fit to it.
     """
     asked = config["run"]
     if problem is None and features is None and (folder / DATA).exists():
@@ -215,7 +231,8 @@ def refuse_taken(folder: Path) -> None:
 
     Raises
     ------
-    InputError: it does, finished or not.
+    InputError
+        It does, finished or not.
     """
     if _taken(folder):
         raise InputError(

@@ -31,7 +31,15 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Labelled:
-    """table: a row a sample, see :class:`Labelling`. unreadable: images that were left out."""
+    """
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        A row a sample, see [`Labelling`][gsmflow.runs.labelling.Labelling].
+    unreadable : tuple[Unreadable, ...]
+        Images that were left out.
+    """
 
     table: pl.DataFrame
     unreadable: tuple[Unreadable, ...] = ()
@@ -39,15 +47,24 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Labelling:
-    """Work for :mod:`gsmflow.compute.distributed_map`: a part of a table, or pictures, to a table of labels.
+    """Work for [`gsmflow.compute.distributed_map`][gsmflow.compute.distributed_map]: a part of a table, or
+    pictures, to a table of labels.
 
     Columns: ``sample`` (its name, or its number from 0), ``label`` where it is known, ``class``, ``unseen_class``,
     ``unseen_probability``, ``unsure`` where asked for, ``probability``, and ``class_2``, ``probability_2``, ...
 
     Parameters
     ----------
-    run: the run folder. origin: the table or images, for messages. top: classes listed for each sample.
-    unsure: below which probability of the best class a sample is. images: how pictures become features.
+    run : Path
+        The run folder.
+    origin : Path
+        The table or images, for messages.
+    top : int
+        Classes listed for each sample.
+    unsure : float | None
+        Below which probability of the best class a sample is.
+    images : Reading | None
+        How pictures become features.
     """
 
     run: Path
@@ -61,7 +78,8 @@ class Labelling:
 
         Raises
         ------
-        InputError: one of them is missing or damaged.
+        InputError
+            One of them is missing or damaged.
         """
         classifier = load_classifier(self.run)
         features_of = self.images.open() if self.images else None

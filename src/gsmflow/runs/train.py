@@ -68,13 +68,19 @@ def train(
 ) -> dict[str, Any]:
     """Make a run in `folder` and return its metrics.
 
-    resume: continue what was interrupted there; a finished run is returned as it is.
-    keep_data: write the problem itself into the folder, so that classes can be added without the source.
-    on_recorder: receives the recorder, for whoever wants to ask the run to stop.
+    Parameters
+    ----------
+    resume : bool
+        Continue what was interrupted there; a finished run is returned as it is.
+    keep_data : bool
+        Write the problem itself into the folder, so that classes can be added without the source.
+    on_recorder : Callable[[Recorder], None]
+        Receives the recorder, for whoever wants to ask the run to stop.
 
     Raises
     ------
-    InputError: the folder cannot be written to, holds another run, or is in use.
+    InputError
+        The folder cannot be written to, holds another run, or is in use.
     """
     check_projection(problem, recipe.features)
     if size() > 1 and "gsmflow" not in (recipe.method.name, recipe.method.inherits):
@@ -133,13 +139,19 @@ def adopt(
 
     Parameters
     ----------
-    request: its protocol is ``last``, or ``oracle`` where the weights were chosen on the test set.
-    weights: of the generator, as in ``model.safetensors``. steps: of its training.
-    origin: recorded in the configuration as ``imported``.
+    request : Request
+        Its protocol is ``last``, or ``oracle`` where the weights were chosen on the test set.
+    weights : Mapping[str, torch.Tensor]
+        Of the generator, as in ``model.safetensors``.
+    steps : int
+        Of its training.
+    origin : Mapping[str, Any]
+        Recorded in the configuration as ``imported``.
 
     Raises
     ------
-    InputError: the weights do not fit the problem and the recipe, or the folder holds a run.
+    InputError
+        The weights do not fit the problem and the recipe, or the folder holds a run.
     """
     if _taken(folder):
         raise InputError(f"{folder}: holds a run already; choose another --out")

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 class Structure:
     """Agreement of the geometry of class centres; None with fewer than three classes.
 
-    pairs: (class, class, real distance, synthetic distance) for every pair, positions in the list of classes.
+    Parameters
+    ----------
+    pairs : list[tuple[int, int, float, float]]
+        (class, class, real distance, synthetic distance) for every pair, positions in the list of classes.
     """
 
     spearman: float | None

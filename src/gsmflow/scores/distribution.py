@@ -22,9 +22,14 @@ _PERMUTATIONS = 200
 class Distribution:
     """Distances between the distributions, class by class and on average.
 
-    frechet, precision, recall: of synthetic features against one half of the real ones; real_*: of the
-    other half against the same, so what an ideal generator would get. mmd: mean over classes, with a
-    p-value under permutations within classes. None with fewer than four samples in every class.
+    Parameters
+    ----------
+    frechet, precision, recall : float | None
+        Of synthetic features against one half of the real ones; real_*: of the other half against the same, so
+        what an ideal generator would get.
+    mmd : float | None
+        Mean over classes, with a p-value under permutations within classes. None with fewer than four samples
+        in every class.
     """
 
     frechet: float | None
@@ -129,8 +134,13 @@ def mmd(
 def precision_recall(real: ArrayLike, synthetic: ArrayLike, neighbours: int = 3) -> tuple[float, float]:
     """Precision and recall of samples (Kynkaanniemi et al., NeurIPS 2019), in [0, 1].
 
-    Precision: synthetic samples that lie within some real sample's distance to its k-th real neighbour.
-    Recall: the same with the kinds exchanged. real: (N, D), synthetic: (M, D).
+    Precision: synthetic samples that lie within some real sample's distance to its k-th real neighbour. Recall:
+    the same with the kinds exchanged.
+
+    Parameters
+    ----------
+    real : ArrayLike
+        (N, D), synthetic: (M, D).
     """
     x, y = np.asarray(real, np.float64), np.asarray(synthetic, np.float64)
     return _covered(x, y, neighbours), _covered(y, x, neighbours)

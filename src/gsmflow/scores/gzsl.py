@@ -25,9 +25,18 @@ _LOGITS = 1 << 22  # in memory at once
 class Scores:
     """Scores of one classifier on one test set.
 
-    U, S: unseen and seen test samples over all classes. H: their harmonic mean. T1: unseen test
-    samples over unseen classes alone. AUSUC: area under the seen-unseen curve. per_class: GZSL
-    accuracy of every class with test samples, by name.
+    Parameters
+    ----------
+    U, S : float
+        Unseen and seen test samples over all classes.
+    H : float
+        Their harmonic mean.
+    T1 : float
+        Unseen test samples over unseen classes alone.
+    AUSUC : float
+        Area under the seen-unseen curve.
+    per_class : dict[str, float]
+        GZSL accuracy of every class with test samples, by name.
     """
 
     U: float
@@ -48,8 +57,13 @@ class Scores:
 class SeenUnseenCurve:
     """Accuracies as one bias added to the unseen logits goes from -inf to +inf.
 
-    bias: (M,) ascending, finite. seen, unseen: (M + 1,): entry i holds for biases between bias[i - 1]
-    and bias[i]; the first entries for -inf, the last for +inf.
+    Parameters
+    ----------
+    bias : NDArray[np.float64]
+        (M,) ascending, finite.
+    seen, unseen : NDArray[np.float64]
+        (M + 1,): entry i holds for biases between bias[i - 1] and bias[i]; the first entries for -inf, the last
+        for +inf.
     """
 
     bias: NDArray[np.float64]
@@ -71,8 +85,14 @@ class SeenUnseenCurve:
 class Summary:
     """What the curve needs to know of each test sample, (N,) each; parts of a test set concatenate.
 
-    margin: best seen minus best unseen logit, the bias from which it is called unseen.
-    as_seen, as_unseen: whether the best class of that kind is the right one. labels: the true class.
+    Parameters
+    ----------
+    margin : NDArray[np.float64]
+        Best seen minus best unseen logit, the bias from which it is called unseen.
+    as_seen, as_unseen : NDArray[np.bool_]
+        Whether the best class of that kind is the right one.
+    labels : NDArray[np.int64]
+        The true class.
     """
 
     margin: NDArray[np.float64]
@@ -186,10 +206,13 @@ def score(
 
     Parameters
     ----------
-    logits: features (N, D) to (N, C).
-    unseen_logits: features to (N, U) over ``problem.unseen``, for T1: the classifier of conventional
-        zero-shot learning. Without it the unseen columns of `logits` are used.
-    bias: added to the unseen logits.
+    logits : Logits
+        Features (N, D) to (N, C).
+    unseen_logits : Logits | None
+        Features to (N, U) over ``problem.unseen``, for T1: the classifier of conventional zero-shot learning.
+        Without it the unseen columns of `logits` are used.
+    bias : float
+        Added to the unseen logits.
     """
     of_seen, of_unseen = _summaries(problem, logits, bias)
     names = problem.classes
@@ -245,7 +268,8 @@ def paired_difference(
 
     Raises
     ------
-    ValueError: different numbers of values.
+    ValueError
+        Different numbers of values.
     """
     if len(ours) != len(theirs):
         raise ValueError(f"{len(ours)} and {len(theirs)} values, expected pairs")

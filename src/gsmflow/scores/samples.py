@@ -22,7 +22,14 @@ _PER_CLASS = 200  # samples of a class compared at most
 class Samples:
     """Real and synthetic features of the judging classes, row by row of the same class.
 
-    real, synthetic: (M, D). labels: (M,) class indices, sorted. judge: whose features they are, in words.
+    Parameters
+    ----------
+    real, synthetic : NDArray[np.float32]
+        (M, D).
+    labels : NDArray[np.int64]
+        (M,) class indices, sorted.
+    judge : str
+        Whose features they are, in words.
     """
 
     real: NDArray[np.float32]
@@ -48,11 +55,17 @@ class Samples:
     ) -> Samples:
         """The first of each kind, as many as a class has of both; classes that lack one kind are left out.
 
-        real: (N, D) with real_labels: (N,); synthetic: (M, D) with synthetic_labels: (M,).
+        Parameters
+        ----------
+        real : ArrayLike
+            (N, D) with real_labels: (N,);
+        synthetic : ArrayLike
+            (M, D) with synthetic_labels: (M,).
 
         Raises
         ------
-        ValueError: shapes do not fit.
+        ValueError
+            Shapes do not fit.
         """
         left, right = np.asarray(real, np.float32), np.asarray(synthetic, np.float32)
         of_left, of_right = np.asarray(real_labels, np.int64), np.asarray(synthetic_labels, np.int64)
@@ -76,7 +89,12 @@ class Samples:
 def picked(labels: ArrayLike, dim: int, seed: int) -> NDArray[np.int64]:
     """Positions of the samples to compare, sorted by class: all of small classes, a draw from large ones.
 
-    labels: (N,) classes of what there is; dim: D. At most 200 a class, fewer where D and classes are many.
+    Parameters
+    ----------
+    labels : ArrayLike
+        (N,) classes of what there is;
+    dim : int
+        D. At most 200 a class, fewer where D and classes are many.
     """
     values = np.asarray(labels, np.int64)
     classes = np.unique(values)

@@ -22,8 +22,12 @@ _PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, times the mean varia
 class Semantic:
     """Recovery of class semantics by a ridge regressor trained on real features of seen classes.
 
-    cosine, r2: mean over classes of what is recovered from synthetic features. real_cosine, real_r2: from
-    real ones. Per class, in the order of :attr:`Shifts.classes`: the same. None without a regressor.
+    Parameters
+    ----------
+    cosine, r2 : float | None
+        Mean over classes of what is recovered from synthetic features.
+    real_cosine, real_r2 : float | None
+        From real ones. Per class, in the order of `Shifts.classes`: the same. None without a regressor.
     """
 
     cosine: float | None

@@ -61,7 +61,9 @@ class Shifts:
 
 
 def headline(shifts: Mapping[str, Any]) -> dict[str, Any]:
-    """One number a shift, and who judged, out of :meth:`Shifts.to_dict`: what ``metrics.json`` keeps."""
+    """One number a shift, and who judged, out of [`Shifts.to_dict`][gsmflow.scores.shifts.Shifts.to_dict]:
+    what ``metrics.json`` keeps.
+    """
     return {
         "semantic": shifts["semantic"]["cosine"],
         "variance": shifts["variance"]["ratio"],
@@ -83,10 +85,15 @@ def measure(
 
     Parameters
     ----------
-    samples: what is compared. semantics: (C, A) and classes: C names, which labels point into.
-    train, train_labels: (N, D) and (N,) real features of seen classes, for the regressor of semantics;
-        without them, semantic recovery is not measured.
-    seed: of subsamples, halves and permutations.
+    samples : Samples
+        What is compared.
+    semantics : ArrayLike
+        (C, A) and classes: C names, which labels point into.
+    train, train_labels : ArrayLike | None
+        (N, D) and (N,) real features of seen classes, for the regressor of semantics; without them, semantic
+        recovery is not measured.
+    seed : int
+        Of subsamples, halves and permutations.
     """
     vectors = np.asarray(semantics, np.float64)
     rows = _rows(samples.labels)

@@ -22,9 +22,16 @@ _DIRECTIONS = 32  # principal directions reported
 class Variance:
     """Within-class variance of synthetic over that of real features.
 
-    ratio: of totals. directions: along principal directions of the real within-class variance, the widest
-    first. rank, real_rank: effective ranks exp(entropy of the normalized spectrum), Roy and Vetterli
-    (EUSIPCO 2007). class_ratio: class by class.
+    Parameters
+    ----------
+    ratio : float | None
+        Of totals.
+    directions : list[float]
+        Along principal directions of the real within-class variance, the widest first.
+    rank, real_rank : float | None
+        Effective ranks exp(entropy of the normalized spectrum), Roy and Vetterli (EUSIPCO 2007).
+    class_ratio : list[float | None]
+        Class by class.
     """
 
     ratio: float | None

@@ -15,13 +15,20 @@ def scaled(
 ) -> NDArray[np.float32]:
     """Scale attributes (C, A) column by column.
 
-    names: C classes. columns: A attributes. scaling: ``none``; ``minmax``, each to [0, 1]; ``standard``, each to
-    mean 0 and variance 1 over the classes.
+    Parameters
+    ----------
+    names : tuple[str, ...]
+        C classes.
+    columns : tuple[str, ...]
+        A attributes.
+    scaling : str
+        ``none``; ``minmax``, each to [0, 1]; ``standard``, each to mean 0 and variance 1 over the classes.
 
     Raises
     ------
-    InputError: an attribute has the same value for every class (but with ``none``), so there is nothing to scale;
-        or a class is the lowest in every attribute, and ``minmax`` would leave nothing of it.
+    InputError
+        An attribute has the same value for every class (but with ``none``), so there is nothing to scale; or a
+        class is the lowest in every attribute, and ``minmax`` would leave nothing of it.
     """
     if scaling not in SCALINGS:
         raise InputError(f"--scaling {scaling}: expected one of {', '.join(SCALINGS)}")
@@ -51,7 +58,8 @@ def unit_length(vectors: NDArray[np.float32], names: tuple[str, ...]) -> NDArray
 
     Raises
     ------
-    InputError: a row is all zero; it is named.
+    InputError
+        A row is all zero; it is named.
     """
     length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     zero = np.flatnonzero(length[:, 0] == 0)

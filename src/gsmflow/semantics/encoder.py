@@ -27,8 +27,9 @@ def open_encoder(name: str, device: torch.device) -> Encode:
 
     Raises
     ------
-    InputError: sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own;
-        or the name is neither in the cache nor to be had.
+    InputError
+        Sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own; or
+        the name is neither in the cache nor to be had.
     """
     if find_spec("sentence_transformers") is None:
         raise InputError(f"--encoder {name}: needs sentence-transformers: pip install 'gsmflow[text]'")

@@ -19,11 +19,17 @@ def averaged(
 ) -> NDArray[np.float32]:
     """The mean of the unit vectors of a class's sentences, of unit length again: (C, A).
 
-    names: C classes. sentences: those of each, at least one.
+    Parameters
+    ----------
+    names : tuple[str, ...]
+        C classes.
+    sentences : Sequence[Sequence[str]]
+        Those of each, at least one.
 
     Raises
     ------
-    InputError: the encoder gives values that are not finite, or a class's sentences cancel each other.
+    InputError
+        The encoder gives values that are not finite, or a class's sentences cancel each other.
     """
     flat = [sentence for each in sentences for sentence in each]
     vectors = np.asarray(encode(flat), dtype=np.float32)

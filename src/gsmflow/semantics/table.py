@@ -2,7 +2,7 @@
 
 In: a column ``name``, and columns that are all numbers (attributes) or all texts (sentences). A class may have
 several columns of sentences and several rows. Out: ``name`` and one column a dimension, as ``classes.csv`` of a
-person's own data (:mod:`gsmflow.sources.table`).
+person's own data ([`gsmflow.sources.table`][gsmflow.sources.table]).
 """
 
 from __future__ import annotations
@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Described:
-    """names: C classes, in order of appearance. columns: described by. Either attributes (C, columns) or sentences
-    of each class."""
+    """
+
+    Parameters
+    ----------
+    names : tuple[str, ...]
+        C classes, in order of appearance.
+    columns : tuple[str, ...]
+        Described by. Either attributes (C, columns) or sentences of each class.
+    """
 
     names: tuple[str, ...]
     columns: tuple[str, ...]
@@ -39,11 +46,17 @@ class Described:
 def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> Described:
     """Read what a CSV says about classes.
 
-    columns: the ones to use; all but ``name`` without any. as_text: as sentences rather than as attributes.
+    Parameters
+    ----------
+    columns : tuple[str, ...]
+        The ones to use; all but ``name`` without any.
+    as_text : bool
+        As sentences rather than as attributes.
 
     Raises
     ------
-    InputError: the file is missing or damaged, has no column ``name``, lacks a column, a class has no sentence or
+    InputError
+        The file is missing or damaged, has no column ``name``, lacks a column, a class has no sentence or
         several rows of attributes, or an attribute is not a number.
     """
     table = read_table(path)
@@ -96,7 +109,8 @@ def write_semantics(
 
     Raises
     ------
-    InputError: two classes have the same vector or one is all zero, so that they could not be told apart.
+    InputError
+        Two classes have the same vector or one is all zero, so that they could not be told apart.
     """
     known: dict[bytes, str] = {}
     for name, vector in zip(names, vectors, strict=True):

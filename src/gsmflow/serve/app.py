@@ -75,7 +75,10 @@ def _refusals(*more: int) -> dict[int | str, dict[str, Any]]:
 def create_app(service: Service, limits: Limits | None = None, *, read_only: bool = False) -> FastAPI:
     """The ASGI application that serves a run.
 
-    read_only: refuse new classes.
+    Parameters
+    ----------
+    read_only : bool
+        Refuse new classes.
     """
     limits = limits or Limits()
     counts = Counts()

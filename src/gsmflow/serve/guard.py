@@ -20,11 +20,23 @@ _OPEN_FOLDER = "/static-offline-docs/"
 class Limits:
     """Limits of a service.
 
-    megabytes: of a request's body. seconds: from a request's first byte to its answer; adding_seconds: the
-    same where a class is added. waiting: requests at a time, those being computed and those that wait.
-    computing: requests computed at a time. token: what requests must bring as ``Authorization: Bearer``, ""
-    for nothing. hosts: names the service answers to, () for any; on loopback this keeps a page of the web from
-    reaching the service under a name of its own (DNS rebinding).
+    Parameters
+    ----------
+    megabytes : float
+        Of a request's body.
+    seconds : float
+        From a request's first byte to its answer;
+    adding_seconds : float
+        The same where a class is added.
+    waiting : int
+        Requests at a time, those being computed and those that wait.
+    computing : int
+        Requests computed at a time.
+    token : str
+        What requests must bring as ``Authorization: Bearer``, "" for nothing.
+    hosts : tuple[str, ...]
+        Names the service answers to, () for any; on loopback this keeps a page of the web from reaching the
+        service under a name of its own (DNS rebinding).
     """
 
     megabytes: float = 32

@@ -30,11 +30,15 @@ def extractor_of(
 ) -> Extractor | None:
     """How a run makes features of an image; None where it was trained on features of unknown origin.
 
-    backbone, weights: where the files of the run's own backbone lie now, if they were moved.
+    Parameters
+    ----------
+    backbone, weights : str | None
+        Where the files of the run's own backbone lie now, if they were moved.
 
     Raises
     ------
-    InputError: the backbone's file or package is not at hand, or is another one than the run was trained with.
+    InputError
+        The backbone's file or package is not at hand, or is another one than the run was trained with.
     """
     if "backbone" not in read_config(run):
         return None

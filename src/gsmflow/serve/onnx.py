@@ -49,7 +49,10 @@ _OUTPUTS = ("probabilities", "logits")
 class _Graph:
     """Nodes and constants, in the order they are added; each node gives one float32 value.
 
-    prefix: of the names of all values but those that are named by the caller.
+    Parameters
+    ----------
+    prefix : str
+        Of the names of all values but those that are named by the caller.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -79,12 +82,16 @@ class _Graph:
 def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | None = None) -> None:
     """Write a classifier as an ONNX file.
 
-    backbone: include this one, so that the graph begins with pictures; it has to be an ONNX file.
+    Parameters
+    ----------
+    backbone : BackboneSpec | None
+        Include this one, so that the graph begins with pictures; it has to be an ONNX file.
 
     Raises
     ------
-    InputError: the backbone is no ONNX file or not the one that the run was trained with, `onnx` is not
-        installed, or the file cannot be written.
+    InputError
+        The backbone is no ONNX file or not the one that the run was trained with, `onnx` is not installed, or
+        the file cannot be written.
     """
     try:
         from onnx import checker, helper
@@ -112,7 +119,10 @@ def _classifier(
 ) -> Any:
     """The model of features to probabilities; of feature maps (samples, D, height, width) with `maps`.
 
-    prefix: of all names but those of the outputs. Its nodes mean the same in every opset from 13 on.
+    Parameters
+    ----------
+    prefix : str
+        Of all names but those of the outputs. Its nodes mean the same in every opset from 13 on.
     """
     from onnx import TensorProto, helper
 
@@ -182,7 +192,7 @@ def _opset(model: Any) -> int:
 
 
 def _transform(graph: _Graph, x: str, transform: FeatureTransform) -> str:
-    """What :class:`FeatureTransform` does."""
+    """What [`FeatureTransform`][gsmflow.data.transform.FeatureTransform] does."""
     if transform.log:
         x = graph.add("Max", x, graph.constant(0.0))
         x = graph.add("Log", graph.add("Add", x, graph.constant(1.0)))
@@ -214,7 +224,7 @@ def _head(graph: _Graph, x: str, head: Head) -> str:
 
 
 def _gated(graph: _Graph, x: str, head: GatedHead) -> str:
-    """What :class:`GatedHead` does."""
+    """What [`GatedHead`][gsmflow.heads.likelihood.GatedHead] does."""
     likelihood = _likelihood(graph, x, head.gate)
     seen, unseen = (
         _largest(graph, graph.add("Gather", likelihood, graph.constant(classes), axis=1))
@@ -284,9 +294,15 @@ def _coupled(
     reads: str,
     half: str,
 ) -> tuple[str, str]:
-    """What :meth:`CouplingSubnet.scale_and_shift` does, before the sum over alpha(s).
+    """What [`CouplingSubnet.scale_and_shift`][gsmflow.flow.coupling.CouplingSubnet.scale_and_shift] does,
+    before the sum over alpha(s).
 
-    graph: takes the constants. turn: takes the nodes.
+    Parameters
+    ----------
+    graph : _Graph
+        Takes the constants.
+    turn : _Graph
+        Takes the nodes.
     """
     hidden = turn.add("Gemm", reads, graph.constant(net.x_weight), condition, transB=1)
     hidden = turn.add("LeakyRelu", hidden, alpha=LEAK)
@@ -310,7 +326,7 @@ def _largest(graph: _Graph, x: str) -> str:
 
 
 def _represented(graph: _Graph, x: str, representation: Representation) -> str:
-    """What :class:`Representation` does."""
+    """What [`Representation`][gsmflow.heads.representation.Representation] does."""
     states = [x]
     for weight, bias, activation in representation.layers:
         x = graph.add("Gemm", states[-1], graph.constant(weight), graph.constant(bias), transB=1)

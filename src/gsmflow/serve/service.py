@@ -34,8 +34,14 @@ class Busy(Exception):
 class Version:
     """One version of the run, as it is on disk.
 
-    semantics: (C, A) of the classes. dimensions: A names. trained: how many classes there were in training;
-    later ones were added.
+    Parameters
+    ----------
+    semantics : NDArray[np.float32]
+        (C, A) of the classes.
+    dimensions : tuple[str, ...]
+        A names.
+    trained : int
+        How many classes there were in training; later ones were added.
     """
 
     folder: Path
@@ -51,7 +57,8 @@ class Version:
 
         Raises
         ------
-        InputError: it holds no finished run, or its files are damaged.
+        InputError
+            It holds no finished run, or its files are damaged.
         """
         classifier = load_classifier(folder)
         _, semantics, dimensions = read_classes(check(folder / SEMANTICS))
@@ -76,8 +83,12 @@ class Service:
 
     Parameters
     ----------
-    folder: a finished run, or a version of one. data_root: the folder that holds the named data sets.
-    extractor: makes features of images, see :mod:`gsmflow.serve.images`; without one, no_images says why.
+    folder : Path
+        A finished run, or a version of one.
+    data_root : Path
+        The folder that holds the named data sets.
+    extractor : Extractor | None
+        Makes features of images, see [`gsmflow.serve.images`][gsmflow.serve.images]; without one, no_images says why.
     """
 
     def __init__(
@@ -106,7 +117,8 @@ class Service:
 
         Raises
         ------
-        InputError: a sample has another number of values, or values too large to compute with.
+        InputError
+            A sample has another number of values, or values too large to compute with.
         """
         version = self.version
         expected = version.classifier.transform.in_dim
@@ -122,7 +134,8 @@ class Service:
 
         Raises
         ------
-        InputError: the bytes are no image, or this run takes none.
+        InputError
+            The bytes are no image, or this run takes none.
         """
         if self.extractor is None:
             raise InputError(self.no_images)
@@ -136,8 +149,10 @@ class Service:
 
         Raises
         ------
-        Taken: there is a class of that name. Busy: another class is being added.
-        InputError: the semantics do not fit, or the data of the run are gone.
+        Taken
+            There is a class of that name. Busy: another class is being added.
+        InputError
+            The semantics do not fit, or the data of the run are gone.
         """
         if not self._adding.acquire(blocking=False):
             raise Busy

@@ -1,4 +1,4 @@
-"""How problems come to be: names and folders in, a checked :class:`~gsmflow.data.problem.Problem` out.
+"""How problems come to be: names and folders in, a checked [`Problem`][gsmflow.data.problem.Problem] out.
 
 Importing this package is light: scipy, scikit-learn, polars and h5py are imported when a file needs them.
 """
@@ -33,17 +33,21 @@ def load(
 
     Parameters
     ----------
-    problem: ``digits``; ``synthetic``, ``synthetic:AWA2`` or ``synthetic:n=5000,d=128``; AWA1, AWA2, APY,
-        CUB, SUN or FLO, or any other folder under `data_root`, in upper or lower case; or the path of a
-        folder. Folders are in one of the layouts xlsa17, pre-split or table.
-    data_root: the folder that holds the named data sets.
-    features, semantics: choose among several feature files or class embeddings of a folder.
-    seed: for what is drawn: a synthetic problem without a seed of its own, the split of a table
-        without one.
+    problem : str
+        ``digits``; ``synthetic``, ``synthetic:AWA2`` or ``synthetic:n=5000,d=128``; AWA1, AWA2, APY, CUB, SUN
+        or FLO, or any other folder under `data_root`, in upper or lower case; or the path of a folder. Folders
+        are in one of the layouts xlsa17, pre-split or table.
+    data_root : Path
+        The folder that holds the named data sets.
+    features, semantics : str | None
+        Choose among several feature files or class embeddings of a folder.
+    seed : int
+        For what is drawn: a synthetic problem without a seed of its own, the split of a table without one.
 
     Raises
     ------
-    InputError: the name is unknown, the files are missing, or what they hold is no problem.
+    InputError
+        The name is unknown, the files are missing, or what they hold is no problem.
     """
     kind, _, detail = problem.partition(":")
     if kind in _BUILT_IN:

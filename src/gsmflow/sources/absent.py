@@ -14,8 +14,14 @@ Indices = NDArray[np.int64]
 class Kept:
     """A problem's arrays without absent classes.
 
-    rows: samples that stay, or None where all do. number: (C,) new index of every old class, -1 where
-    it was dropped. The parts index the samples that stay. dropped: names of the dropped classes.
+    Parameters
+    ----------
+    rows : Indices | None
+        Samples that stay, or None where all do.
+    number : Indices
+        (C,) new index of every old class, -1 where it was dropped. The parts index the samples that stay.
+    dropped : tuple[str, ...]
+        Names of the dropped classes.
     """
 
     rows: Indices | None

@@ -16,12 +16,28 @@ from gsmflow.sources.published import KNOWN
 class Survey:
     """What is known about one name, and what was found of it; empty where there is nothing to say.
 
-    name, title: what it is called, short and long. kind: "xlsa17", "presplit" or "built-in".
-    found: whether its files are here and readable as far as was looked. citation: where a person
-    obtains them. folder: where they are expected. expected: the usual files, with their folder.
-    counts: the fields of :class:`~gsmflow.data.problem.Counts`. features, semantics: what
-    ``--features`` and ``--semantics`` can name. split: which known split it is. message: what is wrong
-    with what was found, in one line.
+    Parameters
+    ----------
+    name, title : str
+        What it is called, short and long.
+    kind : str
+        "xlsa17", "presplit" or "built-in".
+    found : bool
+        Whether its files are here and readable as far as was looked.
+    citation : str
+        Where a person obtains them.
+    folder : str
+        Where they are expected.
+    expected : tuple[str, ...]
+        The usual files, with their folder.
+    counts : dict[str, int]
+        The fields of [`Counts`][gsmflow.data.problem.Counts].
+    features, semantics : tuple[str, ...]
+        What ``--features`` and ``--semantics`` can name.
+    split : str
+        Which known split it is.
+    message : str
+        What is wrong with what was found, in one line.
     """
 
     name: str

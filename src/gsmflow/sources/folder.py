@@ -12,7 +12,8 @@ def file_names(folder: Path) -> list[str]:
 
     Raises
     ------
-    InputError: there is no such folder, it is a file, or it may not be read.
+    InputError
+        There is no such folder, it is a file, or it may not be read.
     """
     try:
         return sorted(entry.name for entry in folder.iterdir())

@@ -47,7 +47,8 @@ def load_folder(
 
     Raises
     ------
-    InputError: the folder cannot be read, has no layout or several, or its loader refuses it.
+    InputError
+        The folder cannot be read, has no layout or several, or its loader refuses it.
     """
     names = file_names(folder)
     found = layouts(names)

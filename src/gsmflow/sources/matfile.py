@@ -35,8 +35,9 @@ class MatFile:
 
     Raises
     ------
-    InputError: (from the constructor and every method) the file is missing, unreadable, damaged or
-        no MATLAB file; a variable is missing or is not what was asked for; a v7.3 file without h5py.
+    InputError
+        (from the constructor and every method) the file is missing, unreadable, damaged or no MATLAB file; a
+        variable is missing or is not what was asked for; a v7.3 file without h5py.
     """
 
     def __init__(self, path: Path) -> None:

@@ -36,7 +36,8 @@ def load(folder: Path, name: str) -> Problem:
 
     Raises
     ------
-    InputError: a file or variable is missing, damaged or contradicts another; see the message.
+    InputError
+        A file or variable is missing, damaged or contradicts another; see the message.
     """
     data, label, labels, semantics = _read(folder)
     _check_said_twice(data, label, labels, semantics)
@@ -82,7 +83,8 @@ def survey(folder: Path) -> tuple[Counts, str]:
 
     Raises
     ------
-    InputError: as :func:`load`, for what is read here.
+    InputError
+        As [`load`][gsmflow.sources.presplit.load], for what is read here.
     """
     data, _, labels, semantics = _read(folder)
     counts = Counts(

@@ -39,8 +39,18 @@ _PRESPLIT = "pre-split (data.mat, label.mat): linked from https://github.com/uqz
 class Known:
     """One published data set with its Proposed Split.
 
-    train, test_seen, test_unseen: images. seen, unseen: classes. semantic_dim: A of the usual semantics.
-    split: fingerprint of the split. citation: whom to credit, and where a person gets the files.
+    Parameters
+    ----------
+    train, test_seen, test_unseen : int
+        Images.
+    seen, unseen : int
+        Classes.
+    semantic_dim : int
+        A of the usual semantics.
+    split : str
+        Fingerprint of the split.
+    citation : str
+        Whom to credit, and where a person gets the files.
     """
 
     name: str

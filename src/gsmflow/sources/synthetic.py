@@ -86,8 +86,11 @@ class SyntheticOptions(Options):
 class Truth:
     """What the samples were drawn from. H hidden units, R shared directions.
 
-    shift, scale: turn semantics (A,) into ā. w1 (A, H), b1 (H,), w2 (H, D): the map to the means.
-    factors (R, D), variances (D,): the shared covariance. widths (A,): w, how a class's own differs.
+    Parameters
+    ----------
+    shift, scale : NDArray[np.float32] or float
+        Turn semantics (A,) into ā. w1 (A, H), b1 (H,), w2 (H, D): the map to the means. factors (R, D),
+        variances (D,): the shared covariance. widths (A,): w, how a class's own differs.
     """
 
     shift: NDArray[np.float32]
@@ -125,8 +128,8 @@ def parse(text: str, *, seed: int = 0) -> SyntheticOptions:
 
     Raises
     ------
-    InputError: an unknown name or option, or a value out of range.
-
+    InputError
+        An unknown name or option, or a value out of range.
     >>> parse("n=500,classes=10,unseen=2").counts.train
     320
     >>> parse("AWA2,spread=3").counts.test_seen

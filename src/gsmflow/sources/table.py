@@ -2,7 +2,8 @@
 
 ``features.npz`` (arrays ``features`` (N x D), ``labels``, and optionally ``split``, ``names`` and ``backbone``),
 ``features.csv`` or ``features.parquet`` (columns ``label``, optionally ``split`` and ``name``; every other
-column is a feature dimension), or ``features.npy`` larger than memory (see :mod:`gsmflow.files.feature_store`); and
+column is a feature dimension), or ``features.npy`` larger than memory (see
+[`gsmflow.files.feature_store`][gsmflow.files.feature_store]); and
 ``classes.csv`` (column ``name`` first, then the semantics).
 
 Classes without training rows are the unseen ones; they may have test rows or none at all. The split column
@@ -61,7 +62,8 @@ def load(
 
     Raises
     ------
-    InputError: a file or column is missing, damaged or contradicts another; see the message.
+    InputError
+        A file or column is missing, damaged or contradicts another; see the message.
     """
     names = file_names(folder)
     rows_file = _features_file(folder, names, features or FEATURES)

@@ -54,7 +54,8 @@ def load(folder: Path, name: str, *, features: str | None = None, semantics: str
 
     Raises
     ------
-    InputError: a file or variable is missing, damaged or contradicts another; see the message.
+    InputError
+        A file or variable is missing, damaged or contradicts another; see the message.
     """
     chosen = _choose(folder, features, FEATURES, feature_files(folder), ".mat", "--features")
     images = MatFile(chosen)
@@ -104,7 +105,8 @@ def survey(folder: Path) -> tuple[Counts | None, str]:
 
     Raises
     ------
-    InputError: as :func:`load`, for what is read here.
+    InputError
+        As [`load`][gsmflow.sources.xlsa17.load], for what is read here.
     """
     described = _read_semantics(folder, None)
     available = feature_files(folder)
@@ -239,7 +241,7 @@ def _validation_classes(split: _Split, labels: Indices) -> tuple[Indices | None,
 
 
 def _edition(split: _Split) -> str:
-    """How train_loc and val_loc relate to the split: see :mod:`gsmflow.sources.published`."""
+    """How train_loc and val_loc relate to the split: see [`gsmflow.sources.published`][gsmflow.sources.published]."""
     if split.fit is None or split.val is None:
         return "no train_loc and val_loc, as in the files of September 2019"
     both = np.concatenate([split.fit, split.val])

@@ -93,7 +93,8 @@ class Cell:
 
         Raises
         ------
-        InputError: the folder holds a run of another request.
+        InputError
+            The folder holds a run of another request.
         """
         folder = self.folder(root)
         if not (folder / CONFIG).exists():
@@ -119,7 +120,12 @@ class Cell:
 class SeedRun(Cell):
     """One of the runs of ``gsmflow train --seeds``: in a folder of the person's choice, with options of that command.
 
-    more: words for its command. resume: an unfinished run in the folder is to be continued.
+    Parameters
+    ----------
+    more : tuple[str, ...]
+        Words for its command.
+    resume : bool
+        An unfinished run in the folder is to be continued.
     """
 
     place: Path
@@ -139,7 +145,8 @@ class SeedRun(Cell):
 
         Raises
         ------
-        InputError: the folder holds a run of another request, or one that was not to be continued.
+        InputError
+            The folder holds a run of another request, or one that was not to be continued.
         """
         if not self.resume:
             refuse_taken(self.place)
@@ -167,7 +174,10 @@ def cells_of(
 ) -> list[Cell]:
     """All cells, seed by seed, so that an interrupted bench has every variant for the first seeds.
 
-    features, semantics, presets: by problem, under "" for all others.
+    Parameters
+    ----------
+    features, semantics, presets : Mapping[str, str]
+        By problem, under "" for all others.
     """
     return [
         Cell(

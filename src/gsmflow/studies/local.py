@@ -36,7 +36,8 @@ class Workers:
 
         Raises
         ------
-        Stopped: :meth:`stop` was called; running cells have written their checkpoints.
+        Stopped
+            [`stop`][gsmflow.studies.local.Workers.stop] was called; running cells have written their checkpoints.
         """
         with ThreadPoolExecutor(self.jobs) as pool:
             waiting: set[Future[Finished]] = {pool.submit(self._attempt, cell) for cell in cells}

@@ -21,11 +21,12 @@ _RETRIES = 3  # of a task whose worker or node died
 
 
 class RayWorkers:
-    """Runs cells as Ray tasks of `threads` cores each; takes the place of :class:`gsmflow.studies.local.Workers`.
+    """Runs cells as Ray tasks of `threads` cores each; takes the place of [`Workers`][gsmflow.studies.local.Workers].
 
     Parameters
     ----------
-    address: of a running cluster, ``auto`` for the one this machine belongs to, or empty for one of its own.
+    address : str
+        Of a running cluster, ``auto`` for the one this machine belongs to, or empty for one of its own.
     """
 
     def __init__(self, root: Path, threads: int, address: str) -> None:
@@ -37,8 +38,10 @@ class RayWorkers:
 
         Raises
         ------
-        InputError: Ray is not installed, or no cluster answers at the address.
-        Stopped: :meth:`stop` was called.
+        InputError
+            Ray is not installed, or no cluster answers at the address.
+        Stopped
+            [`stop`][gsmflow.studies.ray.RayWorkers.stop] was called.
         """
         with connected(self.address) as ray:
             task = ray.remote(num_cpus=self.threads, max_retries=_RETRIES)(train_cell)

@@ -49,10 +49,20 @@ class Estimate:
 class Row:
     """One variant on one problem.
 
-    scores: U, S, H, T1, AUSUC on the test set under the protocol. seconds: of a run. oracle: H of the best
-    choice on the test set. difference: H minus that of the reference, paired by seed; None for the reference
-    itself.
-    others: what else was measured, by name. failed: seeds that gave no result.
+    Parameters
+    ----------
+    scores : dict[str, Estimate]
+        U, S, H, T1, AUSUC on the test set under the protocol.
+    seconds : Estimate
+        Of a run.
+    oracle : Estimate | None
+        H of the best choice on the test set.
+    difference : Estimate | None
+        H minus that of the reference, paired by seed; None for the reference itself.
+    others : dict[str, Estimate]
+        What else was measured, by name.
+    failed : tuple[int, ...]
+        Seeds that gave no result.
     """
 
     problem: str
@@ -89,9 +99,14 @@ def rows_of(
 ) -> list[Row]:
     """Rows in the order the results came in, problem by problem.
 
-    results: metrics by (problem, label, seed), None for a failed one. reference: the label that H is
-    compared to.
-    others: further numbers of the metrics by name, each with the path of its keys.
+    Parameters
+    ----------
+    results : Mapping[tuple[str, str, int], dict[str, Any] | None]
+        Metrics by (problem, label, seed), None for a failed one.
+    reference : str | None
+        The label that H is compared to.
+    others : Mapping[str, tuple[str, ...]] | None
+        Further numbers of the metrics by name, each with the path of its keys.
     """
     keys = list(dict.fromkeys((problem, label) for problem, label, _ in results))
     rows = []

@@ -1,6 +1,6 @@
 """Searching for good options by Optuna, on validation problems cut from the training part alone.
 
-The test set is never looked at: a trial's value is what :func:`gsmflow.protocol.choosing.choose` reached.
+The test set is never looked at: a trial's value is what [`choose`][gsmflow.protocol.choosing.choose] reached.
 """
 
 from __future__ import annotations
@@ -57,12 +57,15 @@ class Dimension:
 def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
     """``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=A,B,C``.
 
-    whole: whether only whole numbers are meant; None: where both ends are written as such.
+    Parameters
+    ----------
+    whole : bool | None
+        Whether only whole numbers are meant; None: where both ends are written as such.
 
     Raises
     ------
-    InputError: it is neither.
-
+    InputError
+        It is neither.
     >>> parse_dimension("gsmflow.blocks=1:5")
     Dimension(key='gsmflow.blocks', low=1.0, high=5.0, log=False, whole=True, values=())
     >>> parse_dimension("features.scaling=minmax,none").values
@@ -125,13 +128,18 @@ def tune(
 ) -> optuna.Study:
     """Run trials until the study has `trials` finished ones, those of other workers and sittings included.
 
-    storage: a file, or the URL of a database Optuna knows. address: of a Ray cluster that trials are spread
-    over, see :class:`gsmflow.studies.ray.RayWorkers`; None for this process. The first trial of a study is the
-    preset as it is.
+    Parameters
+    ----------
+    storage : str
+        A file, or the URL of a database Optuna knows.
+    address : str | None
+        Of a Ray cluster that trials are spread over, see [`RayWorkers`][gsmflow.studies.ray.RayWorkers]; None for this
+        process. The first trial of a study is the preset as it is.
 
     Raises
     ------
-    InputError: Optuna is not installed, the storage cannot be opened, or an option is unknown.
+    InputError
+        Optuna is not installed, the storage cannot be opened, or an option is unknown.
     """
     optuna = _optuna()
     base = search.recipe()
@@ -217,7 +225,8 @@ def best_recipe(study: optuna.Study, search: Search) -> tuple[Recipe, float]:
 
     Raises
     ------
-    InputError: no trial was completed.
+    InputError
+        No trial was completed.
     """
     if not study.best_trials:
         raise InputError(f"study '{study.study_name}': no trial was completed; run more, or narrow --vary")

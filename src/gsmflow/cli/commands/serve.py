@@ -137,7 +137,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
     Raises
     ------
-    InputError: the address is not of this machine, or the port is taken or not allowed.
+    InputError
+        The address is not of this machine, or the port is taken or not allowed.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
