@@ -17,8 +17,8 @@ from scipy.linalg import sqrtm
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import validation_problem
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol import generation_shifts
 from gsmflow.protocol.fitting import run
+from gsmflow.protocol.generation_shifts import Judge
 from gsmflow.recipes.recipe import make_recipe
 from gsmflow.scores import shifts
 from gsmflow.scores.class_structure import structure
@@ -269,16 +269,16 @@ def test_who_judges(tmp_path: Path) -> None:
     without = replace(data, test_unseen=nothing)
     found = kept(tmp_path / "a", data)
     assert found is not None
-    assert found["judge"] == generation_shifts.UNSEEN
+    assert found["judge"] == Judge.UNSEEN.value
     assert found["classes"] == [data.classes[c] for c in data.unseen]
     found = kept(tmp_path / "b", without)
     assert found is not None
-    assert found["judge"] == generation_shifts.HELD_OUT
+    assert found["judge"] == Judge.HELD_OUT.value
     validation = validation_problem(without, 0)
     assert found["classes"] == [validation.classes[c] for c in validation.unseen]
     found = kept(tmp_path / "c", without, protocol="last")
     assert found is not None
-    assert found["judge"] == generation_shifts.TRAINED_ON
+    assert found["judge"] == Judge.TRAINED_ON.value
     assert len(found["classes"]) == len(data.seen)
     none = replace(data, test_unseen=nothing, test_seen=nothing)
     assert kept(tmp_path / "d", none, protocol="last") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,22 +11,11 @@ import torch
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import held_out_problem, validation_problem
 from gsmflow.learning.journal import Recorder
-from gsmflow.learning.learner import Learner
-from gsmflow.learning.tensors import TrainingData
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.generation_shifts import compare
-from gsmflow.protocol.trial import (
-    _direct_choices,
-    _learner,
-    _nothing_synthesized,
-    _prepare,
-    _score_heads,
-    _score_synthesis,
-    _step_at,
-    _train,
-    evaluation_fractions,
-)
-from gsmflow.recipes.recipe import Recipe
+from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.trial import Trial, evaluation_fractions, nothing_synthesized
+from gsmflow.recipes.recipe import Recipe, SelectionOptions
 
 
 def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
@@ -43,69 +33,87 @@ def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, re
     """
     tables: list[list[Choice]] = []
     trusted = recipe.selection.trust_validation
-    for draw in range(recipe.selection.problems):
-        stage = "validation" if draw == 0 else f"validation {draw + 1}"
-        cut = (validation_problem if trusted else held_out_problem)(problem, seed, draw=draw)
-        prepared, _ = _prepare(cut, recipe)
-        data = TrainingData.of(prepared, device)
-        if not trusted and recipe.method.direct:
-            raise _nothing_synthesized(recipe)
-        if recipe.method.direct:
-            tables.append(list(_direct_choices(prepared, data, recipe)))
+    for stage, cut in validation_problems(problem, recipe.selection, seed):
+        trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, recorder, stage)
+        if not trusted and not trial.synthesizes:
+            raise nothing_synthesized(recipe)
+        if trial.direct:
+            tables.append(trial.score_all())
             continue
-        learner = _learner(recipe, data, seed)
-        per_epoch = len(problem.train) // min(getattr(recipe.options, "batch_size", 1), len(problem.train))
-        total = learner.total_steps * per_epoch // learner.steps_per_epoch
-        fractions = evaluation_fractions(total, recipe.selection)
         # Where no real feature of an unseen class exists, classes held out here are the best judges.
-        judged = recorder.folder is not None and draw == 0 and not len(problem.test_unseen)
-        tables.append(_score_along(prepared, data, learner, recipe, seed, stage, fractions, recorder, judged))
+        judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
+        tables.append(score_along(trial, fractions_as_on(problem, trial), judged=judged))
     by = recipe.selection.score if trusted else "S"
     return max(map(_mean, zip(*tables, strict=True)), key=lambda choice: getattr(choice, by))
 
 
-def _score_along(
-    prepared: Problem,
-    data: TrainingData,
-    learner: Learner,
-    recipe: Recipe,
-    seed: int,
-    stage: str,
-    fractions: list[float],
-    recorder: Recorder,
-    judged: bool = False,
-) -> list[Choice]:
-    """Train and score every head epoch after each of the fractions of the training.
+def validation_problems(
+    problem: Problem, options: SelectionOptions, seed: int
+) -> Iterator[tuple[str, Problem]]:
+    """The problems that a choice is made on, cut from the training part alone, each with the name of its stage.
+
+    Raises
+    ------
+    InputError
+        Too few classes or samples to cut one.
+    """
+    cut = validation_problem if options.trust_validation else held_out_problem
+    for draw in range(options.problems):
+        yield "validation" if draw == 0 else f"validation {draw + 1}", cut(problem, seed, draw=draw)
+
+
+def fractions_as_on(problem: Problem, trial: Trial) -> list[float]:
+    """At which fractions of its training a trial on a part of `problem` is scored: where one on all of it would be."""
+    learner, samples = trial.learner, len(problem.train)
+    per_epoch = samples // min(getattr(trial.recipe.options, "batch_size", 1), samples)
+    total = learner.total_steps * per_epoch // learner.steps_per_epoch
+    return evaluation_fractions(total, trial.recipe.selection)
+
+
+def score_along(trial: Trial, fractions: Sequence[float], *, judged: bool = False) -> list[Choice]:
+    """Train, and score every candidate after each of the fractions of the training.
+
+    What is scored goes into the recorder's records under the trial's stage, so that an interrupted run
+    scores nothing twice.
 
     Parameters
     ----------
+    trial : Trial
+        Of a trained method.
+    fractions : Sequence[float]
+        Ascending, in (0, 1].
     judged : bool
         Also measure the generation shifts there, for the record.
     """
-    steps = [_step_at(fraction, learner) for fraction in fractions]
+    recorder, learner = trial.recorder, trial.learner
+    steps = [trial.step_at(fraction) for fraction in fractions]
     epochs = learner.total_steps / learner.steps_per_epoch
-    found = recorder.records.setdefault(stage, {})
-    for step in _train(learner, stage, sorted(set(steps)), recorder):
-        scored = _score_heads if recipe.selection.trust_validation else _score_synthesis
-        heads = scored(prepared, data, learner, recipe, seed, step, recorder)
-        found[str(step)] = [asdict(choice) for choice in heads]  # as JSON would have it
-        measured = None
+    scored = recorder.records.setdefault(trial.stage, {})
+    trusted = trial.recipe.selection.trust_validation
+    for step in trial.train_to(sorted(set(steps))):
+        choices = trial.score_all() if trusted else trial.score_synthesis()
+        scored[str(step)] = [asdict(choice) for choice in choices]  # as JSON would have it
         if judged:
-            with recorder.timing("shifts"):
-                measured = compare(prepared, data, learner, seed, held_out=True)
-        if measured:
-            kept = recorder.records.setdefault("held_out", {})
-            reached = (f for f, s in zip(fractions, steps, strict=True) if s == step)
-            kept |= {str(fraction * epochs): measured[0].to_dict() for fraction in reached}
+            reached = (fraction for fraction, s in zip(fractions, steps, strict=True) if s == step)
+            _measure_shifts(trial, [str(fraction * epochs) for fraction in reached])
     return [
         replace(Choice(**record), epochs=fraction * epochs)
         for fraction, step in zip(fractions, steps, strict=True)
-        for record in found[str(step)]
+        for record in scored[str(step)]
     ]
 
 
+def _measure_shifts(trial: Trial, lengths: Sequence[str]) -> None:
+    """Record the generation shifts on the validation problem under these numbers of epochs."""
+    recorder = trial.recorder
+    with recorder.timing("shifts"):
+        measured = compare(trial.prepared, trial.learner, trial.seed, held_out=True)
+    if measured:
+        recorder.records.setdefault("held_out", {}).update(dict.fromkeys(lengths, measured[0].to_dict()))
+
+
 def _mean(choices: tuple[Choice, ...]) -> Choice:
-    """The same choice made on several problems, with the mean of what was found there."""
+    """The same choice made on several problems, with the mean of what it reached there."""
 
     def mean(name: str) -> Any:
         values = [getattr(choice, name) for choice in choices]

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import torch
 from torch import Tensor
@@ -18,30 +18,14 @@ from torch import Tensor
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.heads.classifier import FittedClassifier
-from gsmflow.learning.head_data import Pool
 from gsmflow.learning.journal import Recorder
-from gsmflow.learning.learner import Learner
-from gsmflow.learning.tensors import TrainingData
 from gsmflow.protocol.choice import Choice, Outcome
 from gsmflow.protocol.choosing import choose
 from gsmflow.protocol.generation_shifts import compare
-from gsmflow.protocol.trial import (
-    _best,
-    _carried_bias,
-    _confidence,
-    _direct_choices,
-    _heads_after,
-    _learner,
-    _logits_of,
-    _prepare,
-    _score_heads,
-    _step_at,
-    _temperature,
-    _train,
-    evaluation_fractions,
-)
+from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.trial import Trial, evaluation_fractions
 from gsmflow.recipes.recipe import Recipe
-from gsmflow.scores.gzsl import Scores, score
+from gsmflow.scores.gzsl import Scores
 
 PROTOCOLS = ("validated", "last", "oracle")
 
@@ -61,16 +45,19 @@ def run(
     Parameters
     ----------
     protocol : str
-        ``validated`` or ``last``; `oracle` adds the oracle's scores. Recorder: keeps the history and the
-        checkpoint, from which an interrupted run continues.
+        ``validated`` or ``last``.
+    oracle : bool
+        Add the oracle's scores.
+    recorder : Recorder
+        Keeps the history and the checkpoint, from which an interrupted run continues.
     """
     choice = None
     if protocol == "validated":
         if "choice" not in recorder.records:
             recorder.records["choice"] = asdict(choose(problem, recipe, seed, device, recorder))
         choice = Choice(**recorder.records["choice"])
-    fit = _fit_generative if recipe.method.learner else _fit_direct
-    return fit(problem, recipe, choice, oracle, seed, device, recorder)
+    trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder)
+    return (_fit_direct if trial.direct else _fit_trained)(trial, choice, oracle)
 
 
 def refit(
@@ -105,120 +92,86 @@ def refit(
     ValueError
         The weights are not of this method with these options on such data.
     """
-    prepared = replace(problem, features=transform(problem.features), image_shape=None)
-    data = TrainingData.of(prepared, device)
-    if recipe.method.direct:
-        tried = recipe.method.direct(data, recipe.options)
-        head = next(h for parameters, h in tried if not choice or parameters == choice.parameters)
-        alone, bias = None, _carried_bias(head, Pool.of_real(data), data, choice)
-    else:
-        build = recipe.method.rebuild or recipe.method.learner
-        assert build is not None
-        learner = build(data, recipe.options, seed)
-        learner.load_weights(weights)
-        head, alone, bias = _heads_after(data, learner, recipe, choice, seed, Recorder())
-    temperature = _temperature(choice)
-    return FittedClassifier(transform, head, problem.classes, problem.unseen, bias, alone, temperature)
+    prepared = Prepared.by(transform, problem, device)
+    trial = Trial(prepared, recipe, seed, Recorder())
+    trial.restore(weights)
+    return trial.classifier(choice)
 
 
-def _fit_direct(
-    problem: Problem,
-    recipe: Recipe,
-    choice: Choice | None,
-    oracle: bool,
-    seed: int,
-    device: torch.device,
-    recorder: Recorder,
-) -> Outcome:
-    prepared, transform = _prepare(problem, recipe)
-    data = TrainingData.of(prepared, device)
-    assert recipe.method.direct is not None
-    with recorder.timing("fit"):
-        tried = recipe.method.direct(data, recipe.options)
-        head = next(h for parameters, h in tried if not choice or parameters == choice.parameters)
-    bias = _carried_bias(head, Pool.of_real(data), data, choice)
-    scores = score(prepared, _logits_of(head), bias=bias)
+def _fit_direct(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
+    """The chosen head of a direct method, scored once."""
+    classifier = trial.classifier(choice)
+    scores = trial.prepared.scores(classifier)
     best = None
     if oracle:
-        with recorder.timing("selection"):
-            best = max(_direct_choices(prepared, data, recipe), key=lambda c: c.H)
-    classifier = FittedClassifier(
-        transform, head, problem.classes, problem.unseen, bias, temperature=_temperature(choice)
-    )
-    confidence = _confidence(prepared, head, bias, choice)
+        with trial.recorder.timing("selection"):
+            best = _best(trial.score_all())
+    confidence = trial.prepared.confidence(classifier)
     return Outcome(choice, scores, best, classifier, {}, 0, confidence=confidence)
 
 
-def _fit_generative(
-    problem: Problem,
-    recipe: Recipe,
-    choice: Choice | None,
-    oracle: bool,
-    seed: int,
-    device: torch.device,
-    recorder: Recorder,
-) -> Outcome:
-    prepared, transform = _prepare(problem, recipe)
-    data = TrainingData.of(prepared, device)
-    learner = _learner(recipe, data, seed)
+def _fit_trained(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
+    """Train for as long as was chosen, fit the head, score once; then go on where the oracle wants to look."""
+    learner, recorder = trial.learner, trial.recorder
     end = learner.total_steps
     if choice:
         end = min(end, max(1, round(choice.epochs * learner.steps_per_epoch)))
-    fractions = evaluation_fractions(learner.total_steps, recipe.selection) if oracle else []
-    watched = {_step_at(fraction, learner) for fraction in fractions}
-    found = recorder.records.setdefault("oracle", [])
-    for step in _train(learner, "final", sorted({end, *watched}), recorder):
+    watched: set[int] = set()
+    if oracle:
+        watched = {
+            trial.step_at(f) for f in evaluation_fractions(learner.total_steps, trial.recipe.selection)
+        }
+    seen_by_oracle = recorder.records.setdefault("oracle", [])
+    for step in trial.train_to(sorted({end, *watched})):
         if step == end:
-            _keep_result(prepared, transform, data, learner, recipe, choice, seed, recorder)
+            _keep_result(trial, choice)
         if step in watched:
-            heads = _score_heads(prepared, data, learner, recipe, seed, step, recorder)
-            found += [asdict(choice) for choice in heads]
-    tensors, kept = recorder.kept("result")
-    classifier = FittedClassifier.from_state(
-        {n.removeprefix("classifier."): t for n, t in tensors.items() if n.startswith("classifier.")},
-        problem.classes,
-        "result",
-    )
-    weights = {n.removeprefix("weights."): t for n, t in tensors.items() if n.startswith("weights.")}
-    samples = {n.removeprefix("samples."): t for n, t in tensors.items() if n.startswith("samples.")}
-    scores, best = Scores(**kept["scores"]), _best(found) if oracle else None
-    return Outcome(
-        choice, scores, best, classifier, weights, end, kept["shifts"], kept["confidence"], samples
-    )
+            seen_by_oracle += [asdict(scored) for scored in trial.score_all()]
+    best = _best([Choice(**record) for record in seen_by_oracle]) if oracle else None
+    return _kept_outcome(trial, choice, best, end)
 
 
-def _keep_result(
-    prepared: Problem,
-    transform: FeatureTransform,
-    data: TrainingData,
-    learner: Learner,
-    recipe: Recipe,
-    choice: Choice | None,
-    seed: int,
-    recorder: Recorder,
-) -> None:
+def _keep_result(trial: Trial, choice: Choice | None) -> None:
     """Synthesize, train the heads, score the test set once, and keep all of it with the run."""
-    head, unseen_head, bias = _heads_after(data, learner, recipe, choice, seed, recorder)
-    scores = score(
-        prepared,
-        _logits_of(head),
-        unseen_logits=_logits_of(unseen_head) if unseen_head else None,
-        bias=bias,
-    )
-    confidence = _confidence(prepared, head, bias, choice)
-    classifier = FittedClassifier(
-        transform, head, prepared.classes, prepared.unseen, bias, unseen_head, _temperature(choice)
-    )
+    recorder = trial.recorder
+    classifier = trial.classifier(choice)
+    scores = trial.prepared.scores(classifier)
+    confidence = trial.prepared.confidence(classifier)
     tensors = {f"classifier.{name}": tensor for name, tensor in classifier.state().items()}
-    tensors |= {f"weights.{name}": tensor for name, tensor in learner.weights().items()}
+    tensors |= {f"weights.{name}": tensor for name, tensor in trial.learner.weights().items()}
     shifts = None
     if recorder.folder is not None:  # after scoring, and only for the record
         with recorder.timing("shifts"):
-            measured = compare(prepared, data, learner, seed)
+            measured = compare(trial.prepared, trial.learner, trial.seed)
         if measured:
             shifts = measured[0].to_dict()
             tensors |= {f"samples.{name}": tensor for name, tensor in measured[1].tensors().items()}
         if choice:
             shifts = recorder.records.get("held_out", {}).get(str(choice.epochs), shifts)
-    kept = {"scores": asdict(scores), "shifts": shifts, "confidence": confidence}
-    recorder.keep("result", tensors, kept)
+    meta = {"scores": asdict(scores), "shifts": shifts, "confidence": confidence}
+    recorder.keep("result", tensors, meta)
+
+
+def _kept_outcome(trial: Trial, choice: Choice | None, oracle: Choice | None, steps: int) -> Outcome:
+    """The outcome of what `_keep_result` kept, in this sitting or an earlier one."""
+    tensors, meta = trial.recorder.kept("result")
+
+    def part(name: str) -> dict[str, Tensor]:
+        return {n.removeprefix(name): tensor for n, tensor in tensors.items() if n.startswith(name)}
+
+    return Outcome(
+        choice=choice,
+        scores=Scores(**meta["scores"]),
+        oracle=oracle,
+        classifier=FittedClassifier.from_state(part("classifier."), trial.prepared.problem.classes, "result"),
+        weights=part("weights."),
+        steps=steps,
+        shifts=meta["shifts"],
+        confidence=meta["confidence"],
+        samples=part("samples."),
+    )
+
+
+def _best(choices: list[Choice]) -> Choice:
+    """The choice with the highest H, the earliest of equals."""
+    return max(choices, key=lambda choice: choice.H)

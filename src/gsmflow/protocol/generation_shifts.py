@@ -8,67 +8,76 @@ held-out samples of classes that the generator was trained on, which says less.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gsmflow.data.problem import Problem
 from gsmflow.learning.learner import Generator, Learner
-from gsmflow.learning.tensors import TrainingData
+from gsmflow.protocol.prepared import Prepared
 from gsmflow.scores.samples import Samples, picked
 from gsmflow.scores.shifts import Shifts, measure
 
 _KNOWN = 1 << 28  # entries of training features looked at
-UNSEEN = "real test features of unseen classes"
-HELD_OUT = "real features of seen classes held out of training on the validation problem"
-TRAINED_ON = "held-out features of seen classes, which the generator was trained on"
+
+
+class Judge(StrEnum):
+    """Which real features a generator is compared with; the value is what a report and ``shifts.json`` say."""
+
+    UNSEEN = "real test features of unseen classes"
+    HELD_OUT = "real features of seen classes held out of training on the validation problem"
+    TRAINED_ON = "held-out features of seen classes, which the generator was trained on"
 
 
 def compare(
-    prepared: Problem, data: TrainingData, learner: Learner, seed: int, *, held_out: bool = False
+    prepared: Prepared, learner: Learner, seed: int, *, held_out: bool = False
 ) -> tuple[Shifts, Samples] | None:
     """Measure a generator on the test part of a problem; None without test samples, or without a generator.
 
     Parameters
     ----------
-    prepared : Problem
-        The problem with transformed features;
-    data : TrainingData
-        Its training part.
+    prepared : Prepared
+        The problem.
+    learner : Learner
+        Trained on it.
     held_out : bool
         It is a validation problem, whose unseen classes are seen ones held out. Its own random stream: nothing
         else of the run depends on whether this was called.
     """
     if not isinstance(learner, Generator):
         return None
-    part = prepared.test_unseen if len(prepared.test_unseen) else prepared.test_seen
+    problem, device = prepared.problem, prepared.device
+    part = problem.test_unseen if len(problem.test_unseen) else problem.test_seen
     if not len(part):
         return None
-    judge = TRAINED_ON if part is prepared.test_seen else HELD_OUT if held_out else UNSEEN
-    rows = part[picked(prepared.labels[part], prepared.feature_dim, seed)]
-    labels = prepared.labels[rows]
+    judge = Judge.TRAINED_ON if part is problem.test_seen else Judge.HELD_OUT if held_out else Judge.UNSEEN
+    rows = part[picked(problem.labels[part], problem.feature_dim, seed)]
+    labels = problem.labels[rows]
     classes, counts = np.unique(labels, return_counts=True)
     each = int(counts.max())
-    semantics = data.semantics[torch.from_numpy(classes).to(data.device)]
-    made = _synthetic(learner, semantics, each, seed)
-    represent = _represented(learner, data.device)
+    semantics = prepared.data.semantics[torch.from_numpy(classes).to(device)]
+    synthetic = learner.sample(semantics, each, seed, "shifts").float().cpu().numpy()
+    represent = _represented(learner, device)
     samples = Samples.matched(
-        represent(prepared.features[rows]), labels, made, np.repeat(classes, each), judge=judge
+        represent(problem.features[rows]),
+        labels,
+        synthetic,
+        np.repeat(classes, each),
+        judge=judge.value,
     )
-    # Enough to tell semantics by; more than that is no store's worth of memory.
-    known = prepared.train[:: -(-len(prepared.train) * prepared.feature_dim // _KNOWN)]
-    found = measure(
+    # Enough to tell semantics by; all of them might not fit into memory.
+    known = problem.train[:: -(-len(problem.train) * problem.feature_dim // _KNOWN)]
+    shifts = measure(
         samples,
-        prepared.semantics,
-        prepared.classes,
-        represent(prepared.features[known]),
-        prepared.labels[known],
+        problem.semantics,
+        problem.classes,
+        represent(problem.features[known]),
+        problem.labels[known],
         seed=seed,
     )
-    return found, samples
+    return shifts, samples
 
 
 def _represented(learner: Generator, device: torch.device) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -77,7 +86,3 @@ def _represented(learner: Generator, device: torch.device) -> Callable[[NDArray[
     if representation is None:
         return lambda features: features
     return lambda features: representation(torch.from_numpy(np.asarray(features)).to(device)).cpu().numpy()
-
-
-def _synthetic(learner: Generator, semantics: Tensor, each: int, seed: int) -> NDArray[Any]:
-    return learner.sample(semantics, each, seed, "shifts").float().cpu().numpy()

@@ -1,0 +1,140 @@
+"""A problem made ready: features transformed, the training part as tensors; and what its test parts say of a head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gsmflow.compute.finite import TrainingFailed, first_not_finite
+from gsmflow.data.problem import Problem
+from gsmflow.data.transform import FeatureOptions, FeatureTransform
+from gsmflow.heads.base import Head
+from gsmflow.heads.calibration import BINS, expected_calibration_error, fit_temperature, softmax
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.scores.gzsl import Scores, SeenUnseenCurve, curve_on, score
+
+_TESTED = 8192  # test samples classified in one go
+_FITTED = 1024  # validation samples that a temperature is fitted on at most
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A problem in the space that methods work in.
+
+    Parameters
+    ----------
+    problem : Problem
+        With transformed features (N, D).
+    transform : FeatureTransform
+        What was done to them, fitted on the training part alone.
+    data : TrainingData
+        The training part as tensors, on the device of the run.
+    """
+
+    problem: Problem
+    transform: FeatureTransform
+    data: TrainingData
+
+    @staticmethod
+    def of(problem: Problem, options: FeatureOptions, device: torch.device) -> Prepared:
+        """Fit the transformation on the training part of a problem with raw features, and apply it to all."""
+        return Prepared.by(FeatureTransform.fit(problem, options), problem, device)
+
+    @staticmethod
+    def by(transform: FeatureTransform, problem: Problem, device: torch.device) -> Prepared:
+        """Apply a transformation that was fitted before to a problem with raw features."""
+        transformed = replace(problem, features=transform(problem.features), image_shape=None)
+        return Prepared(transformed, transform, TrainingData.of(transformed, device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.data.device
+
+    def curve(self, head: Head) -> SeenUnseenCurve:
+        """The seen-unseen curve of a head of transformed features on the test parts."""
+        return curve_on(self.problem, _logits_of(head))
+
+    def scores(self, classifier: FittedClassifier) -> Scores:
+        """All scores of a classifier on the test parts; its own transformation is not applied once more."""
+        alone = classifier.unseen_head
+        return score(
+            self.problem,
+            _logits_of(classifier.head),
+            unseen_logits=_logits_of(alone) if alone else None,
+            bias=classifier.bias,
+        )
+
+    def test_logits(
+        self, head: Head, bias: float = 0.0, *, at_most: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Logits and labels of the test samples, those of seen classes first.
+
+        Parameters
+        ----------
+        head : Head
+            Of transformed features.
+        bias : float
+            Added to the logits of unseen classes.
+        at_most : int | None
+            So many samples, evenly spaced; None: all.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Logits (T, C).
+        NDArray[np.int64]
+            Labels (T,), indices of classes.
+        """
+        problem = self.problem
+        test = np.concatenate((problem.test_seen, problem.test_unseen))
+        if at_most is not None:
+            test = test[:: -(-len(test) // at_most) or 1]
+        logits = np.empty((len(test), head.classes), np.float32)
+        for start in range(0, len(test), _TESTED):
+            rows = test[start : start + _TESTED]
+            logits[start : start + len(rows)] = _logits_of(head)(problem.features[rows])
+        logits[:, problem.unseen] += np.float32(bias)
+        return logits, problem.labels[test]
+
+    def temperature(self, head: Head, bias: float) -> float:
+        """The temperature that fits the probabilities of a head with this bias to the test samples."""
+        return fit_temperature(*self.test_logits(head, bias, at_most=_FITTED))
+
+    def confidence(self, classifier: FittedClassifier) -> dict[str, float]:
+        """The temperature in use, and the expected calibration error on the test set with it and without one.
+
+        Empty without test samples.
+        """
+        logits, labels = self.test_logits(classifier.head, classifier.bias)
+        if not len(labels):
+            return {}
+        return {
+            "temperature": classifier.temperature,
+            "ECE": expected_calibration_error(softmax(logits, classifier.temperature), labels),
+            "ECE_at_1": expected_calibration_error(softmax(logits), labels),
+            "bins": BINS,
+        }
+
+
+def _logits_of(head: Head) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Features (N, D) to logits (N, C), refused where one is not finite."""
+    device = head.device
+
+    def logits(features: NDArray[np.float32]) -> NDArray[np.float32]:
+        out = head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device))
+        row = first_not_finite(out)
+        if row is not None:
+            raise TrainingFailed(
+                f"scoring: the logits of a test sample are not finite (the {row + 1}. of its part): its "
+                "features lie too far from the training features; correct them, or choose another "
+                "features.scaling"
+            )
+        return out.cpu().numpy()
+
+    return logits
