@@ -168,13 +168,13 @@ def test_an_npz_whose_directory_lies_about_sizes(tmp_path: Path) -> None:
             read_npz(file, ("features",))
 
 
-def _mat5(name: bytes, shape: tuple[int, int], data: bytes) -> bytes:
-    """A v5 file with one compressed matrix of doubles of that shape, whatever its data."""
+def _mat5(name: bytes, shape: tuple[int, int], data: bytes, kind: int = 6) -> bytes:
+    """A v5 file with one compressed matrix of doubles (or of another class) of that shape, whatever its data."""
 
     def element(kind: int, content: bytes) -> bytes:
         return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
 
-    inner = element(6, struct.pack("<II", 6, 0)) + element(5, struct.pack("<ii", *shape))
+    inner = element(6, struct.pack("<II", kind, 0)) + element(5, struct.pack("<ii", *shape))
     inner += element(1, name) + element(9, data)
     packed = zlib.compress(struct.pack("<II", 14, len(inner)) + inner, 9)
     head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
@@ -189,7 +189,7 @@ def test_a_mat_file_that_claims_gigabytes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unpack to 32\.0 GiB, more than the 1\.0 GiB allowed"):
         MatFile(file).matrix("features")
     with pytest.raises(InputError, match=r"unpack to 32\.0 GiB"):
-        MatFile(file).texts("features")
+        MatFile(file).whole("features")
     with h5py.File(file, "w") as made:
         made.create_dataset("features", (1 << 20, 1 << 12), "f8", chunks=True, compression="gzip")
     with pytest.raises(InputError, match=r"unpack to 32\.0 GiB"):
@@ -199,7 +199,7 @@ def test_a_mat_file_that_claims_gigabytes(tmp_path: Path) -> None:
 def test_names_in_a_mat_file_that_are_too_many_bytes(tmp_path: Path) -> None:
     file = tmp_path / "att_splits.mat"
     noise = np.random.default_rng(0).random(1 << 18).tobytes()
-    file.write_bytes(_mat5(b"allclasses_names", (1, 5), noise))
+    file.write_bytes(_mat5(b"allclasses_names", (1, 5), noise, kind=1))
     with pytest.raises(InputError, match="bytes of names, more than the 1048576 allowed"):
         MatFile(file).texts("allclasses_names")
 

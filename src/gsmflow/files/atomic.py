@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gsmflow.base.errors import InputError
-from gsmflow.files.checksums import CHECKSUMS
+from gsmflow.files.checksums import CHECKSUMS, digest_of, line_of
 
 
 def make_folder(path: Path) -> None:
@@ -111,7 +111,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Any = None) -
         taken.add(memory)
     text = json.dumps(meta)
     # A single entry: of several, the format writes one first or the other, and the same content would differ.
-    write_bytes(path, save(plain, metadata={"gsmflow": f"{_digest(plain, text)} {text}"}))
+    write_bytes(path, save(plain, metadata={"gsmflow": f"{digest_of_tensors(plain, text)} {text}"}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
@@ -129,7 +129,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         with safe_open(path, framework="pt") as file:
             digest, _, text = (file.metadata() or {}).get("gsmflow", "").partition(" ")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if digest != _digest(tensors, text):
+            if digest != digest_of_tensors(tensors, text):
                 raise ValueError("its content does not match its checksum")
             return tensors, json.loads(text)
     except FileNotFoundError:
@@ -143,11 +143,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         ) from None
 
 
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+def digest_of_tensors(tensors: Mapping[str, Tensor], text: str = "") -> str:
     """SHA-256 over the text and over names, types, shapes and bytes of the tensors."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
+        tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"|{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
@@ -155,9 +155,9 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
 
 def write_checksums(folder: Path, names: Iterable[str], coming: Mapping[str, bytes]) -> None:
     """Write the SHA-256 of files in `folder` and of others about to be written, for ``sha256sum -c``."""
-    contents = {name: (folder / name).read_bytes() for name in names} | dict(coming)
-    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items()]
-    write_bytes(folder / CHECKSUMS, "".join(lines).encode())
+    digits = {name: digest_of(folder / name) for name in names}
+    digits |= {name: hashlib.sha256(content).hexdigest() for name, content in coming.items()}
+    write_bytes(folder / CHECKSUMS, "".join(line_of(*pair[::-1]) for pair in digits.items()).encode())
 
 
 def sweep(folder: Path) -> None:

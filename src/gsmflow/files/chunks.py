@@ -90,6 +90,7 @@ class HeldPart:
 def shards(path: Path) -> list[Path] | None:
     """The .parquet files that a folder of them or a pattern such as ``day*/*.parquet`` means, in sorted order.
 
+    What exists under the very name is no pattern, and neither are the folders at the front of a pattern that exist.
     None for anything else: a single file, a folder without any.
 
     Raises
@@ -101,9 +102,13 @@ def shards(path: Path) -> list[Path] | None:
         return sorted(f for f in path.glob("*.parquet") if not f.name.startswith(".")) or None
     if path.exists() or not glob.has_magic(str(path)):
         return None
-    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    place = next(
+        folder for folder in path.parents if folder.exists()
+    )  # as far as it exists, it is no pattern
+    pattern = str(path.relative_to(place))
+    found = sorted(place / name for name in glob.glob(pattern, root_dir=place, recursive=True))
     if not found:
-        raise InputError(f"{path}: matches no file")
+        raise InputError(f"{path}: no such file, and as a pattern it matches none")
     other = next((file for file in found if file.suffix != ".parquet"), None)
     if other:
         raise InputError(f"{path}: matches {other}, expected .parquet files alone; narrow it")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.files.checksums import check
-from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle
+from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle, literal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,7 +37,7 @@ def read_table(path: Path) -> pl.DataFrame:
     first_bytes(check(path), 1)
     if path.suffix == ".parquet":
         parquet_shape(path)
-        table = _guarded(path, pl.read_parquet, path)
+        table = _guarded(path, lambda: pl.read_parquet(literal(path), glob=False))
         header = table.columns
     else:
         header = _csv_header(path)
@@ -59,8 +59,11 @@ def parquet_shape(path: Path) -> tuple[int, list[str]]:
     import polars as pl
 
     first_bytes(path, 1)
-    rows = _guarded(path, lambda: pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-    columns = list(_guarded(path, pl.read_parquet_schema, path))
+    rows = _guarded(
+        path, lambda: pl.scan_parquet(literal(path), glob=False).select(pl.len()).collect().item()
+    )
+    # Not pl.read_parquet_schema: it takes a path for a pattern.
+    columns = list(_guarded(path, lambda: pl.scan_parquet(literal(path), glob=False).collect_schema()))
     check_unpacked(path, 4 * rows * len(columns))
     if not rows:
         raise InputError(f"{path}: has no rows")
@@ -78,7 +81,7 @@ def parquet_rows(path: Path, start: int, count: int) -> pl.DataFrame:
     import polars as pl
 
     first_bytes(path, 1)
-    some = pl.scan_parquet(path, glob=False, low_memory=True).slice(start, count)
+    some = pl.scan_parquet(literal(path), glob=False, low_memory=True).slice(start, count)
     table = _guarded(path, lambda: some.collect())
     if len(table) != count:
         raise InputError(f"{path}: ends before row {start + count}; it was changed or cut short")
@@ -173,7 +176,7 @@ def _read_csv(path: Path, width: int) -> pl.DataFrame:
     import polars as pl
 
     try:
-        return pl.read_csv(path, infer_schema=False)
+        return pl.read_csv(literal(path), infer_schema=False, glob=False)
     except pl.exceptions.ComputeError:
         _refuse_ragged(path, width)  # polars does not say which row it was
         raise

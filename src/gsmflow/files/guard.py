@@ -28,6 +28,11 @@ def first_bytes(path: Path, count: int) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
+def literal(path: Path) -> Path:
+    """A path that polars opens as it is, given ``glob=False`` too; it expands ``~`` and ``file:`` at the front."""
+    return path.absolute()
+
+
 def is_pickle(head: bytes) -> bool:
     """Whether a file that begins so looks like a Python pickle (protocol 2 and later)."""
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5

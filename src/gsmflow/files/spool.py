@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from gsmflow.base.errors import InputError
 from gsmflow.files.atomic import write_file
+from gsmflow.files.guard import literal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,7 +58,7 @@ class LongTable:
         import polars as pl
 
         for file in self._files:
-            yield pl.read_parquet(file)
+            yield pl.read_parquet(file, glob=False)
         yield from self._waiting
 
     def write(self, out: Path) -> None:
@@ -75,12 +76,12 @@ class LongTable:
             return
         if self._files:
             self._put_aside()
-            everything = pl.scan_parquet(self._files)
+            everything = pl.scan_parquet(self._files, glob=False)
         else:
             everything = pl.concat(self._waiting).lazy()
         # By name: polars writes into the very file that is opened here, one group of rows after the other.
         try:
-            write_file(out, lambda file: everything.sink_parquet(file.name))
+            write_file(out, lambda file: everything.sink_parquet(literal(Path(file.name))))
         except pl.exceptions.PolarsError as error:  # its own data: what fails is the disk
             raise InputError(
                 f"{out}: cannot be written ({str(error)[-120:]}); free space or choose another --out"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.files.checksums import digest_of
 from gsmflow.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -170,21 +170,17 @@ class Backbone:
     features: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file.
+def digest_of_model(path: Path) -> str:
+    """SHA-256 of a model's file.
 
     Raises
     ------
     InputError
         It is missing or cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; name the model's file by --backbone") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if not path.exists():
+        raise InputError(f"{path}: no such file; name the model's file by --backbone")
+    return digest_of(path)
 
 
 def pooled(output: NDArray[Any], origin: str) -> NDArray[np.float32]:

@@ -179,8 +179,9 @@ def extract(
         if out.exists():  # by now
             return _finished(backbone.spec, listing, out)
         sweep(parts)
-        for left in out.parent.glob(f".{out.name}.*.tmp"):
-            left.unlink(missing_ok=True)
+        for left in out.parent.iterdir():
+            if left.name.startswith(f".{out.name}.") and left.suffix == ".tmp":
+                left.unlink(missing_ok=True)
         work = here = _Opened(listing.root, backbone, batch_size)
         if cluster:
             work = Reading(listing.root.absolute(), backbone.spec, batch_size, device)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
-from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of, pooled
+from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of_model, pooled
 from gsmflow.images.preprocessing import Preprocessing
 
 
@@ -27,7 +27,7 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
         Onnxruntime is missing, or the file is no such model.
     """
     path = Path(spec.model)
-    digest = digest_of(path)
+    digest = digest_of_model(path)
     try:
         import onnxruntime
     except ImportError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of
+from gsmflow.files.atomic import digest_of_tensors
 from gsmflow.images.backbone import RANDOM, Backbone, BackboneSpec, pooled
 
 _SEED = 0  # of random weights
@@ -71,7 +71,7 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
             made = model(torch.from_numpy(pictures).to(device))
         return pooled(made.float().cpu().numpy(), f"--backbone {name}")
 
-    return Backbone(replace(spec, sha256=_digest(model)), prepare, features)
+    return Backbone(replace(spec, sha256=digest_of_tensors(model.state_dict())), prepare, features)
 
 
 def _timm() -> Any:
@@ -125,11 +125,3 @@ def _published(name: str, known: Any) -> Path:
             f"https://huggingface.co/{repository}/resolve/main/{file} elsewhere, put it anywhere here and add "
             f"--weights {file}"
         ) from None
-
-
-def _digest(model: torch.nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"|{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

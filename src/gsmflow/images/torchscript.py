@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
-from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of, pooled
+from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of_model, pooled
 from gsmflow.images.preprocessing import Preprocessing
 
 
@@ -28,7 +28,7 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
         The file is no TorchScript module.
     """
     path = Path(spec.model)
-    digest = digest_of(path)
+    digest = digest_of_model(path)
     _refuse_pickle(path)
     with warnings.catch_warnings():
         # Newer torch calls the format deprecated; files of it go on being what people have.

@@ -1,5 +1,6 @@
 """MATLAB files, version 5 (through scipy) and 7.3 (HDF5, through h5py), read one variable at a time.
 
+A file may hold anything beside the wanted variables: objects such as strings, tables and datetimes are not touched.
 Both come out in MATLAB's own axes: a D x N matrix has shape (D, N) whichever way it was stored, laid
 out column by column, so that its transpose (N, D) is contiguous without a copy.
 """
@@ -7,7 +8,6 @@ out column by column, so that its transpose (N, D) is contiguous without a copy.
 from __future__ import annotations
 
 import math
-import struct
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -21,6 +21,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.files.checksums import check
 from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle
+from gsmflow.sources import mat5, mat73
+from gsmflow.sources.mat_variables import Variable
 
 T = TypeVar("T")
 
@@ -65,12 +67,17 @@ class MatFile:
         return f"{self.path}: {name}"
 
     def __contains__(self, name: str) -> bool:
-        return name in self.shapes
+        return name in self.variables
+
+    @cached_property
+    def variables(self) -> Mapping[str, Variable]:
+        """What every variable is, read without reading its values."""
+        return self._guarded((mat73 if self._hdf5 else mat5).variables, self.path)
 
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of every variable, read without reading its values."""
-        return self._guarded(self._shapes_hdf5 if self._hdf5 else self._shapes_v5)
+        """Shape of every variable."""
+        return {name: variable.shape for name, variable in self.variables.items()}
 
     def require(self, *names: str) -> None:
         """Refuse the file unless it has all these variables."""
@@ -125,26 +132,20 @@ class MatFile:
     def texts(self, name: str) -> tuple[str, ...]:
         """A cell array of texts, or a character matrix with one text a row."""
         self.require(name)
-        check_unpacked(self.path, 8 * math.prod(self.shapes[name]))
-        if not self._hdf5:
-            self._check_names(name)
-        values = self._guarded(self._texts_hdf5 if self._hdf5 else self._texts_v5, name)
+        variable = self.variables[name]
+        if odd := variable.not_texts(name):
+            raise InputError(f"{self.where(name)}: {odd}")
+        check_unpacked(self.path, 8 * math.prod(variable.shape))
+        if variable.size > _NAMES:  # their cells, which no shape tells the size of, might unpack to gigabytes
+            raise InputError(
+                f"{self.where(name)}: {variable.size} bytes of names, more than the {_NAMES} allowed; it is "
+                "damaged or something else than names"
+            )
+        values = self._guarded((mat73 if self._hdf5 else mat5).texts, self.path, name)
         for index, text in enumerate(values):
             if text is None:
                 raise InputError(f"{self.where(name)}: entry {index + 1} is not a text, expected names")
         return tuple(text.strip() for text in values if text is not None)
-
-    def _check_names(self, name: str) -> None:
-        """Refuse names whose cells, which no shape tells the size of, might unpack to gigabytes."""
-        sizes = self._guarded(_element_sizes, self.path)
-        place = list(self.shapes).index(name)
-        if place < len(sizes) and sizes[place] > _NAMES:
-            raise InputError(
-                f"{self.where(name)}: {sizes[place]} bytes of names, more than the {_NAMES} allowed; it is "
-                "damaged or something else than names"
-            )
-
-    # -- the two formats ----------------------------------------------------------------------
 
     def _guarded(self, read: Callable[..., T], *arguments: Any) -> T:
         """What `read` returns; whatever a parser trips over in a damaged file becomes one line."""
@@ -154,7 +155,10 @@ class MatFile:
             with warnings.catch_warnings():
                 # scipy only warns of an unreadable variable and returns its complaint as the value.
                 warnings.simplefilter("error", MatReadWarning)
+                warnings.filterwarnings("error", "Unreadable variable")
                 return read(*arguments)
+        except InputError:
+            raise
         except MemoryError:
             raise InputError(
                 f"{self.path}: needs more memory than there is, or is damaged; free memory or obtain it again"
@@ -166,104 +170,12 @@ class MatFile:
     def _numbers(self, name: str, *, as_float32: bool = False) -> NDArray[Any]:
         """A numeric variable in MATLAB's axes."""
         self.require(name)
-        check_unpacked(self.path, 8 * math.prod(self.shapes[name]))
-        value = self._guarded(self._value_hdf5 if self._hdf5 else self._value_v5, name, as_float32)
+        variable = self.variables[name]
+        if odd := variable.not_numbers(name):
+            raise InputError(f"{self.where(name)}: {odd}")
+        check_unpacked(self.path, 8 * math.prod(variable.shape))
+        value = self._guarded((mat73 if self._hdf5 else mat5).value, self.path, name, as_float32)
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
             kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
-            raise InputError(f"{self.where(name)}: holds {kind}, expected a full array of real numbers")
+            raise InputError(f"{self.where(name)}: holds {kind}, expected an array of real numbers")
         return value
-
-    def _shapes_v5(self) -> dict[str, tuple[int, ...]]:
-        from scipy.io import whosmat
-
-        return {name: tuple(shape) for name, shape, _ in whosmat(self.path)}
-
-    def _shapes_hdf5(self) -> dict[str, tuple[int, ...]]:
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            # MATLAB keeps what cells point at under names such as '#refs#'.
-            return {
-                name: tuple(reversed(getattr(value, "shape", ())))
-                for name, value in file.items()
-                if not name.startswith("#")
-            }
-
-    def _value_v5(self, name: str, as_float32: bool = False) -> Any:
-        from scipy.io import loadmat
-
-        value = loadmat(self.path, variable_names=[name])[name]
-        return _float32(value) if as_float32 else value
-
-    def _value_hdf5(self, name: str, as_float32: bool) -> Any:
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            stored = file[name]
-            if not isinstance(stored, h5py.Dataset):
-                return stored
-            if stored.attrs.get("MATLAB_empty"):
-                return np.zeros((0, 0))
-            # Converting while reading keeps a file of doubles from being held twice.
-            numeric = as_float32 and stored.dtype.kind in "iuf"
-            return np.asarray(stored.astype(np.float32)[()] if numeric else stored[()]).T
-
-    def _texts_v5(self, name: str) -> list[str | None]:
-        value = self._value_v5(name)
-        if value.dtype.kind == "U":
-            return [str(text) for text in value.ravel()]
-        return [_only_text(entry) for entry in value.ravel()] if value.dtype == object else [None]
-
-    def _texts_hdf5(self, name: str) -> list[str | None]:
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            stored = file[name]
-            if not isinstance(stored, h5py.Dataset):
-                return [None]
-            if h5py.check_ref_dtype(stored.dtype) is None:
-                return _characters(stored)
-            texts: list[str | None] = []
-            for reference in np.asarray(stored[()]).ravel():
-                target = file[reference] if reference else None
-                rows = _characters(target) if isinstance(target, h5py.Dataset) else [None]
-                texts.append(rows[0] if len(rows) == 1 else None)
-            return texts
-
-
-def _element_sizes(path: Path) -> list[int]:
-    """Bytes in the file of each variable of a v5 file, in order."""
-    sizes = []
-    with open(path, "rb") as file:
-        order = "<" if file.read(128)[126:128] == b"IM" else ">"
-        while len(tag := file.read(8)) == 8:
-            sizes.append(struct.unpack(f"{order}II", tag)[1])
-            file.seek(sizes[-1], 1)
-    return sizes
-
-
-def _float32(value: Any) -> Any:
-    """Real numbers as float32, column by column as they were; anything else as it is."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        return value
-    with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such later
-        return value.astype(np.float32, copy=False)
-
-
-def _only_text(entry: Any) -> str | None:
-    """The text in a cell as scipy gives it: an array around a string, sometimes a cell in a cell."""
-    while isinstance(entry, np.ndarray) and entry.dtype == object and entry.size == 1:
-        entry = entry.item()
-    if not isinstance(entry, np.ndarray) or entry.dtype.kind != "U" or entry.size > 1:
-        return None
-    return str(entry.item()) if entry.size else ""
-
-
-def _characters(stored: Any) -> list[str | None]:
-    """The rows of a v7.3 character array: UTF-16 units, axes reversed."""
-    if stored.attrs.get("MATLAB_empty"):
-        return [""]
-    units = np.asarray(stored[()])
-    if units.dtype.kind != "u" or units.ndim != 2:
-        return [None]
-    return [row.astype("<u2").tobytes().decode("utf-16-le", errors="replace") for row in units.T]
