@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gsmflow.compute.randomness import stream
 from gsmflow.files.atomic import read_tensors, write_tensors
-from gsmflow.heads.classifier import head_from_state
+from gsmflow.heads.kinds import head_from_state
 from gsmflow.heads.likelihood import GatedHead, LikelihoodHead
 from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.journal import Recorder

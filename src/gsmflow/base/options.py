@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of
 
 T = TypeVar("T")
 
@@ -73,9 +73,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], origin: str) -> T:
     table = getattr(cls, "table", "")
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            raise InputError(f"{origin}: unknown option '{table}.{name}'; {hint}")
+            raise InputError(f"{origin}: unknown option '{table}.{name}'; {instead_of(name, known)}")
     try:
         return cls(**values)
     except InputError as error:

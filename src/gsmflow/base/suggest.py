@@ -8,18 +8,34 @@ from collections.abc import Iterable
 _SHOWN = 12  # names listed before the rest is only counted
 
 
-def instead_of(name: str, known: Iterable[str]) -> str:
+def instead_of(name: str, known: Iterable[str], *, quote: str = "'") -> str:
     """The end of an error message: the nearest known name, or the known ones.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : Iterable[str]
+        What there is.
+    quote : str
+        Put around the suggested name.
 
     >>> instead_of("zerba", ["horse", "zebra"])
     "did you mean 'zebra'?"
+    >>> instead_of("epoch", ["flow.epochs", "head.loss"])
+    "did you mean 'flow.epochs'?"
     >>> instead_of("?", ["horse", "zebra"])
     'known: horse, zebra'
     """
     names = list(known)
-    lower = {n.lower(): n for n in reversed(names)}
-    near = difflib.get_close_matches(name.lower().strip(), lower, 1)
-    return f"did you mean '{lower[near[0]]}'?" if near else f"known: {listed(names)}"
+    wanted = name.lower().strip()
+    whole = {n.lower(): n for n in reversed(names)}
+    ends = {n.rpartition(".")[2]: known for n, known in whole.items()}  # of table.option, the option
+    for spellings, asked in ((whole, wanted), (ends, wanted.rpartition(".")[2])):
+        near = difflib.get_close_matches(asked, spellings, 1)
+        if near:
+            return f"did you mean {quote}{spellings[near[0]]}{quote}?"
+    return f"known: {listed(names)}"
 
 
 def listed(names: Iterable[str]) -> str:

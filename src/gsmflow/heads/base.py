@@ -1,15 +1,22 @@
-"""What every head does: logits of transformed features."""
+"""What every head does: logits of transformed features, tensors of a run folder, and an ONNX graph if it can."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from gsmflow.heads.graph import Graph
 
+
+@runtime_checkable
 class Head(Protocol):
     """A classifier of transformed features."""
+
+    kind: ClassVar[str]
+    """The name of this class of heads, by which a run folder finds it again."""
 
     @property
     def classes(self) -> int:
@@ -31,7 +38,44 @@ class Head(Protocol):
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors on the CPU that [`head_from_state`][gsmflow.heads.classifier.head_from_state] makes the
-        same head of.
+        """Tensors on the CPU that the class's ``from_state`` makes the same head of; none is named ``kind``."""
+        ...
+
+
+class HeadClass(Protocol):
+    """A class of heads, as it is registered."""
+
+    kind: ClassVar[str]
+    """Its name."""
+
+    def from_state(self, state: Mapping[str, Tensor], /) -> Head:
+        """A head of this class, made of what its ``state`` gave; a static or class method.
+
+        Raises
+        ------
+        KeyError
+            A tensor is missing.
+        """
+        ...
+
+
+@runtime_checkable
+class GraphHead(Head, Protocol):
+    """A head that can be exported."""
+
+    def graph(self, graph: Graph, x: str) -> str:
+        """Append the head's nodes to an ONNX graph.
+
+        Parameters
+        ----------
+        graph : Graph
+            Takes nodes and constants.
+        x : str
+            The value of transformed features, float32 (samples, D).
+
+        Returns
+        -------
+        str
+            The value of the logits, float32 (samples, C).
         """
         ...

@@ -15,9 +15,7 @@ from gsmflow.compute.finite import first_not_finite
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.heads.base import Head
 from gsmflow.heads.calibration import softmax
-from gsmflow.heads.likelihood import GatedHead, LikelihoodHead
-from gsmflow.heads.linear import LinearHead
-from gsmflow.heads.representation import Representation, RepresentedHead
+from gsmflow.heads.kinds import head_from_state, head_state
 
 _ROWS = 8192
 
@@ -96,8 +94,8 @@ class FittedClassifier:
         """
         state = {f"transform.{name}": tensor for name, tensor in self.transform.state().items()}
         if self.unseen_head is not None:
-            state |= {f"zsl.{name}": tensor for name, tensor in self.unseen_head.state().items()}
-        state |= {f"head.{name}": tensor for name, tensor in self.head.state().items()}
+            state |= {f"zsl.{name}": tensor for name, tensor in head_state(self.unseen_head).items()}
+        state |= {f"head.{name}": tensor for name, tensor in head_state(self.head).items()}
         return state | {
             "unseen": torch.from_numpy(self.unseen),
             "unseen_bias": torch.tensor(self.bias, dtype=torch.float64),
@@ -119,8 +117,8 @@ class FittedClassifier:
 
         try:
             transform = FeatureTransform.from_state(part("transform."))
-            head = head_from_state(part("head."))
-            alone = head_from_state(part("zsl.")) if part("zsl.") else None
+            head = head_from_state(part("head."), origin)
+            alone = head_from_state(part("zsl."), origin) if part("zsl.") else None
             unseen, bias = state["unseen"].numpy(), float(state["unseen_bias"])
             temperature = float(state.get("temperature", 1.0))  # older runs have none
         except KeyError as error:
@@ -137,22 +135,3 @@ class FittedClassifier:
                 f"{origin}: temperature {temperature}, expected a positive number; it is damaged"
             )
         return FittedClassifier(transform, head, classes, unseen, bias, alone, temperature)
-
-
-def head_from_state(state: Mapping[str, Tensor]) -> Head:
-    """Inverse of a head's ``state``.
-
-    Raises
-    ------
-    KeyError
-        A tensor is missing.
-    """
-    if "representation.kept" in state:
-        prefix = "representation."
-        inner = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-        return RepresentedHead(Representation.from_state(inner), LinearHead.from_state(state))
-    if "gate.semantics" in state:
-        return GatedHead.from_state(state)
-    if "semantics" in state:
-        return LikelihoodHead.from_state(state)
-    return LinearHead.from_state(state)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from gsmflow.compute.activation import LEAK
+from gsmflow.flow.coupling import ATAN_SLOPE, ConditionalCoupling, CouplingSubnet
 from gsmflow.flow.model import GSMFlow
+from gsmflow.heads.graph import Graph
 from gsmflow.heads.linear import LinearHead
 
 
@@ -21,6 +26,8 @@ class LikelihoodHead:
     semantics : Tensor
         (C, A) of the classes.
     """
+
+    kind: ClassVar[str] = "likelihood"
 
     model: GSMFlow
     semantics: Tensor
@@ -44,6 +51,55 @@ class LikelihoodHead:
     def logits(self, features: Tensor) -> Tensor:
         """(N, C) float32 log-likelihoods of transformed features (N, D)."""
         return self.model.log_likelihood(features.float(), self.semantics)
+
+    def graph(self, graph: Graph, x: str) -> str:
+        """The logits as nodes of an ONNX graph: a loop over the classes (``Scan``), one turn for each.
+
+        What depends on the class alone is computed here and kept as constants.
+        """
+        from onnx import TensorProto, helper
+
+        blocks: list[Any] = list(self.model.flow.blocks)
+        with torch.no_grad():
+            pairs = self.model.flow.condition(self.model.positioning(self.semantics))
+        conditions = [c for pair in pairs for c in pair]
+        turn = Graph(f"{graph.prefix}class/")
+        # A subnet that does not see the semantics has the same condition in every turn.
+        scanned = {index: c for index, c in enumerate(conditions) if len(c) == self.classes}
+        taken = {index: f"{turn.prefix}condition_{index}" for index in scanned}
+        names = [taken[i] if i in taken else graph.constant(c[0]) for i, c in enumerate(conditions)]
+        dims, half = list(range(self.in_dim)), blocks[0].split[0]
+        first, second = (
+            graph.add("Gather", x, graph.constant(some), axis=1) for some in (dims[:half], dims[half:])
+        )
+        scales: list[str] = []
+        for index, block in enumerate(blocks):
+            assert isinstance(block, ConditionalCoupling)
+            c1, c2 = names[2 * index : 2 * index + 2]
+            for net, condition in ((block.net2, c2), (block.net1, c1)):
+                # The half that was transformed is read by the other subnet next.
+                first, scale = _coupled(graph, turn, net, condition, block.clamp, reads=second, half=first)
+                first, second = second, first
+                scales.append(scale)
+        axis = graph.constant([1])
+        squares = [turn.add("ReduceSum", turn.add("Mul", z, z), axis, keepdims=0) for z in (first, second)]
+        length = turn.add("Mul", turn.add("Add", *squares), graph.constant(0.5))
+        log_det = turn.add("ReduceSum", scales[0], axis, keepdims=0)
+        for scale in scales[1:]:
+            log_det = turn.add("Add", log_det, turn.add("ReduceSum", scale, axis, keepdims=0))
+        constant = graph.constant(self.in_dim / 2 * math.log(2 * math.pi))
+        out = turn.add("Sub", turn.add("Sub", log_det, length), constant)
+        body = helper.make_graph(
+            turn.nodes,
+            f"{turn.prefix}likelihood",
+            [
+                helper.make_tensor_value_info(taken[i], TensorProto.FLOAT, [c.shape[1]])
+                for i, c in scanned.items()
+            ],
+            [helper.make_tensor_value_info(out, TensorProto.FLOAT, ["samples"])],
+        )
+        values = [graph.constant(c) for c in scanned.values()]
+        return graph.add("Scan", *values, body=body, num_scan_inputs=len(values), scan_output_axes=[1])
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that [`from_state`][gsmflow.heads.likelihood.LikelihoodHead.from_state] makes the same head of."""
@@ -85,6 +141,8 @@ class GatedHead:
         (S,) and (U,) class indices, in the order of the two heads' logits.
     """
 
+    kind: ClassVar[str] = "gated"
+
     gate: LikelihoodHead
     seen: Tensor
     unseen: Tensor
@@ -116,6 +174,21 @@ class GatedHead:
         out[:, self.unseen] = of_unseen - of_unseen.amax(dim=1, keepdim=True)
         return out
 
+    def graph(self, graph: Graph, x: str) -> str:
+        """The logits as nodes of an ONNX graph."""
+        likelihood = self.gate.graph(graph, x)
+        seen, unseen = (
+            graph.largest(graph.add("Gather", likelihood, graph.constant(classes), axis=1))
+            for classes in (self.seen, self.unseen)
+        )
+        of_seen, of_unseen = (head.graph(graph, x) for head in (self.seen_head, self.unseen_head))
+        of_seen = graph.add("Sub", of_seen, graph.largest(of_seen))
+        of_seen = graph.add("Add", of_seen, graph.add("Sub", seen, unseen))
+        of_unseen = graph.add("Sub", of_unseen, graph.largest(of_unseen))
+        side_by_side = graph.add("Concat", of_seen, of_unseen, axis=1)
+        order = torch.cat((self.seen, self.unseen)).argsort()
+        return graph.add("Gather", side_by_side, graph.constant(order), axis=1)
+
     def state(self) -> dict[str, Tensor]:
         """Tensors that [`from_state`][gsmflow.heads.likelihood.GatedHead.from_state] makes the same head of."""
         parts = {"gate": self.gate, "seen": self.seen_head, "unseen": self.unseen_head}
@@ -145,3 +218,35 @@ class GatedHead:
             LinearHead.from_state(part("seen.")),
             LinearHead.from_state(part("unseen.")),
         )
+
+
+def _coupled(
+    graph: Graph,
+    turn: Graph,
+    net: CouplingSubnet,
+    condition: str,
+    clamp: float,
+    *,
+    reads: str,
+    half: str,
+) -> tuple[str, str]:
+    """What [`CouplingSubnet.scale_and_shift`][gsmflow.flow.coupling.CouplingSubnet.scale_and_shift] does,
+    before the sum over alpha(s).
+
+    Parameters
+    ----------
+    graph : Graph
+        Takes the constants.
+    turn : Graph
+        Takes the nodes.
+    """
+    hidden = turn.add("Gemm", reads, graph.constant(net.x_weight), condition, transB=1)
+    hidden = turn.add("LeakyRelu", hidden, alpha=LEAK)
+    width = len(net.out_bias) // 2
+    s, t = (
+        turn.add("Gemm", hidden, graph.constant(weight), graph.constant(bias), transB=1)
+        for weight, bias in zip(net.out_weight.split(width), net.out_bias.split(width), strict=True)
+    )
+    bent = turn.add("Atan", turn.add("Div", s, graph.constant(clamp)))
+    scale = turn.add("Mul", bent, graph.constant(ATAN_SLOPE * clamp))
+    return turn.add("Add", turn.add("Mul", half, turn.add("Exp", scale)), t), scale

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from gsmflow.heads.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class LinearHead:
     scale : float | None
         None, or that of a cosine head, for which the logit is scale * cos(weight_c, x) + bias_c.
     """
+
+    kind: ClassVar[str] = "linear"
 
     weight: Tensor
     bias: Tensor
@@ -45,6 +50,14 @@ class LinearHead:
             return torch.addmm(self.bias, features.float(), self.weight.T)
         unit = F.normalize(features.float(), dim=1)
         return torch.addmm(self.bias, unit, F.normalize(self.weight, dim=1).T, alpha=self.scale)
+
+    def graph(self, graph: Graph, x: str) -> str:
+        """The logits as nodes of an ONNX graph."""
+        weight = self.weight
+        if self.scale is not None:
+            x = graph.unit(x, self.in_dim)
+            weight = self.scale * weight / weight.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return graph.add("Gemm", x, graph.constant(weight), graph.constant(self.bias), transB=1)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that [`from_state`][gsmflow.heads.linear.LinearHead.from_state] makes the same head of."""

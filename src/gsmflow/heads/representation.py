@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gsmflow.compute.activation import LEAK
+from gsmflow.heads.graph import Graph
 from gsmflow.heads.linear import LinearHead
 
+_OPERATORS = {
+    "none": "Identity",
+    "relu": "Relu",
+    "leaky_relu": "LeakyRelu",
+    "sigmoid": "Sigmoid",
+    "cos": "Cos",
+}  # of ONNX
 ACTIVATIONS = {
     "none": lambda x: x,
     "relu": torch.relu,
@@ -51,6 +60,15 @@ class Representation:
             states.append(ACTIVATIONS[activation](torch.addmm(bias, states[-1], weight.T)))
         return torch.cat([states[index] for index in self.kept], dim=1)
 
+    def graph(self, graph: Graph, x: str) -> str:
+        """The represented features as nodes of an ONNX graph."""
+        states = [x]
+        for weight, bias, activation in self.layers:
+            x = graph.add("Gemm", states[-1], graph.constant(weight), graph.constant(bias), transB=1)
+            slope: dict[str, Any] = {"alpha": LEAK} if activation == "leaky_relu" else {}
+            states.append(graph.add(_OPERATORS[activation], x, **slope))
+        return graph.add("Concat", *(states[index] for index in self.kept), axis=1)
+
     def state(self) -> dict[str, Tensor]:
         """Tensors that [`from_state`][gsmflow.heads.representation.Representation.from_state] makes the same
         representation of.
@@ -87,6 +105,8 @@ class Representation:
 class RepresentedHead:
     """A linear head on a representation of the features."""
 
+    kind: ClassVar[str] = "represented"
+
     representation: Representation
     head: LinearHead
 
@@ -109,7 +129,24 @@ class RepresentedHead:
         """(N, C) float32 logits of transformed features (N, D)."""
         return self.head.logits(self.representation(features))
 
+    def graph(self, graph: Graph, x: str) -> str:
+        """The logits as nodes of an ONNX graph."""
+        return self.head.graph(graph, self.representation.graph(graph, x))
+
     def state(self) -> dict[str, Tensor]:
         """Tensors of both parts."""
         own = {f"representation.{name}": tensor for name, tensor in self.representation.state().items()}
         return own | self.head.state()
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor]) -> RepresentedHead:
+        """Inverse of [`state`][gsmflow.heads.representation.RepresentedHead.state].
+
+        Raises
+        ------
+        KeyError
+            A tensor is missing.
+        """
+        prefix = "representation."
+        own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+        return RepresentedHead(Representation.from_state(own), LinearHead.from_state(state))

@@ -1,41 +1,52 @@
-"""The methods: one file each, one interface, one line in the registry below.
+"""The methods: one file each, one interface, and the door for others' methods.
 
-A method is either *direct* (it gives linear heads at once, in closed form) or it has a *learner*, trained by
+A method is either *direct* (it gives heads at once, in closed form) or it has a *learner*, trained by
 steps: a [`Generator`][gsmflow.learning.learner.Generator] synthesizes what a head is then trained on, a
-[`Scorer`][gsmflow.learning.learner.Scorer] classifies by itself.
+[`Scorer`][gsmflow.learning.learner.Scorer] classifies by itself. Write one of your own as
+``docs/extending.md`` shows, and register it with [`register_method`][gsmflow.methods.register_method] or by an
+entry point in the group ``gsmflow.methods`` of your package.
+
+Importing this package is light; a method's own module is imported when it is asked for.
 """
 
 from __future__ import annotations
 
-import difflib
-from importlib import import_module
+from gsmflow.base.options import Options, option
+from gsmflow.base.registry import Registry
+from gsmflow.methods.method import Method, complaint_about
 
-from gsmflow.base.errors import InputError
-from gsmflow.methods.method import Method
+__all__ = ["METHODS", "Method", "Options", "find_method", "method_names", "option", "register_method"]
 
-_MODULES = {
-    "gsmflow": "gsmflow",
-    "gsmflow-tmm": "gsmflow_tmm",
-    "cflow": "cflow",
-    "likelihood": "likelihood",
-    "likelihood-gate": "likelihood_gate",
-    "cvae": "cvae",
-    "f-clswgan": "f_clswgan",
-    "f-vaegan-d2": "f_vaegan_d2",
-    "tf-vaegan": "tf_vaegan",
-    "cada-vae": "cada_vae",
-    "ce-gzsl": "ce_gzsl",
-    "izf": "izf",
-    "cnzsl": "cnzsl",
-    "lda": "lda",
-    "eszsl": "eszsl",
-    "kernel-eszsl": "kernel_eszsl",
-}
+_MODULES = (
+    "gsmflow",
+    "gsmflow-tmm",
+    "cflow",
+    "likelihood",
+    "likelihood-gate",
+    "cvae",
+    "f-clswgan",
+    "f-vaegan-d2",
+    "tf-vaegan",
+    "cada-vae",
+    "ce-gzsl",
+    "izf",
+    "cnzsl",
+    "lda",
+    "eszsl",
+    "kernel-eszsl",
+)
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    "gsmflow.methods",
+    {name: f"gsmflow.methods.{name.replace('-', '_')}:METHOD" for name in _MODULES},
+    complaint_about,
+)
 
 
 def method_names() -> list[str]:
-    """Names of all methods."""
-    return list(_MODULES)
+    """Names of all methods, built in, registered and of other packages; imports none of them."""
+    return METHODS.names()
 
 
 def find_method(name: str, origin: str = "method") -> Method:
@@ -44,10 +55,20 @@ def find_method(name: str, origin: str = "method") -> Method:
     Raises
     ------
     InputError
-        There is none.
+        There is none, or the package that it is of cannot be loaded.
     """
-    if name not in _MODULES:
-        near = difflib.get_close_matches(name, _MODULES, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(_MODULES)}"
-        raise InputError(f"{origin}: no method '{name}'; {hint}")
-    return import_module(f"gsmflow.methods.{_MODULES[name]}").METHOD
+    return METHODS.find(name, origin)
+
+
+def register_method(method: Method) -> None:
+    """Add a method to those of this program, under its own name.
+
+    It then works wherever a method is named in this process. Commands that make runs in processes of their own
+    (``bench``, ``ablate``) know it where a package gives it by an entry point in the group ``gsmflow.methods``.
+
+    Raises
+    ------
+    InputError
+        Another method has that name, or something about it is not as it has to be.
+    """
+    METHODS.register(method.name, method)

@@ -33,4 +33,5 @@ METHOD = Method(
         "semantics_in_every_layer": False,
     },
     learner=GSMFlowLearner,
+    divisible=True,
 )

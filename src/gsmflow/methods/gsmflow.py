@@ -234,9 +234,24 @@ def resolve_precision(options: GSMFlowOptions, feature_dim: int, device: torch.d
 
 _BFLOAT16_FROM = 1 << 16  # entries of a subnet's matrix under which the casts cost more than they save
 
+PARTS = {
+    "without semantics in every layer": ("semantics_in_every_layer=off",),
+    "without perturbation": ("perturbation=0",),
+    "without relative positioning": ("relative_positioning=off",),
+    "without prototype loss": ("prototype_weight=0",),
+    "only the flow": (
+        "semantics_in_every_layer=off",
+        "perturbation=0",
+        "relative_positioning=off",
+        "prototype_weight=0",
+    ),
+}
+
 METHOD = Method(
     name="gsmflow",
     citation="Chen et al., Mitigating Generation Shifts for Generalized Zero-Shot Learning, ACM MM 2021",
     options=GSMFlowOptions,
     learner=GSMFlowLearner,
+    parts=PARTS,
+    divisible=True,
 )

@@ -123,4 +123,17 @@ METHOD = Method(
     fixed={"perturbation": 0.0},
     learner=learner,
     rebuild=GSMFlowLearner,
+    parts={
+        "without semantics in every layer": ("semantics_in_every_layer=off",),
+        "without mining": ("mining_rate=0",),
+        "without relative positioning": ("relative_positioning=off",),
+        "without prototype loss": ("prototype_weight=0",),
+        "only the flow": (
+            "semantics_in_every_layer=off",
+            "mining_rate=0",
+            "relative_positioning=off",
+            "prototype_weight=0",
+        ),
+    },
+    divisible=True,
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gsmflow.flow.model import GSMFlow
 from gsmflow.heads.likelihood import LikelihoodHead
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import PARTS, GSMFlowLearner, GSMFlowOptions
 from gsmflow.methods.method import Method
 
 
@@ -48,5 +48,7 @@ METHOD = Method(
     citation="the flow of Chen et al. (ACM MM 2021) with Bayes' rule",
     options=LikelihoodOptions,
     inherits="gsmflow",
+    parts=PARTS,
+    divisible=True,
     learner=lambda data, options, seed: LikelihoodLearner(GSMFlowLearner(data, options, seed)),
 )

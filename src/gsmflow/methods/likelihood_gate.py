@@ -15,7 +15,7 @@ from gsmflow.heads.likelihood import GatedHead
 from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.softmax import HeadOptions, train_head
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import PARTS, GSMFlowLearner, GSMFlowOptions
 from gsmflow.methods.likelihood import LikelihoodLearner, likelihood_head
 from gsmflow.methods.method import Method
 
@@ -68,5 +68,7 @@ METHOD = Method(
     citation="the flow of Chen et al. (ACM MM 2021) as a gate",
     options=GateOptions,
     inherits="gsmflow",
+    parts=PARTS,
+    divisible=True,
     learner=lambda data, options, seed: GateLearner(GSMFlowLearner(data, options, seed), options),
 )

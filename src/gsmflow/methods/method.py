@@ -13,26 +13,36 @@ if TYPE_CHECKING:
     from gsmflow.learning.learner import Learner
     from gsmflow.learning.tensors import TrainingData
 
+_TAKEN = ("features", "head", "selection", "run", "data", "machine")  # tables that are not a method's
+
 
 @dataclass(frozen=True)
 class Method:
-    """What a method's module exposes as ``METHOD``.
+    """What a method's module exposes as ``METHOD``. Exactly one of `direct` and `learner` is given.
 
     Parameters
     ----------
-    options : type[Options]
-        Its option dataclass.
+    name : str
+        Letters, digits and ``. _ -``.
     citation : str
         Whom to credit.
+    options : type[Options]
+        Its option dataclass, whose ``table`` is the method's name.
     fixed : Mapping[str, Any]
         Options that make the method what it is and cannot be set.
     inherits : str
         Another method, whose table in a preset serves this one too where it says nothing itself.
+    learner : Callable[[TrainingData, Any, int], Learner] | None
+        (data, options, seed) -> a [`Learner`][gsmflow.learning.learner.Learner], trained by steps.
     rebuild : Callable[[TrainingData, Any, int], Learner] | None
-        As learner, where trained weights are at hand and a learner would prepare its training for nothing.
-        Exactly one of: learner: (data, options, seed) -> a [`Learner`][gsmflow.learning.learner.Learner];
+        As `learner`, where trained weights are at hand and a learner would prepare its training for nothing.
     direct : Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None
         (data, options) -> (parameters tried, head) pairs, the default first, for the protocol to choose among.
+    parts : Mapping[str, tuple[str, ...]]
+        What ``gsmflow ablate`` leaves out: a label, such as "without perturbation", to overrides, such as
+        ``("perturbation=0",)``.
+    divisible : bool
+        Whether its learner divides a batch among several processes, which all see the same problem.
     """
 
     name: str
@@ -43,3 +53,22 @@ class Method:
     learner: Callable[[TrainingData, Any, int], Learner] | None = None
     rebuild: Callable[[TrainingData, Any, int], Learner] | None = None
     direct: Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None = None
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    divisible: bool = False
+
+
+def complaint_about(name: str, method: Any) -> str:
+    """What is wrong with a method that is to be known by `name`, in words, or nothing."""
+    if not isinstance(method, Method):
+        return f"is a {type(method).__name__}, expected a Method of gsmflow.methods"
+    if method.name != name:
+        return f"is named '{method.name}', expected '{name}'"
+    if name in _TAKEN:
+        return "has the name of a table of options; choose another name"
+    if not (isinstance(method.options, type) and issubclass(method.options, Options)):
+        return "has options that are no subclass of gsmflow.methods.Options"
+    if method.options.table != name:
+        return f"has options with table = '{method.options.table}', expected '{name}'"
+    if (method.direct is None) == (method.learner is None):
+        return "gives both a learner and a direct solution or neither, expected one of them"
+    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,9 +11,10 @@ from typing import Any, get_type_hints
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.options import Options, from_mapping, option, parse_value
+from gsmflow.base.suggest import instead_of
 from gsmflow.data.transform import FeatureOptions
 from gsmflow.learning.softmax import HeadOptions
-from gsmflow.methods import find_method
+from gsmflow.methods import METHODS, find_method
 from gsmflow.methods.method import Method
 
 
@@ -92,8 +92,7 @@ def read_preset(name: str) -> dict[str, dict[str, Any]]:
             raise InputError(f"{origin}: not UTF-8 text, so not a TOML file") from None
     else:
         if name not in preset_names():
-            near = difflib.get_close_matches(name, preset_names(), 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(preset_names())}"
+            hint = instead_of(name, preset_names())
             raise InputError(f"preset '{name}': not known; {hint} (or the path of a .toml file)")
         origin = f"preset {name}"
         text = (resources.files("gsmflow.recipes.presets") / f"{name}.toml").read_text(encoding="utf-8")
@@ -125,8 +124,8 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
     origin = f"preset {preset}"
     tables = read_preset(preset)
     for table in tables:
-        if table not in classes and find_method(table, origin):
-            continue  # options of another method: a preset may hold several
+        if table not in classes:
+            METHODS.check_name(table, origin)  # options of another method: a preset may hold several
     values = {table: dict(tables.get(table, {})) for table in classes}
     own = chosen.options.table
     if chosen.inherits:
@@ -183,9 +182,5 @@ def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[st
         own = [t for t in owners if t not in ("features", "head", "selection")]
         table = (own or owners or [""])[0]
     if f"{table}.{name}" not in everything:
-        near = difflib.get_close_matches(key if dot else f"{table}.{name}", everything, 1, 0.5)
-        short = {k.rpartition(".")[2]: k for k in everything}
-        near = near or [short[n] for n in difflib.get_close_matches(name, list(short), 1, 0.5)]
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(everything)}"
-        raise InputError(f"--set {text}: unknown option '{key}'; {hint}")
+        raise InputError(f"--set {text}: unknown option '{key}'; {instead_of(key, everything, quote='')}")
     return table, name, parse_value(value.strip(), get_type_hints(classes[table])[name])

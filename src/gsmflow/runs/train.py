@@ -83,7 +83,7 @@ def train(
         The folder cannot be written to, holds another run, or is in use.
     """
     check_projection(problem, recipe.features)
-    if size() > 1 and "gsmflow" not in (recipe.method.name, recipe.method.inherits):
+    if size() > 1 and not recipe.method.divisible:
         raise InputError(
             f"method '{recipe.method.name}' is not divided among processes; start it without torchrun"
         )

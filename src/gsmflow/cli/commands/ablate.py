@@ -1,4 +1,4 @@
-"""``gsmflow ablate``: the method without each of its parts."""
+"""``gsmflow ablate``: a method without each of its parts."""
 
 from __future__ import annotations
 
@@ -6,26 +6,16 @@ from pathlib import Path
 
 import click
 
+from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 
-_PARTS = {
-    "full": (),
-    "without semantics in every layer": ("semantics_in_every_layer=off",),
-    "without perturbation": ("perturbation=0",),
-    "without relative positioning": ("relative_positioning=off",),
-    "without prototype loss": ("prototype_weight=0",),
-    "only the flow": (
-        "semantics_in_every_layer=off",
-        "perturbation=0",
-        "relative_positioning=off",
-        "prototype_weight=0",
-    ),
-}
+_FULL, _METHOD = "full", "gsmflow"
 _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance", "structure")}
 
 
 @click.command()
 @click.argument("problem")
+@click.option("--method", help=f"One of `gsmflow methods` that has parts.  [default: {_METHOD}]")
 @options.seeds
 @options.protocol
 @click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own]")
@@ -35,7 +25,7 @@ _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance"
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of the runs and tables.  [default: runs/ablate-PROBLEM]",
+    help="Folder of the runs and tables.  [default: runs/ablate-PROBLEM, with -METHOD where one is given]",
 )
 @options.jobs
 @options.on
@@ -45,6 +35,7 @@ _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance"
 @options.as_json
 def ablate(
     problem: str,
+    method: str | None,
     seeds: str,
     protocol: str,
     preset: str | None,
@@ -59,19 +50,28 @@ def ablate(
     device: str,
     as_json: bool,
 ) -> None:
-    """GSMFlow on PROBLEM, whole, without each remedy, without the prototype loss, and without any of them.
+    """A method on PROBLEM, whole and without each of its parts.
 
-    The same seeds for all; the table has H and the measures of the three generation shifts.
+    GSMFlow's are its three remedies and the prototype loss; last, it is run without any of them. The same seeds for
+    all; the table has H and the measures of the three generation shifts.
     """
     from gsmflow.cli.many_runs import check_failures, run_cells, write_tables
+    from gsmflow.methods import find_method
     from gsmflow.studies.cells import Variant, cells_of
     from gsmflow.studies.tables import findings, rows_of
 
+    chosen = find_method(method or _METHOD, "--method")
+    if not chosen.parts:
+        raise InputError(
+            f"--method {chosen.name}: says no parts that could be left out; choose another, or compare options of it "
+            "by `gsmflow bench`"
+        )
     chosen_seeds = options.parse_seeds(seeds)
-    root = out or Path("runs") / f"ablate-{Path(problem).name}"
+    name = f"ablate-{Path(problem).name}" + (f"-{method}" if method else "")
+    root = out or Path("runs") / name
     variants = [
-        Variant(label.replace(" ", "-"), "gsmflow", preset, (*overrides, *off))
-        for label, off in _PARTS.items()
+        Variant(label.replace(" ", "-"), chosen.name, preset, (*overrides, *off))
+        for label, off in {_FULL: (), **chosen.parts}.items()
     ]
     cells = cells_of(
         [problem],
@@ -89,9 +89,9 @@ def ablate(
     rows = rows_of(
         {(c.problem, c.variant.label, c.seed): m for c, m in results.items()},
         protocol=protocol,
-        reference="full",
+        reference=_FULL,
         others=_SHIFTS,
     )
     title = f"Percent, mean ± 95% interval over {len(chosen_seeds)} seeds, test set, protocol {protocol}"
-    write_tables(rows, "full", root, title, findings(rows, "full"), as_json)
+    write_tables(rows, _FULL, root, title, findings(rows, _FULL), as_json)
     check_failures(results)

@@ -19,9 +19,9 @@ def methods(name: str | None, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from gsmflow.methods import find_method, method_names
+    from gsmflow.methods import METHODS, find_method
 
-    found = [find_method(each) for each in ([name] if name else method_names())]
+    found = [find_method(name)] if name else list(METHODS.each())
     if as_json:
         listed = [
             {"name": m.name, "citation": m.citation, "options": m.options().as_dict() | dict(m.fixed)}

@@ -1,0 +1,174 @@
+"""What can be chosen by name: built in, registered by a program, or given by other packages.
+
+Nothing is imported before it is asked for. Others' packages say what they give by entry points, in the group of the
+registry; one that cannot be loaded is told in one line and left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from typing import Any, Generic, TypeVar
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_log = logging.getLogger(
+    "gsmflow"
+)  # without a handler of the program's own, its warnings are lines on stderr
+
+
+@dataclass(frozen=True)
+class _Later:
+    """Where something lies, as an entry point says it."""
+
+    place: EntryPoint
+
+    @property
+    def giver(self) -> str:
+        """The package it is of."""
+        return f"package {self.place.dist.name} {self.place.dist.version}" if self.place.dist else "gsmflow"
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name.
+
+    Parameters
+    ----------
+    what : str
+        One of them in a word, for messages.
+    group : str
+        The group of the entry points by which other packages give more.
+    built_in : Mapping[str, str]
+        Name to ``module:ATTRIBUTE``, imported when it is asked for.
+    complaint : Callable[[str, Any], str]
+        (name, value) -> what is wrong with a value under that name, or nothing.
+    """
+
+    def __init__(
+        self, what: str, group: str, built_in: Mapping[str, str], complaint: Callable[[str, Any], str]
+    ) -> None:
+        self.what, self.group, self._complaint = what, group, complaint
+        self._built_in = {n: _Later(EntryPoint(n, place, group)) for n, place in built_in.items()}
+        self._registered: dict[str, T] = {}
+        self._others: dict[str, _Later] | None = None
+        self._told: set[str] = set()
+
+    def names(self) -> list[str]:
+        """All names, the built-in ones first; imports nothing."""
+        return list(dict.fromkeys((*self._built_in, *self._registered, *self._of_packages())))
+
+    def find(self, name: str, origin: str = "") -> T:
+        """What has that name.
+
+        Parameters
+        ----------
+        origin : str
+            Who asks, for messages.
+
+        Raises
+        ------
+        InputError
+            Nothing has that name, or what has it cannot be loaded.
+        """
+        self.check_name(name, origin)
+        if name in self._registered:
+            return self._registered[name]
+        return self._load(self._built_in.get(name) or self._of_packages()[name])
+
+    def check_name(self, name: str, origin: str = "") -> None:
+        """Refuse a name that nothing has; imports nothing.
+
+        Raises
+        ------
+        InputError
+            Nothing has that name; the nearest one that there is.
+        """
+        names = self.names()
+        if name not in names:
+            start = f"{origin}: no {self.what}" if origin else f"no {self.what}"
+            raise InputError(f"{start} '{name}'; {instead_of(name, names)}")
+
+    def each(self) -> Iterator[T]:
+        """All of them; those that cannot be loaded are told on stderr, once, and left out."""
+        for name in self.names():
+            try:
+                yield self.find(name)
+            except InputError as error:
+                self._tell(f"{error}; it is left out")
+
+    def register(self, name: str, value: T) -> None:
+        """Add something to those of this program, or replace what the program added under that name.
+
+        Raises
+        ------
+        InputError
+            The name is taken by a built-in one or by another package's, or the value is not as it has to be.
+        """
+        taken = self._built_in.get(name) or self._of_packages().get(name)
+        if taken is not None:
+            raise InputError(f"{self.what} '{name}': is of {taken.giver} already; choose another name")
+        complaint = self._wrong(name, value)
+        if complaint:
+            raise InputError(f"{self.what} '{name}': {complaint}")
+        self._registered[name] = value
+
+    def _of_packages(self) -> dict[str, _Later]:
+        """What other packages give; a name that is taken is told once and left out."""
+        if self._others is None:
+            self._others = {}
+            for place in sorted(_entry_points(self.group), key=_package_of):
+                later = _Later(place)
+                taken = self._built_in.get(place.name) or self._others.get(place.name)
+                if taken is None:
+                    self._others[place.name] = later
+                elif taken.giver != later.giver:  # a package found twice on the path is one package
+                    self._tell(
+                        f"{later.giver}: its {self.what} '{place.name}' has the name of one of {taken.giver}; "
+                        "it is left out"
+                    )
+        return self._others
+
+    def _load(self, later: _Later) -> T:
+        place = later.place
+        where = f"{self.what} '{place.name}' of {later.giver}"
+        try:
+            value = place.load()
+        except (Exception, SystemExit) as error:  # whatever others' modules do when they are imported
+            if later.place.dist is None:
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{where}: cannot be loaded from {place.value} ({type(error).__name__}: {reason}); "
+                "mend or uninstall that package"
+            ) from error
+        complaint = self._wrong(place.name, value)
+        if complaint:
+            raise InputError(f"{where}: {place.value} {complaint}; mend or uninstall that package")
+        return value
+
+    def _wrong(self, name: str, value: Any) -> str:
+        if not _NAME.fullmatch(name):
+            return "has a name of other characters than letters, digits and . _ -"
+        return self._complaint(name, value)
+
+    def _tell(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            _log.warning("gsmflow: %s", line)
+
+
+@cache
+def _entry_points(group: str) -> EntryPoints:
+    return entry_points(group=group)
+
+
+def _package_of(place: EntryPoint) -> tuple[str, str]:
+    return (place.dist.name if place.dist else "", place.name)

@@ -1,0 +1,77 @@
+"""A builder of ONNX graphs, and what features go through before a head sees them, as nodes.
+
+Nodes are written one by one, so that exporting needs nothing but the ``onnx`` package.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsmflow.data.transform import FeatureTransform
+
+
+class Graph:
+    """Nodes and constants, in the order they are added; each node gives one float32 value.
+
+    Nodes have to mean the same in every opset from 13 on.
+
+    Parameters
+    ----------
+    prefix : str
+        Of the names of all values but those that are named by the caller.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Append a node of an operator such as ``Gemm`` and return the name of its value."""
+        from onnx import helper
+
+        name = output or f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def constant(self, value: NDArray[Any] | Tensor | float | list[int]) -> str:
+        """Append a constant, float32 or int64, and return its name."""
+        from onnx import numpy_helper
+
+        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+        array = np.ascontiguousarray(array, np.int64 if array.dtype.kind == "i" else np.float32)
+        name = f"{self.prefix}constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def largest(self, x: str) -> str:
+        """The largest of each row, (samples, 1). ReduceMax means other things in later opsets."""
+        from onnx import helper
+
+        name = f"{self.prefix}largest_{len(self.nodes)}"
+        self.nodes.append(helper.make_node("TopK", [x, self.constant([1])], [name, f"{name}_at"], axis=1))
+        return name
+
+    def unit(self, x: str, dim: int) -> str:
+        """Rows (samples, dim) scaled to length 1."""
+        squares = self.add("MatMul", self.add("Mul", x, x), self.constant(np.ones((dim, 1))))
+        return self.add("Div", x, self.add("Max", self.add("Sqrt", squares), self.constant(1e-12)))
+
+
+def transformed(graph: Graph, x: str, transform: FeatureTransform) -> str:
+    """The value of features x (samples, D) after a [`FeatureTransform`][gsmflow.data.transform.FeatureTransform]."""
+    if transform.log:
+        x = graph.add("Max", x, graph.constant(0.0))
+        x = graph.add("Log", graph.add("Add", x, graph.constant(1.0)))
+    x = graph.add("Sub", x, graph.constant(transform.shift))
+    x = graph.add("Mul", x, graph.constant(transform.scale))
+    if transform.unit_length:
+        x = graph.unit(x, transform.in_dim)
+    if transform.axes is not None and transform.center is not None:
+        x = graph.add("Sub", x, graph.constant(transform.center))
+        x = graph.add("MatMul", x, graph.constant(transform.axes))
+    return x
