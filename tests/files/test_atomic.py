@@ -47,6 +47,13 @@ def test_tensors_and_meta_come_back(tmp_path: Path) -> None:
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
 
 
+def test_an_empty_array_of_numpy_is_written(tmp_path: Path) -> None:
+    """Its stride may be 0: what a part of a split without samples is."""
+    empty = np.setdiff1d(np.arange(3), np.arange(3))
+    write_tensors(tmp_path / "a", {"part": torch.from_numpy(empty)})
+    assert read_tensors(tmp_path / "a")[0]["part"].shape == (0,)
+
+
 def test_tensors_that_share_memory_are_written_each(tmp_path: Path) -> None:
     """Two heads behind one representation, say."""
     shared = torch.arange(6.0)

@@ -34,7 +34,7 @@ _PLAIN_SECONDS = 10  # between lines where the terminal is not live
 @contextmanager
 def live_display(title: str) -> Iterator[Progress]:
     """A display on stderr: bars in a terminal, a line now and then elsewhere."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     if not console.is_terminal:
         yield _Lines(console, title)
         return
@@ -141,7 +141,7 @@ def closing_table(result: Mapping[str, Any]) -> None:
         table.add_row(
             "oracle (chosen on the test set)", *(_percent(oracle[c]) for c in "USH"), "", "", style="dim"
         )
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     facts = []
     if "seconds" in result:
@@ -162,7 +162,7 @@ def addition_table(addition: Addition) -> None:
     before, after = addition.before.to_dict(), addition.after.to_dict()
     for name, scores in (("before", before), ("after", after)):
         table.add_row(name, *(_percent(scores[column]) for column in ("U", "S", "H")))
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     old = addition.before.per_class
     lost = sorted((addition.after.per_class[name] - value, name) for name, value in old.items())
@@ -195,7 +195,7 @@ def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:
         mean, half = mean_interval(values)
         cells.append(f"{100 * mean:.1f} ± {100 * half:.1f}" if values else "-")
     table.add_row(*cells)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _percent(value: float | None) -> str:
@@ -219,7 +219,7 @@ def _scores(scores: Mapping[str, float]) -> str:
 
 def problem_table(problem: Problem) -> None:
     """What `gsmflow data PROBLEM` shows on stdout."""
-    console = Console()
+    console = Console(markup=False)
     counts = problem.summary()
     table = Table(title=f"{problem.name}: read and checked", title_justify="left", show_header=False)
     table.add_column()
@@ -242,7 +242,7 @@ def problem_table(problem: Problem) -> None:
 
 def data_table(known: Sequence[Any], data_root: Path) -> None:
     """What `gsmflow data` shows on stdout."""
-    console = Console()
+    console = Console(markup=False)
     table = Table(title=f"Data sets, looked for under {data_root}", title_justify="left")
     for column in (
         "name",

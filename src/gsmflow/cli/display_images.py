@@ -26,7 +26,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     if console.is_terminal:
         with Progress(console=console) as bar:
             task = bar.add_task(what)

@@ -55,7 +55,7 @@ def run_cells(
     make_folder(root)
     results = {cell: cell.finished(root) for cell in cells}
     waiting = [cell for cell, metrics in results.items() if metrics is None]
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     each = threads or 1
     address = parse_place(on)
     workers = RayWorkers(root, each, address) if address is not None else None
@@ -119,9 +119,9 @@ def write_tables(
     if as_json:
         click.echo(json.dumps(content, allow_nan=False))
         return
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=_LOG_WIDTH)
+        console = Console(width=_LOG_WIDTH, markup=False)
     names, texts = tables.cells(rows, reference)
     console.print(title, style="bold", highlight=False)
     for problem in dict.fromkeys(row.problem for row in rows):

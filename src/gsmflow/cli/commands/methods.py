@@ -30,7 +30,7 @@ def methods(name: str | None, as_json: bool) -> None:
         click.echo(json.dumps({"methods": listed}))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    console = Console()
+    console = Console(markup=False)
     if not name:
         for column in ("method", "whom to credit"):
             table.add_column(column, overflow="fold")
