@@ -56,16 +56,18 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_
+    classes_ : NDArray
         (C,) all classes, seen and unseen, sorted.
-    semantics_
-        (C, A) in their order.
-    seen_classes_, unseen_classes_
-        The two kinds.
+    semantics_ : NDArray[np.float32]
+        (C, A) their semantics, in the same order.
+    seen_classes_ : NDArray
+        The classes that had samples in `fit`.
+    unseen_classes_ : NDArray
+        All other classes.
     n_features_in_ : int
-        D.
-    choice_
-        What the protocol chose, or None.
+        D, dimensions of the features.
+    choice_ : Choice | None
+        What the protocol chose; None under ``"last"``.
 
     Examples
     --------
@@ -111,11 +113,15 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
+        X : ArrayLike
+            (N, D) finite features.
+        y : ArrayLike
+            (N,) the class of each sample.
         semantics : ArrayLike | None
             (C, A) one vector a class, those without samples included. Required.
         classes : ArrayLike | None
-            (C,) the labels of the rows of `semantics`; without it, the sorted labels of y, which then must be as
-            many as there are rows.
+            (C,) the labels of the rows of `semantics`; without it, the sorted labels of y, which then must
+            be as many as there are rows.
 
         Raises
         ------

@@ -29,10 +29,23 @@ def option(
 
     Parameters
     ----------
+    default : Any
+        The value where nobody sets one.
+    help : str
+        What the option means, as the command line and the reference show it.
+    low : float | None
+        The least value that is allowed.
+    high : float | None
+        The greatest value that is allowed.
+    above : float | None
+        Values must be greater than this.
+    below : float | None
+        Values must be less than this.
+    choices : tuple[str, ...] | None
+        The only values that are allowed.
     search : str
         Where tuning looks for a good value, as [`parse_dimension`][gsmflow.studies.tuning.parse_dimension]
-        reads it; empty
-        for options that are not tuned unless asked for.
+        reads it. Without it, the option is tuned only on request.
     """
     bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices, "search": search}
     return dataclasses.field(default=default, metadata={"help": help, **bounds})

@@ -41,8 +41,18 @@ def run_cells(
 
     Parameters
     ----------
+    cells : Sequence[Cell]
+        The runs.
+    root : Path
+        Folder of the run folders.
+    jobs : int | None
+        Runs at a time; None: chosen by the number of cores.
+    threads : int | None
+        Threads of each run; None: chosen by the number of cores.
+    on : str | None
+        ``ray`` or ``ray:ADDRESS``; None: this machine.
     continues : str
-        What a person who stops it is told to do to continue.
+        How to continue after an interruption, for the message.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

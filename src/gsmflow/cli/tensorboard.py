@@ -21,22 +21,27 @@ class Together(Progress):
         self._watchers = watchers
 
     def begin(self, stage: str, start: int, total: int) -> None:
+        """A stage of training begins."""
         for each in self._watchers:
             each.begin(stage, start, total)
 
     def step(self, done: int, losses: Mapping[str, float]) -> None:
+        """One step of training is done."""
         for each in self._watchers:
             each.step(done, losses)
 
     def scored(self, done: int, scores: Mapping[str, float]) -> None:
+        """A validation problem was scored."""
         for each in self._watchers:
             each.scored(done, scores)
 
     def end(self) -> None:
+        """The stage ends."""
         for each in self._watchers:
             each.end()
 
     def message(self, text: str) -> None:
+        """Something to tell the person."""
         for each in self._watchers:
             each.message(text)
 
@@ -56,6 +61,7 @@ class EventFiles(Progress):
         self._writer: SummaryWriter | None = None
 
     def begin(self, stage: str, start: int, total: int) -> None:
+        """Open the event file of a stage."""
         from torch.utils.tensorboard import SummaryWriter
 
         self.end()
@@ -66,9 +72,11 @@ class EventFiles(Progress):
             raise InputError(f"{self._folder}: cannot be written to ({error.strerror})") from None
 
     def step(self, done: int, losses: Mapping[str, float]) -> None:
+        """Write the losses of a step."""
         self._write(done, losses)
 
     def scored(self, done: int, scores: Mapping[str, float]) -> None:
+        """Write validation scores."""
         self._write(done, {f"score/{name}": value for name, value in scores.items()})
 
     def end(self) -> None:

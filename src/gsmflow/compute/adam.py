@@ -69,6 +69,8 @@ class MasterAdam:
         ----------
         rate : float | Tensor
             The learning rate; a scalar on the GPU where the step is recorded there.
+        gradients : Iterable[tuple[torch.nn.Parameter, Tensor]]
+            Pairs of a parameter and its gradient, one at a time.
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]

@@ -54,8 +54,10 @@ def set_threads(wanted: int | None, dims: int) -> None:
 
     Parameters
     ----------
+    wanted : int | None
+        CPU threads, at least 1; None: chosen here.
     dims : int
-        Dimensions of the features that are trained on.
+        Dimensions of the training features.
     """
     if wanted is None and dims < DIVIDED:
         wanted = 1
@@ -77,12 +79,14 @@ def divide_cores(jobs: int | None, runs: int, threads: int | None, dims: int) ->
 
     Parameters
     ----------
-    jobs, threads : int | None
-        As the person wants it, None where it is left to this function.
+    jobs : int | None
+        Runs at a time, if the user gave a number.
     runs : int
-        How many there are.
+        How many runs there are.
+    threads : int | None
+        Threads of each run, if the user gave a number.
     dims : int
-        Dimensions of the features that they are trained on.
+        Dimensions of the training features.
     """
     small = dims < DIVIDED
     if jobs is None:

@@ -31,14 +31,15 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where parts are worked on when not here.
+    """The Ray cluster that parts are computed on. Every node needs data, run and backbone under the same paths.
 
     Parameters
     ----------
     address : str
-        Of a running Ray cluster, ``auto`` for the one this machine belongs to, or empty for one of its own.
+        Address of a running Ray cluster; ``auto`` for the one this machine belongs to; empty to start one
+        here.
     threads : int
-        Cores of a worker. Every node needs data, run and backbone under the same paths.
+        Cores of a worker.
     """
 
     address: str

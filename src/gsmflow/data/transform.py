@@ -56,15 +56,22 @@ class FeatureOptions(Options):
 
 @dataclass(frozen=True)
 class FeatureTransform:
-    """x -> ((x scaled) - center) @ axes, fitted by [`fit`][gsmflow.data.transform.FeatureTransform.fit];
-    scaling is (x - shift) * scale.
+    """x -> ((x - shift) * scale - center) @ axes, made by [`fit`][gsmflow.data.transform.FeatureTransform.fit].
 
     Parameters
     ----------
-    shift, scale : NDArray[np.float32]
-        (D,).
+    shift : NDArray[np.float32]
+        (D,) what is subtracted from the features.
+    scale : NDArray[np.float32]
+        (D,) what the shifted features are multiplied by.
+    unit_length : bool
+        Every sample is brought to length 1 before it is projected.
+    log : bool
+        Features are replaced by log(1 + x) before they are scaled.
+    center : NDArray[np.float32] | None
+        (D,) mean of the scaled training features; None without projection.
     axes : NDArray[np.float32] | None
-        (D, K) orthonormal columns and center: (D,), or both None without projection.
+        (D, K) orthonormal columns, the principal components; None without projection.
     """
 
     shift: NDArray[np.float32]

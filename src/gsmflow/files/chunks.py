@@ -27,7 +27,9 @@ class Part(Protocol):
     """Some rows that follow each other; `first` is the number of the first one, from 0."""
 
     @property
-    def first(self) -> int: ...
+    def first(self) -> int:
+        """The number of the part's first row in the whole table, from 0."""
+        ...
 
     def read(self) -> Rows:
         """The rows.
@@ -42,7 +44,19 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class ParquetPart:
-    """Rows start, ..., start + count - 1 of a .parquet file."""
+    """Rows start, ..., start + count - 1 of a .parquet file.
+
+    Parameters
+    ----------
+    first : int
+        The number of the part's first row in the whole table, from 0.
+    file : Path
+        The .parquet file.
+    start : int
+        First row of the file that belongs to the part.
+    count : int
+        Rows of the part.
+    """
 
     first: int
     file: Path
@@ -56,7 +70,17 @@ class ParquetPart:
 
 @dataclass(frozen=True)
 class StorePart:
-    """Rows of a feature store, which is one file, and what the table beside it says of them."""
+    """Rows of a feature store, which is one file, and what the table beside it says of them.
+
+    Parameters
+    ----------
+    first : int
+        The number of the part's first row in the whole table, from 0.
+    file : Path
+        The .npy file.
+    said : Rows
+        What the table beside the store says of these rows.
+    """
 
     first: int
     file: Path
@@ -77,7 +101,15 @@ class StorePart:
 
 @dataclass(frozen=True)
 class HeldPart:
-    """Rows that were read already."""
+    """Rows that have been read already.
+
+    Parameters
+    ----------
+    first : int
+        The number of the part's first row in the whole table, from 0.
+    rows : Rows
+        The rows themselves.
+    """
 
     first: int
     rows: Rows

@@ -28,8 +28,17 @@ class Rows:
 
     Parameters
     ----------
+    features : NDArray[np.float32]
+        (N, D) finite numbers.
+    labels : tuple[str, ...] | None
+        Class name of each row; None without a column of labels.
+    split : tuple[str, ...] | None
+        ``train`` or ``test`` for each row; None without such a column.
+    names : tuple[str, ...] | None
+        Name of each row, usually the path of its image; None without such a column.
     backbone : dict[str, Any] | None
-        How the features were made of images, see [`gsmflow.images`][gsmflow.images].
+        How the features were computed from images, see [`gsmflow.images`][gsmflow.images]; None where that
+        is not known.
     """
 
     features: NDArray[np.float32]
@@ -61,8 +70,12 @@ def rows_of_table(path: Path, table: pl.DataFrame, first: int = 0) -> Rows:
 
     Parameters
     ----------
+    path : Path
+        Where the table was read from, for messages.
+    table : pl.DataFrame
+        The columns as they were read.
     first : int
-        Of which sample (from 0) of the file the table's first row is.
+        The number of the table's first row in the file, from 0.
 
     Raises
     ------

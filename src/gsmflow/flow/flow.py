@@ -87,9 +87,13 @@ class ConditionalFlow(nn.Module):
 
         Parameters
         ----------
+        x : Tensor
+            (B, D) features.
+        conditions : Conditions
+            Conditions of C classes, or of the B samples one by one.
         rows : Tensor | None
-            (B,) the row of the conditions that belongs to each sample; None where the conditions have one row a
-            sample already.
+            (B,) the row of the conditions that belongs to each sample; None where the conditions have one
+            row a sample already.
         """
         first, second = self._halves(x)
         log_det = x.new_zeros(len(x))

@@ -63,8 +63,12 @@ class WeightGradients:
 
         Parameters
         ----------
+        use : Callable[[Parameter, Tensor], None]
+            Receives a weight and its gradient, once.
+        beside : Beside
+            Runs that work beside the backward pass.
         batches : int
-            How many go through every layer. What is left is for
+            How many batches go through every layer. Gradients that are left are for
             [`collect`][gsmflow.flow.gradients.WeightGradients.collect].
         """
         self._early = _Early(use, beside, batches)

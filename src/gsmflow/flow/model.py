@@ -69,7 +69,7 @@ class GSMFlow(nn.Module):
     Parameters
     ----------
     sizes : FlowSizes
-        Of the flow and of the semantics.
+        Sizes of the flow and of the semantics.
     anchors : Tensor
         (K, A) see [`RelativePositioning`][gsmflow.flow.anchors.RelativePositioning].
     clamp : float
@@ -105,9 +105,12 @@ class GSMFlow(nn.Module):
         Parameters
         ----------
         features : Tensor
-            (B, D);
+            (B, D) scaled training features.
         conditions : Conditions
-            Of C classes, with rows: (B,) of each sample's class, or of B samples.
+            Conditions of C classes, or of the B samples one by one.
+        rows : Tensor | None
+            (B,) the row of the conditions that holds each sample's class; None where the conditions have one
+            row a sample.
         """
         z, log_det = self.flow(features, conditions, rows)
         return z.square().mean() / 2 - log_det.mean() / features.shape[1]
@@ -118,7 +121,9 @@ class GSMFlow(nn.Module):
         Parameters
         ----------
         conditions : Conditions
-            Of S classes, through which no gradient reaches g.
+            Conditions of S classes. No gradient reaches g through them.
+        means : Tensor
+            (S, D) mean feature of each class.
         """
         prototypes, _ = self.flow.inverse(torch.zeros_like(means), conditions)
         return F.mse_loss(prototypes, means)

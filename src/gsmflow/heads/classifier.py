@@ -22,14 +22,18 @@ _ROWS = 8192
 
 @dataclass(frozen=True)
 class FittedClassifier:
-    """Feature transformation, head and the bias on unseen classes.
+    """From raw features to class probabilities: transformation, head, bias on unseen classes, temperature.
 
     Parameters
     ----------
+    transform : FeatureTransform
+        Applied to raw features first.
+    head : Head
+        Gives one logit a class.
     classes : tuple[str, ...]
         C names in the order of the logits.
     unseen : NDArray[np.int64]
-        (U,) indices of the unseen ones.
+        (U,) indices of the unseen classes.
     bias : float
         Added to the unseen classes' logits (calibrated stacking); 0 unless it was chosen.
     unseen_head : Head | None
@@ -51,8 +55,10 @@ class FittedClassifier:
 
         Parameters
         ----------
+        features : NDArray[np.float32]
+            (N, D) raw features.
         first : int
-            The number of the first sample in whatever it is a part of, for messages.
+            The number of the first sample in the table it belongs to, for messages.
 
         Raises
         ------

@@ -23,8 +23,12 @@ class LikelihoodHead:
 
     Parameters
     ----------
+    model : GSMFlow
+        The trained flow.
     semantics : Tensor
-        (C, A) of the classes.
+        (C, A) class vectors.
+    clamp : float
+        Bound c of the soft clamp on log-scales.
     """
 
     kind: ClassVar[str] = "likelihood"
@@ -137,8 +141,16 @@ class GatedHead:
 
     Parameters
     ----------
-    seen, unseen : Tensor
-        (S,) and (U,) class indices, in the order of the two heads' logits.
+    gate : LikelihoodHead
+        Log-likelihoods of all C classes under the flow.
+    seen : Tensor
+        (S,) indices of the seen classes, in the order of the logits of `seen_head`.
+    unseen : Tensor
+        (U,) indices of the unseen classes, in the order of the logits of `unseen_head`.
+    seen_head : LinearHead
+        Softmax head over the S seen classes.
+    unseen_head : LinearHead
+        Softmax head over the U unseen classes.
     """
 
     kind: ClassVar[str] = "gated"

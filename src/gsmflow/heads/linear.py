@@ -15,12 +15,17 @@ from gsmflow.heads.graph import Graph
 
 @dataclass(frozen=True)
 class LinearHead:
-    """One logit a class: x @ weight.T + bias, with weight (C, D) and bias (C,).
+    """One logit a class: x @ weight.T + bias.
 
     Parameters
     ----------
+    weight : Tensor
+        (C, D) one row a class.
+    bias : Tensor
+        (C,) one number a class.
     scale : float | None
-        None, or that of a cosine head, for which the logit is scale * cos(weight_c, x) + bias_c.
+        None; or a number above 0, which makes it a cosine head with the logits scale * cos(weight_c, x) +
+        bias_c.
     """
 
     kind: ClassVar[str] = "linear"

@@ -103,7 +103,15 @@ class Representation:
 
 @dataclass(frozen=True)
 class RepresentedHead:
-    """A linear head on a representation of the features."""
+    """A linear head on a representation of the features.
+
+    Parameters
+    ----------
+    representation : Representation
+        Maps features (N, D) to what the head works on.
+    head : LinearHead
+        Classifies the represented features.
+    """
 
     kind: ClassVar[str] = "represented"
 

@@ -32,13 +32,13 @@ class BackboneSpec:
     model : str
         Timm's name of the architecture, or the model's file.
     weights : str
-        Of timm alone: a ``.safetensors`` file, ``random`` (seed 0), or empty for the published weights.
+        For timm alone: a ``.safetensors`` file, ``random`` (seed 0), or empty for the published weights.
     output : str
-        Of ONNX alone: which output holds the features; empty for the first.
+        For ONNX alone: name of the output that holds the features; empty for the first.
     preprocessing : Preprocessing | None
-        None for timm, which brings its own.
+        How pictures are prepared; None for timm, which brings its own.
     sha256 : str
-        Of the model's file, or of a timm model's weights; empty before it was opened.
+        SHA-256 of the model's file, or of a timm model's weights; empty until it is opened.
     """
 
     kind: str
@@ -158,11 +158,11 @@ class Backbone:
     Parameters
     ----------
     spec : BackboneSpec
-        With its sha256.
+        What was opened, with its SHA-256.
     prepare : Callable[[Image], NDArray[np.float32]]
-        An RGB picture to float32 (3, H, W).
+        Turns an RGB picture into float32 (3, H, W).
     features : Callable[[NDArray[np.float32]], NDArray[np.float32]]
-        (B, 3, H, W) to (B, D) float32.
+        Turns prepared pictures (B, 3, H, W) into float32 features (B, D).
     """
 
     spec: BackboneSpec

@@ -78,17 +78,19 @@ class Features:
 
 @dataclass(frozen=True)
 class Reading:
-    """Work for [`gsmflow.compute.distributed_map`][gsmflow.compute.distributed_map]: names of images to
-    features, and why some are not readable.
+    """From names of images to their features, as [`gsmflow.compute.distributed_map`][gsmflow.compute.distributed_map]
+    does it.
 
     Parameters
     ----------
     root : Path
-        The folder that names are relative to.
+        The folder that the names are relative to.
+    spec : BackboneSpec
+        The backbone, which every worker opens itself.
     batch_size : int
         Images the backbone takes at a time.
     device : str
-        As [`resolve_device`][gsmflow.compute.devices.resolve_device] takes it.
+        A device as [`resolve_device`][gsmflow.compute.devices.resolve_device] names it.
     """
 
     root: Path
@@ -158,8 +160,20 @@ def extract(
 
     Parameters
     ----------
+    backbone : Backbone
+        The opened backbone.
+    listing : Listing
+        The images, their labels and parts.
+    out : Path
+        The .npz file to write.
+    batch_size : int
+        Images the backbone takes at a time.
     cluster : Cluster | None
-        Where shards are computed when not here, by workers that open the backbone themselves, on `device`.
+        Computes shards on a Ray cluster, whose workers open the backbone themselves; None: on this machine.
+    device : str
+        Where the cluster's workers compute.
+    told : Told
+        Called with the number of images that are done and of all images.
 
     Raises
     ------

@@ -26,7 +26,15 @@ from gsmflow.images.listing import Listing
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that was left out, and why."""
+    """An image that was left out, and why.
+
+    Parameters
+    ----------
+    name : str
+        The path of the image, as in the listing.
+    reason : str
+        Why it cannot be read, in words.
+    """
 
     name: str
     reason: str
@@ -34,7 +42,15 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a table of features holds. shape: (n, D). unreadable: the images that were left out."""
+    """What a table of features holds.
+
+    Parameters
+    ----------
+    shape : tuple[int, int]
+        (n, D): images that were read, dimensions of their features.
+    unreadable : tuple[Unreadable, ...]
+        The images that were left out.
+    """
 
     shape: tuple[int, int]
     unreadable: tuple[Unreadable, ...]

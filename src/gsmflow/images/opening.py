@@ -17,9 +17,9 @@ def open_backbone(spec: BackboneSpec, device: torch.device) -> Backbone:
     Parameters
     ----------
     spec : BackboneSpec
-        With a sha256, the model has to be that very one.
+        Which backbone. If it has a SHA-256, the model must be that very one.
     device : torch.device
-        For timm and TorchScript; ONNX runs on the CPU.
+        Where timm and TorchScript compute; ONNX runs on the CPU.
 
     Raises
     ------

@@ -76,8 +76,17 @@ class Pool:
 
         Parameters
         ----------
+        learner : Generator
+            The generator.
+        data : TrainingData
+            Training features and semantics.
+        count : int
+            Synthetic features of each unseen class.
+        seed : int
+            Determines the noise.
         coded : bool | None
-            Whether to keep codes; None decides by size, and streams what is too large even for codes.
+            Whether features are kept as 8-bit codes. None decides by size, and streams what is too large
+            even for codes.
 
         Raises
         ------
@@ -153,17 +162,24 @@ class Pool:
 
 @dataclass(frozen=True)
 class Stream:
-    """What a [`Pool`][gsmflow.learning.head_data.Pool] holds, too large to be held: made shard by shard, each
-    time it is passed over.
+    """A [`Pool`][gsmflow.learning.head_data.Pool] too large for memory, computed shard by shard on every pass.
 
-    A shard has the same share of the synthetic features of every unseen class and of the real ones, so that
+    A shard has the same share of the synthetic features of every unseen class and of the real features, so that
     batches drawn within it are like batches drawn from the whole. Noise is keyed by the shard: every pass
     sees the same features.
 
     Parameters
     ----------
+    learner : Generator
+        The generator.
+    data : TrainingData
+        Training features and semantics.
+    count : int
+        Synthetic features of each unseen class.
+    seed : int
+        Determines the noise.
     alone : bool
-        Only the synthetic features, labelled by position among the unseen classes.
+        Only synthetic features, labelled by their position among the unseen classes.
     """
 
     learner: Generator

@@ -74,12 +74,16 @@ def train_head(
 
     Parameters
     ----------
+    pool : Pool | Stream
+        The features the head is trained on.
     classes : int
-        C.
-    key : int | str
+        C, the number of logits.
+    options : HeadOptions
+        Kind, loss, learning rate and length of the training.
+    *key : int | str
         Names the random draws.
     epochs : int | None
-        Instead of options.epochs.
+        Passes over the features; None: ``options.epochs``.
 
     Raises
     ------

@@ -209,8 +209,14 @@ def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: in
 
     Parameters
     ----------
+    feature_dim : int
+        D, dimensions of the transformed features.
     semantics : Tensor
-        (C, A) the vectors the anchors are chosen from.
+        (C, A) the class vectors that anchors are chosen from.
+    options : GSMFlowOptions
+        Sizes of the flow and its parts.
+    seed : int
+        Determines the initial weights.
     """
     anchors = torch.zeros_like(semantics[:1])
     if options.relative_positioning:

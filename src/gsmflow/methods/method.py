@@ -18,26 +18,30 @@ _TAKEN = ("features", "head", "selection", "run", "data", "machine")  # tables t
 
 @dataclass(frozen=True)
 class Method:
-    """What a method's module exposes as ``METHOD``. Exactly one of `direct` and `learner` is given.
+    """A method: its name, its options, and one function that makes it.
+
+    Exactly one of `learner` and `direct` is given.
 
     Parameters
     ----------
     name : str
-        Letters, digits and ``. _ -``.
+        The name that the command line and presets use: letters, digits and ``. _ -``.
     citation : str
-        Whom to credit.
+        The paper to cite.
     options : type[Options]
         Its option dataclass, whose ``table`` is the method's name.
     fixed : Mapping[str, Any]
         Options that make the method what it is and cannot be set.
     inherits : str
-        Another method, whose table in a preset serves this one too where it says nothing itself.
+        Another method whose table in a preset also holds for this one, where its own table says nothing.
     learner : Callable[[TrainingData, Any, int], Learner] | None
-        (data, options, seed) -> a [`Learner`][gsmflow.learning.learner.Learner], trained by steps.
+        (data, options, seed) -> an untrained [`Learner`][gsmflow.learning.learner.Learner].
     rebuild : Callable[[TrainingData, Any, int], Learner] | None
-        As `learner`, where trained weights are at hand and a learner would prepare its training for nothing.
+        The same as `learner`, for a run whose weights are loaded: it skips what only training needs. None:
+        `learner` is used.
     direct : Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None
-        (data, options) -> (parameters tried, head) pairs, the default first, for the protocol to choose among.
+        (data, options) -> pairs of the parameters that were tried and their head, the default first. The
+        protocol chooses among them.
     parts : Mapping[str, tuple[str, ...]]
         What ``gsmflow ablate`` leaves out: a label, such as "without perturbation", to overrides, such as
         ``("perturbation=0",)``.

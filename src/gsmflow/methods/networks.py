@@ -46,10 +46,12 @@ class ConditionalMLP(nn.Module):
 
     Parameters
     ----------
-    in_dim, semantic_dim : int
-        Sizes of x and of a.
+    in_dim : int
+        Dimensions of x.
+    semantic_dim : int
+        Dimensions of a.
     sizes : Sequence[int]
-        Of the layers after them.
+        Sizes of the layers after the first.
     last : nn.Module | None
         See [`mlp`][gsmflow.methods.networks.mlp].
     """

@@ -20,19 +20,27 @@ class Choice:
     epochs : float
         Training length in epochs (fractions allowed).
     head_epochs : int
-        Of the head.
+        Length of the head's training, in epochs.
     bias : float
-        On the unseen logits, where it was chosen;
-    real_rate, synthetic_rate : float | None
-        How it is carried over, see [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias].
+        Added to the unseen logits on the problem where it was chosen.
+    real_rate : float | None
+        Fraction of real training features that the head calls unseen: how the bias is carried over, see
+        [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias].
+    synthetic_rate : float | None
+        The same of synthetic training features.
     temperature : float
-        Of the probabilities, fitted where the rest was chosen (see
-        [`gsmflow.heads.calibration`][gsmflow.heads.calibration]); 1 where
-        validation is not trusted.
+        What logits are divided by to become probabilities, fitted where the rest was chosen (see
+        [`gsmflow.heads.calibration`][gsmflow.heads.calibration]); 1 where validation is not trusted.
     parameters : dict[str, float]
-        Of a direct method.
-    U, S, H, AUSUC : float
-        Reached where it was chosen; where validation is not trusted only S, see `choose`.
+        A direct method's parameters by name.
+    U : float
+        Accuracy on unseen classes where the choice was made, in [0, 1].
+    S : float
+        Accuracy on seen classes there, in [0, 1]; the only score where validation is not trusted.
+    H : float
+        Their harmonic mean.
+    AUSUC : float
+        Area under the seen-unseen curve there, in [0, 1].
     """
 
     epochs: float = 0.0
@@ -57,19 +65,23 @@ class Outcome:
     choice : Choice | None
         What was chosen, None under ``last``.
     scores : Scores
-        On the test set under the protocol.
+        Scores on the test set under the protocol.
     oracle : Choice | None
         Best on the test set, None unless asked for.
-    confidence : dict[str, float]
-        How far its probabilities can be believed on the test set, see `_confidence`.
+    classifier : FittedClassifier
+        The final classifier.
     weights : dict[str, Tensor]
-        Of the generator, empty for a direct method.
+        The generator's weights by name, empty for a direct method.
     steps : int
-        Of the generator's final training.
+        Steps of the generator's final training.
     shifts : dict[str, Any] | None
-        What [`gsmflow.scores.shifts`][gsmflow.scores.shifts] measured after scoring, as plain values, and
-        samples: the features it
-        was measured on; None and empty for a direct method and for a run that is not kept in a folder.
+        What [`gsmflow.scores.shifts`][gsmflow.scores.shifts] measured after scoring, as plain values; None
+        for a direct method and for a run that is not kept in a folder.
+    confidence : dict[str, float]
+        How far its probabilities can be believed on the test set: temperature and expected calibration
+        errors.
+    samples : dict[str, Tensor]
+        The features that the shifts were measured on, empty where they were not.
     """
 
     choice: Choice | None

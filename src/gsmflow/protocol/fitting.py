@@ -44,6 +44,10 @@ def run(
 
     Parameters
     ----------
+    problem : Problem
+        The data.
+    recipe : Recipe
+        Method and options.
     protocol : str
         ``validated`` or ``last``.
     oracle : bool
@@ -79,13 +83,19 @@ def refit(
     Parameters
     ----------
     problem : Problem
-        With raw features, and the same seen classes as in the run.
+        The data with raw features, and with the same seen classes as in the run.
+    recipe : Recipe
+        Method and options of the run.
     choice : Choice | None
         What the run's protocol chose, None under ``last``.
     weights : Mapping[str, Tensor]
-        Of the generator, as in ``model.safetensors``; empty for a direct method.
+        The generator's weights, as in ``model.safetensors``; empty for a direct method.
     transform : FeatureTransform
-        Of the features, as the generator was trained on them.
+        The feature transformation that the generator was trained with.
+    seed : int
+        The seed of the run.
+    device : torch.device
+        Where tensors live.
 
     Raises
     ------

@@ -43,8 +43,8 @@ def compare(
     learner : Learner
         Trained on it.
     held_out : bool
-        It is a validation problem, whose unseen classes are seen ones held out. Its own random stream: nothing
-        else of the run depends on whether this was called.
+        The problem is a validation problem, whose unseen classes are seen ones held out. It has a random
+        stream of its own: nothing else of the run depends on whether this was called.
     """
     if not isinstance(learner, Generator):
         return None

@@ -25,7 +25,15 @@ _LOGITS = 1 << 22  # computed in one go
 
 @dataclass(frozen=True)
 class UnseenRates:
-    """Fractions of a head's training features called unseen; synthetic is None where there are none."""
+    """Fractions of a head's training features that it calls unseen.
+
+    Parameters
+    ----------
+    real : float
+        The fraction of the real features, in [0, 1].
+    synthetic : float | None
+        The fraction of the synthetic features, in [0, 1]; None where there are none.
+    """
 
     real: float
     synthetic: float | None

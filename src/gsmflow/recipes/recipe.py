@@ -42,7 +42,23 @@ class SelectionOptions(Options):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method with its options, and the options of everything around it."""
+    """A method with its options, and the options of everything around it.
+
+    Parameters
+    ----------
+    preset : str
+        Name of the preset it was read from.
+    method : Method
+        The method.
+    options : Options
+        The method's options.
+    features : FeatureOptions
+        How features are scaled and projected.
+    head : HeadOptions
+        How the head is trained.
+    selection : SelectionOptions
+        When and on what choices are made.
+    """
 
     preset: str
     method: Method

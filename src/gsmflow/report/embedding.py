@@ -19,7 +19,15 @@ _BEFORE = 50  # principal components that t-SNE and UMAP start from
 
 @dataclass(frozen=True)
 class Embedding:
-    """Points of a picture. places: method -> (2 M, 2), the M real ones first; labels: (M,) of either kind."""
+    """Real and synthetic samples as points in a plane.
+
+    Parameters
+    ----------
+    places : dict[str, NDArray[np.float64]]
+        The points (2 M, 2) of each method: M real ones, then M synthetic ones.
+    labels : NDArray[np.int64]
+        (M,) class of each real sample, and of the synthetic sample at the same position.
+    """
 
     places: dict[str, NDArray[np.float64]]
     labels: NDArray[np.int64]

@@ -18,7 +18,19 @@ _PAIRS = 20  # rows of its table
 
 @dataclass(frozen=True)
 class Curve:
-    """The seen-unseen curve with few points, and where the classifier stands on it. All in [0, 1]."""
+    """The seen-unseen curve with few points, and where the classifier stands on it. All values are in [0, 1].
+
+    Parameters
+    ----------
+    unseen : list[float]
+        Accuracy on unseen classes at each point.
+    seen : list[float]
+        Accuracy on seen classes at each point.
+    area : float
+        Area under the whole curve (AUSUC).
+    at : tuple[float, float]
+        (unseen, seen) of the classifier itself.
+    """
 
     unseen: list[float]
     seen: list[float]
@@ -48,7 +60,19 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of training. losses, scores: name -> (steps, values). ends: its last step."""
+    """A stage of training.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the history.
+    losses : dict[str, tuple[list[int], list[float]]]
+        The steps of each loss and its values there, by name.
+    scores : dict[str, tuple[list[int], list[float]]]
+        The steps of each validation score and its values there, by name.
+    ends : int
+        Its last step.
+    """
 
     name: str
     losses: dict[str, tuple[list[int], list[float]]]

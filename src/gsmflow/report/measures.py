@@ -9,7 +9,23 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of the table. path: where its value lies in ``shifts.json``; reference: where that of real features."""
+    """One row of the table of measures.
+
+    Parameters
+    ----------
+    title : str
+        Its name on the page.
+    path : tuple[str, str]
+        Where its value is in ``shifts.json``.
+    reference : tuple[str, str] | float | None
+        Where the value of real features is; or that value itself; None without one.
+    range : str
+        The values it can take, in words.
+    better : str
+        Which direction is better, in words.
+    meaning : str
+        What it measures, in a sentence.
+    """
 
     title: str
     path: tuple[str, str]

@@ -30,7 +30,23 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table. value: what it is sorted by; None: its text. tone: ``up``, ``down`` or nothing."""
+    """A cell of a table.
+
+    Parameters
+    ----------
+    text : str
+        What is shown.
+    value : float | str | None
+        What the column is sorted by; None: the text.
+    number : bool
+        It is set to the right, like all numbers.
+    tone : str
+        ``up``, ``down`` or empty: the colour of a difference.
+    badge : str
+        A short word shown beside the text.
+    hint : str
+        Shown when the cell is pointed at.
+    """
 
     text: str
     value: float | str | None = None
@@ -42,7 +58,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column."""
+    """A table's column.
+
+    Parameters
+    ----------
+    name : str
+        Its heading.
+    number : bool
+        It holds numbers.
+    """
 
     name: str
     number: bool = False
@@ -50,7 +74,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A sortable table."""
+    """A sortable table.
+
+    Parameters
+    ----------
+    title : str
+        Its heading.
+    columns : list[Column]
+        The columns, from left to right.
+    rows : list[list[Cell]]
+        One list of cells a row.
+    """
 
     title: str
     columns: list[Column]
@@ -59,7 +93,23 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page. charts: positions in the page's list of charts."""
+    """A part of the page.
+
+    Parameters
+    ----------
+    id : str
+        Its anchor.
+    title : str
+        Its heading.
+    text : str
+        A paragraph of HTML under the heading.
+    charts : list[int]
+        Positions in the page's list of charts.
+    tables : list[Table]
+        Its tables.
+    strips : list[dict[str, str]]
+        Pictures of classes: heading and data URLs.
+    """
 
     id: str
     title: str

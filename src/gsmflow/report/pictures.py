@@ -16,7 +16,17 @@ _EACH = 8  # pictures of a class and kind
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures of one class side by side. real, synthetic: (n, height, width) in [0, 1]."""
+    """Pictures of one class side by side.
+
+    Parameters
+    ----------
+    name : str
+        The class.
+    real : NDArray[np.float32]
+        (n, height, width) in [0, 1].
+    synthetic : NDArray[np.float32]
+        (n, height, width) in [0, 1].
+    """
 
     name: str
     real: NDArray[np.float32]

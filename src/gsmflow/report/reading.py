@@ -22,18 +22,28 @@ class Record:
 
     Parameters
     ----------
+    folder : Path
+        The run folder.
     label : str
-        Short name, told apart from the other runs of the report.
-    metrics, config, history, shifts : dict[str, Any] or list[dict[str, Any]] or dict[str, Any] | None
-        As in the run folder.
+        Short name, unlike those of the other runs of the report.
+    metrics : dict[str, Any]
+        ``metrics.json``.
+    config : dict[str, Any]
+        ``config.toml``.
+    history : list[dict[str, Any]]
+        ``history.jsonl``, one entry a line.
     seen : dict[str, bool]
         Class name -> whether it is a seen class.
+    classifier : FittedClassifier
+        The fitted classifier.
+    shifts : dict[str, Any] | None
+        ``shifts.json``; None where it was not measured.
     samples : Samples | None
-        Features the shifts were measured on.
+        The features that the shifts were measured on.
     problem : Problem | None
         Its data, None where they cannot be read any more.
     missing : tuple[str, ...]
-        What is not there, in sentences.
+        What cannot be shown and why, in sentences.
     """
 
     folder: Path

@@ -54,14 +54,16 @@ class Addition:
     Parameters
     ----------
     folder : Path
-        Of the version.
+        Folder of the new version.
     added : tuple[str, ...]
         Names of the new classes.
-    before, after : Scores
-        Scores of the old and of the new classifier on the run's test set, which may hold samples of a new class
-        only where it was described there.
+    before : Scores
+        Scores of the old classifier on the run's test set.
+    after : Scores
+        Scores of the new classifier on the same samples. Samples of a new class count only where the test
+        set holds them.
     seconds : float
-        Reading the data, synthesizing, fitting and scoring.
+        Time to read the data, synthesize, fit and score.
     notes : tuple[str, ...]
         What was done to the semantics, or looks odd about them, in sentences.
     """
@@ -98,12 +100,16 @@ def add_classes(
 
     Parameters
     ----------
+    folder : Path
+        The run.
     names : Sequence[str]
         K names that the run does not know yet.
     semantics : ArrayLike
-        (K, A).
+        (K, A) their class vectors.
     data_root : Path
         Where the named data sets are, for the real features of the seen classes.
+    device : torch.device
+        Where tensors live.
     out : Path | None
         Folder of the new version; without it ``<run>-v2``, ``-v3``, ... beside the run.
 

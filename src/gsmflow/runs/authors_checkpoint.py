@@ -49,18 +49,19 @@ class Checkpoint:
     Parameters
     ----------
     weights : dict[str, Tensor]
-        By the names of [`GSMFlow`][gsmflow.flow.model.GSMFlow]'s state, float32.
+        float32 weights by the names of [`GSMFlow`][gsmflow.flow.model.GSMFlow]'s state.
     sizes : FlowSizes
-        Of the flow.
+        Sizes of the flow.
     semantic_dim : int
-        A.
+        A, dimensions of the semantics.
     iteration : int
-        Of the training.
+        The step of the training at which it was saved.
     seed : int
-        Of it.
+        The seed of the training.
     chosen_on_test : bool
-        Whether the iteration was the best of the training on the test set. The program saves such files under
-        the name ``Best_model_...``, and others as ``Iter_...``; a file of any other name counts as one.
+        Whether the iteration was the best of the training on the test set. The program saves such files
+        under the name ``Best_model_...``, and others as ``Iter_...``; a file of any other name counts as
+        one.
     """
 
     weights: dict[str, Tensor]

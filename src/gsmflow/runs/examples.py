@@ -20,10 +20,12 @@ _EACH = 3  # of a class, at most
 
 @dataclass(frozen=True)
 class Examples:
-    """Raw features (M, D) of test samples, none of them trained on.
+    """A few test samples that are kept with a run, none of them trained on.
 
     Parameters
     ----------
+    features : NDArray[np.float32]
+        (M, D) raw features.
     labels : NDArray[np.int64]
         (M,) class indices.
     image_shape : tuple[int, int] | None

@@ -54,11 +54,17 @@ class Request:
     Parameters
     ----------
     problem : str
-        As given by the person, with `features` and `semantics` naming other files of it.
+        The name or folder, as the user gave it.
+    features : str | None
+        Another feature file of the problem; None for the usual one.
+    semantics : str | None
+        Another file of class vectors; None for the usual one.
     protocol : str
-        ``validated`` or ``last``;
+        ``validated`` or ``last``.
     oracle : bool
         Score the oracle too.
+    seed : int
+        Determines every random draw.
     """
 
     problem: str
@@ -176,12 +182,16 @@ def read_problem(
 
     Parameters
     ----------
+    folder : Path
+        The run.
     config : Mapping[str, Any]
-        Of the run.
+        The run's ``config.toml``.
     data_root : Path
         The folder that holds the named data sets.
-    problem, features : str | None
-        Read these instead of what the configuration names.
+    problem : str | None
+        Read this problem instead of the one the configuration names.
+    features : str | None
+        Read this feature file instead of the one the configuration names.
 
     Raises
     ------

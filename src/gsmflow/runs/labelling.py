@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A part that is images: paths below the root of the listing, and their classes where they are known."""
+    """A part of a listing: images to be labelled.
+
+    Parameters
+    ----------
+    names : tuple[str, ...]
+        Paths below the root of the listing.
+    labels : tuple[str, ...] | None
+        Their classes; None where they are not known.
+    """
 
     names: tuple[str, ...]
     labels: tuple[str, ...] | None = None

@@ -70,12 +70,26 @@ def train(
 
     Parameters
     ----------
+    request : Request
+        What is asked for.
+    problem : Problem
+        The data.
+    recipe : Recipe
+        Method and options.
+    device : torch.device
+        Where tensors live.
+    folder : Path
+        The run folder, which is created.
     resume : bool
-        Continue what was interrupted there; a finished run is returned as it is.
+        Continue an interrupted run; a finished one is returned as it is.
+    progress : Progress | None
+        Told of every stage and step.
+    checkpoint_seconds : float
+        Time between two checkpoints.
     keep_data : bool
         Write the problem itself into the folder, so that classes can be added without the source.
     on_recorder : Callable[[Recorder], None]
-        Receives the recorder, for whoever wants to ask the run to stop.
+        Receives the recorder, through which the run can be asked to stop.
 
     Raises
     ------
@@ -141,12 +155,20 @@ def adopt(
     ----------
     request : Request
         Its protocol is ``last``, or ``oracle`` where the weights were chosen on the test set.
+    problem : Problem
+        The data.
+    recipe : Recipe
+        Method and options that the weights belong to.
     weights : Mapping[str, torch.Tensor]
-        Of the generator, as in ``model.safetensors``.
+        The generator's weights, as in ``model.safetensors``.
     steps : int
-        Of its training.
+        Steps of the generator's training.
     origin : Mapping[str, Any]
         Recorded in the configuration as ``imported``.
+    device : torch.device
+        Where tensors live.
+    folder : Path
+        The run folder, which is created.
 
     Raises
     ------

@@ -16,12 +16,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Structure:
-    """Agreement of the geometry of class centres; None with fewer than three classes.
+    """Agreement of the geometry of class centres. With fewer than three classes every value is None.
 
     Parameters
     ----------
+    spearman : float | None
+        Rank correlation of the distances between centres, in [-1, 1]; higher is better.
+    procrustes : float | None
+        What the best shift, scale and rotation leave unexplained, in [0, 1]; lower is better.
+    order : float | None
+        Kendall's tau of the order of each class's neighbours, mean over classes, in [-1, 1]; higher is
+        better.
+    nearest : float | None
+        Fraction of classes whose nearest neighbour is the same; higher is better.
     pairs : list[tuple[int, int, float, float]]
-        (class, class, real distance, synthetic distance) for every pair, positions in the list of classes.
+        (class, class, real distance, synthetic distance) for every pair; classes by their position in the
+        list.
     """
 
     spearman: float | None

@@ -22,14 +22,33 @@ _PERMUTATIONS = 200
 class Distribution:
     """Distances between the distributions, class by class and on average.
 
+    Synthetic features are compared with one half of the real ones. The values named ``real_...`` compare the other half
+    with the same half: what a perfect generator would get. With fewer than four samples in every class all are None.
+
     Parameters
     ----------
-    frechet, precision, recall : float | None
-        Of synthetic features against one half of the real ones; real_*: of the other half against the same, so
-        what an ideal generator would get.
+    frechet : float | None
+        Squared Fréchet distance of Gaussians fitted to each class, mean over classes; 0 up, lower is better.
+    real_frechet : float | None
+        The same of real features.
     mmd : float | None
-        Mean over classes, with a p-value under permutations within classes. None with fewer than four samples
-        in every class.
+        Unbiased squared maximum mean discrepancy, mean over classes; about 0 to 2, lower is better.
+    mmd_p : float | None
+        p-value of the discrepancy under permutations within classes, in (0, 1].
+    precision : float | None
+        Fraction of synthetic samples that lie among the real ones of their class.
+    real_precision : float | None
+        The same of real features.
+    recall : float | None
+        Fraction of real samples that lie among the synthetic ones of their class.
+    real_recall : float | None
+        The same of real features.
+    class_frechet : list[float | None]
+        The Fréchet distance of each class; None where it has too few samples.
+    class_mmd : list[float | None]
+        The discrepancy of each class.
+    class_mmd_p : list[float | None]
+        The p-value of each class.
     """
 
     frechet: float | None
@@ -140,7 +159,11 @@ def precision_recall(real: ArrayLike, synthetic: ArrayLike, neighbours: int = 3)
     Parameters
     ----------
     real : ArrayLike
-        (N, D), synthetic: (M, D).
+        (N, D) real samples.
+    synthetic : ArrayLike
+        (M, D) synthetic samples.
+    neighbours : int
+        k, the neighbour whose distance is the radius around a sample.
     """
     x, y = np.asarray(real, np.float64), np.asarray(synthetic, np.float64)
     return _covered(x, y, neighbours), _covered(y, x, neighbours)

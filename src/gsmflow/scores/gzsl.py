@@ -206,11 +206,13 @@ def score(
 
     Parameters
     ----------
+    problem : Problem
+        Its test parts are scored.
     logits : Logits
-        Features (N, D) to (N, C).
+        Maps features (N, D) to logits (N, C).
     unseen_logits : Logits | None
-        Features to (N, U) over ``problem.unseen``, for T1: the classifier of conventional zero-shot learning.
-        Without it the unseen columns of `logits` are used.
+        Maps features (N, D) to logits (N, U) over ``problem.unseen``, for T1: the classifier of conventional
+        zero-shot learning. Without it the unseen columns of `logits` are used.
     bias : float
         Added to the unseen logits.
     """

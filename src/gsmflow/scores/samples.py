@@ -58,9 +58,15 @@ class Samples:
         Parameters
         ----------
         real : ArrayLike
-            (N, D) with real_labels: (N,);
+            (N, D) real features.
+        real_labels : ArrayLike
+            (N,) their classes.
         synthetic : ArrayLike
-            (M, D) with synthetic_labels: (M,).
+            (M, D) synthetic features.
+        synthetic_labels : ArrayLike
+            (M,) their classes.
+        judge : str
+            What the real features are, in words.
 
         Raises
         ------
@@ -92,9 +98,12 @@ def picked(labels: ArrayLike, dim: int, seed: int) -> NDArray[np.int64]:
     Parameters
     ----------
     labels : ArrayLike
-        (N,) classes of what there is;
+        (N,) classes of the samples to draw from.
     dim : int
-        D. At most 200 a class, fewer where D and classes are many.
+        D, dimensions of the features. At most 200 samples a class are drawn, fewer where D and the number of
+        classes are large.
+    seed : int
+        Determines the draw.
     """
     values = np.asarray(labels, np.int64)
     classes = np.unique(values)

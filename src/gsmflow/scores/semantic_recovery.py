@@ -20,14 +20,31 @@ _PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, times the mean varia
 
 @dataclass(frozen=True)
 class Semantic:
-    """Recovery of class semantics by a ridge regressor trained on real features of seen classes.
+    """Recovery of class semantics by a ridge regressor that is trained on real features of seen classes.
+
+    The values named ``real_...`` are recovered from real features: what a perfect generator would get. Without a
+    regressor the means are None and the lists empty. The lists are in the order of the classes of
+    [`Shifts`][gsmflow.scores.shifts.Shifts].
 
     Parameters
     ----------
-    cosine, r2 : float | None
-        Mean over classes of what is recovered from synthetic features.
-    real_cosine, real_r2 : float | None
-        From real ones. Per class, in the order of `Shifts.classes`: the same. None without a regressor.
+    cosine : float | None
+        Cosine of recovered and true semantics, both centered, mean over classes, in [-1, 1]; higher is
+        better.
+    r2 : float | None
+        1 - squared error over that of guessing the mean of the seen classes; up to 1, higher is better.
+    real_cosine : float | None
+        The cosine from real features.
+    real_r2 : float | None
+        R² from real features.
+    class_cosine : list[float]
+        The cosine of each class.
+    class_real_cosine : list[float]
+        The cosine of each class from real features.
+    class_r2 : list[float]
+        R² of each class.
+    class_real_r2 : list[float]
+        R² of each class from real features.
     """
 
     cosine: float | None

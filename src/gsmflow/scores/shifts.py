@@ -1,27 +1,23 @@
 """The three generation shifts (Chen et al. 2021, section 1) and the distance between distributions, measured.
 
-Everything here compares real and synthetic features of the same classes, as many of the one as of the other,
-so that what few samples do to an estimate they do to both. No measure is ever used to choose anything.
+Everything here compares as many real as synthetic features of each class: an estimate from few samples is biased,
+and so both are biased alike. No measure is ever used to choose anything.
 
-======================  =================================================  ==============  ===================
-measure                 what it is                                         range           better
-======================  =================================================  ==============  ===================
-semantic.cosine         of recovered and true semantics, both centered     [-1, 1]         higher
-semantic.r2             1 - squared error of recovered semantics over      (-inf, 1]       higher
-                        that of guessing the mean of the seen classes
-variance.ratio          within-class variance, synthetic over real         [0, inf)        nearer to 1
-variance.directions     the same along each principal direction            [0, inf)        nearer to 1
-variance.rank           effective rank, synthetic over real                [0, inf)        nearer to 1
-structure.spearman      rank correlation of distances between centres      [-1, 1]         higher
-structure.procrustes    what no shift, scale and rotation of the centres   [0, 1]          lower
-                        can explain
-structure.order         Kendall's tau of the order of a class's neighbours [-1, 1]         higher
-structure.nearest       classes whose nearest neighbour is the same        [0, 1]          higher
-frechet                 squared Frechet distance of Gaussian fits          [0, inf)        lower
-mmd                     unbiased squared maximum mean discrepancy          about [0, 2]    lower
-mmd_p                   permutation p-value of the mmd                     (0, 1]          higher
-precision, recall       synthetic samples among real ones, and reversed    [0, 1]          higher
-======================  =================================================  ==============  ===================
+| measure | what it is | range | better |
+| --- | --- | --- | --- |
+| semantic.cosine | cosine of recovered and true semantics, both centered | [-1, 1] | higher |
+| semantic.r2 | 1 - squared error of recovered semantics over that of guessing the mean | (-inf, 1] | higher |
+| variance.ratio | within-class variance, synthetic over real | [0, inf) | nearer to 1 |
+| variance.directions | the same along each principal direction | [0, inf) | nearer to 1 |
+| variance.rank | effective rank, synthetic over real | [0, inf) | nearer to 1 |
+| structure.spearman | rank correlation of the distances between class centres | [-1, 1] | higher |
+| structure.procrustes | what no shift, scale and rotation of the centres can explain | [0, 1] | lower |
+| structure.order | Kendall's tau of the order of a class's neighbours | [-1, 1] | higher |
+| structure.nearest | fraction of classes whose nearest neighbour is the same | [0, 1] | higher |
+| frechet | squared Fréchet distance of Gaussian fits | [0, inf) | lower |
+| mmd | unbiased squared maximum mean discrepancy | about [0, 2] | lower |
+| mmd_p | permutation p-value of the mmd | (0, 1] | higher |
+| precision, recall | synthetic samples among real ones, and the reverse | [0, 1] | higher |
 """
 
 from __future__ import annotations
@@ -45,7 +41,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shifts:
-    """All measures of one generator. judge: what real features they were compared with. samples: how many."""
+    """All measures of one generator.
+
+    Parameters
+    ----------
+    judge : str
+        What the real features are that synthetic ones were compared with.
+    classes : list[str]
+        Names of the classes that were compared.
+    samples : int
+        Real features that were compared, as many as synthetic ones.
+    semantic : Semantic
+        Semantic inconsistency.
+    variance : Variance
+        Variance decay.
+    structure : Structure
+        Structural permutation.
+    distribution : Distribution
+        Distance between the distributions.
+    """
 
     judge: str
     classes: list[str]
@@ -86,14 +100,18 @@ def measure(
     Parameters
     ----------
     samples : Samples
-        What is compared.
+        Real and synthetic features of the same classes.
     semantics : ArrayLike
-        (C, A) and classes: C names, which labels point into.
-    train, train_labels : ArrayLike | None
-        (N, D) and (N,) real features of seen classes, for the regressor of semantics; without them, semantic
-        recovery is not measured.
+        (C, A) class vectors.
+    classes : tuple[str, ...]
+        C class names; labels are positions among them.
+    train : ArrayLike | None
+        (N, D) real features of seen classes, for the regressor of semantics; without them semantic recovery
+        is not measured.
+    train_labels : ArrayLike | None
+        (N,) their classes.
     seed : int
-        Of subsamples, halves and permutations.
+        Determines subsamples, halves and permutations.
     """
     vectors = np.asarray(semantics, np.float64)
     rows = _rows(samples.labels)

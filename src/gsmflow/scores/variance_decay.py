@@ -20,18 +20,21 @@ _DIRECTIONS = 32  # principal directions reported
 
 @dataclass(frozen=True)
 class Variance:
-    """Within-class variance of synthetic over that of real features.
+    """Within-class variance of synthetic features over that of real ones.
 
     Parameters
     ----------
     ratio : float | None
-        Of totals.
+        Ratio of the total variances; 1 is right.
     directions : list[float]
-        Along principal directions of the real within-class variance, the widest first.
-    rank, real_rank : float | None
-        Effective ranks exp(entropy of the normalized spectrum), Roy and Vetterli (EUSIPCO 2007).
+        Ratio along each principal direction of the real within-class variance, the widest first.
+    rank : float | None
+        Effective rank of the synthetic features: exp(entropy of the normalized spectrum), Roy and Vetterli
+        (EUSIPCO 2007).
+    real_rank : float | None
+        Effective rank of the real features.
     class_ratio : list[float | None]
-        Class by class.
+        Ratio of the total variances of each class.
     """
 
     ratio: float | None

@@ -17,10 +17,12 @@ def scaled(
 
     Parameters
     ----------
+    values : NDArray[np.float32]
+        (C, A) attributes.
     names : tuple[str, ...]
-        C classes.
+        C class names, for messages.
     columns : tuple[str, ...]
-        A attributes.
+        A names of attributes, for messages.
     scaling : str
         ``none``; ``minmax``, each to [0, 1]; ``standard``, each to mean 0 and variance 1 over the classes.
 

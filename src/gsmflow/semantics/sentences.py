@@ -22,9 +22,11 @@ def averaged(
     Parameters
     ----------
     names : tuple[str, ...]
-        C classes.
+        C class names.
     sentences : Sequence[Sequence[str]]
-        Those of each, at least one.
+        The sentences of each class, at least one.
+    encode : Encode
+        Maps n sentences to vectors (n, A).
 
     Raises
     ------

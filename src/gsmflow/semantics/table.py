@@ -27,14 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Described:
-    """
+    """What a table says about classes: attributes, or sentences.
 
     Parameters
     ----------
     names : tuple[str, ...]
-        C classes, in order of appearance.
+        C class names, in order of appearance.
     columns : tuple[str, ...]
-        Described by. Either attributes (C, columns) or sentences of each class.
+        The columns that describe the classes.
+    attributes : NDArray[np.float32] | None
+        (C, columns) numbers; None where sentences describe the classes.
+    sentences : tuple[tuple[str, ...], ...] | None
+        The sentences of each class; None where attributes describe the classes.
     """
 
     names: tuple[str, ...]
@@ -48,10 +52,12 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
 
     Parameters
     ----------
+    path : Path
+        The CSV file.
     columns : tuple[str, ...]
-        The ones to use; all but ``name`` without any.
+        The columns to use; empty: all but ``name``.
     as_text : bool
-        As sentences rather than as attributes.
+        Whether columns hold sentences rather than attributes.
 
     Raises
     ------

@@ -77,6 +77,10 @@ def create_app(service: Service, limits: Limits | None = None, *, read_only: boo
 
     Parameters
     ----------
+    service : Service
+        The run that answers.
+    limits : Limits | None
+        Sizes, times and numbers of requests; None: the defaults.
     read_only : bool
         Refuse new classes.
     """

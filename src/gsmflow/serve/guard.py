@@ -23,20 +23,20 @@ class Limits:
     Parameters
     ----------
     megabytes : float
-        Of a request's body.
+        Largest body of a request.
     seconds : float
-        From a request's first byte to its answer;
+        Longest time from a request's first byte to its answer.
     adding_seconds : float
-        The same where a class is added.
+        The same for a request that adds a class.
     waiting : int
         Requests at a time, those being computed and those that wait.
     computing : int
         Requests computed at a time.
     token : str
-        What requests must bring as ``Authorization: Bearer``, "" for nothing.
+        What requests must bring as ``Authorization: Bearer``; empty for nothing.
     hosts : tuple[str, ...]
-        Names the service answers to, () for any; on loopback this keeps a page of the web from reaching the
-        service under a name of its own (DNS rebinding).
+        Names the service answers to, () for any. On loopback this keeps a web page from reaching the service
+        under a name of its own (DNS rebinding).
     """
 
     megabytes: float = 32

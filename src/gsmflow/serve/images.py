@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import torch
 
 Extractor = Callable[[bytes], NDArray[np.float32]]
-"""The bytes of an image file to its features (D,), as the run was trained on them.
+"""Turns the bytes of an image file into its features (D,), as the run was trained on them.
 
-Raises :class:`gsmflow.base.errors.InputError` for bytes that are no image. Called from several threads at once.
+Raises [`InputError`][gsmflow.base.errors.InputError] for bytes that are no image. Called from several threads at once.
 """
 
 
@@ -32,8 +32,14 @@ def extractor_of(
 
     Parameters
     ----------
-    backbone, weights : str | None
-        Where the files of the run's own backbone lie now, if they were moved.
+    run : Path
+        The run folder.
+    device : torch.device
+        Where the backbone computes.
+    backbone : str | None
+        Where the backbone's file is now, if it was moved.
+    weights : str | None
+        Where the backbone's weights are now, if they were moved.
 
     Raises
     ------

@@ -40,8 +40,13 @@ def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | No
 
     Parameters
     ----------
+    classifier : FittedClassifier
+        What is exported.
+    path : Path
+        The .onnx file to write.
     backbone : BackboneSpec | None
-        Include this one, so that the graph begins with pictures; it has to be an ONNX file.
+        Included, so that the graph begins with pictures. It must be an ONNX file. None: the graph begins
+        with features.
 
     Raises
     ------

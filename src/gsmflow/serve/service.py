@@ -36,12 +36,18 @@ class Version:
 
     Parameters
     ----------
+    folder : Path
+        The run folder of this version.
+    classifier : FittedClassifier
+        Its fitted classifier.
     semantics : NDArray[np.float32]
-        (C, A) of the classes.
+        (C, A) class vectors.
     dimensions : tuple[str, ...]
-        A names.
+        A names of the semantic dimensions.
+    metrics : dict[str, Any]
+        Its ``metrics.json``.
     trained : int
-        How many classes there were in training; later ones were added.
+        Number of classes in training; those after it were added later.
     """
 
     folder: Path

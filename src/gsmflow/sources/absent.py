@@ -18,8 +18,16 @@ class Kept:
     ----------
     rows : Indices | None
         Samples that stay, or None where all do.
+    labels : Indices
+        (N,) new class index of every sample that stays.
+    semantics : NDArray[np.float32]
+        (C, A) vectors of the classes that stay.
+    classes : tuple[str, ...]
+        C names of the classes that stay.
+    parts : tuple[Indices, Indices, Indices]
+        Indices of training, seen test and unseen test samples among those that stay.
     number : Indices
-        (C,) new index of every old class, -1 where it was dropped. The parts index the samples that stay.
+        New index of every old class, -1 where it was dropped.
     dropped : tuple[str, ...]
         Names of the dropped classes.
     """

@@ -84,7 +84,7 @@ def survey(folder: Path) -> tuple[Counts, str]:
     Raises
     ------
     InputError
-        As [`load`][gsmflow.sources.presplit.load], for what is read here.
+        The same errors as in [`load`][gsmflow.sources.presplit.load], for the files that are read here.
     """
     data, _, labels, semantics = _read(folder)
     counts = Counts(

@@ -41,16 +41,26 @@ class Known:
 
     Parameters
     ----------
-    train, test_seen, test_unseen : int
-        Images.
-    seen, unseen : int
-        Classes.
+    name : str
+        Short name, as the command line takes it.
+    title : str
+        Full name.
+    train : int
+        Training images.
+    test_seen : int
+        Test images of seen classes.
+    test_unseen : int
+        Test images of unseen classes.
+    seen : int
+        Seen classes.
+    unseen : int
+        Unseen classes.
     semantic_dim : int
-        A of the usual semantics.
+        A, dimensions of the usual semantics.
     split : str
         Fingerprint of the split.
     citation : str
-        Whom to credit, and where a person gets the files.
+        The paper to cite, and where the files are obtained.
     """
 
     name: str

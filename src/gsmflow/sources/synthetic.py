@@ -84,13 +84,26 @@ class SyntheticOptions(Options):
 
 @dataclass(frozen=True)
 class Truth:
-    """What the samples were drawn from. H hidden units, R shared directions.
+    """The distribution that the samples were drawn from, with H hidden units and R shared directions.
 
     Parameters
     ----------
-    shift, scale : NDArray[np.float32] or float
-        Turn semantics (A,) into ā. w1 (A, H), b1 (H,), w2 (H, D): the map to the means. factors (R, D),
-        variances (D,): the shared covariance. widths (A,): w, how a class's own differs.
+    shift : NDArray[np.float32]
+        (A,) subtracted from the semantics a.
+    scale : float
+        Multiplies the shifted semantics, which gives ā.
+    w1 : NDArray[np.float32]
+        (A, H) first layer of the map to the class means.
+    b1 : NDArray[np.float32]
+        (H,) its bias.
+    w2 : NDArray[np.float32]
+        (H, D) second layer of that map.
+    factors : NDArray[np.float32]
+        (R, D) F of the shared covariance.
+    variances : NDArray[np.float32]
+        (D,) v of the shared covariance.
+    widths : NDArray[np.float32]
+        (A,) w, which determines how much wider than average a class is.
     """
 
     shift: NDArray[np.float32]
@@ -124,12 +137,20 @@ class Truth:
 def parse(text: str, *, seed: int = 0) -> SyntheticOptions:
     """The options that ``n=5000,d=128`` spells; ``AWA2`` and other known names stand for their sizes.
 
-    `seed` is used where the text names none.
+    Parameters
+    ----------
+    text : str
+        Names and values, or the name of a published data set.
+    seed : int
+        Used where the text names none.
 
     Raises
     ------
     InputError
         An unknown name or option, or a value out of range.
+
+    Examples
+    --------
     >>> parse("n=500,classes=10,unseen=2").counts.train
     320
     >>> parse("AWA2,spread=3").counts.test_seen

@@ -106,7 +106,7 @@ def survey(folder: Path) -> tuple[Counts | None, str]:
     Raises
     ------
     InputError
-        As [`load`][gsmflow.sources.xlsa17.load], for what is read here.
+        The same errors as in [`load`][gsmflow.sources.xlsa17.load], for the files that are read here.
     """
     described = _read_semantics(folder, None)
     available = feature_files(folder)

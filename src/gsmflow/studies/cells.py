@@ -21,7 +21,19 @@ from gsmflow.runs.folder import CONFIG, METRICS, Request, folder_name, read_conf
 
 @dataclass(frozen=True)
 class Variant:
-    """What is compared: a method, the preset (None: the problem's own) and overrides, under a label."""
+    """What is compared: a method with a preset and overrides, under a label.
+
+    Parameters
+    ----------
+    label : str
+        Its name in tables.
+    method : str
+        Name of the method.
+    preset : str | None
+        Name of the preset; None: the problem's own.
+    overrides : tuple[str, ...]
+        Options that are set, each as ``key=value``.
+    """
 
     label: str
     method: str
@@ -37,7 +49,31 @@ class Variant:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: where its data lie and what is done with them."""
+    """One run: where its data are and what is done with them.
+
+    Parameters
+    ----------
+    problem : str
+        Name or folder of the problem.
+    variant : Variant
+        Method, preset and overrides.
+    seed : int
+        Determines every random draw.
+    protocol : str
+        ``validated`` or ``last``.
+    oracle : bool
+        Score the oracle too.
+    data_root : Path
+        The folder that holds the named data sets.
+    features : str | None
+        Another feature file of the problem; None for the usual one.
+    semantics : str | None
+        Another file of class vectors; None for the usual one.
+    preset : str | None
+        The preset for variants that name none.
+    device : str
+        Where the run computes.
+    """
 
     problem: str
     variant: Variant
@@ -118,14 +154,16 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedRun(Cell):
-    """One of the runs of ``gsmflow train --seeds``: in a folder of the person's choice, with options of that command.
+    """One of the runs of ``gsmflow train --seeds``: in a folder of its own, with options of that command.
 
     Parameters
     ----------
+    place : Path
+        The run folder.
     more : tuple[str, ...]
-        Words for its command.
+        More words for its command line.
     resume : bool
-        An unfinished run in the folder is to be continued.
+        Continue an unfinished run in the folder.
     """
 
     place: Path
@@ -155,7 +193,17 @@ class SeedRun(Cell):
 
 @dataclass(frozen=True)
 class Finished:
-    """A cell and what became of it: its metrics, or why it failed."""
+    """A cell that has ended.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    metrics : dict[str, Any] | None
+        Its ``metrics.json``; None where it failed.
+    failure : str
+        Why it failed, in words.
+    """
 
     cell: Cell
     metrics: dict[str, Any] | None
@@ -176,8 +224,20 @@ def cells_of(
 
     Parameters
     ----------
-    features, semantics, presets : Mapping[str, str]
-        By problem, under "" for all others.
+    problems : Iterable[str]
+        Names or folders of the problems.
+    variants : Sequence[Variant]
+        What is compared.
+    seeds : Sequence[int]
+        One run a seed.
+    features : Mapping[str, str]
+        Feature file of each problem; the entry "" is for all others.
+    semantics : Mapping[str, str]
+        File of class vectors of each problem; the entry "" is for all others.
+    presets : Mapping[str, str]
+        Preset of each problem; the entry "" is for all others.
+    **common : Any
+        Further fields of every [`Cell`][gsmflow.studies.cells.Cell].
     """
     return [
         Cell(

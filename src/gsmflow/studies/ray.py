@@ -21,12 +21,16 @@ _RETRIES = 3  # of a task whose worker or node died
 
 
 class RayWorkers:
-    """Runs cells as Ray tasks of `threads` cores each; takes the place of [`Workers`][gsmflow.studies.local.Workers].
+    """Runs cells as Ray tasks; takes the place of [`Workers`][gsmflow.studies.local.Workers].
 
     Parameters
     ----------
+    root : Path
+        Folder of the run folders.
+    threads : int
+        Cores of each run.
     address : str
-        Of a running cluster, ``auto`` for the one this machine belongs to, or empty for one of its own.
+        Address of a running cluster; ``auto`` for the one this machine belongs to; empty to start one here.
     """
 
     def __init__(self, root: Path, threads: int, address: str) -> None:

@@ -16,7 +16,17 @@ SCORES = ("U", "S", "H", "T1", "AUSUC")
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean over seeds and the half width of its 95% interval (Student's t); NaN where there is none."""
+    """Mean over seeds with its 95% interval (Student's t).
+
+    Parameters
+    ----------
+    mean : float
+        The mean; NaN without values.
+    half : float
+        Half the width of the interval; NaN with fewer than two values.
+    count : int
+        Number of values.
+    """
 
     mean: float
     half: float
@@ -51,10 +61,16 @@ class Row:
 
     Parameters
     ----------
+    problem : str
+        Name of the problem.
+    label : str
+        Label of the variant.
+    protocol : str
+        ``validated`` or ``last``.
     scores : dict[str, Estimate]
         U, S, H, T1, AUSUC on the test set under the protocol.
     seconds : Estimate
-        Of a run.
+        Duration of a run.
     oracle : Estimate | None
         H of the best choice on the test set.
     difference : Estimate | None
@@ -103,6 +119,8 @@ def rows_of(
     ----------
     results : Mapping[tuple[str, str, int], dict[str, Any] | None]
         Metrics by (problem, label, seed), None for a failed one.
+    protocol : str
+        ``validated`` or ``last``.
     reference : str | None
         The label that H is compared to.
     others : Mapping[str, tuple[str, ...]] | None

@@ -30,7 +30,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dimension:
-    """Where one option is looked for: from low to high, on a logarithmic scale or not, or among values."""
+    """The values of one option that are searched: a range, or a list.
+
+    Parameters
+    ----------
+    key : str
+        The option, as ``table.name``.
+    low : float
+        Lower end of the range.
+    high : float
+        Upper end of the range.
+    log : bool
+        Search on a logarithmic scale.
+    whole : bool
+        Search whole numbers only.
+    values : tuple[str, ...]
+        The list; empty for a range.
+    """
 
     key: str
     low: float = 0.0
@@ -55,17 +71,22 @@ class Dimension:
 
 
 def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
-    """``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=A,B,C``.
+    """The dimension that ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=A,B,C`` spells.
 
     Parameters
     ----------
+    text : str
+        What the user wrote.
     whole : bool | None
-        Whether only whole numbers are meant; None: where both ends are written as such.
+        Whether only whole numbers are searched; None: if both ends are whole numbers.
 
     Raises
     ------
     InputError
         It is neither.
+
+    Examples
+    --------
     >>> parse_dimension("gsmflow.blocks=1:5")
     Dimension(key='gsmflow.blocks', low=1.0, high=5.0, log=False, whole=True, values=())
     >>> parse_dimension("features.scaling=minmax,none").values
@@ -102,7 +123,19 @@ def default_space(recipe: Recipe) -> list[Dimension]:
 
 @dataclass(frozen=True)
 class Search:
-    """What is tuned: method, preset and fixed overrides, and where to look."""
+    """What is tuned, and in which space.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    preset : str
+        Name of the preset the search starts from.
+    overrides : tuple[str, ...]
+        Options that are set, each as ``key=value``.
+    space : tuple[Dimension, ...]
+        The options that are searched.
+    """
 
     method: str
     preset: str
@@ -130,11 +163,25 @@ def tune(
 
     Parameters
     ----------
+    problem : Problem
+        Its validation problems are scored, its test set never.
+    search : Search
+        What is tuned, and in which space.
+    trials : int
+        Finished trials to reach.
+    seed : int
+        Determines the proposals and every run.
+    device : torch.device
+        Where runs compute.
     storage : str
         A file, or the URL of a database Optuna knows.
+    study_name : str
+        Name of the study in the storage.
     address : str | None
-        Of a Ray cluster that trials are spread over, see [`RayWorkers`][gsmflow.studies.ray.RayWorkers]; None for this
-        process. The first trial of a study is the preset as it is.
+        Address of a Ray cluster that computes the trials, see
+        [`RayWorkers`][gsmflow.studies.ray.RayWorkers]; None: this process.
+    told : Callable[[optuna.trial.FrozenTrial], None]
+        Called after every trial.
 
     Raises
     ------

@@ -1,0 +1,1 @@
+"""The presets: TOML files, found by [`gsmflow.recipes.recipe`][gsmflow.recipes.recipe]."""

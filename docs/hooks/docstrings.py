@@ -1,0 +1,89 @@
+"""What the reference needs beyond the docstrings; an extension of griffe, which reads the sources for mkdocstrings.
+
+Fields of option dataclasses say what they mean in `option(...)`, and nowhere else: ``epochs: int = option(40,
+"passes", low=1)`` becomes a parameter ``epochs`` with default ``40`` and the description "passes. At least 1.".
+A method's ``METHOD`` gets its citation as description. The double colon before a block of code, which is not
+Markdown, becomes a single one.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import griffe
+
+OPTION = "gsmflow.base.options.option"
+BOUNDS = {"low": "at least {}", "above": "above {}", "high": "at most {}", "below": "below {}"}
+
+
+def _read(value: Any) -> tuple[Any, str] | None:
+    """(default, meaning) of a field made by `option(...)`."""
+    if not isinstance(value, griffe.ExprCall) or value.function.canonical_path != OPTION:
+        return None
+    placed = [a for a in value.arguments if not isinstance(a, griffe.ExprKeyword)]
+    named = {a.name: a.value for a in value.arguments if isinstance(a, griffe.ExprKeyword)}
+    default = placed[0] if placed else named["default"]
+    meaning = ast.literal_eval(str(placed[1] if len(placed) > 1 else named["help"]))
+    allowed = [words.format(named[name]) for name, words in BOUNDS.items() if name in named]
+    if "choices" in named and str(named["choices"]).startswith("("):
+        allowed.append("one of " + ", ".join(f"`{c}`" for c in ast.literal_eval(str(named["choices"]))))
+    text = meaning.rstrip(".") + "."
+    if allowed:
+        text += " " + (", ".join(allowed)).capitalize() + "."
+    return default, text
+
+
+class ReferenceText(griffe.Extension):
+    """Completes docstrings once the whole package is loaded."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Read all classes once the whole package is loaded, so that fields of parents are known."""
+        for member in _all(pkg):
+            if member.name == "METHOD" and member.is_attribute and member.docstring is None:
+                member.docstring = griffe.Docstring(f"{_citation(member.value)}.", parent=member)
+                member.value, member.annotation = None, "Method"
+            elif member.is_attribute and member.parent.is_module and member.annotation is None:
+                member.annotation = "TypeAlias" if not member.name.isupper() else None
+            if member.docstring is not None:
+                member.docstring.value = _without_double_colons(member.docstring.value)
+        classes = [member for member in _all(pkg) if member.is_class]
+        meanings: dict[str, dict[str, str]] = {}
+        for cls in classes:
+            fields = {}
+            for attribute in cls.attributes.values():
+                read = None if attribute.is_alias else _read(attribute.value)
+                if read:
+                    attribute.value, fields[attribute.name] = read
+            meanings[cls.path] = fields
+        for cls in classes:
+            try:
+                line = [*reversed(cls.mro()), cls]
+            except ValueError:
+                line = [cls]
+            fields, types = {}, {}
+            for parent in line:
+                fields |= meanings.get(parent.path, {})
+                types |= {name: a.annotation for name, a in parent.attributes.items() if not a.is_alias}
+            if not fields or cls.docstring is None or "Parameters\n---" in cls.docstring.value:
+                continue
+            text = "".join(f"{name} : {types[name]}\n    {meaning}\n" for name, meaning in fields.items())
+            cls.docstring.value += f"\n\nParameters\n----------\n{text}"
+
+
+def _all(owner: Any) -> Any:
+    """The owner and everything defined in it, however deep."""
+    yield owner
+    for member in owner.members.values():
+        if not member.is_alias:
+            yield from _all(member)
+
+
+def _citation(value: Any) -> str:
+    named = {a.name: a.value for a in value.arguments if isinstance(a, griffe.ExprKeyword)}
+    return ast.literal_eval(str(named["citation"])).rstrip(".")
+
+
+def _without_double_colons(text: str) -> str:
+    return re.sub(r"^::\n\n?", "", re.sub(r"(?<=[^\s:])::$", ":", text, flags=re.M), flags=re.M)
