@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.base.progress import Progress
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class EventFiles(Progress):
         try:
             import torch.utils.tensorboard  # noqa: F401
         except ImportError:
-            raise InputError("--tensorboard needs TensorBoard; pip install 'gsmflow[tensorboard]'") from None
+            raise InputError(f"--tensorboard needs TensorBoard: {installing('tensorboard')}") from None
         self._folder = folder
         self._writer: SummaryWriter | None = None
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.compute.ray import connected
 
 _RETRIES = 3  # of a part whose worker died, and starts of a worker
@@ -70,7 +71,7 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
         try:
             from ray import data
         except ImportError as error:
-            raise InputError(f"--on ray needs {error.name}; pip install 'gsmflow[ray]'") from None
+            raise InputError(f"--on ray needs {error.name}: {installing('ray')}") from None
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         cores = int(ray.cluster_resources().get("CPU", 1))
         if cores < cluster.threads:

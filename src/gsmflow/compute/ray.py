@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 
 _PATIENCE = 5.0  # seconds to wait for a cluster's first answer
 
@@ -27,7 +28,7 @@ def connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError:
-        raise InputError("--on ray needs Ray; pip install 'gsmflow[ray]'") from None
+        raise InputError(f"--on ray needs Ray: {installing('ray')}") from None
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     already = ray.is_initialized()
     host, colon, port = address.rpartition(":")

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.base.suggest import listed
 from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of_model, pooled
 from gsmflow.images.preprocessing import Preprocessing
@@ -31,7 +32,7 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
     try:
         import onnxruntime
     except ImportError:
-        raise InputError(f"{path}: needs onnxruntime: pip install 'gsmflow[onnx]'") from None
+        raise InputError(f"{path}: needs onnxruntime: {installing('onnx')}") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +52,7 @@ def read_image(path: Path | BinaryIO) -> Image:
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        raise InputError("images need Pillow: pip install 'gsmflow[images]'") from None
+        raise InputError(f"images need Pillow: {installing('images')}") from None
     try:
         if isinstance(path, Path) and not path.is_file():
             raise UnreadableImage("no such file" if not path.exists() else "not a file")

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.base.suggest import instead_of
 from gsmflow.files.atomic import digest_of_tensors
 from gsmflow.images.backbone import RANDOM, Backbone, BackboneSpec, pooled
@@ -34,7 +35,7 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
         timm = _timm()
     except ImportError as error:
         raise InputError(
-            f"--backbone {spec.model}: needs timm: pip install 'gsmflow[images]' ({error}); or name an .onnx or "
+            f"--backbone {spec.model}: needs timm: {installing('images')} ({error}); or name an .onnx or "
             "TorchScript file"
         ) from None
     if not timm.is_model(spec.model):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.files.atomic import make_folder, write_bytes
 from gsmflow.report.charts import Chart
 from gsmflow.report.page import all_charts
@@ -37,7 +38,7 @@ def draw(records: list[Record], folder: Path, embeddings: tuple[str, ...] = ("pc
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
-        raise InputError("figures need Matplotlib; pip install 'gsmflow[report]'") from None
+        raise InputError(f"figures need Matplotlib: {installing('report')}") from None
     make_folder(folder)
     style: dict[Any, Any] = {
         "font.size": 7.5,

@@ -10,6 +10,7 @@ from typing import Any
 import tomli_w
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.base.version import __version__
 from gsmflow.report import charts, findings
 from gsmflow.report.embedding import embed
@@ -158,7 +159,7 @@ def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")
         from jinja2 import Environment, StrictUndefined
         from markupsafe import Markup
     except ImportError:
-        raise InputError("the report needs Jinja2; pip install 'gsmflow[report]'") from None
+        raise InputError(f"the report needs Jinja2: {installing('report')}") from None
     by_part = all_charts(records, embeddings)
     drawn = [chart for part in by_part.values() for chart in part]
     sections = _sections(records, by_part, drawn)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.semantics.sentences import Encode
 
 _BATCH = 32
@@ -32,7 +33,7 @@ def open_encoder(name: str, device: torch.device) -> Encode:
         the name is neither in the cache nor to be had.
     """
     if find_spec("sentence_transformers") is None:
-        raise InputError(f"--encoder {name}: needs sentence-transformers: pip install 'gsmflow[text]'")
+        raise InputError(f"--encoder {name}: needs sentence-transformers: {installing('text')}")
     folder = Path(name) if Path(name).is_dir() else _published(name)
     if (folder / "modules.json").exists():
         return _sentence_transformer(folder, device)

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.base.version import __version__
 from gsmflow.files.atomic import make_folder, write_bytes
 from gsmflow.heads.base import GraphHead
@@ -62,7 +63,7 @@ def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | No
     try:
         from onnx import checker, helper
     except ModuleNotFoundError:
-        raise InputError("export: onnx is not installed; pip install 'gsmflow[onnx]'") from None
+        raise InputError(f"export needs onnx: {installing('onnx')}") from None
     kept = {
         "classes": json.dumps(list(classifier.classes)),
         "unseen": json.dumps(classifier.unseen.tolist()),

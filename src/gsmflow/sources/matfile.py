@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.base.suggest import listed
 from gsmflow.files.checksums import check
 from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle
@@ -58,8 +59,7 @@ class MatFile:
                 import h5py  # noqa: F401
             except ImportError:
                 raise InputError(
-                    f"{path}: a MATLAB v7.3 file, which needs h5py; install gsmflow[hdf5], or save it "
-                    "with -v7"
+                    f"{path}: a MATLAB v7.3 file, which needs h5py: {installing('hdf5')}; or save it with -v7"
                 ) from None
 
     def where(self, name: str) -> str:

@@ -14,6 +14,7 @@ import tomli_w
 import torch
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.base.options import Options
 from gsmflow.compute.finite import TrainingFailed
 from gsmflow.data.problem import Problem
@@ -295,7 +296,7 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise InputError("tuning needs Optuna; pip install 'gsmflow[tune]'") from None
+        raise InputError(f"tuning needs Optuna: {installing('tune')}") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.extras import installing
 from gsmflow.cli import options
 
 
@@ -84,7 +85,7 @@ def serve(
 
         from gsmflow.serve.app import create_app
     except ModuleNotFoundError as error:
-        raise InputError(f"serve: {error.name} is not installed; pip install 'gsmflow[serve]'") from None
+        raise InputError(f"serve needs {error.name}: {installing('serve')}") from None
     from gsmflow.compute.devices import resolve_device
     from gsmflow.serve.guard import LOOPBACK, Limits
     from gsmflow.serve.images import extractor_of
