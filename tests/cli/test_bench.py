@@ -42,10 +42,9 @@ def bench(*more: str) -> list[str]:
 class Worker:
     """A worker of the bench that starts at once; it stands in for ``subprocess.Popen``."""
 
-    def __init__(self, command: list[str], **_: object) -> None:
+    def __init__(self, command: list[str], *, stdin: int, **_: object) -> None:
         assert command[:3] == [sys.executable, "-m", "gsmflow"]
-        assert command[-1] == "--stop-with-parent"  # which listens to a pipe that these do not have
-        self._command = Command(*command[3:-1], cwd=Path.cwd())
+        self._command = Command(*command[3:], cwd=Path.cwd(), given=stdin)
 
     def communicate(self) -> tuple[str, str]:
         self.returncode = self._command.wait()

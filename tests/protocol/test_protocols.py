@@ -102,6 +102,12 @@ def test_every_seed_is_its_own_run_and_repeats() -> None:
     assert not all(torch.equal(t, other.weights[n]) for n, t in first.weights.items())
 
 
+def mean_accuracy(data: Problem, outcome: Outcome, part: Any) -> float:
+    """Over the classes of a test part, of what the classifier that is kept says."""
+    right = outcome.classifier.logits(data.features[part]).argmax(axis=1) == data.labels[part]
+    return float(np.mean([right[data.labels[part] == c].mean() for c in np.unique(data.labels[part])]))
+
+
 @pytest.mark.parametrize(
     "override",
     [
@@ -129,7 +135,10 @@ def test_every_switch_changes_the_run(override: str) -> None:
         protocol="validated" if "calibrate" in override else "last",
         overrides=("gsmflow.epochs=3", override),
     )
-    assert 0 <= switched.scores.H <= 1
+    unseen, seen = (mean_accuracy(data, switched, part) for part in (data.test_unseen, data.test_seen))
+    assert pytest.approx(unseen) == switched.scores.U
+    assert pytest.approx(seen) == switched.scores.S
+    assert pytest.approx(2 * unseen * seen / max(unseen + seen, 1e-9)) == switched.scores.H
     x = data.features[data.test_seen]
     assert not np.array_equal(plain.classifier.logits(x), switched.classifier.logits(x))
 

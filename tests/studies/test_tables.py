@@ -82,7 +82,23 @@ def test_latex_escapes_names_and_marks_the_best() -> None:
 
 
 def test_plain_values_are_json() -> None:
-    json.dumps([row.to_dict() for row in rows()], allow_nan=False)
+    plain = [row.to_dict() for row in rows()]
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    ours, theirs, broken = plain
+    assert list(ours)[:3] == ["problem", "method", "protocol"]
+    assert ours["H"] == {
+        "mean": pytest.approx(0.55),
+        "half_width": pytest.approx(0.635, abs=1e-3),
+        "seeds": 2,
+    }
+    assert ours["T1"] == {"mean": None, "half_width": None, "seeds": 0}  # what is not a number is nothing
+    assert ours["oracle_H"]["mean"] == pytest.approx(0.65)
+    assert ours["difference_H"] is None
+    assert theirs["difference_H"]["mean"] == pytest.approx(-0.09)
+    assert theirs["variance shift"]["mean"] is None
+    assert broken["H"] == {"mean": None, "half_width": None, "seeds": 0}
+    assert broken["oracle_H"] is None
+    assert broken["failed_seeds"] == [0, 1]
 
 
 @pytest.mark.parametrize(

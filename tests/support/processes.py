@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import tempfile
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -24,12 +25,19 @@ _context.set_forkserver_preload(["gsmflow.cli", "gsmflow.runs.train", "scipy.sta
 
 
 def _main(
-    arguments: list[str], cwd: str, out: str, err: str, file_size: int | None, more_memory: int | None
+    arguments: list[str],
+    cwd: str,
+    said: tuple[str, str],
+    given: Connection | None,
+    file_size: int | None,
+    more_memory: int | None,
 ) -> None:
-    for stream, name in ((sys.stdout, out), (sys.stderr, err)):
+    for stream, name in zip((sys.stdout, sys.stderr), said, strict=True):
         file = os.open(name, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, stream.fileno())
         os.close(file)
+    if given is not None:
+        os.dup2(given.fileno(), 0)
     os.chdir(cwd)
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
@@ -47,6 +55,7 @@ class Command:
 
     Parameters
     ----------
+    given: a file descriptor that becomes its standard input.
     file_size: bytes beyond which no file can grow, as on a disk that is full.
     more_memory: bytes of address space that it may take beyond what the libraries hold once they are imported.
 
@@ -59,12 +68,25 @@ class Command:
     stderr: str
 
     def __init__(
-        self, *arguments: str, cwd: Path, file_size: int | None = None, more_memory: int | None = None
+        self,
+        *arguments: str,
+        cwd: Path,
+        file_size: int | None = None,
+        more_memory: int | None = None,
+        given: int | None = None,
     ) -> None:
         self._said = [tempfile.NamedTemporaryFile("r") for _ in range(2)]  # noqa: SIM115 - open until it ends
         names = [file.name for file in self._said]
         self._process = _context.Process(
-            target=_main, args=([*arguments], str(cwd), *names, file_size, more_memory)
+            target=_main,
+            args=(
+                [*arguments],
+                str(cwd),
+                (names[0], names[1]),
+                None if given is None else Connection(os.dup(given), writable=False),
+                file_size,
+                more_memory,
+            ),
         )
         self._process.start()
         assert self._process.pid

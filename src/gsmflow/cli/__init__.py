@@ -29,6 +29,7 @@ from gsmflow.cli.commands.report import report
 from gsmflow.cli.commands.serve import serve
 from gsmflow.cli.commands.train import train
 from gsmflow.cli.commands.tune import tune
+from gsmflow.cli.commands.worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -57,6 +58,7 @@ for command in (
     import_checkpoint,
     methods,
     data,
+    worker,
 ):
     cli.add_command(command)
 

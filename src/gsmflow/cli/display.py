@@ -24,6 +24,7 @@ from rich.text import Text
 
 from gsmflow.base.progress import Progress
 from gsmflow.data.problem import Problem
+from gsmflow.scores.gzsl import GZSL_SCORES, SCORES
 
 if TYPE_CHECKING:
     from gsmflow.runs.add_classes import Addition
@@ -117,29 +118,36 @@ class _Bars(Progress):
 
 def closing_table(result: Mapping[str, Any]) -> None:
     """The scores of a run on stdout."""
+    from gsmflow.protocol.choice import ChosenOn
+    from gsmflow.runs.metrics import Chosen
+
     table = Table(
         title=f"{result['problem']}: {result['method']}, seed {result['seed']}", title_justify="left"
     )
     table.add_column("")
-    for column in ("U", "S", "H", "T1", "AUSUC"):
+    for column in SCORES:
         table.add_column(column, justify="right")
     table.add_row(
         f"test set, protocol {result['protocol']}",
-        *(_percent(result[c]) for c in ("U", "S", "H", "T1", "AUSUC")),
+        *(_percent(result[c]) for c in SCORES),
     )
     chosen, oracle = result.get("chosen"), result.get("oracle")
     if chosen:
-        trusted = chosen["on"].startswith("validation")
+        trusted = Chosen.from_dict(chosen, "chosen").on is ChosenOn.VALIDATION
         table.add_row(
             "validation problem, where it was chosen" if trusted else chosen["on"],
-            *(_percent(chosen[c]) if trusted or c == "S" else "" for c in "USH"),
+            *(_percent(chosen[c]) if trusted or c == "S" else "" for c in GZSL_SCORES),
             "",
             "",
             style="dim",
         )
     if oracle:
         table.add_row(
-            "oracle (chosen on the test set)", *(_percent(oracle[c]) for c in "USH"), "", "", style="dim"
+            "oracle (chosen on the test set)",
+            *(_percent(oracle[c]) for c in GZSL_SCORES),
+            "",
+            "",
+            style="dim",
         )
     console = Console(markup=False)
     console.print(table)
@@ -157,11 +165,11 @@ def addition_table(addition: Addition) -> None:
     """What adding classes did to the accuracy of the old ones, on stdout."""
     table = Table(title=Text(f"added: {', '.join(addition.added)}"), title_justify="left")
     table.add_column("old classes, test set")
-    for column in ("U", "S", "H"):
+    for column in GZSL_SCORES:
         table.add_column(column, justify="right")
     before, after = addition.before.to_dict(), addition.after.to_dict()
     for name, scores in (("before", before), ("after", after)):
-        table.add_row(name, *(_percent(scores[column]) for column in ("U", "S", "H")))
+        table.add_row(name, *(_percent(scores[column]) for column in GZSL_SCORES))
     console = Console(markup=False)
     console.print(table)
     old = addition.before.per_class
@@ -182,15 +190,14 @@ def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:
     """Mean and 95% interval of each score over several seeds on stdout."""
     from gsmflow.scores.gzsl import mean_interval
 
-    columns = ("U", "S", "H", "T1", "AUSUC")
     table = Table(
         title=f"{len(results)} seeds, mean ± 95% interval, protocol {results[0]['protocol']}",
         title_justify="left",
     )
-    for column in columns:
+    for column in SCORES:
         table.add_column(column, justify="right")
     cells = []
-    for column in columns:
+    for column in SCORES:
         values = [r[column] for r in results if r[column] is not None]
         mean, half = mean_interval(values)
         cells.append(f"{100 * mean:.1f} ± {100 * half:.1f}" if values else "-")

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from torch import Tensor
 
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.scores.gzsl import Scores
+
+
+class ChosenOn(StrEnum):
+    """What a choice was made on; the value is the text that stands in ``metrics.json``."""
+
+    VALIDATION = "validation problem, cut from the training part"
+    HELD_OUT = "held-out samples of seen classes, by a head on synthetic ones"
+    TEST = "the test set: an upper bound, not a result"
 
 
 @dataclass(frozen=True)

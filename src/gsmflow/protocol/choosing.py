@@ -16,6 +16,7 @@ from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.trial import Trial, evaluation_fractions, nothing_synthesized
 from gsmflow.recipes.recipe import Recipe, SelectionOptions
+from gsmflow.scores.gzsl import CURVE_SCORES
 
 
 def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
@@ -119,5 +120,5 @@ def _mean(choices: tuple[Choice, ...]) -> Choice:
         values = [getattr(choice, name) for choice in choices]
         return None if None in values else sum(values) / len(values)
 
-    averaged = ("bias", "real_rate", "synthetic_rate", "temperature", "U", "S", "H", "AUSUC")
+    averaged = ("bias", "real_rate", "synthetic_rate", "temperature", *CURVE_SCORES)
     return replace(choices[0], **{name: mean(name) for name in averaged})

@@ -32,7 +32,7 @@ from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.unseen_bias import UnseenRates, bias_for, rates_of
 from gsmflow.recipes.recipe import Recipe, SelectionOptions
-from gsmflow.scores.gzsl import best_bias, harmonic_mean
+from gsmflow.scores.gzsl import GZSL_SCORES, best_bias, harmonic_mean
 
 _RATED = 2048  # real features that give the rates of a learner which classifies by itself
 
@@ -209,7 +209,7 @@ class Trial:
         with self.recorder.timing("selection"):
             scored = [self.score(candidate) for candidate in self.candidates()]
         best = max(scored, key=lambda choice: choice.H)
-        self.recorder.scored(self.step, {"U": best.U, "S": best.S, "H": best.H})
+        self.recorder.scored(self.step, {name: getattr(best, name) for name in GZSL_SCORES})
         return scored
 
     def score_synthesis(self) -> list[Choice]:

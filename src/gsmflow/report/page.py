@@ -17,9 +17,8 @@ from gsmflow.report.embedding import embed
 from gsmflow.report.measures import GROUPS, MEASURES
 from gsmflow.report.pictures import as_data_uri, strips
 from gsmflow.report.reading import Record
-from gsmflow.scores.gzsl import paired_difference
+from gsmflow.scores.gzsl import SCORES, paired_difference
 
-SCORES = ("U", "S", "H", "T1", "AUSUC")
 _MEANING = {
     "U": "U, unseen classes",
     "S": "S, seen classes",

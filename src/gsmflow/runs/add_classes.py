@@ -40,6 +40,7 @@ from gsmflow.runs.folder import (
     read_problem,
     write_classes,
 )
+from gsmflow.runs.metrics import Chosen
 from gsmflow.scores.gzsl import Scores, score
 
 _REMADE = {CHECKSUMS, METRICS, CONFIG, SEMANTICS, "classes.json", "head.safetensors"}
@@ -220,13 +221,9 @@ def _unchanged_problem(
 
 
 def _choice(metrics: Mapping[str, Any], folder: Path) -> Choice | None:
-    chosen = metrics.get("chosen")
-    if chosen is None:
+    if "chosen" not in metrics:
         return None
-    try:
-        return Choice(**{key: value for key, value in chosen.items() if key != "on"})
-    except TypeError as error:
-        raise InputError(f"{folder / METRICS}: 'chosen' is not as a run writes it ({error})") from None
+    return Chosen.from_dict(metrics["chosen"], f"{folder / METRICS}: 'chosen'").choice
 
 
 def _next_folder(folder: Path) -> Path:

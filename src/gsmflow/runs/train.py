@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
@@ -31,7 +30,7 @@ from gsmflow.files.atomic import (
     write_tensors,
 )
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Outcome
+from gsmflow.protocol.choice import ChosenOn, Outcome
 from gsmflow.protocol.fitting import refit
 from gsmflow.protocol.fitting import run as carry_out
 from gsmflow.recipes.recipe import Recipe
@@ -49,6 +48,7 @@ from gsmflow.runs.folder import (
     refuse_taken,
     write_classes,
 )
+from gsmflow.runs.metrics import Chosen, Metrics
 from gsmflow.scores.gzsl import score
 from gsmflow.scores.shifts import headline
 
@@ -130,7 +130,7 @@ def train(
             device=device,
             recorder=recorder,
         )
-        metrics = _metrics(request, problem, recipe, outcome, recorder)
+        metrics = _metrics(request, problem, recipe, outcome, recorder).to_dict()
         _write(folder, problem, outcome, metrics, keep_data=keep_data)
         recorder.finished()
         return metrics
@@ -189,7 +189,7 @@ def adopt(
     with lock(folder):
         config = _config(request, problem, recipe, device) | {"imported": dict(origin)}
         write_bytes(folder / CONFIG, tomli_w.dumps(config).encode())
-        metrics = _metrics(request, problem, recipe, outcome, recorder)
+        metrics = _metrics(request, problem, recipe, outcome, recorder).to_dict()
         _write(folder, problem, outcome, metrics, keep_data=False)
     return metrics
 
@@ -243,7 +243,7 @@ def _follow(
         device=device,
         recorder=recorder,
     )
-    return _metrics(request, problem, recipe, outcome, recorder)
+    return _metrics(request, problem, recipe, outcome, recorder).to_dict()
 
 
 def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
@@ -301,36 +301,23 @@ def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _metrics(
     request: Request, problem: Problem, recipe: Recipe, outcome: Outcome, recorder: Recorder
-) -> dict[str, Any]:
-    scores = {key: _number(value) for key, value in asdict(outcome.scores).items() if key != "per_class"}
+) -> Metrics:
     seconds = {part: round(value, 3) for part, value in recorder.records.get("seconds", {}).items()}
-    metrics: dict[str, Any] = {
-        "method": recipe.method.name,
-        "problem": problem.name,
-        "preset": recipe.preset,
-        "seed": request.seed,
-        "protocol": request.protocol,
-        **scores,
-        "per_class": outcome.scores.per_class,
-        "steps": outcome.steps,
-        "seconds": seconds | {"total": round(recorder.seconds, 3)},
-    }
-    if outcome.choice:
-        on = "validation problem, cut from the training part"
-        if not recipe.selection.trust_validation:
-            on = "held-out samples of seen classes, by a head on synthetic ones"
-        metrics["chosen"] = {"on": on} | asdict(outcome.choice)
-    if outcome.confidence:
-        metrics["confidence"] = outcome.confidence
-    if outcome.shifts:
-        metrics["shifts"] = headline(outcome.shifts)
-    if outcome.oracle:
-        metrics["oracle"] = {"on": "the test set: an upper bound, not a result"} | asdict(outcome.oracle)
-    return metrics
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    on = ChosenOn.VALIDATION if recipe.selection.trust_validation else ChosenOn.HELD_OUT
+    return Metrics(
+        method=recipe.method.name,
+        problem=problem.name,
+        preset=recipe.preset,
+        seed=request.seed,
+        protocol=request.protocol,
+        scores=outcome.scores,
+        steps=outcome.steps,
+        seconds=seconds | {"total": round(recorder.seconds, 3)},
+        chosen=Chosen(on, outcome.choice) if outcome.choice else None,
+        confidence=outcome.confidence,
+        shifts=headline(outcome.shifts) if outcome.shifts else None,
+        oracle=Chosen(ChosenOn.TEST, outcome.oracle) if outcome.oracle else None,
+    )
 
 
 def _version(package: str) -> str:

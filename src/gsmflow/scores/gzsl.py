@@ -18,6 +18,13 @@ from gsmflow.data.problem import Problem
 Logits = Callable[[NDArray[np.float32]], ArrayLike]
 """Features (N, D) to logits (N, C), one a class of the problem."""
 
+SCORES = ("U", "S", "H", "T1", "AUSUC")
+"""Names of all scores of a classifier on a test set, in the order of tables."""
+GZSL_SCORES = ("U", "S", "H")
+"""Those of generalized zero-shot learning alone."""
+CURVE_SCORES = (*GZSL_SCORES, "AUSUC")
+"""Those that the seen-unseen curve gives: what a choice is made by."""
+
 _LOGITS = 1 << 22  # in memory at once
 
 
@@ -48,7 +55,7 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with None for NaN as JSON wants it."""
-        scores = {name: getattr(self, name) for name in ("U", "S", "H", "T1", "AUSUC")}
+        scores = {name: getattr(self, name) for name in SCORES}
         plain = {name: value if np.isfinite(value) else None for name, value in scores.items()}
         return {**plain, "per_class": self.per_class}
 

@@ -8,7 +8,7 @@ finished stays finished, so that an interrupted bench continues where it stopped
 
 from __future__ import annotations
 
-import sys
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: where its data are and what is done with them.
+    """One run: where its data are, what is done with them, and what is written.
 
     Parameters
     ----------
@@ -73,6 +73,16 @@ class Cell:
         The preset for variants that name none.
     device : str
         Where the run computes.
+    place : Path | None
+        Its run folder; None: one under the study's, named after the cell.
+    resume : bool
+        Whether an unfinished run in the folder may be continued; refused otherwise.
+    checkpoint_seconds : float
+        Between two checkpoints, about.
+    keep_data : bool
+        Keep the problem in the run folder.
+    tensorboard : bool
+        Write event files into the run folder.
     """
 
     problem: str
@@ -85,6 +95,11 @@ class Cell:
     semantics: str | None = None
     preset: str | None = None
     device: str = "auto"
+    place: Path | None = None
+    resume: bool = True
+    checkpoint_seconds: float = 60.0
+    keep_data: bool = False
+    tensorboard: bool = False
 
     @property
     def name(self) -> str:
@@ -92,7 +107,9 @@ class Cell:
         return f"{self.problem} {self.variant.label} seed {self.seed}"
 
     def folder(self, root: Path) -> Path:
-        """Its run folder under the bench's."""
+        """Its run folder: under the study's `root`, unless it has a place of its own."""
+        if self.place is not None:
+            return self.place
         label = folder_name(self.variant.label, "variant")
         return root / folder_name(self.problem, "problem") / label / f"seed{self.seed}"
 
@@ -113,16 +130,28 @@ class Cell:
             seed=self.seed,
         )
 
-    def command(self, root: Path, threads: int) -> list[str]:
-        """The command that makes the run."""
-        words = [sys.executable, "-m", "gsmflow", "train", self.problem, "--method", self.variant.method]
-        words += ["--preset", self.chosen_preset, "--seed", str(self.seed), "--protocol", self.protocol]
-        words += ["--data-root", str(self.data_root), "--device", self.device, "--threads", str(threads)]
-        words += [word for override in self.variant.overrides for word in ("--set", override)]
-        words += ["--features", self.features] if self.features else []
-        words += ["--semantics", self.semantics] if self.semantics else []
-        words += ["--oracle"] if self.oracle else []
-        return [*words, "--out", str(self.folder(root)), "--resume", "--json", "--stop-with-parent"]
+    def job(self, root: Path, threads: int) -> str:
+        """What a worker needs to know, as JSON: the cell, its run folder under `root`, and its CPU threads."""
+        return json.dumps({"cell": self.to_dict(), "folder": str(self.folder(root)), "threads": threads})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
+        }
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> Cell:
+        """Inverse of [`to_dict`][gsmflow.studies.cells.Cell.to_dict]."""
+        variant = content["variant"]
+        return Cell(
+            **dict(content)
+            | {
+                "variant": Variant(**variant | {"overrides": tuple(variant["overrides"])}),
+                "data_root": Path(content["data_root"]),
+                "place": Path(content["place"]) if content["place"] else None,
+            }
+        )
 
     def finished(self, root: Path) -> dict[str, Any] | None:
         """The metrics of the cell where it is finished.
@@ -130,9 +159,11 @@ class Cell:
         Raises
         ------
         InputError
-            The folder holds a run of another request.
+            The folder holds a run of another request, or one that is not to be continued.
         """
         folder = self.folder(root)
+        if not self.resume:
+            refuse_taken(folder)
         if not (folder / CONFIG).exists():
             return None
         recipe = make_recipe(self.variant.method, self.chosen_preset, self.variant.overrides)
@@ -150,45 +181,6 @@ class Cell:
                     f"{value}; choose another --out, or remove that folder"
                 )
         return read_metrics(folder) if (folder / METRICS).exists() else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeedRun(Cell):
-    """One of the runs of ``gsmflow train --seeds``: in a folder of its own, with options of that command.
-
-    Parameters
-    ----------
-    place : Path
-        The run folder.
-    more : tuple[str, ...]
-        More words for its command line.
-    resume : bool
-        Continue an unfinished run in the folder.
-    """
-
-    place: Path
-    more: tuple[str, ...] = ()
-    resume: bool = False
-
-    def folder(self, root: Path) -> Path:
-        """Its run folder, wherever the others have theirs."""
-        return self.place
-
-    def command(self, root: Path, threads: int) -> list[str]:
-        """The command that makes the run."""
-        return [*super().command(root, threads), *self.more]
-
-    def finished(self, root: Path) -> dict[str, Any] | None:
-        """The metrics of the run where it is finished.
-
-        Raises
-        ------
-        InputError
-            The folder holds a run of another request, or one that was not to be continued.
-        """
-        if not self.resume:
-            refuse_taken(self.place)
-        return super().finished(root)
 
 
 @dataclass(frozen=True)

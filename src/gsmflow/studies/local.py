@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 from gsmflow.compute.devices import cores
@@ -76,21 +78,26 @@ class Workers:
         with self._lock:
             if self._stopped:
                 return -1, "", ""
-            # Nobody writes to this pipe. Its end comes when this process ends, even by kill -9: then the
+            # The pipe stays open behind the job. Its end comes when this process ends, even by kill -9: then the
             # worker ends too, and does not hold the folder against the next bench.
-            alive, ours = os.pipe()
+            theirs, ours = os.pipe()
             process = subprocess.Popen(
-                cell.command(self.root, self.threads),
-                stdin=alive,
+                [sys.executable, "-m", "gsmflow", "worker"],
+                stdin=theirs,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 env=environment,
                 start_new_session=True,  # Ctrl-C reaches the bench, which passes it on once
             )
-            os.close(alive)
+            os.close(theirs)
             self._running.add(process)
         try:
+            with (
+                suppress(BrokenPipeError),
+                open(ours, "wb", closefd=False) as pipe,
+            ):  # it ended at once: it says why
+                pipe.write(cell.job(self.root, self.threads).encode() + b"\n")
             out, err = process.communicate()
             return process.returncode, out, err
         finally:

@@ -49,7 +49,7 @@ class RayWorkers:
         """
         with connected(self.address) as ray:
             task = ray.remote(num_cpus=self.threads, max_retries=_RETRIES)(train_cell)
-            waiting = {task.remote(cell, self.threads): cell for cell in cells}
+            waiting = {task.remote(cell.job(self.root, self.threads)): cell for cell in cells}
             while waiting and not self._stopped:
                 ready, _ = ray.wait(list(waiting), timeout=0.5)
                 for reference in ready:

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gsmflow.scores.gzsl import mean_interval, paired_difference
-
-SCORES = ("U", "S", "H", "T1", "AUSUC")
+from gsmflow.scores.gzsl import SCORES, mean_interval, paired_difference
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.choosing import choose
 from gsmflow.recipes.recipe import Recipe, make_recipe
+from gsmflow.scores.gzsl import CURVE_SCORES
 from gsmflow.studies.ray import evaluate_on_cluster
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def tune(
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise choice
         else:
-            for name in ("U", "S", "H", "AUSUC", "epochs"):
+            for name in (*CURVE_SCORES, "epochs"):
                 trial.set_user_attr(name, getattr(choice, name))
             study.tell(trial, getattr(choice, objective))
         told(study.trials[trial.number])

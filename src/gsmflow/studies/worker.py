@@ -1,45 +1,88 @@
-"""One run of a study, made where it was sent: the same function for a local process and a cluster."""
+"""One run of a study, made where it was sent: the same function for a process of this machine and for a cluster."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import tempfile
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.progress import Progress
 from gsmflow.files.atomic import make_folder, write_bytes
 from gsmflow.studies.cells import Cell
 
 
-def train_cell(cell: Cell, threads: int) -> tuple[dict[str, Any] | None, str, dict[str, bytes]]:
-    """Make the run of a cell in a passing folder: its metrics, or why there are none, and its files."""
+def make_run(job: str) -> dict[str, Any]:
+    """Make the run that a job describes, or continue it where it stopped: its metrics.
+
+    Parameters
+    ----------
+    job : str
+        JSON, as [`Cell.job`][gsmflow.studies.cells.Cell.job] writes it.
+
+    Raises
+    ------
+    InputError
+        The request, the data or the run folder are wrong.
+    TrainingFailed
+        The training diverged.
+    Interrupted
+        A signal asked the run to stop; its checkpoint is written.
+    """
     import torch
 
     from gsmflow import sources
     from gsmflow.compute.devices import resolve_device
-    from gsmflow.compute.finite import TrainingFailed
     from gsmflow.recipes.recipe import make_recipe
+    from gsmflow.runs.stopping import stoppable
+    from gsmflow.runs.tensorboard import event_files
     from gsmflow.runs.train import train
 
-    torch.set_num_threads(threads)
+    told = json.loads(job)
+    cell, folder = Cell.from_dict(told["cell"]), Path(told["folder"])
     variant = cell.variant
+    torch.set_num_threads(told["threads"])
+    problem = sources.load(
+        cell.problem, data_root=cell.data_root, features=cell.features, semantics=cell.semantics
+    )
+    with ExitStack() as open_:
+        progress = Progress()
+        if cell.tensorboard:
+            progress = open_.enter_context(event_files(folder / "tensorboard", progress))
+        # Signals reach the main thread alone; elsewhere whoever holds the thread has to end it.
+        main = threading.current_thread() is threading.main_thread()
+        watch = open_.enter_context(stoppable()) if main else lambda recorder: None
+        return train(
+            cell.request,
+            problem,
+            make_recipe(variant.method, cell.chosen_preset, variant.overrides),
+            device=resolve_device(cell.device),
+            folder=folder,
+            resume=True,
+            progress=progress,
+            checkpoint_seconds=cell.checkpoint_seconds,
+            keep_data=cell.keep_data,
+            on_recorder=watch,
+        )
+
+
+def train_cell(job: str) -> tuple[dict[str, Any] | None, str, dict[str, bytes]]:
+    """Make the run of a job in a passing folder: its metrics, or why there are none, and its files."""
+    from gsmflow.compute.finite import TrainingFailed
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         try:
-            metrics = train(
-                cell.request,
-                sources.load(
-                    cell.problem, data_root=cell.data_root, features=cell.features, semantics=cell.semantics
-                ),
-                make_recipe(variant.method, cell.chosen_preset, variant.overrides),
-                device=resolve_device(cell.device),
-                folder=folder,
-            )
+            metrics = make_run(json.dumps(json.loads(job) | {"folder": str(folder)}))
         except (InputError, TrainingFailed) as error:
             return None, str(error), {}
-        names = [path.name for path in folder.iterdir() if path.is_file() and path.name != ".lock"]
-        return metrics, "", {name: (folder / name).read_bytes() for name in names}
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+        return metrics, "", {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def place(folder: Path, files: dict[str, bytes]) -> None:
@@ -48,6 +91,7 @@ def place(folder: Path, files: dict[str, bytes]) -> None:
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".arriving-"))
     try:
         for name, content in files.items():
+            make_folder((temporary / name).parent)
             write_bytes(temporary / name, content)
         temporary.chmod(0o755)
         if folder.exists():  # an unfinished run made on this machine
@@ -55,3 +99,26 @@ def place(folder: Path, files: dict[str, bytes]) -> None:
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def job_from_parent() -> str:
+    """The job that stands in the first line of standard input; this process ends when its input does.
+
+    Whoever holds the other end keeps it open for as long as it waits. Its end comes when that process ends, even by
+    ``kill -9``. This one then ends at once and like a kill: run folders are made for that, and the next run must not
+    wait for this one.
+    """
+    line = b""
+    while b"\n" not in line:
+        part = os.read(0, 1 << 16)
+        if not part:
+            raise InputError("standard input: ended before a job was given; workers are started by a study")
+        line += part
+
+    def end_with_input() -> None:
+        while os.read(0, 1 << 16):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=end_with_input, daemon=True).start()
+    return line.partition(b"\n")[0].decode()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     import torch
 
     from gsmflow.data.problem import Problem
-    from gsmflow.learning.journal import Recorder
     from gsmflow.recipes.recipe import Recipe
     from gsmflow.runs.folder import Request
     from gsmflow.studies.cells import Cell
@@ -91,7 +88,6 @@ if TYPE_CHECKING:
     help="Runs of --seeds at a time, each in a process of its own.  [default: as many as cores for small features, "
     "else 1]",
 )
-@click.option("--stop-with-parent", is_flag=True, hidden=True)
 @options.data_root
 @options.device
 @options.as_json
@@ -116,7 +112,6 @@ def train(
     keep_data: bool,
     threads: int | None,
     jobs: int | None,
-    stop_with_parent: bool,
     data_root: Path,
     device: str,
     as_json: bool,
@@ -126,8 +121,6 @@ def train(
     PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`. Straight from images:
     a folder with classes.csv and images/ (one folder a class), and --backbone.
     """
-    if stop_with_parent:
-        threading.Thread(target=_end_with_input, daemon=True).start()
     given = click.get_current_context().get_parameter_source("seed")
     if seeds and given is click.core.ParameterSource.COMMANDLINE:
         raise InputError(f"--seed {seed} and --seeds {seeds}: give one of them")
@@ -140,7 +133,7 @@ def train(
     from gsmflow.compute.devices import divide_cores, resolve_device, set_threads
     from gsmflow.recipes.recipe import make_recipe, preset_for
     from gsmflow.runs.folder import Request, new_folder
-    from gsmflow.studies.cells import SeedRun, Variant
+    from gsmflow.studies.cells import Cell, Variant
 
     where = resolve_device(device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # that torchrun started
@@ -174,17 +167,17 @@ def train(
     jobs, each_threads = divide_cores(jobs, len(requests), threads, dims)
     found: dict[Cell, dict[str, Any] | None] = {}
     if jobs > 1:
-        more = ["--checkpoint-seconds", str(checkpoint_seconds)]
-        more += ["--tensorboard"] * tensorboard + ["--keep-data"] * keep_data
         variant = Variant(method, method, recipe.preset, overrides)
         cells = [
-            SeedRun(
+            Cell(
                 variant=variant,
                 place=folder,
                 data_root=data_root,
                 device=device,
                 resume=resume,
-                more=tuple(more),
+                checkpoint_seconds=checkpoint_seconds,
+                keep_data=keep_data,
+                tensorboard=tensorboard,
                 **asdict(request),
             )
             for folder, request in requests.items()
@@ -221,8 +214,9 @@ def _in_turn(
 ) -> Iterator[dict[str, Any]]:
     """Make one run after the other in this process, on the same loaded data: their metrics."""
     from gsmflow.cli.display import live_display
-    from gsmflow.cli.tensorboard import event_files
     from gsmflow.compute.data_parallel import joined
+    from gsmflow.runs.stopping import stoppable
+    from gsmflow.runs.tensorboard import event_files
     from gsmflow.runs.train import train
 
     for folder, request in requests.items():
@@ -232,7 +226,7 @@ def _in_turn(
             progress = open_.enter_context(live_display(title))
             if events:
                 progress = open_.enter_context(event_files(folder / "tensorboard", progress))
-            watch = open_.enter_context(_stoppable())
+            watch = open_.enter_context(stoppable())
             metrics = train(
                 request,
                 problem,
@@ -274,31 +268,3 @@ def _extract_first(
     tell_unreadable(made.unreadable, unreadable_file(out))
     tell_without_images(listing, made.unreadable)
     return bool(made.unreadable)
-
-
-def _end_with_input() -> None:
-    """End this process when its standard input does: whoever holds the other end has gone.
-
-    At once and like a kill: run folders are made for that, and the next run must not wait for this one.
-    """
-    while os.read(0, 1 << 16):
-        pass
-    os._exit(1)
-
-
-@contextmanager
-def _stoppable() -> Iterator[Any]:
-    """Turn the first Ctrl-C or SIGTERM into a request to write a checkpoint and stop."""
-    recorders: list[Recorder] = []
-
-    def stop(number: int, frame: Any) -> None:
-        if not recorders or recorders[-1].stop_requested:
-            raise KeyboardInterrupt
-        recorders[-1].stop_requested = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield recorders.append
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

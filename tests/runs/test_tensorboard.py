@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gsmflow.cli import main
-from gsmflow.cli.tensorboard import EventFiles
+from gsmflow.runs.tensorboard import EventFiles
 from support.recipes import ARGUMENTS, PROBLEM
 
 reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
