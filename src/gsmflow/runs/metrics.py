@@ -53,7 +53,9 @@ class Chosen:
             unknown = values.keys() - {each.name for each in fields(Choice)}
             if unknown:
                 raise KeyError(*sorted(unknown))
-            missing = {name: math.nan for name in CURVE_SCORES if name in values and values[name] is None}
+            missing: dict[str, Any] = {
+                name: math.nan for name in CURVE_SCORES if name in values and values[name] is None
+            }
             return Chosen(on, Choice(**values | missing))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
