@@ -80,7 +80,7 @@ def score_along(trial: Trial, fractions: Sequence[float], *, judged: bool = Fals
     Parameters
     ----------
     trial : Trial
-        Of a trained method.
+        A trial of a trained method.
     fractions : Sequence[float]
         Ascending, in (0, 1].
     judged : bool

@@ -52,6 +52,10 @@ def run(
         ``validated`` or ``last``.
     oracle : bool
         Add the oracle's scores.
+    seed : int
+        Names all random draws.
+    device : torch.device
+        Where the run computes.
     recorder : Recorder
         Keeps the history and the checkpoint, from which an interrupted run continues.
     """

@@ -41,7 +41,9 @@ def compare(
     prepared : Prepared
         The problem.
     learner : Learner
-        Trained on it.
+        The generator that was trained on it.
+    seed : int
+        Names the random draws.
     held_out : bool
         The problem is a validation problem, whose unseen classes are seen ones held out. It has a random
         stream of its own: nothing else of the run depends on whether this was called.

@@ -29,7 +29,7 @@ class Prepared:
     Parameters
     ----------
     problem : Problem
-        With transformed features (N, D).
+        The problem with transformed features (N, D).
     transform : FeatureTransform
         What was done to them, fitted on the training part alone.
     data : TrainingData
@@ -78,7 +78,7 @@ class Prepared:
         Parameters
         ----------
         head : Head
-            Of transformed features.
+            A head of transformed features.
         bias : float
             Added to the logits of unseen classes.
         at_most : int | None

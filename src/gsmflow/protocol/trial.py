@@ -56,7 +56,7 @@ class Candidate:
     choice : Choice
         What leads to it: epochs, epochs of the head, parameters; its scores are not known yet.
     head : Head
-        Of transformed features.
+        The classifier of transformed features.
     pool : Pool | Stream
         What it was trained on, or the real features that its rates are measured on.
     trained_head : Head
@@ -85,6 +85,8 @@ class Trial:
         Keeps the training: history, checkpoints, seconds.
     stage : str
         What the training is called there; no two trials with one recorder may share it.
+    step : int
+        How many steps of the training are done.
     """
 
     prepared: Prepared

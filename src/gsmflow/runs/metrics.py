@@ -38,7 +38,7 @@ class Chosen:
         Parameters
         ----------
         content : Any
-            As JSON gives it.
+            What JSON gives.
         origin : str
             The file and the key, for messages.
 
@@ -72,13 +72,13 @@ class Metrics:
     method, problem, preset : str
         Their names.
     seed : int
-        Of the run.
+        Determines every random draw.
     protocol : str
         ``validated`` or ``last``.
     scores : Scores
-        On the test set, under the protocol.
+        Reached on the test set, under the protocol.
     steps : int
-        Of the generator's training; 0 for a direct method.
+        Length of the generator's training; 0 for a direct method.
     seconds : dict[str, float]
         Spent, by part, and ``total``.
     chosen : Chosen | None
@@ -129,7 +129,7 @@ class Metrics:
         Parameters
         ----------
         content : Any
-            As JSON gives it.
+            What JSON gives.
         origin : str
             The file, for messages.
 
