@@ -86,7 +86,7 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
         with warnings.catch_warnings():
             # The only way to bound how often a part that kills its worker is tried; Ray asks for another from 2.64.
             warnings.filterwarnings("ignore", message="`ray_remote_args`")
-            made = source.map_batches(
+            results = source.map_batches(
                 _Worker,
                 fn_constructor_args=(work, cluster.threads),
                 batch_size=1,
@@ -96,12 +96,12 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
                 max_restarts=_RETRIES,
                 max_task_retries=_RETRIES,
             )
-        for dataset in (source, made):
+        for dataset in (source, results):
             dataset.context.execution_options.preserve_order = True
             dataset.context.enable_progress_bars = False
         expected = 0
         try:
-            for block in made.iter_batches(batch_size=None, batch_format="pandas", prefetch_batches=0):
+            for block in results.iter_batches(batch_size=None, batch_format="pandas", prefetch_batches=0):
                 for place, held in zip(block["place"], block["result"], strict=True):
                     if held.failure:
                         raise InputError(held.failure)

@@ -44,9 +44,9 @@ class LossGuard:
         """
         steps, losses = self._steps, self._losses
         self._steps, self._losses = [], {}
-        found = {name: torch.stack(values).tolist() for name, values in losses.items()}
+        by_name = {name: torch.stack(values).tolist() for name, values in losses.items()}
         for index, step in enumerate(steps):
-            for name, values in found.items():
+            for name, values in by_name.items():
                 if not math.isfinite(values[index]):
                     raise TrainingFailed(f"step {step}: {name} became {values[index]}; {_advice(step)}")
 

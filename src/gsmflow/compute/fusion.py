@@ -50,8 +50,8 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the compiler about itself
-                made = torch.compile(_copy(function), fullgraph=True, dynamic=False)
-                result = made(*args, **kwargs)
+                candidate = torch.compile(_copy(function), fullgraph=True, dynamic=False)
+                result = candidate(*args, **kwargs)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever the machine's own compilers may raise
@@ -60,7 +60,7 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
             broken = True
             warnings.warn(f"torch.compile: {reason}; continuing without, more slowly", stacklevel=2)
             return function(*args, **kwargs)
-        compiled[key] = made
+        compiled[key] = candidate
         return result
 
     return call

@@ -31,7 +31,9 @@ class WeightGradients:
         self._notes: dict[Parameter, _Notes] = {}
         self._buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._early: _Early | None = None
-        self._made: list[tuple[Parameter, Tensor]] = []  # gradients of biases, on the way to those used early
+        self._ready: list[
+            tuple[Parameter, Tensor]
+        ] = []  # gradients of biases, on the way to those used early
 
     def note(
         self,
@@ -76,7 +78,7 @@ class WeightGradients:
             yield
         except BaseException:
             self._notes.clear()  # of a pass that was not finished: the next one must not count them
-            self._made.clear()
+            self._ready.clear()
             raise
         finally:
             beside.join()
@@ -87,19 +89,19 @@ class WeightGradients:
 
         Gradients of at least LARGE entries are overwritten when the next one is asked for.
         """
-        while self._made:
-            yield self._made.pop()
+        while self._ready:
+            yield self._ready.pop()
         while self._notes:
             yield from self._gradients(*self._notes.popitem())
 
     def _use_early(self, weight: Parameter, notes: _Notes, early: _Early) -> None:
-        early.kept.append(notes)  # their memory must not be used for anything else before all is joined
+        early.held.append(notes)  # their memory must not be used for anything else before all is joined
         with early.beside.launched(*notes.launched):
             for parameter, gradient in self._gradients(weight, notes):
                 if parameter is weight:
                     early.use(parameter, gradient)
                 else:
-                    self._made.append((parameter, gradient))
+                    self._ready.append((parameter, gradient))
 
     def _gradients(self, weight: Parameter, notes: _Notes) -> Iterator[tuple[Parameter, Tensor]]:
         inputs = _joined([inputs for inputs, _ in notes.pairs])
@@ -150,7 +152,7 @@ class _Early:
     use: Callable[[Parameter, Tensor], None]
     beside: Beside
     batches: int
-    kept: list[_Notes] = field(default_factory=list)
+    held: list[_Notes] = field(default_factory=list)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

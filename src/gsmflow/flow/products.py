@@ -27,8 +27,8 @@ def product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     """left @ right, (n, k) and (k, m) to (n, m), in `out` where that is given."""
     if not _widened(left):
         return torch.mm(left, right, out=out)
-    made = torch.mm(left.float(), right.float())
-    return made.to(left.dtype) if out is None else out.copy_(made)
+    rounded = torch.mm(left.float(), right.float())
+    return rounded.to(left.dtype) if out is None else out.copy_(rounded)
 
 
 def _widened(factor: Tensor) -> bool:

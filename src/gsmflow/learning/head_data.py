@@ -119,14 +119,14 @@ class Pool:
             classes = data.unseen[first : first + group].tolist()
             semantics = data.semantics[classes]
             start = real + first * count
-            made = learner.sample(semantics, min(count, _OF_A_CLASS), seed, "synthesis", first)
-            check_synthetic(made, classes)
-            pool._put(start, made)
+            synthetic = learner.sample(semantics, min(count, _OF_A_CLASS), seed, "synthesis", first)
+            check_synthetic(synthetic, classes)
+            pool._put(start, synthetic)
             for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to be made in one go
                 rest = min(count - done, _OF_A_CLASS)
-                made = learner.sample(semantics, rest, seed, "synthesis", first, done)
-                check_synthetic(made, classes)
-                pool._put(start + done, made)
+                synthetic = learner.sample(semantics, rest, seed, "synthesis", first, done)
+                check_synthetic(synthetic, classes)
+                pool._put(start + done, synthetic)
         return pool
 
     @staticmethod
@@ -221,35 +221,35 @@ class Stream:
         real = torch.randperm(len(self.data.features), generator=generator).to(self.device)
         for place, shard in enumerate(order.tolist()):
             each = int(parts[shard + 1] - parts[shard])
-            made = self._made(each, shard)
+            synthetic = self._synthesized(each, shard)
             if self.alone:
                 labels = torch.arange(classes, device=self.device).repeat_interleave(each)
-                yield Pool(made, labels, 0)
+                yield Pool(synthetic, labels, 0)
                 continue
             some = real[place * len(real) // number : (place + 1) * len(real) // number]
             rows = self.learner.represent(self.data.features[some], self.seed, "real", place)
             labels = torch.cat((self.data.seen[self.data.labels[some]], unseen.repeat_interleave(each)))
-            yield Pool(torch.cat((rows, made)), labels, len(some))
+            yield Pool(torch.cat((rows, synthetic)), labels, len(some))
 
-    def _made(self, each: int, shard: int) -> Tensor:
+    def _synthesized(self, each: int, shard: int) -> Tensor:
         group = max(1, _AT_ONCE // each)
         semantics = self.data.semantics[self.data.unseen]
-        made = torch.empty(len(semantics) * each, self.dim, device=self.device)
+        synthetic = torch.empty(len(semantics) * each, self.dim, device=self.device)
         for first in range(0, len(semantics), group):
             some = self.learner.sample(
                 semantics[first : first + group], each, self.seed, "stream", shard, first
             )
             check_synthetic(some, self.data.unseen[first : first + group].tolist())
-            made[first * each : first * each + len(some)] = some
-        return made
+            synthetic[first * each : first * each + len(some)] = some
+        return synthetic
 
 
 def _range(learner: Generator, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Least value and step of the codes of each dimension, from all real and some synthetic features."""
     each = max(1, min(count, _LOOKED_AT // max(1, len(data.unseen))))
     some = data.unseen[: max(1, _LOOKED_AT // each)]
-    made = learner.sample(data.semantics[some], each, seed, "range")
-    low, high = made.amin(dim=0), made.amax(dim=0)
+    synthetic = learner.sample(data.semantics[some], each, seed, "range")
+    low, high = synthetic.amin(dim=0), synthetic.amax(dim=0)
     for start in range(0, len(data.features), _AT_ONCE):
         rows = learner.represent(data.features[start : start + _AT_ONCE], seed, "real", start)
         low, high = torch.minimum(low, rows.amin(dim=0)), torch.maximum(high, rows.amax(dim=0))

@@ -95,7 +95,7 @@ class Recorder:
         tensors, meta = read_tensors(file)
         try:
             self.records, self._seconds_before = meta["records"], float(meta["seconds"])
-            kept = int(meta["history"])
+            line_count = int(meta["history"])
             self._resume = tensors, {"stage": meta["stage"], "done": int(meta["done"])}
         except (KeyError, TypeError, ValueError):
             raise InputError(
@@ -103,7 +103,7 @@ class Recorder:
             ) from None
         history = self._history_file
         try:
-            lines = history.read_bytes().splitlines()[:kept] if history and history.exists() else []
+            lines = history.read_bytes().splitlines()[:line_count] if history and history.exists() else []
             self.history = [json.loads(line) for line in lines]
         except OSError as error:
             raise InputError(f"{history}: cannot be read ({error.strerror})") from None

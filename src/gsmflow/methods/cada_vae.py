@@ -135,9 +135,9 @@ class CADALearner(ConditionalPeer):
         )
 
 
-def distance(target: Tensor, made: Tensor) -> Tensor:
+def distance(target: Tensor, reconstruction: Tensor) -> Tensor:
     """Mean over the batch of |target - made|_1, both (B, K)."""
-    return (target - made).abs().sum(dim=1).mean()
+    return (target - reconstruction).abs().sum(dim=1).mean()
 
 
 METHOD = Method(

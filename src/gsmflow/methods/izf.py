@@ -107,8 +107,8 @@ class IZFLearner(ConditionalPeer):
         o = self.options
         x, rows = self.batch(index)
         none = self.flow.condition(x.new_zeros(1, 0))
-        made, log_det = self.flow(x, none)
-        flow = ((made - self.priors[rows]).square().sum(dim=1) / 2 - log_det).mean() / self.dim
+        latent, log_det = self.flow(x, none)
+        flow = ((latent - self.priors[rows]).square().sum(dim=1) / 2 - log_det).mean() / self.dim
         central = F.mse_loss(self.flow.inverse(self.priors, none)[0], self.means)
         loss, shown = flow + o.central_weight * central, {"flow": flow, "central": central}
         if len(self.unseen_priors):

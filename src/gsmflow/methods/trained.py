@@ -129,14 +129,14 @@ class PeerLearner:
             {n.removeprefix("weights."): t for n, t in state.items() if n.startswith("weights.")}
         )
         for name, optimizer in self.optimizers.items():
-            kept = optimizer.state_dict()
-            kept["state"] = {}
+            optimizer_state = optimizer.state_dict()
+            optimizer_state["state"] = {}
             prefix = f"optimizer.{name}."
             for key, tensor in state.items():
                 if key.startswith(prefix):
                     index, part = key.removeprefix(prefix).split(".")
-                    kept["state"].setdefault(int(index), {})[part] = tensor.clone()
-            optimizer.load_state_dict(kept)
+                    optimizer_state["state"].setdefault(int(index), {})[part] = tensor.clone()
+            optimizer.load_state_dict(optimizer_state)
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
         """Features as they are, unless a peer says otherwise."""
@@ -178,13 +178,13 @@ class ConditionalPeer(PeerLearner):
     @torch.no_grad()
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize represented features (len(semantics) * count, R), class by class."""
-        made = []
+        represented = []
         for index, a in enumerate(self.units.semantics(semantics)):
             z = normal((count, self.noise_dim), a.device, *key, index)
             rows = torch.zeros(count, dtype=torch.int64, device=a.device)
             features = self.units.restored(self.synthesize(z, a[None], rows))
-            made.append(self.represent(features, *key, index))
-        return torch.cat(made)
+            represented.append(self.represent(features, *key, index))
+        return torch.cat(represented)
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, **shown: Tensor) -> Losses:

@@ -34,8 +34,8 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
     """Seen against unseen accuracy, each run with its operating point."""
     series: list[dict[str, Any]] = []
     words: list[str] = []
-    for index, (record, found) in enumerate(zip(records, curves, strict=True)):
-        if found is None:
+    for index, (record, curve) in enumerate(zip(records, curves, strict=True)):
+        if curve is None:
             continue
         group = record.label if len(records) > 1 else "curve"
         line = {
@@ -43,11 +43,11 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
             "group": group,
             "type": "line",
             "colour": index,
-            "x": found.unseen,
-            "y": found.seen,
+            "x": curve.unseen,
+            "y": curve.seen,
         }
         series.append(line | {"area": len(records) == 1})
-        unseen, seen = found.at
+        unseen, seen = curve.at
         note = f"{record.label}: this classifier, U {unseen:.1%}, S {seen:.1%}"
         point = {"type": "points", "colour": index, "mark": "circle", "size": 7, "x": [unseen], "y": [seen]}
         here = group if len(records) > 1 else "this classifier"
@@ -59,7 +59,7 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
             text = f"{record.label}: oracle, chosen on the test set, U {u:.1%}, S {s:.1%}"
             here = group if len(records) > 1 else "oracle (chosen on the test set)"
             series.append(star | {"name": "oracle", "group": here, "names": [text]})
-        words.append(f"{record.label}: area {found.area:.3f}, operating point U {unseen:.1%}, S {seen:.1%}")
+        words.append(f"{record.label}: area {curve.area:.3f}, operating point U {unseen:.1%}, S {seen:.1%}")
     if not series:
         return None
     return chart(
@@ -78,8 +78,8 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
 def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
     """Losses along each stage, one view a loss."""
     views: dict[str, list[dict[str, Any]]] = {}
-    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
-        for position, stage in enumerate(sorted(found, key=lambda s: s.name != "final")):
+    for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
+        for position, stage in enumerate(sorted(stages, key=lambda s: s.name != "final")):
             for loss, (steps, values) in stage.losses.items():
                 several = len(records) > 1
                 name = f"{record.label}: {stage_title(stage.name)}" if several else stage_title(stage.name)
@@ -105,8 +105,8 @@ def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | N
 def score_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
     """U, S and H on validation problems (and of the oracle along the final training), by step."""
     views: dict[str, list[dict[str, Any]]] = {}
-    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
-        for stage in found:
+    for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
+        for stage in stages:
             for number, (score, (steps, values)) in enumerate(stage.scores.items()):
                 title = "test set (oracle)" if stage.name == "final" else stage_title(stage.name)
                 several = len(records) > 1
@@ -195,16 +195,16 @@ def class_chart(records: list[Record]) -> Chart:
     )
 
 
-def confusion_chart(record: Record, found: Confusion) -> Chart:
+def confusion_chart(record: Record, confusion: Confusion) -> Chart:
     """A picture of the confusion matrix of the most confused classes."""
-    worst = "; ".join(f"{rate:.0%} of {true} called {given}" for true, given, rate, _ in found.pairs[:3])
+    worst = "; ".join(f"{rate:.0%} of {true} called {given}" for true, given, rate, _ in confusion.pairs[:3])
     return {
         "kind": "heat",
         "title": "Most confused classes",
         "summary": f"Rows: true class, columns: label given, in percent of the row's test images. Worst: {worst}",
-        "classes": found.classes,
-        "unseen": [not record.seen.get(name, True) for name in found.classes],
-        "rates": found.rates,
+        "classes": confusion.classes,
+        "unseen": [not record.seen.get(name, True) for name in confusion.classes],
+        "rates": confusion.rates,
     }
 
 
@@ -253,9 +253,9 @@ def shift_charts(records: list[Record]) -> list[Chart]:
     directions: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
     for index, record, shifts in runs:
-        names, found = shifts["classes"], shifts["semantic"]
-        if found["class_cosine"]:
-            order = np.argsort(found["class_real_cosine"], kind="stable")[::-1].tolist()
+        names, recovery = shifts["classes"], shifts["semantic"]
+        if recovery["class_cosine"]:
+            order = np.argsort(recovery["class_real_cosine"], kind="stable")[::-1].tolist()
             for kind, key in (("real", "class_real_cosine"), ("synthetic", "class_cosine")):
                 title = f"{kind} features" if alone else f"{record.label}: {kind}"
                 semantic.append(
@@ -268,7 +268,7 @@ def shift_charts(records: list[Record]) -> list[Chart]:
                         "hollow": kind != "real",
                         "size": 4.5,
                         "x": list(range(1, len(order) + 1)),
-                        "y": [round(found[key][i], 4) for i in order],
+                        "y": [round(recovery[key][i], 4) for i in order],
                         "names": [names[i] for i in order],
                     }
                 )

@@ -86,10 +86,10 @@ def curve(record: Record) -> Curve | None:
     if problem is None or not len(problem.test_seen) or not len(problem.test_unseen):
         return None
     whole = curve_on(problem, record.classifier.logits)
-    kept = _thinned(whole)
+    corners = _thinned(whole)
     return Curve(
-        [round(float(v), 5) for v in whole.unseen[kept]],
-        [round(float(v), 5) for v in whole.seen[kept]],
+        [round(float(v), 5) for v in whole.unseen[corners]],
+        [round(float(v), 5) for v in whole.seen[corners]],
         whole.area,
         whole.at(0.0),
     )
@@ -159,13 +159,13 @@ def _grouped(chosen: list[int], wrong: NDArray[np.float64]) -> list[int]:
 def stages(record: Record) -> list[Stage]:
     """The training of a run, stage by stage, out of its history."""
     names = list(dict.fromkeys(entry["stage"] for entry in record.history))
-    found = []
+    stages_of_run = []
     for name in names:
         entries = [entry for entry in record.history if entry["stage"] == name]
         losses = {key for entry in entries for key in entry if key.startswith("loss")}
         scored = [entry for entry in entries if isinstance(entry.get("scores"), dict)]
         keys = dict.fromkeys(key for entry in scored for key in entry["scores"])
-        found.append(
+        stages_of_run.append(
             Stage(
                 name,
                 {
@@ -176,12 +176,12 @@ def stages(record: Record) -> list[Stage]:
                 max(entry["step"] for entry in entries),
             )
         )
-    return found
+    return stages_of_run
 
 
 def _points(pairs: list[tuple[int, Any]]) -> tuple[list[int], list[float]]:
-    kept = [(step, float(value)) for step, value in pairs if isinstance(value, (int, float))]
-    return [step for step, _ in kept], [round(value, 6) for _, value in kept]
+    numbers = [(step, float(value)) for step, value in pairs if isinstance(value, (int, float))]
+    return [step for step, _ in numbers], [round(value, 6) for _, value in numbers]
 
 
 def stage_title(name: str) -> str:

@@ -122,7 +122,7 @@ class Section:
 def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, list[charts.Chart]]:
     """Every chart of a report, by the section it stands in; those without content are left out."""
     trainings = [findings.stages(record) for record in records]
-    found: dict[str, list[charts.Chart | None]] = {
+    by_section: dict[str, list[charts.Chart | None]] = {
         "curve": [charts.curve_chart(records, [findings.curve(record) for record in records])],
         "classes": [charts.class_chart(records)],
         "confusions": [
@@ -141,9 +141,9 @@ def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, 
     several = len(records) > 1
     if several:
         for part in ("confusions", "embedding"):
-            titled = zip(found[part], records, strict=False)
-            found[part] = [each | {"title": f"{each['title']}: {r.label}"} for each, r in titled if each]
-    return {part: [each for each in several_ if each] for part, several_ in found.items()}
+            titled = zip(by_section[part], records, strict=False)
+            by_section[part] = [each | {"title": f"{each['title']}: {r.label}"} for each, r in titled if each]
+    return {part: [each for each in several_ if each] for part, several_ in by_section.items()}
 
 
 def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")) -> str:
@@ -221,11 +221,11 @@ def _tiles(records: list[Record]) -> list[dict[str, Any]]:
     if len(records) > 1:
         return []
     metrics = records[0].metrics
-    found = [{"name": _MEANING[s], "value": _percent(metrics[s]), "main": s == "H"} for s in SCORES]
+    tiles = [{"name": _MEANING[s], "value": _percent(metrics[s]), "main": s == "H"} for s in SCORES]
     if metrics.get("oracle"):
         oracle = metrics["oracle"]["H"]
-        found.append({"name": "oracle H (chosen on test)", "value": _percent(oracle), "main": False})
-    return found
+        tiles.append({"name": "oracle H (chosen on test)", "value": _percent(oracle), "main": False})
+    return tiles
 
 
 def _sections(
@@ -234,10 +234,10 @@ def _sections(
     def places(part: str) -> list[int]:
         return [index for index, chart in enumerate(drawn) if any(chart is each for each in by_part[part])]
 
-    found = []
+    sections = []
     if len(records) > 1:
-        found.append(Section("compared", "Side by side", tables=[_score_table(records)]))
-    found.append(
+        sections.append(Section("compared", "Side by side", tables=[_score_table(records)]))
+    sections.append(
         Section(
             "scores",
             "Seen and unseen",
@@ -247,7 +247,7 @@ def _sections(
         )
     )
     if by_part["confusions"]:
-        found.append(
+        sections.append(
             Section(
                 "confusions", "Confusions", charts=places("confusions"), tables=_confusion_tables(records)
             )
@@ -258,13 +258,13 @@ def _sections(
             {"name": s.name, "real": as_data_uri(s.real), "synthetic": as_data_uri(s.synthetic)}
             for s in pictures
         ]
-        found.append(
+        sections.append(
             Section("features", "Real and synthetic features", charts=places("embedding"), strips=shown)
         )
     if any(record.shifts for record in records):
         judge = next(record.shifts["judge"] for record in records if record.shifts)
         text = f"Judged by {judge}. Nothing was chosen by these numbers."
-        found.append(
+        sections.append(
             Section(
                 "shifts",
                 "Generation shifts",
@@ -274,8 +274,8 @@ def _sections(
             )
         )
     if by_part["training"]:
-        found.append(Section("training", "Training", charts=places("training")))
-    return found
+        sections.append(Section("training", "Training", charts=places("training")))
+    return sections
 
 
 def _score_table(records: list[Record]) -> Table:
@@ -327,7 +327,7 @@ def _class_table(records: list[Record]) -> Table:
 
 
 def _confusion_tables(records: list[Record]) -> list[Table]:
-    found = []
+    tables = []
     for record in records:
         confused = findings.confusion(record)
         if not confused or not confused.pairs:
@@ -338,8 +338,8 @@ def _confusion_tables(records: list[Record]) -> list[Table]:
         ]
         title = "Most frequent confusions" + (f": {record.label}" if len(records) > 1 else "")
         columns = [Column("true class"), Column("called"), Column("share", True), Column("images", True)]
-        found.append(Table(title, columns, rows))
-    return found
+        tables.append(Table(title, columns, rows))
+    return tables
 
 
 def _shift_table(records: list[Record], group: str) -> Table:

@@ -126,15 +126,15 @@ def _shifts(folder: Path, missing: list[str]) -> tuple[dict[str, Any] | None, Sa
         shifts
     ):
         raise InputError(f"{file}: not written by `gsmflow train`; delete it to leave the shifts out")
-    kept = folder / "samples.safetensors"
-    if not kept.exists():
+    file = folder / "samples.safetensors"
+    if not file.exists():
         missing.append("samples.safetensors is not there: no embedding and no pictures.")
         return shifts, None
-    tensors, _ = read_tensors(kept)
+    tensors, _ = read_tensors(file)
     try:
         real, synthetic, labels = (tensors[n].numpy() for n in ("real", "synthetic", "labels"))
     except KeyError as error:
-        raise InputError(f"{kept}: tensor {error} is missing; delete the file to leave samples out") from None
+        raise InputError(f"{file}: tensor {error} is missing; delete the file to leave samples out") from None
     return shifts, Samples.matched(real, labels, synthetic, labels, judge=str(shifts.get("judge", "")))
 
 

@@ -78,12 +78,16 @@ def distribution(real: list[Matrix], synthetic: list[Matrix], seed: int) -> Dist
             continue
         half = len(x) // 2
         order = rng.permutation(len(x))
-        judge, reference, made = x[order[:half]], x[order[half : 2 * half]], s[rng.permutation(len(s))[:half]]
-        precision, recall = precision_recall(judge, made)
+        judge, reference, synthetic_half = (
+            x[order[:half]],
+            x[order[half : 2 * half]],
+            s[rng.permutation(len(s))[:half]],
+        )
+        precision, recall = precision_recall(judge, synthetic_half)
         real_precision, real_recall = precision_recall(judge, reference)
         halves.append(
             {
-                "frechet": frechet(judge, made),
+                "frechet": frechet(judge, synthetic_half),
                 "real_frechet": frechet(judge, reference),
                 "precision": precision,
                 "recall": recall,

@@ -307,8 +307,8 @@ def _summaries(problem: Problem, logits: Logits, bias: float) -> tuple[Summary, 
         nothing = np.zeros(0)
         parts = [Summary(nothing, nothing.astype(bool), nothing.astype(bool), nothing.astype(np.int64))]
         for features, labels in _chunks(problem, part):
-            found = Summary.of(logits(features), labels, problem.unseen)
-            parts.append(Summary(found.margin - bias, found.as_seen, found.as_unseen, labels))
+            summary = Summary.of(logits(features), labels, problem.unseen)
+            parts.append(Summary(summary.margin - bias, summary.as_seen, summary.as_unseen, labels))
         return Summary.join(parts)
 
     return of(problem.test_seen), of(problem.test_unseen)

@@ -94,10 +94,10 @@ def semantic_recovery(
     def recovered(features: list[Matrix]) -> tuple[list[float], list[float]]:
         cosines, determined = [], []
         for x, a in zip(features, semantics, strict=True):
-            found, true = regressor(x) - regressor.mean, a - regressor.mean
-            lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(true)
-            cosines.append(float(np.mean(found @ true / np.maximum(lengths, 1e-12))))
-            error = np.square(found - true).sum(axis=1).mean()
+            recovered, true = regressor(x) - regressor.mean, a - regressor.mean
+            lengths = np.linalg.norm(recovered, axis=1) * np.linalg.norm(true)
+            cosines.append(float(np.mean(recovered @ true / np.maximum(lengths, 1e-12))))
+            error = np.square(recovered - true).sum(axis=1).mean()
             determined.append(float(1 - error / max(float(true @ true), 1e-12)))
         return cosines, determined
 

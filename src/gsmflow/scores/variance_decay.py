@@ -54,8 +54,8 @@ def variance(real: list[Matrix], synthetic: list[Matrix]) -> Variance:
     of_synthetic = np.concatenate([(s - s.mean(axis=0)) / math.sqrt(len(s) - 1) for _, s in usable])
     _, values, axes = np.linalg.svd(of_real, full_matrices=False)
     other = np.linalg.svd(of_synthetic, compute_uv=False)
-    kept = values**2 > 1e-12 * max(float(values[0]) ** 2, 1e-300)
-    along = np.square(of_synthetic @ axes[kept].T).sum(axis=0) / np.square(values[kept])
+    nonzero = values**2 > 1e-12 * max(float(values[0]) ** 2, 1e-300)
+    along = np.square(of_synthetic @ axes[nonzero].T).sum(axis=0) / np.square(values[nonzero])
     return Variance(
         ratio=_ratio(float(np.square(of_synthetic).sum()), float(np.square(of_real).sum())),
         directions=[float(v) for v in along[:_DIRECTIONS]],
