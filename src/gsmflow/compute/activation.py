@@ -1,3 +1,3 @@
-"""The leak of every LeakyReLU, which networks, their gradients by hand and their exported graphs have to share."""
+"""The slope of every LeakyReLU below zero, shared by networks, hand-written gradients and exported graphs."""
 
 LEAK = 0.2

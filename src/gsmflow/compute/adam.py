@@ -1,4 +1,4 @@
-"""Adam with float32 master weights, whatever computes (Kingma and Ba, ICLR 2015)."""
+"""Adam with float32 master weights (Kingma and Ba, ICLR 2015)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EPSILON = 1e-8  # Adam's
 
 
 class MasterAdam:
-    """Adam with L2 weight decay whose state and master weights are float32, whatever computes.
+    """Adam with L2 weight decay; its state and master weights are float32 for parameters of every dtype.
 
     Parameters may be bfloat16: then a float32 master of each is kept and updated, and the rounded result
     written back. float32 (or float64) parameters are their own masters. One fused pass over memory updates each
@@ -31,8 +31,8 @@ class MasterAdam:
     Parameters
     ----------
     divided : bool
-        Every process of [`gsmflow.compute.data_parallel`][gsmflow.compute.data_parallel] has the gradients of
-        its share of the batch.
+        Whether each process of [`gsmflow.compute.data_parallel`][gsmflow.compute.data_parallel] holds
+        gradients of its own share of the batch, which are averaged first.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class MasterAdam:
 
     @torch.no_grad()
     def step(self, rate: float | Tensor, gradients: Iterable[tuple[torch.nn.Parameter, Tensor]] = ()) -> None:
-        """Update parameters by `gradients` and by their own ``.grad``, which is dropped; others stay.
+        """Update the parameters that have a gradient, in `gradients` or in their own ``.grad``, which is dropped.
 
-        Large gradients are used up one by one as they come, see
+        Large gradients are used one by one as they come, see
         [`WeightGradients`][gsmflow.flow.gradients.WeightGradients].
 
         Parameters
@@ -74,7 +74,8 @@ class MasterAdam:
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
-        # Whole already, and used together; those to be widened share the memory for it and go one by one.
+        # These are float32 already and are used together. Others are converted one at a time, in shared
+        # memory.
         whole = {p for p, gradient in own if gradient.dtype == torch.float32}
         every = chain(gradients, own)
         for parameter, gradient in averaged(every) if self.divided else every:
@@ -120,7 +121,7 @@ class MasterAdam:
                 self.parameters[name].copy_(self.masters[name])
 
     def _update_at_once(self, name: str, gradient: Tensor, rate: Tensor) -> None:
-        """One pass over a large bfloat16 weight, its gradient and what float32 state belongs to it."""
+        """One pass over a large bfloat16 weight, its gradient and its float32 state."""
         self.steps[name] += 1
         _adam_and_round_fused(
             self.parameters[name].data,
@@ -135,7 +136,7 @@ class MasterAdam:
         )
 
     def _widened(self, gradient: Tensor) -> Tensor:
-        """The gradient as float32; large ones in memory that all of them share, one after the other."""
+        """The gradient as float32. Large ones share one piece of memory, one after the other."""
         if gradient.numel() < LARGE:
             return gradient.float()
         if self._wide is None:
@@ -155,7 +156,7 @@ class MasterAdam:
 
     @torch.no_grad()
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what [`state`][gsmflow.compute.adam.MasterAdam.state] gave.
+        """Continue from what [`state`][gsmflow.compute.adam.MasterAdam.state] returned.
 
         Raises
         ------
@@ -166,7 +167,7 @@ class MasterAdam:
         self._round()
 
     def load_masters(self, weights: Mapping[str, Tensor]) -> None:
-        """Overwrite the master weights, and nothing of the optimizer's own state.
+        """Overwrite the master weights and leave the optimizer's state as it is.
 
         Raises
         ------
@@ -195,7 +196,7 @@ def _adam_and_round(
     betas: tuple[float, float],
     weight_decay: float,
 ) -> None:
-    """Adam (Kingma & Ba 2015) on a float32 master by a bfloat16 gradient; the result rounded into the parameter."""
+    """Adam (Kingma & Ba 2015) on a float32 master with a bfloat16 gradient; the parameter is the rounded result."""
     first, second = betas
     wide = torch.add(gradient.float(), master, alpha=weight_decay)
     average.lerp_(wide, 1 - first)
@@ -212,7 +213,7 @@ _adam_and_round_fused = fused(_adam_and_round)
 
 @torch.no_grad()
 def copy_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Overwrite the tensors of a model by those of the same names.
+    """Overwrite the tensors of a model with those of the same names.
 
     Raises
     ------

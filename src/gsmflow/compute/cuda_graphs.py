@@ -12,24 +12,24 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-_WARM_UP = 3  # calls that run as they are first: whatever compiles or allocates for good does so in them
+_WARM_UP = 3  # calls before the recording, in which everything is compiled and allocated
 
 Named = Mapping[str, Tensor]
 Mark = torch.cuda.Event | None
 
 
 def current_gpu(device: torch.device) -> bool:
-    """Whether the device is the GPU that streams and recordings belong to; work on another one runs in turn."""
+    """Whether the device is the current GPU, the only one on which work is recorded and runs side by side."""
     return device.type == "cuda" and device.index in (None, torch.cuda.current_device())
 
 
 class Recording:
     """The kernels of a function, recorded from its first calls.
 
-    The function maps tensors of shapes that never change to named tensors, and changes others in place, which
-    stay where they are in memory. It must not look at a value on its way, since that waits for the GPU, and nothing in
-    it may depend on what was drawn or counted outside of its arguments: a replay repeats the kernels, not the
-    Python. A random draw that is new every time is an argument. While it is recorded, no other thread of the process
+    The function maps tensors of fixed shapes to named tensors, and may change other tensors in place. A
+    replay repeats the kernels, not the Python code. So the function must not look at a value, which would
+    wait for the GPU, and must not depend on anything but its arguments and the tensors it changes: random
+    numbers that differ from call to call are arguments. While it is recorded, no other thread of the process
     may use the GPU.
     """
 
@@ -40,7 +40,7 @@ class Recording:
         self._outputs: Named = {}
 
     def run(self, function: Callable[..., Named], *inputs: Tensor) -> Named:
-        """What the function, always the same one, returns for these inputs, in memory of its own."""
+        """The results of the function for these inputs, as new tensors; the same function in every call."""
         if self._calls < _WARM_UP:
             self._calls += 1
             return _aside(function, *inputs)
@@ -57,7 +57,7 @@ class Recording:
 
 
 class Beside:
-    """Kernels that run beside others of the same step, where each alone leaves much of the GPU idle.
+    """Runs kernels beside others of the same step, where each alone leaves much of the GPU idle.
 
     On the CPU everything runs in turn.
     """
@@ -67,7 +67,7 @@ class Beside:
         self._used = False  # a stream without anything recorded cannot be waited for
 
     def mark(self) -> Mark:
-        """This place among what has been launched so far."""
+        """A mark behind everything that has been launched so far."""
         if self._stream is None:
             return None
         event = torch.cuda.Event()
@@ -76,9 +76,9 @@ class Beside:
 
     @contextmanager
     def launched(self, *after: Mark) -> Iterator[None]:
-        """Launch beside, to run after what came before these places.
+        """In this context, launch kernels on the side, after everything before these marks.
 
-        A backward pass follows: each operation's runs where the operation itself ran.
+        The backward pass of an operation runs on the same side as the operation.
         """
         if self._stream is None:
             yield
@@ -91,13 +91,13 @@ class Beside:
             yield
 
     def join(self) -> None:
-        """What follows waits for all that has been launched beside it."""
+        """Everything launched from now on waits for what was launched on the side."""
         if self._stream and self._used:
             torch.cuda.current_stream().wait_stream(self._stream)
 
 
 def _aside(function: Callable[..., Named], *inputs: Tensor) -> Named:
-    """Run on a stream other than the default one, on which nothing can be recorded."""
+    """Run on a stream of its own: nothing can be recorded on the default stream."""
     stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
     stream.wait_stream(current)
     with torch.cuda.stream(stream):

@@ -1,9 +1,9 @@
 """One training divided among processes that ``torchrun`` started: each takes its share of every batch.
 
-The gradients are averaged where the optimizer asks for them, one weight after the other: no process ever holds the
-gradients of a whole model, so there is nothing for `torch.nn.parallel.DistributedDataParallel` to hook
-into. Every process draws the batch and its noise as a single one would and keeps its share, so that the sum of what
-all do is what one would have done. Heads, scores and choices are the same computation everywhere.
+Every process draws the whole batch and its noise, as a single process would, and computes with its share.
+Gradients are averaged one weight at a time, when the optimizer asks for them. No process ever holds the
+gradients of a whole model, so `torch.nn.parallel.DistributedDataParallel` has nothing to hook into. Heads,
+scores and choices are computed by every process alike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import Parameter
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Belong to the processes that torchrun started together with this one; nothing where it did not."""
+    """In this context, this process works with the others that torchrun started; without torchrun, alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not dist.is_available():
         yield
         return
@@ -32,22 +32,22 @@ def joined(device: torch.device) -> Iterator[None]:
 
 
 def size() -> int:
-    """Processes that train together; 1 outside of [`joined`][gsmflow.compute.data_parallel.joined]."""
+    """Number of processes that train together; 1 outside of [`joined`][gsmflow.compute.data_parallel.joined]."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this one is, from 0. The first keeps the run, the others write nothing."""
+    """Number of this process, from 0. Process 0 writes the run; the others write nothing."""
     return dist.get_rank() if size() > 1 else 0
 
 
 def share(count: int) -> slice:
-    """This process's part of a batch of `count` samples, as even as can be."""
+    """This process's share of a batch of `count` samples. Shares differ by one sample at most."""
     return slice(rank() * count // size(), (rank() + 1) * count // size())
 
 
 def averaged(gradients: Iterable[tuple[Parameter, Tensor]]) -> Iterator[tuple[Parameter, Tensor]]:
-    """Each gradient as the mean over all processes, which must come to them in the same order."""
+    """Each gradient averaged over all processes. All must give their gradients in the same order."""
     for parameter, gradient in gradients:
         if size() > 1:
             dist.all_reduce(gradient)
@@ -65,7 +65,7 @@ def mean(value: Tensor) -> Tensor:
 
 
 def anywhere(flag: bool, device: torch.device) -> bool:
-    """Whether it is so in any of the processes: all stop after the same step, or all would wait for ever."""
+    """Whether `flag` holds in any process. So all stop after the same step; otherwise some would wait for ever."""
     return flag if size() == 1 else bool(mean(torch.tensor(float(flag), device=device)) > 0)
 
 

@@ -12,14 +12,14 @@ DIVIDED = 128  # dimensions from which a step is worth dividing among threads
 
 
 def resolve_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one; ``cpu``, ``cuda``, ``cuda:1`` are taken at their word.
+    """The device that a name stands for: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU if there is one.
 
     A GPU that is named by number becomes torch's current one.
 
     Raises
     ------
     InputError
-        The name is no device, or the device is not there.
+        The name is not that of a device, or this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -40,22 +40,22 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 run on hardware of their own (AMX, AVX512-BF16, GPU)."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # Private names, so asked for with care: a torch without them computes in float32.
+    # torch has only private functions for this; without them float32 is used.
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
 def set_threads(wanted: int | None, dims: int) -> None:
-    """Use that many CPU threads; None: torch's choice, or one thread for features of few dimensions.
+    """Set the number of CPU threads; by default torch's choice, or one thread for features of few dimensions.
 
-    Steps of a small flow are too short to divide: on two cores `digits` (64 dimensions) takes as long with one
-    thread as with two, and beside another busy program two threads that wait for each other take ten times as
+    Steps of a small flow are too short to divide. On two cores `digits` (64 dimensions) takes as long with
+    one thread as with two; beside another busy program two threads wait for each other and take ten times as
     long as one.
 
     Parameters
     ----------
     wanted : int | None
-        CPU threads, at least 1; None: chosen here.
+        CPU threads, at least 1; None for the default.
     dims : int
         Dimensions of the training features.
     """
@@ -71,11 +71,11 @@ def cores() -> int:
 
 
 def divide_cores(jobs: int | None, runs: int, threads: int | None, dims: int) -> tuple[int, int]:
-    """How many of several runs go at a time on a CPU, and the threads of each.
+    """How many of several runs to start at a time on a CPU, and the threads of each.
 
-    Runs that use one thread (see [`set_threads`][gsmflow.compute.devices.set_threads]) go side by side,
-    larger ones in turn: two runs of `digits` on
-    two cores take 0.69 of the time in turn, two of FLO at 256 dimensions 1.4 times as long as in turn.
+    Runs that use one thread (see [`set_threads`][gsmflow.compute.devices.set_threads]) run side by side,
+    larger ones one after the other. Measured on two cores, side by side over one after the other: 0.69 of the
+    time for two runs of `digits`, 1.4 times the time for two of FLO at 256 dimensions.
 
     Parameters
     ----------

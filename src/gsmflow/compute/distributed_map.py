@@ -1,8 +1,8 @@
-"""Work on data larger than memory: one part after the other here, or many at a time by Ray Data on a cluster.
+"""Work on data larger than memory: part by part on this machine, or many parts at a time on a Ray cluster.
 
-Both call the same function on the same parts, so that they end with the same values: bit for bit on like
-processors with as many threads. Results come in the order of the parts, each once: a worker that dies has its part
-done again by another.
+Both call the same function on the same parts, so their results are the same: bit for bit on processors of one
+kind with the same number of threads. Every part gives one result, and results come in the order of the parts.
+If a worker dies, another does its part again.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.compute.ray import connected
 
-_RETRIES = 3  # of a part whose worker died, and starts of a worker
-_BLOCKS = 2048  # pieces that a cluster is handed the parts in, at most
+_RETRIES = 3  # attempts at a part whose worker died, and at starting a worker
+_BLOCKS = 2048  # most pieces that the parts are handed to a cluster in
 
 
 class Work(Protocol):
-    """What is done to every part. Plain values, which travel to the workers."""
+    """What is done to every part; an object of plain values that is sent to the workers."""
 
     def open(self) -> Callable[[Any], Any]:
-        """Load what is needed, once a process: the function of a part."""
+        """Load what is needed, once a process, and return the function that is called with each part."""
         ...
 
 
@@ -48,12 +48,12 @@ class Cluster:
 
 
 def results(work: Work, parts: Sequence[Any], cluster: Cluster | None = None) -> Iterator[Any]:
-    """What `work` makes of each part, in their order; here, or on a cluster.
+    """The result of `work` for each part, in their order; on this machine or on a cluster.
 
     Raises
     ------
     InputError
-        The work's own; Ray is not installed, or no cluster answers.
+        Raised by the work itself; or Ray is not installed, or no cluster answers.
     RuntimeError
         A part was lost for good.
     """
@@ -66,7 +66,7 @@ def results(work: Work, parts: Sequence[Any], cluster: Cluster | None = None) ->
 
 
 def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]:
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own remarks about restarts
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's messages about restarts
     with connected(cluster.address) as ray:
         try:
             from ray import data
@@ -118,7 +118,7 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
 
 @dataclass(frozen=True)
 class _Held:
-    """One value, which Ray Data would otherwise take apart where it is a list or an array."""
+    """One value, wrapped so that Ray Data does not split lists and arrays."""
 
     value: Any
     failure: str = ""

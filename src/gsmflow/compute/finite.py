@@ -1,7 +1,7 @@
-"""Numbers that stopped being numbers: where that happened, in which quantity, and what to change.
+"""Checks for values that are not finite; the message names the step, the quantity and what to change.
 
-A training that diverges goes on at full speed and ends with scores that look like those of a bad model. So every
-loss is looked at, and at every pause (an evaluation, a checkpoint, the end of a stage) the whole state.
+A training that diverges would go on, and end with scores that look like those of a bad model. So every loss
+is checked, and at every pause (an evaluation, a checkpoint, the end of a stage) the whole state.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class TrainingFailed(RuntimeError):
 
 
 class LossGuard:
-    """Looks at the losses of every step, a few steps at a time.
+    """Checks the losses of every step, a few steps at a time.
 
-    To look at a number on a GPU is to wait for it, so losses are kept where they are until
+    Reading a number from a GPU means waiting for it. So losses stay on the device until
     [`check`][gsmflow.compute.finite.LossGuard.check].
     """
 
@@ -35,12 +35,12 @@ class LossGuard:
             self._losses.setdefault(name, []).append(value)
 
     def check(self) -> None:
-        """Look at the losses noted since the last time.
+        """Check the losses noted since the last call.
 
         Raises
         ------
         TrainingFailed
-            One is not finite; the first such step is named.
+            A loss is not finite; the message names the first such step.
         """
         steps, losses = self._steps, self._losses
         self._steps, self._losses = [], {}
@@ -64,13 +64,13 @@ def _advice(step: int) -> str:
 
 
 def check_state(step: int, state: Mapping[str, Tensor]) -> None:
-    """Look at everything a training goes on with after `step` steps: weights and the optimizer's moments.
+    """Check the whole state of a training after `step` steps: weights and the optimizer's moments.
 
     Raises
     ------
     TrainingFailed
-        A value is not finite. In the second moments of Adam that is no matter of course: from an infinite one
-        on, its weight never changes again, and no loss shows it.
+        A value is not finite. Infinite second moments of Adam are found only here: their weights never change
+        again, and no loss shows that.
     """
     for name, tensor in state.items():
         value = _not_finite(tensor)
@@ -82,7 +82,7 @@ def check_state(step: int, state: Mapping[str, Tensor]) -> None:
 
 
 def check_synthetic(features: Tensor, classes: Sequence[int]) -> None:
-    """Look at synthetic features (len(classes) * n, R), class by class.
+    """Check synthetic features (len(classes) * n, R), class by class.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def check_synthetic(features: Tensor, classes: Sequence[int]) -> None:
 
 
 def check_head(epoch: int, weights: Mapping[str, Tensor]) -> None:
-    """Look at a head after `epoch` passes.
+    """Check a head after `epoch` passes.
 
     Raises
     ------
@@ -124,12 +124,12 @@ def first_not_finite(logits: Tensor) -> int | None:
 
 
 def positive(scale: Tensor) -> Tensor:
-    """What is divided by: the scale, or 1 where everything is the same and it is 0."""
+    """A scale that can be divided by: `scale` itself, or 1 where it is 0 because all values are equal."""
     return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
 def _not_finite(tensor: Tensor) -> float | None:
-    """A value that is not finite, or None. In one pass and without a copy: a NaN is both least and largest."""
+    """A value that is not finite, or None. One pass, no copy: with a NaN both least and largest value are NaN."""
     if not tensor.is_floating_point() or not tensor.numel():
         return None
     low, high = (float(value) for value in torch.aminmax(tensor))

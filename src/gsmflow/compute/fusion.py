@@ -1,9 +1,9 @@
-"""Element-wise work of large flows in few passes over GPU memory.
+"""Element-wise operations of large flows, compiled into few passes over GPU memory.
 
-Between two matrix products of a coupling lie a dozen element-wise operations, each of which reads and writes
-whole activations; Adam on bfloat16 weights takes three passes over all weights. On a GPU memory's rate bounds
-both, and `torch.compile` makes one kernel of each. To compile takes seconds, so only flows large enough to
-earn them back ask for it, and where the compiler lacks something the operations run one by one, as on the CPU.
+Between two matrix products of a coupling there are a dozen element-wise operations, and each reads and writes
+whole activations; Adam on bfloat16 weights passes over all weights three times. On a GPU both take as long as
+their memory traffic. `torch.compile` turns each into one kernel. Compiling takes seconds, so only large flows
+ask for it. If something that the compiler needs is missing, the operations run one by one, as on the CPU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-PAYS_FROM = 1 << 20  # entries of a weight from which kernels take longer than their launches
+PAYS_FROM = 1 << 20  # size of a weight from which its kernels take longer than their launches
 
 
 def pays(weight: Tensor) -> bool:
@@ -30,10 +30,10 @@ def pays(weight: Tensor) -> bool:
 
 
 def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """`function` of tensors on a GPU as few kernels; as it is where it cannot be compiled.
+    """`function` compiled for tensors on a GPU; the function itself where it cannot be compiled.
 
-    It is compiled once for every combination of shapes, strides, dtypes and other arguments, all of them fixed: a
-    training step has two or three. Arguments are given by position.
+    It is compiled once for every combination of shapes, strides, dtypes and other arguments; a training step
+    has two or three. All arguments are positional.
     """
     compiled: dict[object, Callable[_P, _R]] = {}
     broken = False
@@ -49,13 +49,13 @@ def fused(function: Callable[_P, _R]) -> Callable[_P, _R]:
             return function(*args, **kwargs)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the compiler about itself
+                warnings.simplefilter("ignore")  # the compiler's remarks about itself
                 candidate = torch.compile(_copy(function), fullgraph=True, dynamic=False)
                 result = candidate(*args, **kwargs)
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # whatever the machine's own compilers may raise
-            # Nothing has run: a function is compiled as a whole, before its first kernel.
+        except Exception as error:  # the machine's compilers may raise anything
+            # Nothing has run yet: a function is compiled as a whole before its first kernel.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             broken = True
             warnings.warn(f"torch.compile: {reason}; continuing without, more slowly", stacklevel=2)
@@ -73,7 +73,7 @@ def _kind(value: object) -> object:
 
 
 def _copy(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The same function with code of its own: torch counts what it has compiled by the code, and gives up at 8."""
+    """The same function as a new code object: torch compiles one code object eight times at most."""
     assert isinstance(function, FunctionType)
     return FunctionType(
         function.__code__.replace(),
@@ -84,4 +84,4 @@ def _copy(function: Callable[_P, _R]) -> Callable[_P, _R]:
     )
 
 
-LARGE = 1 << 18  # entries of a weight from which memory, not the number of calls, takes the time
+LARGE = 1 << 18  # size of a weight from which memory traffic takes more time than the calls

@@ -56,12 +56,12 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def parse_place(text: str | None) -> str | None:
-    """The address in ``ray`` or ``ray:ADDRESS``; None where nothing is said.
+    """The address in ``ray`` or ``ray:ADDRESS``; None for None.
 
     Raises
     ------
     InputError
-        It is neither.
+        The text is neither.
     """
     if text is None:
         return None

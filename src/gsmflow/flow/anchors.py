@@ -10,9 +10,9 @@ from torch.nn.utils import skip_init
 def semantic_anchors(semantics: Tensor) -> Tensor:
     """The three anchor vectors of a set of classes, (3, A).
 
-    The cosine similarities of each class to all classes are summed. The anchors are the classes
-    with the smallest and the largest sum and the one at position floor(n / 2) of the sorted sums;
-    of equal sums the first class comes first.
+    The cosine similarities of each class to all classes are summed. The anchors are the classes with the
+    smallest and the largest sum and the one at position floor(n / 2) of the sorted sums; equal sums stay in
+    the order of the classes.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class RelativePositioning(nn.Module):
     Parameters
     ----------
     anchors : Tensor
-        (K, A), one linear layer is learned for each. A single anchor at the origin is the method without
-        relative positioning: g(a) = ReLU(W a + b).
+        (K, A). Each anchor has a linear layer of its own. A single anchor at the origin switches relative
+        positioning off: g(a) = ReLU(W a + b).
     out_dim : int
         G, the size of g.
     """

@@ -1,8 +1,8 @@
 """One conditional affine-coupling block (Chen et al. 2021, equation 4; FrEIA's GLOWCouplingBlock).
 
-The semantic vector depends on the class only, while a batch holds many samples a class. So each
-subnet's first layer W [x, g] + b is kept as two matrices, W_x x + (W_g g + b), and the bracket, the
-*condition*, is computed once a class and handed to the samples by their row.
+A batch holds many samples of a class, and all of them share one semantic vector. So the first layer of each
+subnet, W [x, g] + b, is computed as W_x x + (W_g g + b). The bracket is the *condition*: it is computed once
+a class, and each sample takes the row of its class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ATAN_SLOPE = 0.636  # just under 2 / pi, so that the clamp approaches +-c
 
 
 def soft_clamp(s: Tensor, clamp: float = 1.0) -> Tensor:
-    """alpha(s) = 0.636 c atan(s / c): about linear near zero, never beyond +-c (and a hair less)."""
+    """alpha(s) = 0.636 c atan(s / c): nearly linear around zero, and always within +-c."""
     if clamp == 1.0:
         return ATAN_SLOPE * torch.atan(s)
     return ATAN_SLOPE * clamp * torch.atan(s / clamp)
@@ -32,8 +32,8 @@ def soft_clamp(s: Tensor, clamp: float = 1.0) -> Tensor:
 class CouplingSubnet(nn.Module):
     """Linear(in + G -> hidden), LeakyReLU(0.2), Linear(hidden -> 2 out), giving (s, t).
 
-    Matrix products run in the dtype of the parameters; what comes in and goes out keeps the
-    dtype of the features. All parameters start at zero; `ConditionalFlow.reset` draws them.
+    Matrix products run in the dtype of the parameters; inputs and outputs keep the dtype of the features. All
+    parameters start at zero; `ConditionalFlow.reset` draws them.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class CouplingSubnet(nn.Module):
     Attributes
     ----------
     gradients
-        Where backward passes note what the weights' gradients are made of; None for ordinary gradients, in
-        ``.grad``.
+        Collects what the weights' gradients are computed from; None: backward passes write to ``.grad`` as
+        usual.
     """
 
     def __init__(self, in_dim: int, out_dim: int, hidden: int, condition_dim: int) -> None:
@@ -61,11 +61,11 @@ class CouplingSubnet(nn.Module):
         self.out_bias = nn.Parameter(torch.zeros(2 * out_dim))
 
     def condition(self, g: Tensor) -> Tensor:
-        """W_g g + b for global semantic vectors (C, G): (C, hidden); without semantics b as (1, hidden)."""
+        """W_g g + b for global semantic vectors (C, G): (C, hidden). Without semantics it is b, (1, hidden)."""
         return self.condition_twice(g)[0]
 
     def condition_twice(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        """The condition of g, and once more so that no gradient reaches g through it."""
+        """The condition of g twice: with a gradient to g, and without."""
         if self.g_weight is None:
             return self.bias[None], self.bias[None]
         return linear_twice(g.to(self.g_weight.dtype), self.g_weight, self.bias, self.gradients)
@@ -73,7 +73,7 @@ class CouplingSubnet(nn.Module):
     def scale_and_shift(
         self, x: Tensor, condition: Tensor, half: Tensor, clamp: float
     ) -> tuple[Tensor, Tensor]:
-        """(exp(alpha(s)) * half + t (B, out), sum of alpha(s) (B,)), with (s, t) what the subnet makes of x.
+        """(exp(alpha(s)) * half + t (B, out), sum of alpha(s) (B,)), where (s, t) is the subnet's output for x.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class CouplingSubnet(nn.Module):
         half : Tensor
             (B, out).
         clamp : float
-            C of the soft clamp alpha.
+            Bound c of the soft clamp alpha.
         """
         return self._affine(x, condition, half, clamp, False)
 
@@ -100,7 +100,7 @@ class CouplingSubnet(nn.Module):
         self, x: Tensor, condition: Tensor, half: Tensor, clamp: float, inverse: bool
     ) -> tuple[Tensor, Tensor]:
         weights = self.x_weight, self.out_weight, self.out_bias
-        # Synthesis has batches of many sizes, each of which would have to be compiled.
+        # Not compiled: synthesis has batches of many sizes, and each would be compiled anew.
         fuse = self.gradients is not None and torch.is_grad_enabled() and pays(self.x_weight)
         return _Affine.apply(x, condition, half, *weights, self.gradients, clamp, inverse, fuse)  # type: ignore[return-value]
 
@@ -112,7 +112,7 @@ class _Affine(torch.autograd.Function):
 
         forward:  y = exp(a) * half + t       inverse:  y = (half - t) * exp(-a)
 
-    Autograd would keep about twice as many intermediate results and pass over each of them again.
+    Autograd would store about twice as many intermediate results, and read and write each of them once more.
     """
 
     @staticmethod

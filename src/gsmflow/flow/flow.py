@@ -12,7 +12,7 @@ from gsmflow.flow.gradients import WeightGradients
 from gsmflow.flow.products import product
 
 Conditions = Sequence[tuple[Tensor, Tensor]]
-"""For each block the conditions of its two subnets, each (C, hidden)."""
+"""The conditions of both subnets of every block, each (C, hidden)."""
 
 
 class ConditionalFlow(nn.Module):
@@ -29,8 +29,8 @@ class ConditionalFlow(nn.Module):
     hidden : int
         Size of every subnet's hidden layer.
     every_layer : bool
-        True gives the semantics to every coupling block (the remedy for semantic inconsistency); False only to
-        the block next to the noise, which is where an ordinary conditional generator takes them.
+        Give the semantics to every coupling block (the remedy for semantic inconsistency); otherwise only to
+        the block next to the noise, as in an ordinary conditional generator.
     clamp : float
         C > 0 of the soft clamp.
     """
@@ -64,19 +64,16 @@ class ConditionalFlow(nn.Module):
                 parameter.copy_(draw * scale)
 
     def condition(self, g: Tensor) -> Conditions:
-        """Every subnet's share of the first layer for global semantic vectors g (C, G).
+        """The conditions of all subnets for global semantic vectors g (C, G).
 
-        Compute it once for the classes, then pass it to
+        Compute them once for the classes. Then pass them to
         [`forward`][gsmflow.flow.flow.ConditionalFlow.forward] and
-        [`inverse`][gsmflow.flow.flow.ConditionalFlow.inverse]
-        together with each sample's row.
+        [`inverse`][gsmflow.flow.flow.ConditionalFlow.inverse], together with each sample's row.
         """
         return self.condition_twice(g)[0]
 
     def condition_twice(self, g: Tensor) -> tuple[Conditions, Conditions]:
-        """As [`condition`][gsmflow.flow.flow.ConditionalFlow.condition], and the same once more so that no
-        gradient reaches g through it.
-        """
+        """The [`condition`][gsmflow.flow.flow.ConditionalFlow.condition] twice: with a gradient to g, and without."""
         pairs = [
             (block.net1.condition_twice(g), block.net2.condition_twice(g)) for block in self._couplings()
         ]
@@ -114,7 +111,7 @@ class ConditionalFlow(nn.Module):
         return torch.cat((first, second), dim=1), log_det
 
     def note_gradients(self, gradients: WeightGradients | None) -> None:
-        """Let backward passes note there what weight gradients are made of; None: make them, in ``.grad``."""
+        """Collect weight gradients in `notes` from now on; None: backward passes write to ``.grad`` as usual."""
         for block in self._couplings():
             block.net1.gradients = block.net2.gradients = gradients
 

@@ -1,10 +1,10 @@
-"""Weight gradients computed after the backward pass, once for all inputs that a layer was given.
+"""Weight gradients computed after the backward pass, once for all batches of a step.
 
-A training step sends two batches through the same weights: samples one way, prototypes the other.
-Autograd would make a gradient as large as the weight for each, store both and add them. Here a backward
-pass only notes each layer's inputs and the gradient of its outputs;
-[`WeightGradients.collect`][gsmflow.flow.gradients.WeightGradients.collect] makes
-one matrix product for each weight, which the optimizer uses up before the next one is made.
+A training step sends two batches through the same weights: samples forwards, prototypes backwards. For each
+of them autograd would compute a gradient as large as the weight, store both and add them. Here a backward
+pass only notes each layer's inputs and the gradient of its outputs. Then
+[`WeightGradients.collect`][gsmflow.flow.gradients.WeightGradients.collect] computes each weight's gradient in
+one matrix product, and the optimizer uses it before the next one is computed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gsmflow.flow.products import linear, product
 
 
 class WeightGradients:
-    """Notes of the backward passes through some layers, and the gradients they add up to."""
+    """What backward passes noted about some layers, and the gradients computed from it."""
 
     def __init__(self) -> None:
         self._notes: dict[Parameter, _Notes] = {}
@@ -44,10 +44,11 @@ class WeightGradients:
         *,
         of_all_batches: bool = False,
     ) -> None:
-        """A layer x @ weight.T + bias was given `inputs` (n, in); the loss has `gradient` (n, out) there.
+        """Note one batch of a layer x @ weight.T + bias: its `inputs` (n, in), and the gradient (n, out) of
+        its outputs.
 
-        The weight may be overwritten from here on where this is the last note on it: the last batch's, or one
-        `of_all_batches`.
+        The last note on a weight (that of the last batch, or one `of_all_batches`) allows the optimizer to
+        change it.
         """
         notes = self._notes.setdefault(weight, _Notes(bias))
         notes.pairs.append((inputs.detach(), gradient))
@@ -61,7 +62,8 @@ class WeightGradients:
     def used_early(
         self, use: Callable[[Parameter, Tensor], None], beside: Beside, batches: int
     ) -> Iterator[None]:
-        """Within, give large gradients to `use` as soon as they are known, beside the rest of the backward pass.
+        """In this context, pass large gradients to `use` as soon as they are known, while the backward pass
+        goes on.
 
         Parameters
         ----------
@@ -77,7 +79,7 @@ class WeightGradients:
         try:
             yield
         except BaseException:
-            self._notes.clear()  # of a pass that was not finished: the next one must not count them
+            self._notes.clear()  # left by a backward pass that failed: the next one must not count them
             self._ready.clear()
             raise
         finally:
@@ -95,7 +97,7 @@ class WeightGradients:
             yield from self._gradients(*self._notes.popitem())
 
     def _use_early(self, weight: Parameter, notes: _Notes, early: _Early) -> None:
-        early.held.append(notes)  # their memory must not be used for anything else before all is joined
+        early.held.append(notes)  # keeps their memory from being reused before everything is joined
         with early.beside.launched(*notes.launched):
             for parameter, gradient in self._gradients(weight, notes):
                 if parameter is weight:
@@ -132,7 +134,7 @@ class WeightGradients:
             yield bias, left.sum(dim=1)
 
     def _buffer(self, use: str, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Memory kept from step to step: to map fresh memory takes about as long as to fill it."""
+        """Memory that is reused in every step: mapping fresh memory takes about as long as filling it."""
         if (use, shape) not in self._buffers:
             self._buffers[use, shape] = torch.empty(shape, dtype=like.dtype, device=like.device)
         return self._buffers[use, shape]
@@ -140,7 +142,7 @@ class WeightGradients:
 
 @dataclass
 class _Notes:
-    """On one layer: its bias, inputs and gradients of outputs, and where these were launched."""
+    """The notes on one layer: its bias, pairs of inputs and output gradients, and when these were launched."""
 
     bias: Parameter | None
     pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
@@ -183,9 +185,9 @@ class _LinearTwice(torch.autograd.Function):
 def linear_twice(
     x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients | None
 ) -> tuple[Tensor, Tensor]:
-    """x @ weight.T + bias, twice: the parameters get gradients through both, x through the first alone.
+    """x @ weight.T + bias, twice. The parameters get gradients through both results, x through the first alone.
 
-    With `notes`, the parameters' gradients are noted there.
+    With `notes`, the parameters' gradients are collected there.
     """
     if notes is None:
         return linear(x, weight, bias), linear(x.detach(), weight, bias)

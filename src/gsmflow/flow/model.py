@@ -22,7 +22,7 @@ _SAMPLE_ROWS = 2048  # samples synthesized in one go
 
 @dataclass(frozen=True)
 class FlowSizes:
-    """Sizes of a model, as its weights have them.
+    """Sizes of a model.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class FlowSizes:
     global_semantic : int
         G, dimensions of g.
     semantics_in_every_layer : bool
-        Whether every block is given g, or only the one next to the noise.
+        Whether every block takes g, or only the one next to the noise.
     """
 
     feature_dim: int
@@ -96,7 +96,7 @@ class GSMFlow(nn.Module):
         )
 
     def conditions(self, semantics: Tensor) -> tuple[Conditions, Conditions]:
-        """What the flow takes of semantics (C, A); and once more, without a gradient to g."""
+        """The flow's conditions for semantics (C, A) twice: with a gradient to g, and without."""
         return self.flow.condition_twice(self.positioning(semantics))
 
     def flow_loss(self, features: Tensor, conditions: Conditions, rows: Tensor | None = None) -> Tensor:
@@ -156,8 +156,8 @@ class GSMFlow(nn.Module):
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize (len(semantics) * count, D) float32 features, class after class.
 
-        The noise of a class depends on `key`, its semantics' position and nothing else, so the
-        result does not depend on how many samples are made in one go.
+        The noise of a class depends on `key` and on the position of its semantics alone, and so not on how
+        many samples are computed at a time.
         """
         device, dim = semantics.device, self.flow.dim
         out = torch.empty(len(semantics) * count, dim, device=device)

@@ -1,8 +1,9 @@
 """Matrix products in the dtype of their factors.
 
 Where the CPU has no instructions for bfloat16, torch multiplies such factors many times as slowly as float32
-ones. There the rounded factors are widened to float32, multiplied, and the result is rounded: the numbers that
-the instructions would give, up to the order of the sums, so that one machine can repeat what another trained.
+ones. There the bfloat16 factors are converted to float32 and multiplied, and the result is rounded to
+bfloat16. Up to the order of sums that gives the numbers of the hardware instructions, so that one machine can
+repeat the training of another.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-    """left @ right, (n, k) and (k, m) to (n, m), in `out` where that is given."""
+    """left @ right, (n, k) and (k, m) to (n, m); written to `out` if it is given."""
     if not _widened(left):
         return torch.mm(left, right, out=out)
     rounded = torch.mm(left.float(), right.float())

@@ -13,27 +13,27 @@ from gsmflow.compute.randomness import stream
 from gsmflow.learning.learner import Generator
 from gsmflow.learning.tensors import TrainingData
 
-_CODED_FROM = 1 << 28  # bytes of float32 features from which they are kept as codes
-_STREAMED_FROM = 1 << 32  # bytes of codes from which they are made anew whenever they are needed
+_CODED_FROM = 1 << 28  # size in bytes from which float32 features are stored as codes
+_STREAMED_FROM = 1 << 32  # size in bytes from which even codes are computed again in every pass
 _SHARD = 1 << 27  # bytes of float32 features in a shard of a stream, about
 _LEVELS = 255
-_AT_ONCE = 1 << 13  # features synthesized in one go, of several classes
-_OF_A_CLASS = 1 << 12  # and of one that has more
-_LOOKED_AT = 1 << 13  # synthetic features that the range of the codes is taken from
+_AT_ONCE = 1 << 13  # features of several classes synthesized at a time
+_OF_A_CLASS = 1 << 12  # features of one class synthesized at a time
+_LOOKED_AT = 1 << 13  # synthetic features from which the range of the codes is estimated
 
 
 @dataclass(frozen=True)
 class Pool:
     """Features to train heads on: the real ones first, then the synthetic ones, class by class.
 
-    A dimension is divided into 255 steps from its least to its largest value, so that the error of a code is
-    at most a 510th of the range: far less than the width of any class.
+    Codes divide each dimension into 255 steps from its least to its largest value. So the error of a code is
+    at most 1/510 of the range, far less than the width of any class.
 
     Parameters
     ----------
     features : Tensor
-        (N + U n, D) float32; or, where those would be large, uint8 codes of a quarter of the size, for features
-        low + step * code.
+        (N + U n, D) float32 features, or uint8 codes for the features low + step * code, which take a quarter
+        of the memory.
     labels : Tensor
         (N + U n,) class indices.
     real : int
@@ -122,7 +122,7 @@ class Pool:
             synthetic = learner.sample(semantics, min(count, _OF_A_CLASS), seed, "synthesis", first)
             check_synthetic(synthetic, classes)
             pool._put(start, synthetic)
-            for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to be made in one go
+            for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to synthesize at a time
                 rest = min(count - done, _OF_A_CLASS)
                 synthetic = learner.sample(semantics, rest, seed, "synthesis", first, done)
                 check_synthetic(synthetic, classes)
@@ -131,14 +131,16 @@ class Pool:
 
     @staticmethod
     def of_real(data: TrainingData, at_most: int | None = None) -> Pool:
-        """The real training features alone, or `at_most` so many of them, evenly spaced."""
+        """The real training features alone; at most `at_most` of them, evenly spaced."""
         count = len(data.labels)
         every = 1 if at_most is None else max(1, -(-count // at_most))
         features, labels = data.features[::every], data.labels[::every]
         return Pool(features, data.seen[labels], len(labels))
 
     def synthetic(self, unseen: Tensor) -> Pool:
-        """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""
+        """The synthetic features alone, labelled by their position in `unseen`, for conventional zero-shot
+        learning.
+        """
         labels = torch.searchsorted(unseen, self.labels[self.real :])
         return Pool(self.features[self.real :], labels, 0, self.low, self.step)
 
@@ -147,7 +149,7 @@ class Pool:
         return self.decoded(self.features[start:stop])
 
     def decoded(self, rows: Tensor) -> Tensor:
-        """Rows as `features` keeps them, as float32 features."""
+        """Stored rows as float32 features."""
         if self.low is None or self.step is None:
             return rows
         return torch.addcmul(self.low, rows.float(), self.step)
@@ -207,11 +209,13 @@ class Stream:
         return count
 
     def synthetic(self, unseen: Tensor) -> Stream:
-        """The synthetic features alone, labelled by position in `unseen`: for conventional ZSL."""
+        """The synthetic features alone, labelled by their position in `unseen`, for conventional zero-shot
+        learning.
+        """
         return replace(self, alone=True)
 
     def shards(self, *key: int | str) -> Iterator[Pool]:
-        """All shards, in an order and with real features drawn by `key`."""
+        """All shards; `key` determines their order and which real features each has."""
         unseen, classes = self.data.unseen, len(self.data.unseen)
         total = self.count * classes + len(self.data.features)
         number = max(1, min(self.count, round(total * self.dim * 4 / _SHARD)))
@@ -245,7 +249,7 @@ class Stream:
 
 
 def _range(learner: Generator, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Least value and step of the codes of each dimension, from all real and some synthetic features."""
+    """Least value and step of the codes of each dimension, estimated from all real and some synthetic features."""
     each = max(1, min(count, _LOOKED_AT // max(1, len(data.unseen))))
     some = data.unseen[: max(1, _LOOKED_AT // each)]
     synthetic = learner.sample(data.semantics[some], each, seed, "range")

@@ -1,4 +1,4 @@
-"""Keeps a run: its history, its checkpoint, and what was scored so far, so that a kill loses nothing."""
+"""Records a run as it goes: history, checkpoint and scores, so that a killed run can be continued."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Interrupted(Exception):
 class Recorder:
     """Watches a run stage by stage. Without a folder it keeps everything in memory.
 
-    The checkpoint is one safetensors file: the learner's state, and as its meta the stage, the
-    step, all records (scores of evaluations and finished choices), and the length of the history.
-    One file, so that it is always consistent with itself.
+    The checkpoint is one safetensors file: the learner's state, and as its meta the stage, the step, all
+    records (scores of evaluations and finished choices), and the length of the history. A single file is
+    always consistent with itself.
 
     Parameters
     ----------
@@ -42,10 +42,10 @@ class Recorder:
     progress : Progress | None
         Told about every logged step and every evaluation.
     checkpoint_seconds : float
-        Time between two checkpoints, about.
+        Approximate time between two checkpoints.
     follows : Path | None
-        Without a folder of one's own, the folder that another process keeps this run in: an earlier sitting is
-        continued from there, and nothing is written.
+        Where another process writes this run: the checkpoint is read from this folder, and nothing is
+        written. Only without `folder`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """Time spent on the run, earlier sittings (up to their last checkpoint) included."""
+        """Time spent on the run, including earlier attempts up to their last checkpoint."""
         return self._seconds_before + time.monotonic() - self._begun
 
     @property
@@ -115,7 +115,9 @@ class Recorder:
         return True
 
     def begin(self, stage: str, learner: Learner, total: int) -> int:
-        """Enter a stage of `total` steps; load the checkpoint if it belongs here. Returns the steps done."""
+        """Begin a stage of `total` steps, from the checkpoint if it belongs to this stage; returns the steps
+        that are done.
+        """
         self._stage, self._done, self._total = stage, 0, total
         if self._resume and self._resume[1]["stage"] == stage:
             tensors, meta = self._resume
@@ -136,7 +138,7 @@ class Recorder:
         Raises
         ------
         TrainingFailed
-            A loss since the last logged step, or a value of the state that a checkpoint would keep, is not finite.
+            A loss since the last logged step, or a value of the state to be saved, is not finite.
         """
         self._done = done
         self._guard.note(done, losses)
@@ -152,7 +154,7 @@ class Recorder:
             self.checkpoint(learner)
 
     def paused(self, learner: Learner) -> None:
-        """Training pauses, for an evaluation or a checkpoint: nothing that diverged may go any further.
+        """Check the learner before an evaluation or a checkpoint, so that nothing that diverged is used.
 
         Raises
         ------
@@ -169,7 +171,7 @@ class Recorder:
         self.progress.scored(done, scores)
 
     def end(self, learner: Learner) -> None:
-        """Leave the stage, with a checkpoint that says so."""
+        """End the stage, and write a checkpoint that records it."""
         self.checkpoint(learner)
         self.progress.end()
 
@@ -184,7 +186,7 @@ class Recorder:
             parts[part] = parts.get(part, 0.0) + time.monotonic() - begun
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], meta: Any) -> None:
-        """Keep a result of the run beside the checkpoint, for [`kept`][gsmflow.learning.journal.Recorder.kept]."""
+        """Store a result of the run beside the checkpoint, for [`kept`][gsmflow.learning.journal.Recorder.kept]."""
         if self.folder:
             make_folder(self.folder / "checkpoint")
             write_tensors(self.folder / "checkpoint" / f"{name}.safetensors", tensors, meta)
@@ -192,14 +194,14 @@ class Recorder:
             self._kept[name] = {n: t.detach().cpu().clone() for n, t in tensors.items()}, meta
 
     def kept(self, name: str) -> tuple[dict[str, Tensor], Any]:
-        """What [`keep`][gsmflow.learning.journal.Recorder.keep] kept under `name`."""
+        """What [`keep`][gsmflow.learning.journal.Recorder.keep] stored under `name`."""
         folder = self.folder or self._follows
         if folder and name not in self._kept:
             return read_tensors(folder / "checkpoint" / f"{name}.safetensors")
         return self._kept[name]
 
     def checkpoint(self, learner: Learner) -> None:
-        """Write the checkpoint now; never one of a training that diverged.
+        """Write a checkpoint now, unless the training has diverged.
 
         Raises
         ------
@@ -243,7 +245,7 @@ class Recorder:
                 ) from None
 
     def _settle_history(self) -> None:
-        """Bring the history to the disk: a checkpoint that counts its lines must not be there before them."""
+        """Flush the history to the disk before a checkpoint that counts its lines."""
         if self._history_file and self._history_file.exists():
             with self._history_file.open("rb") as file:
                 os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Training any generator that learns by steps: batches, optimizer, the loop, and what watches over it."""
+"""What a trained method offers: steps, weights, a state to continue from, and synthesis or a classifier."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Learner(Protocol):
         ...
 
     def weights(self) -> dict[str, Tensor]:
-        """The model alone, float32, as it is kept in a run folder."""
+        """The model's float32 weights, as a run folder stores them."""
         ...
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put back what [`weights`][gsmflow.learning.learner.Learner.weights] gave, in place of the initial weights.
+        """Load what [`weights`][gsmflow.learning.learner.Learner.weights] returned.
 
         Raises
         ------
@@ -45,18 +45,18 @@ class Learner(Protocol):
         ...
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what [`state`][gsmflow.learning.learner.Learner.state] gave."""
+        """Continue from what [`state`][gsmflow.learning.learner.Learner.state] returned."""
         ...
 
 
 @runtime_checkable
 class Generator(Learner, Protocol):
-    """A learner that synthesizes what a head is then trained on."""
+    """A learner that synthesizes features, which a head is then trained on."""
 
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize represented features (len(semantics) * count, R), class by class.
 
-        R is D where features are not represented. `key` names the random draws.
+        R is D for methods whose heads see the features themselves. `key` names the random draws.
         """
         ...
 
@@ -65,7 +65,9 @@ class Generator(Learner, Protocol):
         ...
 
     def representation(self) -> Representation | None:
-        """The same for features to be classified, without chance; None where a head sees them as they are."""
+        """The same map without random draws, for features to be classified; None where a head sees the
+        features themselves.
+        """
         ...
 
 
@@ -74,5 +76,5 @@ class Scorer(Learner, Protocol):
     """A learner that classifies by itself, without synthesis."""
 
     def head(self) -> Head:
-        """The classifier over all classes, with the current weights."""
+        """The classifier over all classes, computed from the current weights."""
         ...

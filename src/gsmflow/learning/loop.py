@@ -1,4 +1,4 @@
-"""The training loop, its learning rate, and what watches over it."""
+"""The training loop, its learning rate, and the interface of its observers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def step_decay(rate: float, gamma: float, epochs: int, samples: int, batch_size:
 
 
 class Watch(Protocol):
-    """What the loop tells about every step it has done."""
+    """An observer of the training loop."""
 
     def stepped(self, done: int, losses: Losses, learner: Learner) -> None:
         """`done` steps are done; `losses` are those of the last one."""

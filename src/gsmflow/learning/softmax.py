@@ -1,14 +1,13 @@
 """The softmax classifier on real seen and synthetic unseen features (Chen et al. 2021, section 3.5).
 
-Of a feature x of class y, with n_c the training features of class c, N their sum and C the number of classes,
-the loss is::
+With n_c training features of class c, N in all, and C classes, the loss of a feature x of class y is::
 
     - w_y log softmax(l + tau log(C n / N))_y        l = W x + b, or  scale * cos(W_c, x)  for a cosine head
 
 with w_y = 1, or N / (C n_y) for the class-balanced loss. With tau > 0 (logit adjustment: Menon et al., ICLR
-2021; for synthetic classes Chen et al., Zero-shot Logit Adjustment, IJCAI 2022) the frequencies of the
-classes enter the training as a known prior and not the logits, so that few synthetic features a class are
-enough.
+2021; for synthetic classes Chen et al., Zero-shot Logit Adjustment, IJCAI 2022) the class frequencies enter
+the training loss as a known prior, and the logits do not have to learn them. Then few synthetic features a
+class are enough.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def train_head(
     Raises
     ------
     TrainingFailed
-        Weights that are not finite.
+        The weights become not finite.
     """
     device, dim = pool.device, pool.dim
     weight = Parameter(
@@ -98,7 +97,7 @@ def train_head(
     optimizer = MasterAdam({"weight": weight, "bias": bias}, {}, betas=(0.5, 0.999))
     scale = options.scale if options.kind == "cosine" else None
     loss = _Loss.of(pool, classes, options)
-    # Streams make their features anew, so that there is no place in memory to record.
+    # Streams compute their features again in every pass, at new places in memory, so nothing can be recorded.
     recording = Recording() if current_gpu(device) and size() == 1 and isinstance(pool, Pool) else None
     rate = torch.full((), options.learning_rate, device=device) if recording else options.learning_rate
 
@@ -140,14 +139,14 @@ class _Loss:
 
     @staticmethod
     def of(pool: Pool | Stream, classes: int, options: HeadOptions) -> _Loss:
-        # A class without features counts as one with a single one: its logarithm has to be finite.
+        # A class without features counts as having one, so that its logarithm is finite.
         count = pool.counts(classes).clamp(min=1).float()
         share = classes * count / count.sum()
         prior = options.logit_adjustment * share.log() if options.logit_adjustment else None
         return _Loss(prior, 1 / share if options.loss == "balanced" else None)
 
     def error(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The gradient (B, C) of the mean loss of a batch by its logits, float32."""
+        """The float32 gradient (B, C) of a batch's mean loss with respect to its logits."""
         if self.prior is not None:
             logits = logits + self.prior
         error = logits.softmax(dim=1)
@@ -159,12 +158,13 @@ class _Loss:
 def _gradients(
     pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the mean loss of the picked features by weight (C, D) and bias (C,)."""
-    # On the CPU index_select takes rows of float32 three times and of codes twelve times as fast as brackets do.
+    """Gradients of the picked features' mean loss with respect to weight (C, D) and bias (C,)."""
+    # On the CPU index_select is three times as fast as indexing for float32, and twelve times for codes.
     x, y = pool.features.index_select(0, picked), pool.labels[picked]
     if pool.low is None or pool.step is None:
         return _linear_gradients(x, y, weight, bias, loss)
-    # With x = low + step * code the codes, whole numbers that bfloat16 holds exactly, go into the products.
+    # x = low + step * code. The products take the codes themselves: bfloat16 holds these whole numbers
+    # exactly.
     codes = x.to(torch.bfloat16 if has_bfloat16(x.device) else torch.float32)
     shifted = torch.addmv(bias, weight, pool.low)
     by_code, by_bias = _linear_gradients(codes, y, weight * pool.step, shifted, loss)
@@ -175,14 +175,14 @@ def _linear_gradients(
     x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
 ) -> tuple[Tensor, Tensor]:
     error = loss.error(torch.addmm(bias.to(x.dtype), x, weight.to(x.dtype).T).float(), y)
-    # A left factor that lies transposed in memory costs the product a sixth of its time on the CPU.
+    # On the CPU a product is a sixth slower if its left factor is transposed in memory.
     return (error.to(x.dtype).T.contiguous() @ x).float(), error.sum(dim=0)
 
 
 def _cosine_gradients(
     pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, scale: float, loss: _Loss
 ) -> tuple[Tensor]:
-    """The gradient by weight alone: through w / |w| only what is orthogonal to w passes."""
+    """The weight's gradient: w / |w| lets only the part orthogonal to w through."""
     x = F.normalize(pool.decoded(pool.features.index_select(0, picked)), dim=1)
     length = weight.norm(dim=1, keepdim=True).clamp(min=1e-12)
     unit = weight / length

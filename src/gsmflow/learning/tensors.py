@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 
 
-_ROWS = 1 << 14  # features widened to float64 in one go
+_ROWS = 1 << 14  # features converted to float64 at a time
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TrainingData:
     features : Tensor
         (N, D) float32.
     labels : Tensor
-        (N,) int64 positions in the list of *seen* classes.
+        (N,) int64 positions of the classes in `seen`.
     semantics : Tensor
         (C, A) of all classes.
     seen, unseen : Tensor
@@ -63,7 +63,7 @@ class TrainingData:
 
     def rows(self, picked: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, D) and labels (B,) of the samples with these indices (B,)."""
-        # On the CPU index_select takes rows of float32 about three times as fast as brackets do.
+        # On the CPU index_select is about three times as fast as indexing.
         return self.features.index_select(0, picked), self.labels[picked]
 
     def class_means(self) -> Tensor:
@@ -77,17 +77,17 @@ class TrainingData:
 
 
 def tensor_of(features: NDArray[np.float32]) -> Tensor:
-    """Features as a tensor over the same memory, or the same file; nothing is ever written to it."""
+    """Features as a tensor that shares their memory or file, and is never written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(np.ascontiguousarray(features))
 
 
 class Batches:
-    """Batches without replacement; the incomplete last batch of an epoch is dropped.
+    """Batches drawn without replacement; the incomplete last batch of an epoch is dropped.
 
-    Batch `step` depends on (seed, step) alone: epoch e's order is a permutation drawn from its own
-    stream, so training can start at any step.
+    Batch `step` depends on (seed, step) alone: each epoch has a permutation from a random stream of its own.
+    So training can start at any step.
     """
 
     def __init__(self, samples: int, batch_size: int, seed: int, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""What the peers with a Wasserstein critic share (WGAN-GP: Gulrajani et al., NIPS 2017).
+"""What methods with a Wasserstein critic share (WGAN-GP: Gulrajani et al., NIPS 2017).
 
 With real features x of a class with semantics a, synthetic ones x~ = G(z, a) of the same class, and
 x^ = alpha x + (1 - alpha) x~ with alpha ~ U(0, 1) for each sample::
@@ -6,7 +6,7 @@ x^ = alpha x + (1 - alpha) x~ with alpha ~ U(0, 1) for each sample::
     L_D = E[D(x~, a)] - E[D(x, a)] + 10 E[(|grad_x^ D(x^, a)|_2 - 1)^2]        critic_steps times a step
     L_G = -E[D(x~, a)] + what a peer adds                                         once a step
 
-The critic has one hidden layer, D(x, a) = v . lrelu(W x + c_a) + d, so its slope needs no second pass of autograd::
+The critic has one hidden layer, D(x, a) = v . lrelu(W x + c_a) + d, so its slope is known in closed form::
 
     grad_x D(x, a) = W^T (v * lrelu'(W x + c_a))
 """
@@ -63,7 +63,7 @@ class Critic(ConditionalMLP):
 
 
 class AdversarialPeer(ConditionalPeer):
-    """Base of the peers with a critic: generator, critic, and the critic's steps."""
+    """Base of the methods with a critic: generator, critic, and the critic's steps."""
 
     def __init__(self, data: TrainingData, options: AdversarialOptions, seed: int) -> None:
         super().__init__(data, options.batch_size, options.epochs, seed)
@@ -77,11 +77,11 @@ class AdversarialPeer(ConditionalPeer):
         self.critic_adam = self.optimize("critic", self.judging(), options.learning_rate)
 
     def generating(self) -> list[nn.Module]:
-        """The networks that the generator's loss trains, made here if they are a peer's own."""
+        """The networks that the generator's loss trains. A subclass adds its own."""
         return [self.generator]
 
     def judging(self) -> list[nn.Module]:
-        """The networks that the critic's loss trains, made here if they are a peer's own."""
+        """The networks that the critic's loss trains. A subclass adds its own."""
         return [self.critic]
 
     def train_critic(self, index: int) -> tuple[Tensor, Tensor, Losses]:
@@ -110,7 +110,7 @@ class AdversarialPeer(ConditionalPeer):
         return fake_score.mean() - real_score.mean() + PENALTY * penalty
 
     def real_losses(self, x: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """What else the critic's optimizer minimizes, on real features (B, D) and their rows; by name."""
+        """Further losses of the critic's optimizer by name, on real features (B, D) and their rows."""
         return {}
 
     def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ semantics of its class (i, j = feature, semantics)::
     L_DA  = 2 W,  W^2 = |mu_x - mu_a|^2 + |sigma_x - sigma_a|^2         Wasserstein distance of the Gaussians
     L     = L_VAE + gamma L_CA + delta L_DA                             means over the batch
 
-The weights grow linearly from 0, as published: beta over the first 93 hundredths of the training, gamma from 21 to
-75 hundredths, delta from 6 to 22. A head is trained on latents: z_x of real features, z_a of unseen classes; mu_x is
-what it classifies. Published: 1450 to 1660 hidden units in three of the networks and 660 in the semantic decoder.
+The weights grow linearly from 0, as published: beta over the first 93 hundredths of the training, gamma from
+21 to 75 hundredths, delta from 6 to 22. A head is trained on latents: z_x of real features, z_a of unseen
+classes. It then classifies mu_x. Published: 1450 to 1660 hidden units in three of the networks and 660 in the
+semantic decoder.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class CADAOptions(Options):
 
 
 def wasserstein(mean: Tensor, sigma: Tensor, other_mean: Tensor, other_sigma: Tensor) -> Tensor:
-    """2-Wasserstein distance of N(mean, diag(sigma^2)) and the other one, one a row: (B,) for (B, Z)."""
+    """2-Wasserstein distance of N(mean, diag(sigma^2)) and the other Gaussian, row by row: (B,) for (B, Z)."""
     square = (mean - other_mean).square().sum(dim=1) + (sigma - other_sigma).square().sum(dim=1)
-    return square.clamp(min=1e-12).sqrt()  # the square root has no slope at 0
+    return square.clamp(min=1e-12).sqrt()  # the square root has no derivative at 0
 
 
 def grown(progress: float, start: float, end: float) -> float:
@@ -86,7 +87,7 @@ class CADALearner(ConditionalPeer):
         x, rows = self.batch(index)
         a = take(self.a, rows)
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
-        # The classes' distributions are the same for all samples of one.
+        # All samples of a class share one distribution.
         mean_a, log_variance_a = take(self.semantic_encoder(self.a), rows).chunk(2, dim=1)
         sigma, sigma_a = (log_variance / 2).exp(), (log_variance_a / 2).exp()
         z = mean + sigma * self.noise(len(x), "latent", index)
@@ -136,7 +137,7 @@ class CADALearner(ConditionalPeer):
 
 
 def distance(target: Tensor, reconstruction: Tensor) -> Tensor:
-    """Mean over the batch of |target - made|_1, both (B, K)."""
+    """Mean over the batch of |target - reconstruction|_1, both (B, K)."""
     return (target - reconstruction).abs().sum(dim=1).mean()
 
 

@@ -32,12 +32,12 @@ from gsmflow.methods.method import Method
 from gsmflow.methods.networks import linear, mlp
 from gsmflow.methods.trained import descend
 
-FAR = -1e4  # a logit that counts for nothing
+FAR = -1e4  # a logit with a softmax of 0
 
 
 @dataclass(frozen=True)
 class CEGZSLOptions(AdversarialOptions):
-    """Those of every adversarial peer, and those of the embedding."""
+    """Options of all adversarial methods, and of the embedding."""
 
     table = "ce-gzsl"
 
@@ -129,7 +129,7 @@ class CEGZSLLearner(AdversarialPeer):
         return Representation(((weight / self.units.spread, bias.clone(), "relu"),), (1,))
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """h; nothing is left to chance."""
+        """h, without random draws."""
         return self.representation()(features)
 
 

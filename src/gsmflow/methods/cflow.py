@@ -1,8 +1,7 @@
-"""The conditional flow without the remedies and without the prototype loss: the floor of ablations.
+"""The conditional flow without the remedies and without the prototype loss: the baseline of ablations.
 
 The same couplings and the same maximum likelihood as [`gsmflow.methods.gsmflow`][gsmflow.methods.gsmflow],
-but semantics enter
-only the block next to the noise, as they are, and features are not perturbed.
+but semantics enter only the block next to the noise, as they are, and features are not perturbed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from gsmflow.methods.method import Method
 
 @dataclass(frozen=True)
 class CFlowOptions(GSMFlowOptions):
-    """Those of GSMFlow, the remedies switched off."""
+    """Options of GSMFlow with the remedies switched off."""
 
     table = "cflow"
 

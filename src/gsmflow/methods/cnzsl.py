@@ -1,6 +1,6 @@
-"""CNZSL (Skorokhodov and Elhoseiny, ICLR 2021): a network with class normalization, semantics to classifier.
+"""CNZSL (Skorokhodov and Elhoseiny, ICLR 2021): from semantics to a classifier, with class normalization.
 
-A network makes class prototypes of the semantics, and features are classified by scaled cosines::
+A network maps semantics to class prototypes, and features are classified by scaled cosines::
 
     a^ = sqrt(A) a / |a|
     p = W_3 S(ReLU(S(W_2 ReLU(W_1 a^))))         logit_c = gamma^2 cos(x, p_c)         (biases left out)
@@ -32,7 +32,7 @@ from gsmflow.methods.trained import PeerLearner, descend
 
 @dataclass(frozen=True)
 class CNZSLOptions(Options):
-    """Sizes and training; the defaults are the published ones, but for the last ReLU, which see."""
+    """Sizes and training. The defaults are the published ones, except for `nonnegative`."""
 
     table = "cnzsl"
 

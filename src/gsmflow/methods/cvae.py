@@ -37,7 +37,7 @@ class CVAEOptions(Options):
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, diag(exp(log_variance))) || N(0, I)) in nats, one a row: (B,) for (B, Z)."""
+    """KL(N(mean, diag(exp(log_variance))) || N(0, I)) in nats, row by row: (B,) for (B, Z)."""
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1)
 
 

@@ -22,7 +22,7 @@ from gsmflow.methods.method import Method
 
 @dataclass(frozen=True)
 class ESZSLOptions(Options):
-    """gamma and lambda are powers of ten, times the mean of the matrix diagonal they are added to."""
+    """Regularizers of ESZSL: 10 to the power of an option, times the mean of the diagonal it is added to."""
 
     table = "eszsl"
 
@@ -34,7 +34,7 @@ class ESZSLOptions(Options):
 
 
 def solutions(data: TrainingData, options: ESZSLOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
-    """All pairs of exponents around the given ones, those first; eigenvectors are computed once."""
+    """Heads for all pairs of exponents around the given pair, which comes first; eigenvectors are computed once."""
     x, s = data.features.double(), data.semantics[data.seen].double()
     targets = torch.full((len(x), len(s)), -1.0, dtype=torch.float64, device=x.device)
     targets[torch.arange(len(x), device=x.device), data.labels] = 1

@@ -1,8 +1,8 @@
 """f-CLSWGAN (Xian et al., CVPR 2018): a conditional WGAN-GP whose features a classifier has to recognise.
 
 Critic and generator as in [`gsmflow.methods.adversarial`][gsmflow.methods.adversarial], and for the generator
-the cross-entropy of a softmax
-classifier that was trained on the real features of the seen classes before and does not change::
+the cross-entropy of a softmax classifier. That classifier is trained on real features of the seen classes
+beforehand and then stays as it is::
 
     L_G = -E[D(x~, a)] + beta E[-log P(y | x~)]
 
@@ -28,7 +28,7 @@ from gsmflow.methods.trained import descend
 
 @dataclass(frozen=True)
 class CLSWGANOptions(AdversarialOptions):
-    """Those of every adversarial peer, and those of the classifier."""
+    """Options of all adversarial methods, and of the classifier."""
 
     table = "f-clswgan"
 

@@ -28,7 +28,7 @@ from gsmflow.methods.trained import descend
 
 @dataclass(frozen=True)
 class VAEGANOptions(AdversarialOptions):
-    """Those of every adversarial peer, and the weight of its part."""
+    """Options of all adversarial methods, and the weight of the adversarial loss."""
 
     table = "f-vaegan-d2"
 
@@ -66,7 +66,7 @@ class VAEGANLearner(AdversarialPeer):
         return descend(self.generator_adam, sum(more.values(), loss), **shown, **more)
 
     def synthetic_losses(self, again: Tensor, fake: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """What else is minimized, on reconstructed and synthetic features (B, D) and their rows; by name."""
+        """Further losses by name, on reconstructed and synthetic features (B, D) and their rows."""
         return {}
 
 

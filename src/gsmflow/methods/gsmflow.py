@@ -120,7 +120,7 @@ class GSMFlowLearner:
         )
         rate = self.learning_rate(index)
         if self.recording is not None:
-            # Filled in by a kernel: a copy from the CPU would wait for all steps before.
+            # Filled on the GPU: a copy from the CPU would wait for all earlier steps.
             return self.recording.run(self._update, features, rows, torch.full((), rate, device=data.device))
         return self._update(features, rows, rate)
 
@@ -130,11 +130,11 @@ class GSMFlowLearner:
         batch = len(rows)
         mine = share(batch)
         features, rows = features[mine], rows[mine]
-        few = options.prototype_weight == 0 and len(self.seen_semantics) > batch  # fewer than one a class
+        few = options.prototype_weight == 0 and len(self.seen_semantics) > batch  # fewer samples than classes
         conditions, apart = self.model.conditions(self.seen_semantics[rows] if few else self.seen_semantics)
         start = self.prototypes.mark()
         flow_loss = self.model.flow_loss(features, conditions, None if few else rows)
-        # Of a divided batch each part counts by its size; the optimizer takes the mean over the processes.
+        # Each share of a divided batch counts by its size; the optimizer averages over the processes.
         weight = size() * len(rows) / batch
         if weight != 1:
             flow_loss = flow_loss * weight
@@ -153,7 +153,7 @@ class GSMFlowLearner:
         return losses
 
     def _updates(self, rate: float | Tensor) -> AbstractContextManager[None]:
-        """On a GPU, update large weights beside the backward pass that they are no longer needed in."""
+        """On a GPU, update large weights while the backward pass goes on, once it no longer needs them."""
         if self.recording is None:
             return nullcontext()
         batches = 2 if self.options.prototype_weight > 0 else 1
@@ -172,11 +172,11 @@ class GSMFlowLearner:
         return self.model.sample(semantics, count, *key)
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """Features as they are."""
+        """The features themselves."""
         return features
 
     def representation(self) -> None:
-        """A head sees the features as they are."""
+        """None: a head sees the features themselves."""
         return None
 
     def weights(self) -> dict[str, Tensor]:
@@ -184,7 +184,7 @@ class GSMFlowLearner:
         return dict(self.optimizer.masters) | dict(self.model.named_buffers())
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put back what [`weights`][gsmflow.methods.gsmflow.GSMFlowLearner.weights] gave.
+        """Load what [`weights`][gsmflow.methods.gsmflow.GSMFlowLearner.weights] returned.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class GSMFlowLearner:
         return self.optimizer.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what [`state`][gsmflow.methods.gsmflow.GSMFlowLearner.state] gave."""
+        """Continue from what [`state`][gsmflow.methods.gsmflow.GSMFlowLearner.state] returned."""
         self.optimizer.load_state(state)
 
 
@@ -238,7 +238,7 @@ def resolve_precision(options: GSMFlowOptions, feature_dim: int, device: torch.d
     return "bfloat16" if large and has_bfloat16(device) else "float32"
 
 
-_BFLOAT16_FROM = 1 << 16  # entries of a subnet's matrix under which the casts cost more than they save
+_BFLOAT16_FROM = 1 << 16  # size of a subnet's matrix below which conversions cost more than they save
 
 PARTS = {
     "without semantics in every layer": ("semantics_in_every_layer=off",),

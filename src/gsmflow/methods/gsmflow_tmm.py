@@ -4,14 +4,14 @@ A relation network r(x, a) in [0, 1] learns on the seen classes whether a featur
 
     L_rel = mean over samples and seen classes of (r(x, a_c) - [c = y])^2
 
-Copies of the training features are then moved for `mining_moves` steps of length `mining_rate` towards the
-boundaries between classes, keeping the relation loss low and raising the entropy of the scores
-p_c = r(x, a_c) / sum r::
+Copies of the training features are then moved towards the boundaries between classes, `mining_moves` steps of
+length `mining_rate`, which keep the relation loss low and raise the entropy of the scores p_c = r(x, a_c) /
+sum r::
 
     x <- x - rate * d/dx ( L_rel(x) - entropy_weight * mean_samples H(p) )
 
-and join the features the flow is trained on. The flow, relative positioning and the prototype loss are
-those of [`gsmflow.methods.gsmflow`][gsmflow.methods.gsmflow], without noise.
+and are added to the flow's training features. The flow, relative positioning and the prototype loss are those
+of [`gsmflow.methods.gsmflow`][gsmflow.methods.gsmflow], without noise.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gsmflow.methods.networks import mlp, reset
 
 @dataclass(frozen=True)
 class TMMOptions(GSMFlowOptions):
-    """Those of GSMFlow, and those of the relation network and of mining."""
+    """Options of GSMFlow, of the relation network and of mining."""
 
     table = "gsmflow-tmm"
 
@@ -93,7 +93,7 @@ def mine(relation: RelationNetwork, features: Tensor, labels: Tensor, options: T
 
 
 def learner(data: TrainingData, options: TMMOptions, seed: int) -> GSMFlowLearner:
-    """GSMFlow on the real features and their moved copies; depends on (data, options, seed) alone."""
+    """The untrained GSMFlow with its training features: the real ones and their moved copies."""
     relation = RelationNetwork(data, options, seed)
     size = options.batch_size
     moved = [
@@ -107,7 +107,7 @@ def learner(data: TrainingData, options: TMMOptions, seed: int) -> GSMFlowLearne
 
 
 class MinedLearner(GSMFlowLearner):
-    """GSMFlow trained on more features than the real ones, which alone tell class means and train heads."""
+    """GSMFlow trained on real and moved features; class means and heads come from the real ones alone."""
 
     def __init__(self, real: TrainingData, more: TrainingData, options: TMMOptions, seed: int) -> None:
         super().__init__(more, options, seed)

@@ -7,11 +7,11 @@ An invertible flow f, not conditional, maps a feature x of a class with semantic
     L_iMMD = -MMD^2(x, f^-1([c_u, z~]))                                  u any unseen class, z~ ~ N(0, I)
     L      = L_flow + lambda_C L_C + lambda_MMD L_iMMD
 
-The last term pushes synthetic features of unseen classes away from the real ones of seen classes, against the bias
-towards these; MMD is the maximum mean discrepancy with a Gaussian kernel. It uses the unseen classes' semantics, not
-their images, in training.
+The last term pushes synthetic features of unseen classes away from real features of seen classes. That works
+against the bias towards seen classes. MMD is the maximum mean discrepancy with a Gaussian kernel. Training
+uses the semantics of unseen classes, not their images.
 
-Kept of the paper: the factorization, the three losses, the classifier trained on synthetic features. Not kept:
+As in the paper: the factorization, the three losses, the classifier trained on synthetic features. Different:
 
 - c is not the semantics themselves, which may have more dimensions than features: it is their K principal
   components over the seen classes, K at most half of D, scaled so that a component's variance is `separation`^2 on

@@ -1,12 +1,11 @@
-"""Kernel ESZSL (Romera-Paredes and Torr, ICML 2015, section 3.3) with a Gaussian kernel by random Fourier
-features.
+"""Kernel ESZSL (Romera-Paredes and Torr, ICML 2015, section 3.3) with a Gaussian kernel (random Fourier features).
 
 The kernel k(x, x') = exp(-|x - x'|^2 / (2 w^2)) is the expectation of phi(x)' phi(x') with
 
     phi(x) = sqrt(2 / R) cos(Omega x + b),  Omega_ij ~ N(0, 1 / w^2),  b_i ~ U[0, 2 pi]
 
-(Rahimi and Recht, NIPS 2007); ESZSL is then solved on phi(x), and its cost grows with R and not with the
-square of the number of samples.
+(Rahimi and Recht, NIPS 2007). ESZSL is then solved on phi(x). Its cost grows with R, not with the square of
+the number of samples.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from gsmflow.methods.method import Method
 
 @dataclass(frozen=True)
 class KernelESZSLOptions(ESZSLOptions):
-    """Those of ESZSL, and those of the kernel."""
+    """Options of ESZSL, and of the kernel."""
 
     table = "kernel-eszsl"
 

@@ -8,7 +8,7 @@ appended, the pooled within-class covariance shrunk towards a multiple of the id
     Sigma = (1 - rho) W + rho tr(W) / D I,  W = 1 / N sum (x - m_y)(x - m_y)'
     logit_c = m_c' Sigma^-1 x - 1/2 m_c' Sigma^-1 m_c                   linear discriminant analysis
 
-with m_c the mean of the class where it is seen, and M' a_c where it is not. Compare Verma and Rai, A simple
+where m_c is the mean feature of a seen class and M' a_c for an unseen class. Compare Verma and Rai, A simple
 exponential family framework for zero-shot learning, ECML 2017.
 """
 
@@ -28,7 +28,7 @@ from gsmflow.methods.method import Method
 
 @dataclass(frozen=True)
 class LDAOptions(Options):
-    """ridge is a power of ten, times the mean of the diagonal it is added to; shrinkage is a fraction."""
+    """Regularizers of LDA: 10^ridge times the mean of the diagonal it is added to, and a fraction of shrinkage."""
 
     table = "lda"
 
@@ -47,7 +47,7 @@ def _solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[s
     centered = x - means[data.labels]
     values, axes = torch.linalg.eigh(centered.T @ centered / len(x))
     values = values.clamp(min=0)
-    size = positive(values.mean())  # classes of one sample each have no spread: then nearest means
+    size = positive(values.mean())  # one sample a class: no variance, so the nearest mean decides
     design = torch.cat((data.semantics.double(), torch.ones_like(data.semantics[:, :1]).double()), dim=1)
     seen = design[data.seen]
     gram, toward = seen.T @ seen, seen.T @ means

@@ -23,7 +23,7 @@ class LikelihoodOptions(GSMFlowOptions):
 
 
 def likelihood_head(learner: GSMFlowLearner) -> LikelihoodHead:
-    """The float32 classifier of a flow in training: bfloat16 bends log-determinants."""
+    """The float32 classifier of a flow in training: bfloat16 is too coarse for log-determinants."""
     clamp = learner.options.clamp
     model = GSMFlow.from_state({name: t.clone() for name, t in learner.weights().items()}, clamp)
     return LikelihoodHead(model.to(learner.data.device), learner.data.semantics, clamp)

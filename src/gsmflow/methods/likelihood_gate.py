@@ -1,7 +1,8 @@
-"""GSMFlow's likelihood as a gate: it says seen or unseen, a softmax head on each side says which class.
+"""GSMFlow's likelihood as a gate: it decides between seen and unseen, and a softmax head for each kind
+decides which class.
 
-The head of the seen classes is trained on real features, that of the unseen ones on synthetic features; the
-margin of the gate and how the three are put together: [`GatedHead`][gsmflow.heads.likelihood.GatedHead].
+The head of the seen classes is trained on real features, that of the unseen classes on synthetic ones.
+[`GatedHead`][gsmflow.heads.likelihood.GatedHead] says how the three are combined.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gsmflow.methods.method import Method
 
 @dataclass(frozen=True)
 class GateOptions(GSMFlowOptions):
-    """Those of GSMFlow, and those of the two heads."""
+    """Options of GSMFlow, and of the two heads."""
 
     table = "likelihood-gate"
 

@@ -1,4 +1,4 @@
-"""What the peers that are trained by autograd share: small networks, units, bookkeeping."""
+"""Small networks that methods trained by autograd share."""
 
 from __future__ import annotations
 
@@ -84,9 +84,10 @@ class ConditionalMLP(nn.Module):
 
 
 def take(table: Tensor, rows: Tensor) -> Tensor:
-    """table[rows], (B, K) of (C, K) and (B,), with a backward pass that is fast and nowhere left to chance.
+    """table[rows]: (B, K) from (C, K) and (B,), with a fast and deterministic backward pass.
 
-    That of plain indexing adds row by row, on a GPU in any order; here both are products with one-hot rows.
+    The backward pass of plain indexing adds row by row, on a GPU in any order; here it is a product with
+    one-hot rows.
     """
     return F.one_hot(rows, len(table)).to(table.dtype) @ table
 
@@ -94,8 +95,8 @@ def take(table: Tensor, rows: Tensor) -> Tensor:
 def reset(network: nn.Module, *key: int | str) -> None:
     """Draw weights from N(0, 1 / fan-in), biases zero; `key` names the draw.
 
-    The N(0, 0.02^2) of the field's GANs is that for 2,500 inputs, about the size of the published networks.
-    Kept for small networks it would make signals vanish from layer to layer.
+    GANs of the field draw from N(0, 0.02^2), which is the same for 2,500 inputs, about the size of the
+    published networks. In small networks it would make signals vanish from layer to layer.
     """
     generator = stream("cpu", *key)
     with torch.no_grad():

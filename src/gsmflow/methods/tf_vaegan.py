@@ -35,7 +35,7 @@ from gsmflow.methods.networks import linear, mlp, take
 
 @dataclass(frozen=True)
 class TFVAEGANOptions(VAEGANOptions):
-    """Those of f-VAEGAN-D2, and those of decoder and feedback."""
+    """Options of f-VAEGAN-D2, and of the decoder and the feedback."""
 
     table = "tf-vaegan"
 
@@ -107,7 +107,7 @@ class TFVAEGANLearner(VAEGANLearner):
         )
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """[x, h(x), Dec(x)]; nothing is left to chance."""
+        """[x, h(x), Dec(x)], without random draws."""
         return self.representation()(features)
 
 

@@ -1,4 +1,4 @@
-"""What methods trained by autograd share: units, bookkeeping, one step of descent."""
+"""What methods trained by autograd share: units, state, one step of descent."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from gsmflow.learning.learner import Losses
 from gsmflow.learning.tensors import Batches, TrainingData
 from gsmflow.methods.networks import Network, reset
 
-# Larger semantics make networks steep functions of them: exact on seen classes, wrong between.
+# With larger semantics networks become steep functions of them: exact on seen classes, wrong in between.
 SMOOTHNESS = 0.25
 
 
 class Units(nn.Module):
-    """The units networks work in: features of variance 1, semantics of mean 0 and variance SMOOTHNESS^2.
+    """The units that networks work in: features of variance 1, semantics of mean 0 and variance SMOOTHNESS^2.
 
-    One scale for all dimensions of each, from the training features and the seen classes, so that shapes stay
-    as they are. Losses that weigh a sum of squares against a divergence or a slope of one need it: in the
-    variances that scaled and projected features have, from 0.1 to 10, they mean different things.
+    Features have one scale for all dimensions, and so do semantics; both are taken from the training features
+    and the seen classes. Losses that weigh a sum of squares against a divergence or a gradient penalty need
+    such units: the variance of scaled and projected features ranges from 0.1 to 10.
     """
 
     spread: Tensor
@@ -53,7 +53,7 @@ class Units(nn.Module):
 
 
 class PeerLearner:
-    """Base of peers trained by autograd: batches, networks, optimizers, and their state by name.
+    """Base of methods trained by autograd: batches, networks, optimizers, and their state by name.
 
     A subclass makes its networks and optimizers in its constructor by
     [`add`][gsmflow.methods.trained.PeerLearner.add], and gives ``step`` and
@@ -72,7 +72,7 @@ class PeerLearner:
         self.optimizers: dict[str, torch.optim.Adam] = {}
 
     def add(self, name: str, network: Network) -> Network:
-        """Draw the network's weights, put it on the device and keep it under its name."""
+        """Draw the network's weights, move it to the device and register it under its name."""
         reset(network, self.seed, name)
         self.networks[name] = network.to(self.data.device)
         return network
@@ -85,7 +85,7 @@ class PeerLearner:
         betas: tuple[float, float] = (0.5, 0.999),
         weight_decay: float = 0.0,
     ) -> torch.optim.Adam:
-        """Adam over the networks, kept under its name."""
+        """Adam for the networks, registered under its name."""
         parameters = [p for network in networks for p in network.parameters()]
         adam = torch.optim.Adam(parameters, rate, betas, weight_decay=weight_decay, fused=True)
         self.optimizers[name] = adam
@@ -100,7 +100,7 @@ class PeerLearner:
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put back what [`weights`][gsmflow.methods.trained.PeerLearner.weights] gave.
+        """Load what [`weights`][gsmflow.methods.trained.PeerLearner.weights] returned.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class PeerLearner:
         return tensors
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what [`state`][gsmflow.methods.trained.PeerLearner.state] gave.
+        """Continue from what [`state`][gsmflow.methods.trained.PeerLearner.state] returned.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class PeerLearner:
             optimizer.load_state_dict(optimizer_state)
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """Features as they are, unless a peer says otherwise."""
+        """The features themselves, unless a method says otherwise."""
         return features
 
     def representation(self) -> Representation | None:
@@ -148,7 +148,8 @@ class PeerLearner:
 
 
 class ConditionalPeer(PeerLearner):
-    """Base of peers that synthesize features from noise and semantics, in [`Units`][gsmflow.methods.trained.Units].
+    """Base of methods that synthesize features from noise and semantics, in
+    [`Units`][gsmflow.methods.trained.Units].
 
     A subclass sets `noise_dim` and gives [`synthesize`][gsmflow.methods.trained.ConditionalPeer.synthesize].
     """
@@ -168,11 +169,11 @@ class ConditionalPeer(PeerLearner):
         return self.units.features(features), rows
 
     def noise(self, size: int, name: str, index: int) -> Tensor:
-        """z ~ N(0, I), (size, noise_dim): the draw of that name in step `index`."""
+        """z ~ N(0, I) of shape (size, noise_dim): the draw of that name in step `index`."""
         return normal((size, self.noise_dim), self.data.device, self.seed, name, index)
 
     def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
-        """Features (B, D) in units, of noise (B, Z) and of the rows (B,) of semantics (C, A) in units."""
+        """Features (B, D) from noise (B, Z) and the rows (B,) of semantics (C, A), all in units."""
         raise NotImplementedError
 
     @torch.no_grad()

@@ -1,9 +1,10 @@
-"""The charts of the page, as plain values that its script draws; the same numbers the figures show.
+"""The charts of the page, as plain values that its script draws. The figures show the same numbers.
 
-A chart: ``kind`` ("xy" or "heat"), ``title``, ``summary`` in words for who cannot see it, axes ``x`` and ``y`` (label,
-and whether values are percentages), ``views`` (a name and its series, more than one where the reader may
-choose), ``guides`` (reference lines). A series: ``name``, ``group`` (its legend entry), ``type`` (line, area, points
-or bars), ``colour`` (a number in the palette, or "seen" / "unseen"), ``mark``, ``x``, ``y``, ``names`` of its points.
+A chart: ``kind`` ("xy" or "heat"), ``title``, ``summary`` (the chart in words, for readers who cannot see
+it), axes ``x`` and ``y`` (label, and whether values are percentages), ``views`` (a name and its series, more
+than one where the reader may choose), ``guides`` (reference lines). A series: ``name``, ``group`` (its legend
+entry), ``type`` (line, area, points or bars), ``colour`` (a number in the palette, or "seen" / "unseen"),
+``mark``, ``x``, ``y``, ``names`` of its points.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
 
 
 def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
-    """Losses along each stage, one view a loss."""
+    """Losses in each stage, with a view for each loss."""
     views: dict[str, list[dict[str, Any]]] = {}
     for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
         for position, stage in enumerate(sorted(stages, key=lambda s: s.name != "final")):
@@ -209,7 +210,7 @@ def confusion_chart(record: Record, confusion: Confusion) -> Chart:
 
 
 def embedding_chart(record: Record, placed: Embedding, names: tuple[str, ...]) -> Chart:
-    """Real and synthetic features in a plane, one view a method."""
+    """Real and synthetic features in a plane, with a view for each method."""
     views: dict[str, list[dict[str, Any]]] = {}
     half = len(placed.labels)
     for method, places in placed.places.items():

@@ -1,4 +1,4 @@
-"""The charts of a report as SVG and PNG for papers: column width, small type, colours told apart by everyone."""
+"""The charts of a report as SVG and PNG for papers: column width, small type, colours that everyone can tell apart."""
 
 from __future__ import annotations
 

@@ -47,10 +47,10 @@ class Confusion:
     classes : list[str]
         K names.
     rates : list[list[float]]
-        (K, K), row: true class, column: label given, fractions of the row's samples; what is missing to 1 went
-        to other classes.
+        (K, K) fractions of the samples of each true class (row) that got each label (column). The rest of a
+        row got other labels.
     pairs : list[tuple[str, str, float, int]]
-        (true, given, fraction, samples), worst first, all classes.
+        (true class, given class, fraction, number of samples) of all classes, the worst first.
     """
 
     classes: list[str]
@@ -144,7 +144,9 @@ def confusion(record: Record) -> Confusion | None:
 
 
 def _grouped(chosen: list[int], wrong: NDArray[np.float64]) -> list[int]:
-    """Classes that are taken for each other next to each other, so that blocks show in the picture."""
+    """The classes in an order that puts those confused with each other side by side, so that the picture
+    shows blocks.
+    """
     left, shown = list(chosen), list[int]()
     while left:
         if not shown:
@@ -157,7 +159,7 @@ def _grouped(chosen: list[int], wrong: NDArray[np.float64]) -> list[int]:
 
 
 def stages(record: Record) -> list[Stage]:
-    """The training of a run, stage by stage, out of its history."""
+    """The stages of a run's training, read from its history."""
     names = list(dict.fromkeys(entry["stage"] for entry in record.history))
     stages_of_run = []
     for name in names:
@@ -193,7 +195,7 @@ def stage_title(name: str) -> str:
 
 
 def test_counts(record: Record) -> dict[str, int]:
-    """Class name -> number of its test samples; empty without data."""
+    """Number of test samples by class name; empty without data."""
     problem = record.problem
     if problem is None:
         return {}

@@ -1,4 +1,4 @@
-"""The HTML page: one file that needs nothing but itself."""
+"""The HTML page, a single self-contained file."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Section:
 
 
 def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, list[charts.Chart]]:
-    """Every chart of a report, by the section it stands in; those without content are left out."""
+    """Every chart of a report by its section; charts without content are left out."""
     trainings = [findings.stages(record) for record in records]
     by_section: dict[str, list[charts.Chart | None]] = {
         "curve": [charts.curve_chart(records, [findings.curve(record) for record in records])],

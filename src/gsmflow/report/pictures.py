@@ -34,7 +34,7 @@ class Strip:
 
 
 def strips(record: Record) -> list[Strip]:
-    """A strip for each class of the samples; empty where features are no pictures."""
+    """A strip for each class of the samples; empty where features are not pictures."""
     problem, samples = record.problem, record.samples
     if problem is None or problem.image_shape is None or samples is None:
         return []

@@ -65,7 +65,7 @@ class Distribution:
 
 
 def distribution(real: list[Matrix], synthetic: list[Matrix], seed: int) -> Distribution:
-    """Distances between real and synthetic features of each class, (n, D) each."""
+    """Distances between the real and the synthetic features of each class, arrays (n, D)."""
     rng = np.random.default_rng([seed, 0xD157])
     halves: list[dict[str, float]] = []
     frechets: list[float | None] = []
@@ -124,7 +124,7 @@ def frechet(real: ArrayLike, synthetic: ArrayLike) -> float:
     a = (x - x.mean(axis=0)) / math.sqrt(len(x) - 1)
     b = (y - y.mean(axis=0)) / math.sqrt(len(y) - 1)
     product = a @ b.T if len(x) + len(y) < 4 * x.shape[1] else None
-    if product is None:  # more samples than dimensions: the same singular values from D x D factors
+    if product is None:  # more samples than dimensions: D x D factors have the same singular values
         product = _triangle(a) @ _triangle(b).T
     cross = np.linalg.svd(product, compute_uv=False).sum()
     apart = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
@@ -184,7 +184,7 @@ def _covered(manifold: Matrix, samples: Matrix, neighbours: int) -> float:
 def _mmd_statistics(
     x: Matrix, y: Matrix, rng: np.random.Generator, permutations: int = _PERMUTATIONS
 ) -> Matrix:
-    """The statistic, then those with the two kinds permuted, (1 + permutations,)."""
+    """The statistic, then those of permuted kinds: (1 + permutations,)."""
     from scipy.spatial.distance import cdist
 
     n, m = len(x), len(y)

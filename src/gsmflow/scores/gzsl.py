@@ -1,7 +1,7 @@
 """The field's scores: U, S, H and T1 (Xian et al., TPAMI 2018) and AUSUC (Chao et al., ECCV 2016).
 
-All accuracies are top-1, averaged over classes, as fractions. A score that has nothing to be
-computed from (no test samples of unseen classes, say) is NaN.
+All accuracies are top-1, averaged over classes, as fractions. A score without samples to compute it from (for
+example, no test samples of unseen classes) is NaN.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Scores:
     Parameters
     ----------
     U, S : float
-        Unseen and seen test samples over all classes.
+        Accuracy of unseen (U) and of seen (S) test samples among all classes.
     H : float
         Their harmonic mean.
     T1 : float
-        Unseen test samples over unseen classes alone.
+        Accuracy of unseen test samples among unseen classes alone.
     AUSUC : float
         Area under the seen-unseen curve.
     per_class : dict[str, float]
@@ -54,7 +54,7 @@ class Scores:
     per_class: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, with None for NaN as JSON wants it."""
+        """Plain values for JSON, with None for NaN."""
         scores = {name: getattr(self, name) for name in SCORES}
         plain = {name: value if np.isfinite(value) else None for name, value in scores.items()}
         return {**plain, "per_class": self.per_class}
@@ -69,8 +69,8 @@ class SeenUnseenCurve:
     bias : NDArray[np.float64]
         (M,) ascending, finite.
     seen, unseen : NDArray[np.float64]
-        (M + 1,): entry i holds for biases between bias[i - 1] and bias[i]; the first entries for -inf, the last
-        for +inf.
+        (M + 1,) accuracies. Entry i is for biases between bias[i - 1] and bias[i]; the first entry is for
+        -inf, the last for +inf.
     """
 
     bias: NDArray[np.float64]
@@ -83,23 +83,23 @@ class SeenUnseenCurve:
         return float(np.trapezoid(self.seen, self.unseen))
 
     def at(self, bias: float) -> tuple[float, float]:
-        """(unseen, seen) accuracy with this bias; a sample on the edge counts as seen."""
+        """(unseen, seen) accuracy with this bias; in a tie a sample counts as seen."""
         index = int(np.searchsorted(self.bias, bias, side="left"))
         return float(self.unseen[index]), float(self.seen[index])
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What the curve needs to know of each test sample, (N,) each; parts of a test set concatenate.
+    """What the curve needs to know about each test sample. Summaries of the parts of a test set can be joined.
 
     Parameters
     ----------
     margin : NDArray[np.float64]
-        Best seen minus best unseen logit, the bias from which it is called unseen.
+        (N,) best seen minus best unseen logit: with a larger bias the sample is called unseen.
     as_seen, as_unseen : NDArray[np.bool_]
-        Whether the best class of that kind is the right one.
+        (N,) whether the best class of that kind is the right one.
     labels : NDArray[np.int64]
-        The true class.
+        (N,) the true class.
     """
 
     margin: NDArray[np.float64]
@@ -123,7 +123,7 @@ class Summary:
 
     @staticmethod
     def join(parts: Sequence[Summary]) -> Summary:
-        """The summary of all parts' samples, in order."""
+        """The summary of the samples of all parts, in order."""
         return Summary(
             np.concatenate([p.margin for p in parts]),
             np.concatenate([p.as_seen for p in parts]),
@@ -164,8 +164,8 @@ def harmonic_mean(unseen: float, seen: float) -> float:
 def seen_unseen_curve(of_seen: Summary, of_unseen: Summary) -> SeenUnseenCurve:
     """The exact curve from the summaries of the seen and of the unseen test samples.
 
-    Every margin is a corner: there a seen sample is lost, or an unseen one gained. Samples with
-    equal margins move together, so that the curve does not depend on their order.
+    Every margin is a corner of the curve: there one more sample is called unseen. Samples with equal margins
+    make one corner, so that the curve does not depend on their order.
     """
     margins = np.concatenate((of_seen.margin, of_unseen.margin))
     lost = np.concatenate((_weights(of_seen.labels) * of_seen.as_seen, np.zeros(len(of_unseen.labels))))
@@ -185,10 +185,10 @@ def seen_unseen_curve(of_seen: Summary, of_unseen: Summary) -> SeenUnseenCurve:
 
 
 def best_bias(curve: SeenUnseenCurve) -> float:
-    """The bias with the highest H on the curve: the middle of its interval, the smallest of equals.
+    """The bias with the highest H on the curve: the middle of its interval, the smallest such bias.
 
-    Where the interval is unbounded, the bias lies one unit beyond its finite end; without any
-    corner, or where H is nowhere above 0, it is 0.
+    In an unbounded interval it is one unit beyond the finite end. Without any corner, or where H is 0
+    everywhere, it is 0.
     """
     h = 2 * curve.seen * curve.unseen / np.maximum(curve.seen + curve.unseen, np.finfo(float).tiny)
     if not len(curve.bias) or not np.nanmax(np.append(h, 0.0)) > 0:
@@ -226,7 +226,7 @@ def score(
     of_seen, of_unseen = _summaries(problem, logits, bias)
     names = problem.classes
     right = np.concatenate(
-        # On the edge a seen class wins, as on the curve.
+        # In a tie a seen class wins, as on the curve.
         [np.where(part.margin >= 0, part.as_seen, part.as_unseen) for part in (of_seen, of_unseen)]
     )
     labels = np.concatenate((of_seen.labels, of_unseen.labels))
@@ -273,7 +273,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 def paired_difference(
     ours: Sequence[float], theirs: Sequence[float], level: float = 0.95
 ) -> tuple[float, float]:
-    """Mean of ours - theirs, pair by pair, and the half width of its interval.
+    """Mean of ours - theirs over the pairs, and the half width of its interval.
 
     Raises
     ------

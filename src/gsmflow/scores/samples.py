@@ -1,4 +1,4 @@
-"""Real and synthetic features of the same classes, as the shift measures take them."""
+"""Real and synthetic features of the same classes, prepared for the measures of the shifts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 Matrix = NDArray[np.float64]
 
-_ENTRIES = 1 << 22  # numbers kept of either kind: 16 MB as float32
+_ENTRIES = 1 << 22  # most numbers of either kind: 16 MB as float32
 _PER_CLASS = 200  # samples of a class compared at most
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Real and synthetic features of the judging classes, row by row of the same class.
+    """Real and synthetic features. Rows of the same position are of the same class.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Samples:
     labels : NDArray[np.int64]
         (M,) class indices, sorted.
     judge : str
-        Whose features they are, in words.
+        What the real features are, in words.
     """
 
     real: NDArray[np.float32]
@@ -38,7 +38,7 @@ class Samples:
     judge: str
 
     def tensors(self) -> dict[str, Tensor]:
-        """The three arrays, as ``samples.safetensors`` keeps them."""
+        """The three arrays, as they are stored in ``samples.safetensors``."""
         from torch import from_numpy
 
         arrays = {"real": self.real, "synthetic": self.synthetic, "labels": self.labels}
@@ -53,7 +53,7 @@ class Samples:
         *,
         judge: str = "",
     ) -> Samples:
-        """The first of each kind, as many as a class has of both; classes that lack one kind are left out.
+        """The first samples of each class, as many real as synthetic ones; classes that lack one kind are left out.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class Samples:
         Raises
         ------
         ValueError
-            Shapes do not fit.
+            The shapes do not fit together.
         """
         left, right = np.asarray(real, np.float32), np.asarray(synthetic, np.float32)
         of_left, of_right = np.asarray(real_labels, np.int64), np.asarray(synthetic_labels, np.int64)
@@ -93,7 +93,8 @@ class Samples:
 
 
 def picked(labels: ArrayLike, dim: int, seed: int) -> NDArray[np.int64]:
-    """Positions of the samples to compare, sorted by class: all of small classes, a draw from large ones.
+    """Positions of the samples to compare, sorted by class: all samples of small classes, a random draw of
+    large ones.
 
     Parameters
     ----------

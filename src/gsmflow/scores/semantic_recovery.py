@@ -1,4 +1,4 @@
-"""Semantic inconsistency: how well semantics can be told from synthetic features."""
+"""Semantic inconsistency: how well semantics can be predicted from synthetic features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     pass
 
 
-_TRAIN_ROWS = 3000  # real features the regressor learns from at most
+_TRAIN_ROWS = 3000  # most real features that the regressor learns from
 _PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, times the mean variance of a feature dimension
 
 
@@ -58,7 +58,7 @@ class Semantic:
 
 
 class _Regressor:
-    """Ridge from features to semantics; its penalty chosen by leaving whole classes of the training out."""
+    """Ridge regression from features to semantics; its penalty is chosen by cross-validation over classes."""
 
     def __init__(self, features: NDArray[Any], labels: NDArray[Any], semantics: Matrix, seed: int) -> None:
         from sklearn.linear_model import Ridge
@@ -87,7 +87,7 @@ class _Regressor:
 def semantic_recovery(
     regressor: _Regressor | None, real: list[Matrix], synthetic: list[Matrix], semantics: Matrix
 ) -> Semantic:
-    """Semantic inconsistency: how well semantics (K, A) come back from the features (n, D) of each class."""
+    """Semantic inconsistency: how well the features (n, D) of each of K classes predict its semantics (K, A)."""
     if regressor is None or not real:
         return Semantic(None, None, None, None, [], [], [], [])
 

@@ -70,13 +70,13 @@ class Shifts:
     distribution: Distribution
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as ``shifts.json`` keeps them."""
+        """Plain values, as they are stored in ``shifts.json``."""
         return asdict(self)
 
 
 def headline(shifts: Mapping[str, Any]) -> dict[str, Any]:
-    """One number a shift, and who judged, out of [`Shifts.to_dict`][gsmflow.scores.shifts.Shifts.to_dict]:
-    what ``metrics.json`` keeps.
+    """One number for each shift, and what judged, from
+    [`Shifts.to_dict`][gsmflow.scores.shifts.Shifts.to_dict]: what ``metrics.json`` keeps.
     """
     return {
         "semantic": shifts["semantic"]["cosine"],
@@ -95,7 +95,7 @@ def measure(
     *,
     seed: int = 0,
 ) -> Shifts:
-    """All measures; the same for the same arguments.
+    """Compute all measures; the same arguments give the same values.
 
     Parameters
     ----------

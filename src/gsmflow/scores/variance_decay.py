@@ -45,7 +45,7 @@ class Variance:
 
 
 def variance(real: list[Matrix], synthetic: list[Matrix]) -> Variance:
-    """Variance decay: the synthetic within-class variance over the real one; (n, D) a class."""
+    """Variance decay: the synthetic within-class variance over the real one, of features (n, D) of each class."""
     usable = [(r, s) for r, s in zip(real, synthetic, strict=True) if len(r) > 1]
     ratios = [_ratio(_spread(s), _spread(r)) for r, s in zip(real, synthetic, strict=True)]
     if not usable:

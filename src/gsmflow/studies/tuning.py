@@ -85,7 +85,7 @@ def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
     Raises
     ------
     InputError
-        It is neither.
+        The text is neither.
 
     Examples
     --------
