@@ -45,7 +45,7 @@ class ReferenceText(griffe.Extension):
                 member.docstring = griffe.Docstring(f"{_citation(member.value)}.", parent=member)
                 member.value, member.annotation = None, "Method"
             elif member.is_attribute and member.parent.is_module and member.annotation is None:
-                member.annotation = "TypeAlias" if not member.name.isupper() else None
+                member.annotation = _kind(member)
             if member.docstring is not None:
                 member.docstring.value = _without_double_colons(member.docstring.value)
         classes = [member for member in _all(pkg) if member.is_class]
@@ -78,6 +78,16 @@ def _all(owner: Any) -> Any:
     for member in owner.members.values():
         if not member.is_alias:
             yield from _all(member)
+
+
+def _kind(member: Any) -> str:
+    """The type of a module's constant as far as its value shows it; names in camel case are aliases of types."""
+    if not member.name.isupper():
+        return "TypeAlias"
+    try:
+        return type(ast.literal_eval(str(member.value))).__name__
+    except (ValueError, SyntaxError):
+        return "constant"
 
 
 def _citation(value: Any) -> str:
