@@ -72,7 +72,8 @@ def _described(member: griffe.Object) -> dict[str, str]:
 
 def _is_field(member: griffe.Attribute) -> bool:
     """Whether a member of a dataclass is one of its fields, and not a constant of the class."""
-    return member.is_attribute and member.annotation is not None and "property" not in member.labels
+    of_class = "class-attribute" in member.labels and "instance-attribute" not in member.labels
+    return member.annotation is not None and "property" not in member.labels and not of_class
 
 
 def test_every_public_module_class_and_function_has_a_docstring(package: griffe.Module) -> None:

@@ -70,6 +70,8 @@ class Registry(Generic[T]):
 
         Parameters
         ----------
+        name : str
+            The name that is looked up.
         origin : str
             Who asks, for messages.
 

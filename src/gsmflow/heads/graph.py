@@ -22,7 +22,7 @@ class Graph:
     Parameters
     ----------
     prefix : str
-        Of the names of all values but those that are named by the caller.
+        Begins the names of all values, except for those that the caller names.
     """
 
     def __init__(self, prefix: str = "") -> None:

@@ -35,10 +35,10 @@ class Variable:
     Parameters
     ----------
     shape : tuple[int, ...]
-        In MATLAB's axes; empty for objects, which do not tell.
+        Sizes in the order of MATLAB's axes; empty for objects, whose header does not say.
     kind : str
-        Its MATLAB class, such as ``double``, ``cell``, ``string`` or ``table``; empty where a file that another
-        program wrote does not say.
+        Its MATLAB class, such as ``double``, ``cell``, ``string`` or ``table``; empty where a file that
+        another program wrote does not say.
     sparse : bool
         Whether only the entries that are not zero are stored.
     size : int
