@@ -1,10 +1,9 @@
-"""The charts of the page, as plain values that its script draws. The figures show the same numbers.
+"""The charts of the page, as plain values that its script draws; the same numbers the figures show.
 
-A chart: ``kind`` ("xy" or "heat"), ``title``, ``summary`` (the chart in words, for readers who cannot see
-it), axes ``x`` and ``y`` (label, and whether values are percentages), ``views`` (a name and its series, more
-than one where the reader may choose), ``guides`` (reference lines). A series: ``name``, ``group`` (its legend
-entry), ``type`` (line, area, points or bars), ``colour`` (a number in the palette, or "seen" / "unseen"),
-``mark``, ``x``, ``y``, ``names`` of its points.
+A chart: ``kind`` ("xy" or "heat"), ``title``, ``summary`` in words for who cannot see it, axes ``x`` and ``y`` (label,
+and whether values are percentages), ``views`` (a name and its series, more than one where the reader may
+choose), ``guides`` (reference lines). A series: ``name``, ``group`` (its legend entry), ``type`` (line, area, points
+or bars), ``colour`` (a number in the palette, or "seen" / "unseen"), ``mark``, ``x``, ``y``, ``names`` of its points.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
     """Seen against unseen accuracy, each run with its operating point."""
     series: list[dict[str, Any]] = []
     words: list[str] = []
-    for index, (record, curve) in enumerate(zip(records, curves, strict=True)):
-        if curve is None:
+    for index, (record, found) in enumerate(zip(records, curves, strict=True)):
+        if found is None:
             continue
         group = record.label if len(records) > 1 else "curve"
         line = {
@@ -44,11 +43,11 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
             "group": group,
             "type": "line",
             "colour": index,
-            "x": curve.unseen,
-            "y": curve.seen,
+            "x": found.unseen,
+            "y": found.seen,
         }
         series.append(line | {"area": len(records) == 1})
-        unseen, seen = curve.at
+        unseen, seen = found.at
         note = f"{record.label}: this classifier, U {unseen:.1%}, S {seen:.1%}"
         point = {"type": "points", "colour": index, "mark": "circle", "size": 7, "x": [unseen], "y": [seen]}
         here = group if len(records) > 1 else "this classifier"
@@ -60,7 +59,7 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
             text = f"{record.label}: oracle, chosen on the test set, U {u:.1%}, S {s:.1%}"
             here = group if len(records) > 1 else "oracle (chosen on the test set)"
             series.append(star | {"name": "oracle", "group": here, "names": [text]})
-        words.append(f"{record.label}: area {curve.area:.3f}, operating point U {unseen:.1%}, S {seen:.1%}")
+        words.append(f"{record.label}: area {found.area:.3f}, operating point U {unseen:.1%}, S {seen:.1%}")
     if not series:
         return None
     return chart(
@@ -77,10 +76,10 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
 
 
 def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
-    """Losses in each stage, with a view for each loss."""
+    """Losses along each stage, one view a loss."""
     views: dict[str, list[dict[str, Any]]] = {}
-    for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
-        for position, stage in enumerate(sorted(stages, key=lambda s: s.name != "final")):
+    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
+        for position, stage in enumerate(sorted(found, key=lambda s: s.name != "final")):
             for loss, (steps, values) in stage.losses.items():
                 several = len(records) > 1
                 name = f"{record.label}: {stage_title(stage.name)}" if several else stage_title(stage.name)
@@ -106,8 +105,8 @@ def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | N
 def score_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
     """U, S and H on validation problems (and of the oracle along the final training), by step."""
     views: dict[str, list[dict[str, Any]]] = {}
-    for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
-        for stage in stages:
+    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
+        for stage in found:
             for number, (score, (steps, values)) in enumerate(stage.scores.items()):
                 title = "test set (oracle)" if stage.name == "final" else stage_title(stage.name)
                 several = len(records) > 1
@@ -196,21 +195,21 @@ def class_chart(records: list[Record]) -> Chart:
     )
 
 
-def confusion_chart(record: Record, confusion: Confusion) -> Chart:
+def confusion_chart(record: Record, found: Confusion) -> Chart:
     """A picture of the confusion matrix of the most confused classes."""
-    worst = "; ".join(f"{rate:.0%} of {true} called {given}" for true, given, rate, _ in confusion.pairs[:3])
+    worst = "; ".join(f"{rate:.0%} of {true} called {given}" for true, given, rate, _ in found.pairs[:3])
     return {
         "kind": "heat",
         "title": "Most confused classes",
         "summary": f"Rows: true class, columns: label given, in percent of the row's test images. Worst: {worst}",
-        "classes": confusion.classes,
-        "unseen": [not record.seen.get(name, True) for name in confusion.classes],
-        "rates": confusion.rates,
+        "classes": found.classes,
+        "unseen": [not record.seen.get(name, True) for name in found.classes],
+        "rates": found.rates,
     }
 
 
 def embedding_chart(record: Record, placed: Embedding, names: tuple[str, ...]) -> Chart:
-    """Real and synthetic features in a plane, with a view for each method."""
+    """Real and synthetic features in a plane, one view a method."""
     views: dict[str, list[dict[str, Any]]] = {}
     half = len(placed.labels)
     for method, places in placed.places.items():
@@ -254,9 +253,9 @@ def shift_charts(records: list[Record]) -> list[Chart]:
     directions: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
     for index, record, shifts in runs:
-        names, recovery = shifts["classes"], shifts["semantic"]
-        if recovery["class_cosine"]:
-            order = np.argsort(recovery["class_real_cosine"], kind="stable")[::-1].tolist()
+        names, found = shifts["classes"], shifts["semantic"]
+        if found["class_cosine"]:
+            order = np.argsort(found["class_real_cosine"], kind="stable")[::-1].tolist()
             for kind, key in (("real", "class_real_cosine"), ("synthetic", "class_cosine")):
                 title = f"{kind} features" if alone else f"{record.label}: {kind}"
                 semantic.append(
@@ -269,7 +268,7 @@ def shift_charts(records: list[Record]) -> list[Chart]:
                         "hollow": kind != "real",
                         "size": 4.5,
                         "x": list(range(1, len(order) + 1)),
-                        "y": [round(recovery[key][i], 4) for i in order],
+                        "y": [round(found[key][i], 4) for i in order],
                         "names": [names[i] for i in order],
                     }
                 )

@@ -1,4 +1,4 @@
-"""The charts of a report as SVG and PNG for papers: column width, small type, colours that everyone can tell apart."""
+"""The charts of a report as SVG and PNG for papers: column width, small type, colours told apart by everyone."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def draw(records: list[Record], folder: Path, embeddings: tuple[str, ...] = ("pc
     }
     written: list[Path] = []
     with rc_context(style):
-        for part, charts in all_charts(records, embeddings).items():
-            for number, chart in enumerate(charts):
+        for part, found in all_charts(records, embeddings).items():
+            for number, chart in enumerate(found):
                 for view in range(len(chart["views"]) if chart["kind"] == "xy" else 1):
                     square = chart.get("square") or chart["kind"] == "heat"
                     figure = Figure(figsize=(WIDTH, WIDTH * (0.9 if square else 0.62)), layout="constrained")

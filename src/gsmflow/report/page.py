@@ -1,4 +1,4 @@
-"""The HTML page, a single self-contained file."""
+"""The HTML page: one file that needs nothing but itself."""
 
 from __future__ import annotations
 
@@ -120,9 +120,9 @@ class Section:
 
 
 def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, list[charts.Chart]]:
-    """Every chart of a report by its section; charts without content are left out."""
+    """Every chart of a report, by the section it stands in; those without content are left out."""
     trainings = [findings.stages(record) for record in records]
-    by_section: dict[str, list[charts.Chart | None]] = {
+    found: dict[str, list[charts.Chart | None]] = {
         "curve": [charts.curve_chart(records, [findings.curve(record) for record in records])],
         "classes": [charts.class_chart(records)],
         "confusions": [
@@ -141,9 +141,9 @@ def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, 
     several = len(records) > 1
     if several:
         for part in ("confusions", "embedding"):
-            titled = zip(by_section[part], records, strict=False)
-            by_section[part] = [each | {"title": f"{each['title']}: {r.label}"} for each, r in titled if each]
-    return {part: [each for each in several_ if each] for part, several_ in by_section.items()}
+            titled = zip(found[part], records, strict=False)
+            found[part] = [each | {"title": f"{each['title']}: {r.label}"} for each, r in titled if each]
+    return {part: [each for each in several_ if each] for part, several_ in found.items()}
 
 
 def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")) -> str:
@@ -221,11 +221,11 @@ def _tiles(records: list[Record]) -> list[dict[str, Any]]:
     if len(records) > 1:
         return []
     metrics = records[0].metrics
-    tiles = [{"name": _MEANING[s], "value": _percent(metrics[s]), "main": s == "H"} for s in SCORES]
+    found = [{"name": _MEANING[s], "value": _percent(metrics[s]), "main": s == "H"} for s in SCORES]
     if metrics.get("oracle"):
         oracle = metrics["oracle"]["H"]
-        tiles.append({"name": "oracle H (chosen on test)", "value": _percent(oracle), "main": False})
-    return tiles
+        found.append({"name": "oracle H (chosen on test)", "value": _percent(oracle), "main": False})
+    return found
 
 
 def _sections(
@@ -234,10 +234,10 @@ def _sections(
     def places(part: str) -> list[int]:
         return [index for index, chart in enumerate(drawn) if any(chart is each for each in by_part[part])]
 
-    sections = []
+    found = []
     if len(records) > 1:
-        sections.append(Section("compared", "Side by side", tables=[_score_table(records)]))
-    sections.append(
+        found.append(Section("compared", "Side by side", tables=[_score_table(records)]))
+    found.append(
         Section(
             "scores",
             "Seen and unseen",
@@ -247,7 +247,7 @@ def _sections(
         )
     )
     if by_part["confusions"]:
-        sections.append(
+        found.append(
             Section(
                 "confusions", "Confusions", charts=places("confusions"), tables=_confusion_tables(records)
             )
@@ -258,13 +258,13 @@ def _sections(
             {"name": s.name, "real": as_data_uri(s.real), "synthetic": as_data_uri(s.synthetic)}
             for s in pictures
         ]
-        sections.append(
+        found.append(
             Section("features", "Real and synthetic features", charts=places("embedding"), strips=shown)
         )
     if any(record.shifts for record in records):
         judge = next(record.shifts["judge"] for record in records if record.shifts)
         text = f"Judged by {judge}. Nothing was chosen by these numbers."
-        sections.append(
+        found.append(
             Section(
                 "shifts",
                 "Generation shifts",
@@ -274,8 +274,8 @@ def _sections(
             )
         )
     if by_part["training"]:
-        sections.append(Section("training", "Training", charts=places("training")))
-    return sections
+        found.append(Section("training", "Training", charts=places("training")))
+    return found
 
 
 def _score_table(records: list[Record]) -> Table:
@@ -327,7 +327,7 @@ def _class_table(records: list[Record]) -> Table:
 
 
 def _confusion_tables(records: list[Record]) -> list[Table]:
-    tables = []
+    found = []
     for record in records:
         confused = findings.confusion(record)
         if not confused or not confused.pairs:
@@ -338,8 +338,8 @@ def _confusion_tables(records: list[Record]) -> list[Table]:
         ]
         title = "Most frequent confusions" + (f": {record.label}" if len(records) > 1 else "")
         columns = [Column("true class"), Column("called"), Column("share", True), Column("images", True)]
-        tables.append(Table(title, columns, rows))
-    return tables
+        found.append(Table(title, columns, rows))
+    return found
 
 
 def _shift_table(records: list[Record], group: str) -> Table:

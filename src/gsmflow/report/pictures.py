@@ -34,7 +34,7 @@ class Strip:
 
 
 def strips(record: Record) -> list[Strip]:
-    """A strip for each class of the samples; empty where features are not pictures."""
+    """A strip for each class of the samples; empty where features are no pictures."""
     problem, samples = record.problem, record.samples
     if problem is None or problem.image_shape is None or samples is None:
         return []
@@ -47,13 +47,13 @@ def strips(record: Record) -> list[Strip]:
         raw = transform.inverse(features[rows])
         return np.clip((raw - low) / ((high - low) or 1.0), 0, 1).reshape(-1, *(problem.image_shape or ()))
 
-    shown = []
+    found = []
     for label in np.unique(samples.labels):
         rows = np.flatnonzero(samples.labels == label)[:_EACH]
-        shown.append(
+        found.append(
             Strip(problem.classes[label], pictures(samples.real, rows), pictures(samples.synthetic, rows))
         )
-    return shown
+    return found
 
 
 def as_data_uri(images: NDArray[np.float32]) -> str:

@@ -1,4 +1,4 @@
-"""What a report is about: a run folder and, if they can still be read, its data."""
+"""What there is to report on: a run folder and, where it can still be read, the data it was made from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Record:
     history : list[dict[str, Any]]
         ``history.jsonl``, one entry a line.
     seen : dict[str, bool]
-        Whether a class is seen, by its name.
+        Class name -> whether it is a seen class.
     classifier : FittedClassifier
         The fitted classifier.
     shifts : dict[str, Any] | None
@@ -41,7 +41,7 @@ class Record:
     samples : Samples | None
         The features that the shifts were measured on.
     problem : Problem | None
-        Its data; None where they can no longer be read.
+        Its data, None where they cannot be read any more.
     missing : tuple[str, ...]
         What cannot be shown and why, in sentences.
     """
@@ -126,15 +126,15 @@ def _shifts(folder: Path, missing: list[str]) -> tuple[dict[str, Any] | None, Sa
         shifts
     ):
         raise InputError(f"{file}: not written by `gsmflow train`; delete it to leave the shifts out")
-    file = folder / "samples.safetensors"
-    if not file.exists():
+    kept = folder / "samples.safetensors"
+    if not kept.exists():
         missing.append("samples.safetensors is not there: no embedding and no pictures.")
         return shifts, None
-    tensors, _ = read_tensors(file)
+    tensors, _ = read_tensors(kept)
     try:
         real, synthetic, labels = (tensors[n].numpy() for n in ("real", "synthetic", "labels"))
     except KeyError as error:
-        raise InputError(f"{file}: tensor {error} is missing; delete the file to leave samples out") from None
+        raise InputError(f"{kept}: tensor {error} is missing; delete the file to leave samples out") from None
     return shifts, Samples.matched(real, labels, synthetic, labels, judge=str(shifts.get("judge", "")))
 
 
@@ -154,7 +154,7 @@ def _problem(
 
 
 def _labelled(records: list[Record]) -> list[Record]:
-    """Labels that say what differs between the runs; folder names where that is not enough."""
+    """Labels of what differs between the runs; folder names where that does not tell them apart."""
     if len(records) < 2:
         return records
     facts = [
