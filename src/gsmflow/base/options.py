@@ -1,4 +1,4 @@
-"""Options as small frozen dataclasses that check themselves, and how names and texts become them."""
+"""Options as small frozen dataclasses that check themselves, and how they are read from names and texts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def option(
     Parameters
     ----------
     default : Any
-        The value where nobody sets one.
+        The value if no other is set.
     help : str
         What the option means, as the command line and the reference show it.
     low : float | None
@@ -52,7 +52,8 @@ def option(
 
 
 class Options:
-    """Base of option dataclasses: checks every field on construction and reports all that is wrong at once.
+    """Base of option dataclasses: checks every field on construction and reports everything that is wrong in
+    one error.
 
     `table` is the name of the options' table in presets and on the command line (``table.field``).
     """
@@ -81,7 +82,7 @@ class Options:
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], origin: str) -> T:
-    """Make an options object from a preset's table; an unknown name is refused with the nearest known one."""
+    """Make an options object from a preset's table; the message about an unknown name suggests the nearest one."""
     known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     table = getattr(cls, "table", "")
     for name in values:
@@ -96,7 +97,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], origin: str) -> T:
 def parse_value(text: str, wanted: type) -> Any:
     """The value that `text` (from a command line) spells for an option of the wanted type.
 
-    Text that does not spell one is handed on as it is, for the option's own check to refuse.
+    Text that spells no such value is returned unchanged; the option's own check then refuses it.
 
     >>> parse_value("3", int), parse_value("1e-3", float), parse_value("off", bool)
     (3, 0.001, False)
@@ -114,7 +115,7 @@ def parse_value(text: str, wanted: type) -> Any:
 
 
 def _complaint(value: Any, wanted: Any, bounds: Mapping[str, Any]) -> str:
-    """What was expected instead of `value`, or nothing where it is fine."""
+    """What was expected instead of `value`; empty if `value` is fine."""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     words = [names.get(wanted, str(wanted))]
     if bounds.get("choices"):
@@ -143,5 +144,5 @@ def _complaint(value: Any, wanted: Any, bounds: Mapping[str, Any]) -> str:
 
 
 def _fits_float32(value: float) -> bool:
-    """Whether models can compute with it: finite there, and not taken for 0 unless it is."""
+    """Whether float32 can hold the value: finite, and 0 only if the value is 0."""
     return value == 0 or _FLOAT32_TINY <= abs(value) <= _FLOAT32_MAX

@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it. The base class is silent; the command line shows it live."""
+"""The events of a run. The base class ignores them; the command line shows them live."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class Progress:
-    """Receives the events of a run; every method does nothing until a subclass says otherwise."""
+    """Receives the events of a run. Every method does nothing unless a subclass overrides it."""
 
     def begin(self, stage: str, start: int, total: int) -> None:
         """A stage (``validation``, ``final``, ...) begins at step `start` of `total`."""

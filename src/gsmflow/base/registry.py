@@ -1,7 +1,7 @@
-"""What can be chosen by name: built in, registered by a program, or given by other packages.
+"""Things that are chosen by name: built in, registered by a program, or from other packages.
 
-Nothing is imported before it is asked for. Others' packages say what they give by entry points, in the group of the
-registry; one that cannot be loaded is told in one line and left out.
+Nothing is imported before it is needed. Other packages declare entry points in the registry's group. One that
+cannot be loaded is reported in one line and left out.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ from gsmflow.base.suggest import instead_of
 T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_log = logging.getLogger(
-    "gsmflow"
-)  # without a handler of the program's own, its warnings are lines on stderr
+_log = logging.getLogger("gsmflow")  # unless the program sets a handler, warnings are lines on stderr
 
 
 @dataclass(frozen=True)
 class _Later:
-    """Where something lies, as an entry point says it."""
+    """Something that an entry point names and that is not imported yet."""
 
     place: EntryPoint
 
     @property
     def giver(self) -> str:
-        """The package it is of."""
+        """The package that declares it."""
         return f"package {self.place.dist.name} {self.place.dist.version}" if self.place.dist else "gsmflow"
 
 
@@ -43,13 +41,13 @@ class Registry(Generic[T]):
     Parameters
     ----------
     what : str
-        One of them in a word, for messages.
+        What one of them is called in messages.
     group : str
-        The group of the entry points by which other packages give more.
+        The group of entry points in which other packages add theirs.
     built_in : Mapping[str, str]
         Name to ``module:ATTRIBUTE``, imported when it is asked for.
     complaint : Callable[[str, Any], str]
-        (name, value) -> what is wrong with a value under that name, or nothing.
+        (name, value) -> what is wrong with that value under that name; empty if nothing is.
     """
 
     def __init__(
@@ -66,19 +64,19 @@ class Registry(Generic[T]):
         return list(dict.fromkeys((*self._built_in, *self._registered, *self._of_packages())))
 
     def find(self, name: str, origin: str = "") -> T:
-        """What has that name.
+        """The value of that name.
 
         Parameters
         ----------
         name : str
             The name that is looked up.
         origin : str
-            Who asks, for messages.
+            Where the name was given, for messages.
 
         Raises
         ------
         InputError
-            Nothing has that name, or what has it cannot be loaded.
+            The name is unknown, or its value cannot be loaded.
         """
         self.check_name(name, origin)
         if name in self._registered:
@@ -86,12 +84,12 @@ class Registry(Generic[T]):
         return self._load(self._built_in.get(name) or self._of_packages()[name])
 
     def check_name(self, name: str, origin: str = "") -> None:
-        """Refuse a name that nothing has; imports nothing.
+        """Refuse an unknown name; imports nothing.
 
         Raises
         ------
         InputError
-            Nothing has that name; the nearest one that there is.
+            The name is unknown; the message suggests the nearest one.
         """
         names = self.names()
         if name not in names:
@@ -99,7 +97,7 @@ class Registry(Generic[T]):
             raise InputError(f"{start} '{name}'; {instead_of(name, names)}")
 
     def each(self) -> Iterator[T]:
-        """All of them; those that cannot be loaded are told on stderr, once, and left out."""
+        """All values. Those that cannot be loaded are reported once, on stderr, and left out."""
         for name in self.names():
             try:
                 yield self.find(name)
@@ -107,12 +105,12 @@ class Registry(Generic[T]):
                 self._tell(f"{error}; it is left out")
 
     def register(self, name: str, value: T) -> None:
-        """Add something to those of this program, or replace what the program added under that name.
+        """Add a value under a name, or replace what this program registered under it.
 
         Raises
         ------
         InputError
-            The name is taken by a built-in one or by another package's, or the value is not as it has to be.
+            The name belongs to a built-in value or to another package, or something is wrong with the value.
         """
         taken = self._built_in.get(name) or self._of_packages().get(name)
         if taken is not None:
@@ -123,7 +121,7 @@ class Registry(Generic[T]):
         self._registered[name] = value
 
     def _of_packages(self) -> dict[str, _Later]:
-        """What other packages give; a name that is taken is told once and left out."""
+        """The values of other packages. One whose name is taken is reported once and left out."""
         if self._others is None:
             self._others = {}
             for place in sorted(_entry_points(self.group), key=_package_of):
@@ -143,7 +141,7 @@ class Registry(Generic[T]):
         where = f"{self.what} '{place.name}' of {later.giver}"
         try:
             value = place.load()
-        except (Exception, SystemExit) as error:  # whatever others' modules do when they are imported
+        except (Exception, SystemExit) as error:  # the modules of other packages may raise anything
             if later.place.dist is None:
                 raise
             reason = " ".join(str(error).split())[:200]

@@ -30,7 +30,7 @@ def instead_of(name: str, known: Iterable[str], *, quote: str = "'") -> str:
     names = list(known)
     wanted = name.lower().strip()
     whole = {n.lower(): n for n in reversed(names)}
-    ends = {n.rpartition(".")[2]: known for n, known in whole.items()}  # of table.option, the option
+    ends = {n.rpartition(".")[2]: known for n, known in whole.items()}  # the option in table.option
     for spellings, asked in ((whole, wanted), (ends, wanted.rpartition(".")[2])):
         near = difflib.get_close_matches(asked, spellings, 1)
         if near:

@@ -1,4 +1,4 @@
-"""A whole problem in one file, for runs that must not depend on their data staying where they are."""
+"""A whole problem in one file, for runs that must not depend on the source of their data."""
 
 from __future__ import annotations
 

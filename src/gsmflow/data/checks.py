@@ -1,4 +1,4 @@
-"""What a problem promises, checked one promise at a time; each refusal names the array, the place and the remedy.
+"""The checks of a problem. Every error names the array, the place and the remedy.
 
 `where` gives the origin of an array for messages, see [`where`][gsmflow.data.problem.Problem.where].
 """
@@ -15,7 +15,7 @@ from gsmflow.base.errors import InputError
 Where = Callable[[str], str]
 
 PARTS = ("train", "test_seen", "test_unseen")
-_CHUNK = 1 << 24  # entries looked at in one go, so that memory-mapped features are never copied whole
+_CHUNK = 1 << 24  # entries checked at a time, so that memory-mapped features are never copied as a whole
 
 
 def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
@@ -42,12 +42,12 @@ def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
         raise InputError(f"{origin}: values of type {array.dtype}, expected real numbers")
     if array.dtype == np.float32:
         return array
-    with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such
+    with np.errstate(over="ignore"):  # values beyond float32 become inf, which is refused later
         return array.astype(np.float32)
 
 
 def whole_numbers(value: ArrayLike, origin: str) -> NDArray[np.int64]:
-    """One dimension of whole numbers; floating-point ones are accepted where they are whole.
+    """A vector of whole numbers as int64; floats are accepted if they are whole.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def whole_numbers(value: ArrayLike, origin: str) -> NDArray[np.int64]:
 
 
 def check_classes(classes: tuple[str, ...], semantics: NDArray[np.float32], where: Where) -> None:
-    """One distinct name a row of the semantics, none empty.
+    """Check that each row of the semantics has a name, that names differ and that none is empty.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def check_classes(classes: tuple[str, ...], semantics: NDArray[np.float32], wher
 
 
 def check_labels(labels: NDArray[np.int64], samples: int, count: int, where: Where) -> None:
-    """One label a sample, each in [0, `count`).
+    """Check that each sample has a label in [0, `count`).
 
     Raises
     ------
@@ -113,7 +113,7 @@ def check_labels(labels: NDArray[np.int64], samples: int, count: int, where: Whe
 
 
 def check_parts(parts: Mapping[str, NDArray[np.int64]], samples: int, where: Where) -> None:
-    """The parts of a split index the samples, without overlap and without repetition; `train` is not empty.
+    """Check that the parts of a split are indices without overlap or repetition, and that `train` is not empty.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def check_seen(
     validation_unseen: NDArray[np.int64] | None,
     where: Where,
 ) -> None:
-    """At least two seen classes; the test parts hold seen and unseen classes, each as it says.
+    """Check that there are two seen classes at least, and that each test part holds classes of its kind.
 
     Raises
     ------
@@ -186,12 +186,12 @@ def check_seen(
 
 
 def check_finite(values: NDArray[np.float32], unit: str, origin: str) -> None:
-    """Every value is finite.
+    """Check that every value is finite.
 
     Raises
     ------
     InputError
-        The first that is not, by its row and column.
+        A value is not; the message names row and column of the first one.
     """
     for rows in row_chunks(values):
         finite = np.isfinite(values[rows])
@@ -206,7 +206,7 @@ def check_finite(values: NDArray[np.float32], unit: str, origin: str) -> None:
 def check_semantics(
     semantics: NDArray[np.float32], classes: tuple[str, ...], names: tuple[str, ...] | None, where: Where
 ) -> None:
-    """No vector is all zero, no two are alike, and dimensions have distinct names where they have names.
+    """Check that no vector is all zero, that no two are alike, and that names of dimensions differ.
 
     Raises
     ------
@@ -235,6 +235,6 @@ def check_semantics(
 
 
 def row_chunks(values: NDArray[np.float32]) -> list[slice]:
-    """Slices of the rows of a matrix, of so many rows that a piece fits in memory."""
+    """Slices of a matrix's rows, each small enough for memory."""
     rows = max(1, _CHUNK // max(1, values.shape[1]))
     return [slice(start, start + rows) for start in range(0, values.shape[0], rows)]

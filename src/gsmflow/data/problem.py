@@ -1,7 +1,7 @@
 """A zero-shot problem: features, labels, class semantics and a split, checked on construction.
 
-Everything downstream (generators, heads, evaluation) takes a [`Problem`][gsmflow.data.problem.Problem] and may rely on
-what it guarantees; everything upstream ([`gsmflow.sources`][gsmflow.sources]) only has to build one.
+Generators, heads and scores take a [`Problem`][gsmflow.data.problem.Problem] and rely on these checks.
+[`gsmflow.sources`][gsmflow.sources] builds problems from names and folders.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Problem:
     name : str
         Short name, used in run folders and reports.
     features : NDArray[np.float32]
-        (N, D) finite numbers, kept as float32 (a float32 memory map is kept as it is).
+        (N, D) finite numbers, stored as float32. A float32 memory map stays mapped.
     labels : NDArray[np.int64]
         (N,) integers in [0, C).
     semantics : NDArray[np.float32]
@@ -70,20 +70,20 @@ class Problem:
         Indices into the samples, disjoint, each without repetition. ``test_seen`` holds classes that occur in
         ``train``, ``test_unseen`` classes that do not.
     validation_unseen : NDArray[np.int64] | None
-        Class indices that play unseen in [`validation_problem`][gsmflow.data.validation.validation_problem],
-        where the data
-        set publishes such a choice; all of them seen classes.
+        Indices of the seen classes that play unseen in
+        [`validation_problem`][gsmflow.data.validation.validation_problem], if the data set publishes such a
+        choice.
     image_shape : tuple[int, int] | None
         (height, width) where a feature vector is a picture, row by row.
     semantic_names : tuple[str, ...] | None
-        A distinct names of the semantic dimensions (attributes), where they have names.
+        A distinct names of the semantic dimensions (attributes), if they have names.
     origins : Mapping[str, str]
-        For error messages: array name -> where it came from (``"data/FLO/res101.mat: features"``).
+        Where each array came from, by its name, for error messages (``"data/FLO/res101.mat: features"``).
     notes : Mapping[str, str]
-        Facts the source wants recorded with the run (for example which known split this is).
+        Facts that the source wants recorded with the run, such as which published split this is.
     backbone : Mapping[str, Any] | None
-        How the features were made of images ([`BackboneSpec`][gsmflow.images.backbone.BackboneSpec]), where that is
-        known.
+        How the features were computed from images ([`BackboneSpec`][gsmflow.images.backbone.BackboneSpec]),
+        if that is known.
 
     Raises
     ------
@@ -186,7 +186,7 @@ class Problem:
         return self.origins.get(array, array)
 
     def summary(self) -> dict[str, Any]:
-        """Plain values for people and programs: counts, class names, training samples by class, notes."""
+        """Plain values: counts, class names, training samples by class, notes."""
         of_class = np.bincount(self.labels[self.train], minlength=len(self.classes))
         return {
             "name": self.name,
@@ -210,7 +210,7 @@ class Problem:
         }
 
     def with_classes(self, names: Sequence[str], semantics: ArrayLike) -> Problem:
-        """The same problem with more classes that have no samples, after all others.
+        """The same problem with more classes, which have no samples and come after all others.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What is done to features before anything learns from them, fitted on training samples only."""
+"""How features are transformed before anything learns from them. Only training samples are fitted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gsmflow.data.problem import Problem
 from gsmflow.files.feature_store import chunks, empty_like, is_mapped, rows_of
 
 SCALINGS = ("minmax", "standard", "length", "none")
-_ROWS = 8192  # rows transformed in one go
+_ROWS = 8192  # rows transformed at a time
 
 
 def most_components(dim: int, samples: int) -> int:
-    """Principal components that so many centered samples of `dim` dimensions have at most."""
+    """The largest number of principal components of that many centered samples of `dim` dimensions."""
     return min(dim, samples - 1)
 
 
@@ -46,11 +46,11 @@ class FeatureOptions(Options):
     log: bool = option(False, "log(1 + x) first; for non-negative features with heavy tails")
 
     def components(self, dim: int, samples: int) -> int:
-        """Principal components kept of `dim` dimensions with so many training samples; 0: no projection."""
+        """The number of principal components for `dim` dimensions and that many training samples; 0: no projection."""
         return self.project or min(self.project_at_most, most_components(dim, samples))
 
     def out_dim(self, problem: Problem) -> int:
-        """Dimensions that the features of `problem` have in the end."""
+        """Dimensions of the transformed features of `problem`."""
         return self.components(problem.feature_dim, len(problem.train)) or problem.feature_dim
 
 
@@ -98,8 +98,8 @@ class FeatureTransform:
         Raises
         ------
         InputError
-            More components asked for than the training features can have; log of features below zero; a dimension
-            whose range is too wide or too narrow for float32.
+            The training features have fewer components than are asked for; a feature is below zero and `log`
+            is on; or the range of a dimension is too wide or too narrow for float32.
         """
         check_projection(problem, options)
         train = rows_of(problem.features, problem.train)
@@ -114,7 +114,7 @@ class FeatureTransform:
             low, high = train.min(axis=0), train.max(axis=0)
             with np.errstate(over="ignore"):
                 span = high - low
-            # A constant dimension carries nothing; dividing by 1 maps it to 0 instead of to NaN.
+            # A constant dimension carries no information; dividing by 1 maps it to 0 and not to NaN.
             shift = np.where(np.isfinite(span), low, np.inf)
             with np.errstate(over="ignore"):
                 scale = (1 / np.where(span > 0, span, 1)).astype(np.float32)
@@ -146,7 +146,7 @@ class FeatureTransform:
         Raises
         ------
         InputError
-            The features have another number of dimensions than those fitted on.
+            The features have another number of dimensions than the training features.
         """
         if features.ndim != 2 or features.shape[1] != self.in_dim:
             raise InputError(
@@ -168,7 +168,7 @@ class FeatureTransform:
     def inverse(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map transformed features (N, K) back to raw ones (N, D).
 
-        What the transformation drops cannot come back: components beyond K, and lengths.
+        Components beyond K and lengths that were scaled to 1 are lost.
         """
         rows = features
         if self.axes is not None and self.center is not None:
@@ -211,7 +211,7 @@ def check_projection(problem: Problem, options: FeatureOptions) -> None:
     Raises
     ------
     InputError
-        Features.project is larger than that.
+        ``features.project`` is larger than that.
     """
     samples, dim = len(problem.train), problem.feature_dim
     largest = most_components(dim, samples)
@@ -223,7 +223,7 @@ def check_projection(problem: Problem, options: FeatureOptions) -> None:
 
 
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The lengths (N, 1) of rows; of those whose squares overflow float32 computed in float64."""
+    """The lengths (N, 1) of rows, in float64 where squares overflow float32."""
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     long = ~np.isfinite(lengths[:, 0])
@@ -233,7 +233,7 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _logarithms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """log(1 + x) of features (N, D), mapped where they are."""
+    """log(1 + x) of features (N, D); a memory map where they are one."""
     if not is_mapped(rows):
         return np.log1p(rows)
     out = empty_like(rows, rows.shape)
@@ -243,7 +243,7 @@ def _logarithms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _moments(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each dimension of features (N, D); of mapped ones part by part."""
+    """Mean and standard deviation of each dimension of features (N, D); memory maps are read part by part."""
     if not is_mapped(rows):
         return rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
     parts = list(chunks(*rows.shape))
@@ -258,7 +258,7 @@ def _moments(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
 def _principal_axes(
     rows: NDArray[np.float32], center: NDArray[np.float32], count: int
 ) -> NDArray[np.float32]:
-    """The first principal axes (D, count) of features (N, D), signs fixed so that runs agree."""
+    """The first principal axes (D, count) of features (N, D), with signs fixed so that runs agree."""
     if is_mapped(rows):
         centered = (rows[part] - center for part in chunks(*rows.shape))
         covariance = sum((part.T @ part).astype(np.float64) for part in centered) / len(rows)

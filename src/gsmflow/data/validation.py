@@ -16,10 +16,11 @@ from gsmflow.files.feature_store import rows_of
 def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
     """A smaller problem cut from the training part of `problem`, some seen classes playing unseen.
 
-    Those are the published ones where the data set names them, otherwise a draw of the same fraction as in the
-    real split (at least two, leaving at least two). With `draw` = 1, 2, ... they are always drawn, each time
-    others. Of every other class the fraction `held_out` of the samples becomes the seen test part. Truly unseen
-    classes and all test samples are left out: nothing about them can leak into a choice.
+    The classes that play unseen are those the data set publishes. Otherwise they are drawn, the same fraction
+    of classes as in the real split (at least two, and at least two remain). With `draw` = 1, 2, ... they are
+    always drawn, differently each time. Of every other class the fraction `held_out` of the samples becomes
+    the seen test part. The unseen classes and all test samples are left out, so that nothing about them can
+    leak into a choice.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: 
 
 
 def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: float = 0.2) -> Problem:
-    """The seen classes alone, `fraction` of each one's training samples as test part; none plays unseen.
+    """The seen classes alone; `fraction` of the training samples of each is the test part, and no class plays
+    unseen.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def _divided(
 
 
 def _of_seen_classes(problem: Problem, name: str, *parts: NDArray[np.int64]) -> Problem:
-    """A problem over the seen classes; parts: samples for train, test_seen and test_unseen."""
+    """A problem over the seen classes; `parts` are the samples of train, test_seen and test_unseen."""
     chosen = np.concatenate(parts)
     train, test_seen, test_unseen = _consecutive([len(part) for part in parts])
     return Problem(

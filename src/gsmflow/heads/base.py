@@ -30,7 +30,7 @@ class Head(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where features have to lie."""
+        """The device that features must be on."""
         ...
 
     def logits(self, features: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class Head(Protocol):
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors on the CPU that the class's ``from_state`` makes the same head of; none is named ``kind``."""
+        """Tensors on the CPU from which the class's ``from_state`` builds the same head; none is named ``kind``."""
         ...
 
 
@@ -49,7 +49,7 @@ class HeadClass(Protocol):
     """Its name."""
 
     def from_state(self, state: Mapping[str, Tensor], /) -> Head:
-        """A head of this class, made of what its ``state`` gave; a static or class method.
+        """A head of this class from the tensors of its ``state``; a static or class method.
 
         Raises
         ------

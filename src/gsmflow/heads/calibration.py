@@ -1,6 +1,6 @@
-"""How far probabilities can be believed: temperature scaling, expected calibration error (Guo et al., ICML 2017).
+"""How reliable probabilities are: temperature scaling, expected calibration error (Guo et al., ICML 2017).
 
-Dividing all logits by one temperature changes no decision, only how sure it sounds.
+Dividing all logits by one temperature changes no decision, only the probabilities.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 15
-_REACH = 1e4  # the temperature is looked for within this factor of the logits' own spread
+_REACH = 1e4  # the temperature is searched within this factor of the logits' spread
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -43,11 +43,11 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
         return 1.0
     values /= spread
     smoothing = 1 / (len(values) + 2)
-    # The mean of a row is 0 by now, and so is what the smoothed labels give to all classes alike.
+    # Rows have mean 0 here, so the equal shares that smoothing gives to all classes add 0.
     target = (1 - smoothing) * values[np.arange(len(values)), labels].mean()
 
     def slope(log_inverse: float) -> float:
-        """Of the cross-entropy by the inverse temperature; it only ever increases."""
+        """The derivative of the cross-entropy by the inverse temperature, which increases everywhere."""
         probabilities = softmax(values, float(np.exp(-log_inverse)))
         return float((probabilities * values).sum(axis=1).mean() - target)
 

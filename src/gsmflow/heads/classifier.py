@@ -1,4 +1,4 @@
-"""The fitted classifier: raw features in, one logit a class out; what a run folder keeps of it."""
+"""The fitted classifier: from raw features to one logit a class, and its tensors in a run folder."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ class FittedClassifier:
         Raises
         ------
         InputError
-            The features have another number of dimensions than those trained on, or values too far from theirs to
-            compute with.
+            The features have another number of dimensions than the training features, or values so large that
+            logits overflow.
         """
         out = self._apply(self.head, features, first)
         out[:, self.unseen] += np.float32(self.bias)
         return out
 
     def unseen_logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, U) logits over the unseen classes alone: for images known to be of one of them."""
+        """(N, U) logits over the unseen classes alone, for samples known to be of one of them."""
         if self.unseen_head is None:
             return self.logits(features)[:, self.unseen]
         return self._apply(self.unseen_head, features)
@@ -80,14 +80,14 @@ class FittedClassifier:
         out = np.empty((len(features), head.classes), np.float32)
         for start in range(0, len(features), _ROWS):
             rows = torch.from_numpy(self.transform(np.asarray(features[start : start + _ROWS])))
-            found = head.logits(rows.to(head.device))
-            row = first_not_finite(found)
+            values = head.logits(rows.to(head.device))
+            row = first_not_finite(values)
             if row is not None:
                 raise InputError(
                     f"features: sample {first + start + row} (counted from 0) lies too far from the training features "
                     "to be classified; correct it or leave it out"
                 )
-            out[start : start + _ROWS] = found.cpu().numpy()
+            out[start : start + _ROWS] = values.cpu().numpy()
         return out
 
     def probabilities(self, features: NDArray[np.float32], *, first: int = 0) -> NDArray[np.float64]:

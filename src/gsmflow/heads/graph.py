@@ -1,6 +1,6 @@
-"""A builder of ONNX graphs, and what features go through before a head sees them, as nodes.
+"""A builder of ONNX graphs, and the feature transformation as nodes.
 
-Nodes are written one by one, so that exporting needs nothing but the ``onnx`` package.
+Nodes are written one by one, so that exporting needs no package but ``onnx``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gsmflow.data.transform import FeatureTransform
 class Graph:
     """Nodes and constants, in the order they are added; each node gives one float32 value.
 
-    Nodes have to mean the same in every opset from 13 on.
+    Only nodes that mean the same in every opset from 13 on may be used.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Graph:
         return name
 
     def largest(self, x: str) -> str:
-        """The largest of each row, (samples, 1). ReduceMax means other things in later opsets."""
+        """The largest of each row, (samples, 1). Not by ReduceMax, which differs between opsets."""
         from onnx import helper
 
         name = f"{self.prefix}largest_{len(self.nodes)}"

@@ -1,4 +1,4 @@
-"""Heads to tensors and back: which class of heads a run folder's tensors are of, by its name."""
+"""Heads to tensors and back. A name among the tensors of a run folder says which class of heads they belong to."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEADS: Registry[HeadClass] = Registry(
 
 
 def register_head(head: HeadClass) -> None:
-    """Add a class of heads to those of this program, so that runs with such heads can be loaded.
+    """Register a class of heads, so that runs with such heads can be loaded.
 
     A package gives it by an entry point in the group ``gsmflow.heads``, named as the class's ``kind``.
 
@@ -64,7 +64,7 @@ def head_state(head: Head) -> dict[str, Tensor]:
 def head_from_state(state: Mapping[str, Tensor], origin: str = "head") -> Head:
     """Inverse of [`head_state`][gsmflow.heads.kinds.head_state].
 
-    Runs of version 0.1.0 have no kind; theirs is told from the names of their tensors.
+    Runs of version 0.1.0 store no kind; it is recognised by the names of the tensors.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def head_from_state(state: Mapping[str, Tensor], origin: str = "head") -> Head:
 
 
 def _guess(state: Mapping[str, Tensor]) -> str:
-    """The kind of a head that does not tell it."""
+    """The kind of a head that version 0.1.0 stored."""
     if "representation.kept" in state:
         return "represented"
     if "gate.semantics" in state:

@@ -49,7 +49,7 @@ class LikelihoodHead:
 
     @property
     def device(self) -> torch.device:
-        """Where features have to lie."""
+        """The device that features must be on."""
         return self.semantics.device
 
     def logits(self, features: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class LikelihoodHead:
     def graph(self, graph: Graph, x: str) -> str:
         """The logits as nodes of an ONNX graph: a loop over the classes (``Scan``), one turn for each.
 
-        What depends on the class alone is computed here and kept as constants.
+        What depends on the class alone is computed here and stored as constants.
         """
         from onnx import TensorProto, helper
 
@@ -81,7 +81,7 @@ class LikelihoodHead:
             assert isinstance(block, ConditionalCoupling)
             c1, c2 = names[2 * index : 2 * index + 2]
             for net, condition in ((block.net2, c2), (block.net1, c1)):
-                # The half that was transformed is read by the other subnet next.
+                # The next subnet reads the half that was transformed.
                 first, scale = _coupled(graph, turn, net, condition, block.clamp, reads=second, half=first)
                 first, second = second, first
                 scales.append(scale)
@@ -173,7 +173,7 @@ class GatedHead:
 
     @property
     def device(self) -> torch.device:
-        """Where features have to lie."""
+        """The device that features must be on."""
         return self.gate.device
 
     def logits(self, features: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class LinearHead:
 
     @property
     def device(self) -> torch.device:
-        """Where features have to lie."""
+        """The device that features must be on."""
         return self.weight.device
 
     def logits(self, features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a head sees of features: the features themselves, or what a generator's own network makes of them."""
+"""What a head takes as input: the features themselves, or a generator's representation of them."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Representation:
     Parameters
     ----------
     layers : tuple[tuple[Tensor, Tensor, str], ...]
-        (weight (out, in), bias (out,), name of the activation) of each.
+        (weight (out, in), bias (out,), name of the activation) of each layer.
     kept : tuple[int, ...]
-        Which activations, counted from 0 for the features themselves.
+        Indices of the activations, 0 for the features themselves.
     """
 
     layers: tuple[tuple[Tensor, Tensor, str], ...]
@@ -130,7 +130,7 @@ class RepresentedHead:
 
     @property
     def device(self) -> torch.device:
-        """Where features have to lie."""
+        """The device that features must be on."""
         return self.head.device
 
     def logits(self, features: Tensor) -> Tensor:

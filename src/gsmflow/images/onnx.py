@@ -64,21 +64,20 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
 
     def run(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            (found,) = session.run([wanted], {inputs[0].name: pictures})
+            outputs: Any = session.run([wanted], {inputs[0].name: pictures})
         except Exception as error:
             raise InputError(f"{path}: fails on its input ({' '.join(str(error).split())[:200]})") from None
-        made: Any = found
-        return pooled(np.asarray(made), f"{path}: output '{wanted}'")
+        return pooled(np.asarray(outputs[0]), f"{path}: output '{wanted}'")
 
     def features(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         if batch is None:
             return run(pictures)
-        made = []
+        batches = []
         for start in range(0, len(pictures), batch):
             some = pictures[start : start + batch]
             filled = np.zeros((batch, *some.shape[1:]), np.float32)
             filled[: len(some)] = some
-            made.append(run(filled)[: len(some)])
-        return np.concatenate(made)
+            batches.append(run(filled)[: len(some)])
+        return np.concatenate(batches)
 
     return Backbone(replace(spec, sha256=digest, preprocessing=preprocessing), preprocessing, features)

@@ -69,8 +69,8 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
 
     def features(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            made = model(torch.from_numpy(pictures).to(device))
-        return pooled(made.float().cpu().numpy(), f"--backbone {name}")
+            features = model(torch.from_numpy(pictures).to(device))
+        return pooled(features.float().cpu().numpy(), f"--backbone {name}")
 
     return Backbone(replace(spec, sha256=digest_of_tensors(model.state_dict())), prepare, features)
 

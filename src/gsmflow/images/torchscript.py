@@ -47,13 +47,13 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
     def features(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
             try:
-                made = module(torch.from_numpy(pictures).to(device))
+                features = module(torch.from_numpy(pictures).to(device))
             except Exception as error:
                 reason = " ".join(str(error).split())[-200:]
                 raise InputError(f"{path}: fails on its input ({reason})") from None
-        if not isinstance(made, torch.Tensor):
-            raise InputError(f"{path}: gives {type(made).__name__}, expected one tensor of features")
-        return pooled(made.float().cpu().numpy(), str(path))
+        if not isinstance(features, torch.Tensor):
+            raise InputError(f"{path}: gives {type(features).__name__}, expected one tensor of features")
+        return pooled(features.float().cpu().numpy(), str(path))
 
     return Backbone(replace(spec, sha256=digest, preprocessing=preprocessing), preprocessing, features)
 

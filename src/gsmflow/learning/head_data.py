@@ -50,7 +50,7 @@ class Pool:
 
     @property
     def device(self) -> torch.device:
-        """Where the features lie."""
+        """The device of the features."""
         return self.features.device
 
     @property
@@ -192,7 +192,7 @@ class Stream:
 
     @property
     def device(self) -> torch.device:
-        """Where shards are made."""
+        """The device that shards are computed on."""
         return self.data.device
 
     @property

@@ -58,7 +58,7 @@ class TrainingData:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors lie."""
+        """The device of the tensors."""
         return self.features.device
 
     def rows(self, picked: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,10 +48,10 @@ def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> Un
 def bias_for(head: Head, pool: Pool | Stream, unseen: Tensor, rates: UnseenRates) -> float:
     """The bias with which a head shows the given rates over the features it was trained on."""
     real, synthetic = (part.double().cpu() for part in _margins(head, pool, unseen))
-    found = [_quantile(real, rates.real)]
+    thresholds = [_quantile(real, rates.real)]
     if rates.synthetic is not None and rates.synthetic <= TELLING and len(synthetic):
-        found.append(_quantile(synthetic, rates.synthetic))
-    return sum(found) / len(found)
+        thresholds.append(_quantile(synthetic, rates.synthetic))
+    return sum(thresholds) / len(thresholds)
 
 
 def _margins(head: Head, pool: Pool | Stream, unseen: Tensor) -> tuple[Tensor, Tensor]:

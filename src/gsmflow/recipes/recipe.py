@@ -1,4 +1,4 @@
-"""A recipe is everything that is decided before a run: method, options, presets and overrides."""
+"""A recipe: everything that is decided before a run (method, options, presets, overrides)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gsmflow.methods.method import Method
 
 @dataclass(frozen=True)
 class SelectionOptions(Options):
-    """When a training is scored, for the protocols that choose by scores."""
+    """When a training is scored, for protocols that choose by scores."""
 
     table = "selection"
 
@@ -68,7 +68,7 @@ class Recipe:
     selection: SelectionOptions
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        """All options, table by table, as a preset file holds them."""
+        """All options, table by table, in the form of a preset file."""
         parts = (self.features, self.options, self.head, self.selection)
         return {part.table: part.as_dict() for part in parts}
 
@@ -82,8 +82,8 @@ def preset_names() -> list[str]:
 def preset_for(problem: str, name: str | None = None) -> str:
     """The preset that `name` stands for on a problem.
 
-    ``best`` is the recommended recipe: ``FLO-best`` on FLO; in general NAME is PROBLEM-NAME where there is
-    such a preset. Without a name it is the preset of the problem's own name, or ``best``.
+    A NAME stands for the preset PROBLEM-NAME if there is one, so ``best`` on FLO is ``FLO-best``. Without a
+    name the preset is the one named as the problem, or else ``best``.
     """
     known = {each.lower(): each for each in preset_names()}
     wanted = [f"{problem}-{name}"] if name else [problem, f"{problem}-best"]
@@ -125,8 +125,8 @@ def read_preset(name: str) -> dict[str, dict[str, Any]]:
 def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Recipe:
     """Combine a method, a preset and ``key=value`` overrides.
 
-    A key is ``table.option``, or the bare name of an option: the method's own where it has one,
-    otherwise the one table that does.
+    A key is ``table.option``, or the bare name of an option. A bare name means the method's own option if
+    there is one, and otherwise the option of the only table that has it.
 
     Raises
     ------

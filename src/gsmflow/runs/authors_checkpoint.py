@@ -2,10 +2,10 @@
 
 Such a file is a pickle of a dictionary: ``it``, ``random_seed``, ``log``, and the weights of the flow
 (``state_dict_1``, a FrEIA graph) and of relative positioning (``state_dict_2``). It is read with PyTorch's
-restricted unpickler, which makes tensors, numbers and texts, and runs no code of the file's. It would still
-make a few things of any size a file asks for (a ``bytearray``, a tensor by its shape alone), inflate compressed
-parts, and accept tensors that repeat one number a million million times; so the file is looked over before it is
-unpickled, and the tensors before they are copied.
+restricted unpickler, which builds tensors, numbers and texts, and runs no code from the file. But that
+unpickler allocates whatever size a file asks for (a ``bytearray``, a tensor by its shape alone), unpacks
+compressed parts, and accepts tensors that repeat one number a trillion times. So the file is checked before
+it is unpickled, and the tensors are checked before they are copied.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from gsmflow.base.errors import InputError
 from gsmflow.files.guard import check_unpacked, first_bytes
 from gsmflow.flow.model import FlowSizes
 
-# Subnets are called s1 and s2 in the FrEIA of that time, subnet1 and subnet2 since. Every node of the graph has a
-# number, those without weights too.
+# FrEIA called subnets s1 and s2 then, and calls them subnet1 and subnet2 now. All nodes of the graph are
+# numbered, also those without weights.
 _SUBNET = re.compile(r"cinn\.module_list\.(\d+)\.(?:s|subnet)([12])\.([02])\.(weight|bias)")
 _POSITIONING = re.compile(r"individuals\.(\d+)\.(vertice|fc\.weight|fc\.bias)")
-# That FrEIA keeps the activations of the latest batch as buffers, so they were saved too.
+# FrEIA of that time stored the activations of the last batch as buffers, so they were saved too.
 _LEFT_OVER = re.compile(r"cinn\.(tmp_var_\d+|module_list\.\d+\.(perm|perm_inv))")
-# All that a state dict of tensors is made of; the size of each is that of a storage in the file.
+# Everything that the state dict of a model needs. The size of each tensor is that of a storage in the file.
 _MAKERS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch \w+Storage")
 # Ways to name a function that PyTorch's own writer does not use.
 _OTHER_NAMES = ("INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4")
 _PICKLED = (
     1 << 20
-)  # bytes of the pickle itself, beside the weights; the published program's take ten thousand
-_RECORDS = 10_000  # in an archive; the published program's have about a hundred
-_OLD_PICKLES = 5  # of a file from before archives: three of the format, the dictionary, the storages' names
+)  # most bytes of the pickle without the weights; those of the published program take ten thousand
+_RECORDS = 10_000  # most records of an archive; those of the published program have about a hundred
+_OLD_PICKLES = (
+    5  # pickles in a file of the older format: three of the format, the dictionary, the names of storages
+)
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class Checkpoint:
     seed : int
         The seed of the training.
     chosen_on_test : bool
-        Whether the iteration was the best of the training on the test set. The program saves such files
-        under the name ``Best_model_...``, and others as ``Iter_...``; a file of any other name counts as
-        one.
+        Whether the iteration was the best of the training on the test set. The program names such files
+        ``Best_model_...`` and all others ``Iter_...``; a file of any other name counts as chosen on the test
+        set.
     """
 
     weights: dict[str, Tensor]
@@ -78,13 +80,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     InputError
-        The file is missing or damaged, holds anything but tensors, numbers and texts, unpacks to more than it
-        may, or is of another program.
+        The file is missing or damaged, holds anything but tensors, numbers and texts, unpacks to more than
+        the limit, or is of another program.
     """
-    kept = _unpickled(path)
+    content = _unpickled(path)
     try:
-        flow, positioning = kept["state_dict_1"], kept["state_dict_2"]
-        iteration, seed = int(kept["it"]), int(kept["random_seed"])
+        flow, positioning = content["state_dict_1"], content["state_dict_2"]
+        iteration, seed = int(content["it"]), int(content["random_seed"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: {error} is missing, so it is no checkpoint of the published program"
@@ -103,23 +105,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def _unpickled(path: Path) -> Mapping[str, Any]:
     try:
         _look_over(path)
-        kept = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # the unpickler's, the archive's and the tensors' own, all of a bad file
+    except (
+        Exception
+    ) as error:  # errors of the unpickler, the archive and the tensors; all mean a damaged file
         reason = str(error).partition("\n")[0][:120]
         raise InputError(
             f"{path}: not loaded, since it is damaged or holds more than tensors, numbers and texts, which could "
             f"run code ({reason})"
         ) from None
-    if not isinstance(kept, Mapping):
+    if not isinstance(content, Mapping):
         raise InputError(
-            f"{path}: holds a {type(kept).__name__}, expected a checkpoint of the published program"
+            f"{path}: holds a {type(content).__name__}, expected a checkpoint of the published program"
         )
-    check_unpacked(path, sum(_sizes(kept)))
-    return kept
+    check_unpacked(path, sum(_sizes(content)))
+    return content
 
 
 def _look_over(path: Path) -> None:
@@ -128,9 +132,9 @@ def _look_over(path: Path) -> None:
     Raises
     ------
     InputError
-        So it is. ValueError, zipfile.BadZipFile: it is damaged, or nothing of the kind.
+        The file is refused for one of these reasons.
     """
-    if first_bytes(path, 4) != b"PK\3\4":  # as PyTorch tells its archives from the older files
+    if first_bytes(path, 4) != b"PK\3\4":  # the way PyTorch distinguishes archives from older files
         with open(path, "rb") as file:
             for _ in range(_OLD_PICKLES):
                 _check_pickle(path, file)
@@ -144,18 +148,18 @@ def _look_over(path: Path) -> None:
             )
         check_unpacked(path, sum(record.file_size for record in records))
         for record in records:
-            if record.filename.lower().endswith("/data.pkl"):  # PyTorch finds it by any of these names
+            if record.filename.lower().endswith("/data.pkl"):  # PyTorch accepts each of these names
                 with archive.open(record) as file:
                     _check_pickle(path, file)
 
 
 def _check_pickle(path: Path, file: IO[bytes]) -> None:
-    """Read one pickle, without doing what it says, up to its end.
+    """Read one pickle up to its end without carrying it out.
 
     Raises
     ------
     InputError
-        It is too long, or makes something that has no place in a checkpoint.
+        It is too long, or builds something that a checkpoint does not need.
     ValueError
         It is none.
     """
@@ -173,9 +177,9 @@ def _check_pickle(path: Path, file: IO[bytes]) -> None:
             )
 
 
-def _sizes(kept: Mapping[str, Any]) -> Iterator[int]:
-    """Bytes of each tensor as it is used, in float32; a tensor may be larger than what is stored of it."""
-    for part in kept.values():
+def _sizes(content: Mapping[str, Any]) -> Iterator[int]:
+    """Bytes that each tensor takes in float32, which may be more than is stored in the file."""
+    for part in content.values():
         for each in part.values() if isinstance(part, Mapping) else ():
             if isinstance(each, Tensor):
                 yield 4 * each.numel()
@@ -204,7 +208,9 @@ def _checked(path: Path, name: str, tensor: Tensor) -> Tensor:
 
 
 def _flow(path: Path, part: Any) -> dict[str, Tensor]:
-    """The flow's weights under our names: a subnet's first layer W [x, g] in its two parts."""
+    """The flow's weights under this package's names; the first layer W [x, g] of each subnet is split into
+    its two parts.
+    """
     layers: dict[tuple[int, str, str, str], Tensor] = {}
     for name, tensor in _tensors(path, part, "state_dict_1").items():
         match = _SUBNET.fullmatch(name)
@@ -219,7 +225,9 @@ def _flow(path: Path, part: Any) -> dict[str, Tensor]:
     try:
         for block, node in enumerate(nodes):
             for net, other in (("1", "2"), ("2", "1")):
-                reads = layers[node, other, "2", "weight"].shape[0] // 2  # the half that the other one makes
+                reads = (
+                    layers[node, other, "2", "weight"].shape[0] // 2
+                )  # the half that the other subnet computes
                 first = layers[node, net, "0", "weight"]
                 weights |= {
                     f"flow.blocks.{block}.net{net}.{ours}": tensor.contiguous()
@@ -239,21 +247,21 @@ def _flow(path: Path, part: Any) -> dict[str, Tensor]:
 
 
 def _positioning(path: Path, part: Any) -> dict[str, Tensor]:
-    """Weights of relative positioning under our names."""
-    found: dict[tuple[int, str], Tensor] = {}
+    """Weights of relative positioning under this package's names."""
+    layers: dict[tuple[int, str], Tensor] = {}
     for name, tensor in _tensors(path, part, "state_dict_2").items():
         match = _POSITIONING.fullmatch(name)
         if not match:
             raise InputError(
                 f"{path}: weights '{name}' are of no relative positioning of the published program"
             )
-        found[int(match[1]), match[2]] = _checked(path, name, tensor)
-    count = len({index for index, _ in found})
+        layers[int(match[1]), match[2]] = _checked(path, name, tensor)
+    count = len({index for index, _ in layers})
     try:
-        weights = {"positioning.anchors": torch.stack([found[i, "vertice"] for i in range(count)])}
+        weights = {"positioning.anchors": torch.stack([layers[i, "vertice"] for i in range(count)])}
         for i in range(count):
-            weights[f"positioning.layers.{i}.weight"] = found[i, "fc.weight"]
-            weights[f"positioning.layers.{i}.bias"] = found[i, "fc.bias"]
+            weights[f"positioning.layers.{i}.weight"] = layers[i, "fc.weight"]
+            weights[f"positioning.layers.{i}.bias"] = layers[i, "fc.bias"]
     except (KeyError, RuntimeError) as error:
         raise InputError(
             f"{path}: relative positioning is not complete ({error}); the file is damaged"

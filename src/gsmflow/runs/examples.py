@@ -1,4 +1,4 @@
-"""A few test samples that a run keeps, so that there is something to try its classifier on."""
+"""A few test samples that are stored with a run, to try its classifier on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import read_tensors, write_tensors
 
-_MOST = 96  # samples kept, so that the file stays small beside the weights
-_EACH = 3  # of a class, at most
+_MOST = 96  # most samples, so that the file stays small beside the weights
+_EACH = 3  # most samples of a class
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A few test samples that are kept with a run, none of them trained on.
+    """A few test samples that are stored with a run, none of them trained on.
 
     Parameters
     ----------
@@ -38,13 +38,15 @@ class Examples:
 
     @staticmethod
     def of(problem: Problem, seed: int) -> Examples | None:
-        """Up to 96 test samples of a problem, about equally many a class; None without test samples."""
+        """Up to 96 test samples of a problem, about the same number for each class; None without test samples."""
         test = np.concatenate((problem.test_seen, problem.test_unseen))
         if not len(test):
             return None
         shuffled = np.random.default_rng([seed, 0xE8]).permutation(test)
         labels = problem.labels[shuffled]
-        rank = np.zeros(len(labels), dtype=np.int64)  # how many of its class come before a sample
+        rank = np.zeros(
+            len(labels), dtype=np.int64
+        )  # the number of samples of the same class before each sample
         for label in np.unique(labels):
             members = np.flatnonzero(labels == label)
             rank[members] = np.arange(len(members))
@@ -55,7 +57,7 @@ class Examples:
         return Examples(np.asarray(problem.features[rows]), problem.labels[rows], problem.image_shape)
 
     def write(self, path: Path) -> None:
-        """Keep them as a safetensors file."""
+        """Write them as a safetensors file."""
         tensors: dict[str, Tensor] = {
             "features": torch.from_numpy(np.ascontiguousarray(self.features)),
             "labels": torch.from_numpy(self.labels),

@@ -87,8 +87,8 @@ def _sentence_transformer(folder: Path, device: torch.device) -> Encode:
         raise InputError(f"{folder}: not a readable encoder ({' '.join(str(error).split())[:200]})") from None
 
     def encode(sentences: list[str]) -> NDArray[np.float32]:
-        made = model.encode(sentences, batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True)
-        return np.asarray(made, np.float32)
+        vectors = model.encode(sentences, batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True)
+        return np.asarray(vectors, np.float32)
 
     return encode
 
@@ -119,7 +119,7 @@ def _clip(folder: Path, device: torch.device) -> Encode:
     model = model.eval().to(device)
 
     def encode(sentences: list[str]) -> NDArray[np.float32]:
-        made = []
+        vectors = []
         for start in range(0, len(sentences), _BATCH):
             tokens = tokenizer(
                 sentences[start : start + _BATCH],
@@ -130,8 +130,8 @@ def _clip(folder: Path, device: torch.device) -> Encode:
             ).to(device)
             with torch.inference_mode():
                 state = model.text_model(tokens["input_ids"], attention_mask=tokens["attention_mask"])
-                made.append(model.text_projection(state.pooler_output).float().cpu().numpy())
-        return np.concatenate(made)
+                vectors.append(model.text_projection(state.pooler_output).float().cpu().numpy())
+        return np.concatenate(vectors)
 
     return encode
 

@@ -33,7 +33,7 @@ def variables(path: Path) -> dict[str, Variable]:
     ValueError
         The file is damaged or cut short.
     """
-    found: dict[str, Variable] = {}
+    variables: dict[str, Variable] = {}
     with open(path, "rb") as file:
         end = os.fstat(file.fileno()).st_size
         order = "<" if file.read(128)[126:128] == b"IM" else ">"
@@ -55,12 +55,12 @@ def variables(path: Path) -> dict[str, Variable]:
                     raise ValueError("a compressed element that is no variable")
                 head = tagged[8:]
             name, variable = _header(head, order, size)
-            if name in found:
+            if name in variables:
                 raise InputError(f"{path}: holds two variables named '{name}'; save it anew with one of them")
             if name:  # without one it is what MATLAB keeps its objects in
-                found[name] = variable
+                variables[name] = variable
             file.seek(following)
-    return found
+    return variables
 
 
 def value(path: Path, name: str, as_float32: bool = False) -> Any:

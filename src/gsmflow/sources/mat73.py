@@ -46,12 +46,12 @@ def texts(path: Path, name: str) -> list[str | None]:
             return [None]
         if h5py.check_ref_dtype(stored.dtype) is None:
             return _characters(stored)
-        found: list[str | None] = []
+        texts: list[str | None] = []
         for reference in np.asarray(stored[()]).ravel():
             target = file[reference] if reference else None
             rows = _characters(target) if isinstance(target, h5py.Dataset) else [None]
-            found.append(rows[0] if len(rows) == 1 else None)
-        return found
+            texts.append(rows[0] if len(rows) == 1 else None)
+        return texts
 
 
 def _variable(file: Any, name: str) -> Variable:
