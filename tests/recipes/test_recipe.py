@@ -50,7 +50,7 @@ def test_wrong_overrides(overrides: tuple[str, ...], words: str) -> None:
     ("content", "words"),
     [
         ("[gsmflow\n", "not valid TOML"),
-        ("epochs = 3\n", "'epochs' stands outside any table"),
+        ("epochs = 3\n", r"'epochs' stands outside any table; .* such as \[gsmflow\], or under \[features\]"),
         ("[gsmflwo]\nepochs = 3\n", "gsmflwo"),
         ("[gsmflow]\nepohs = 3\n", "did you mean 'epochs'"),
         ('[gsmflow]\nepochs = "3"\n', "expected a whole number"),

@@ -118,7 +118,10 @@ def read_preset(name: str) -> dict[str, dict[str, Any]]:
         raise InputError(f"{origin}: not valid TOML ({error})") from None
     for table, values in tables.items():
         if table != "description" and not isinstance(values, dict):
-            raise InputError(f"{origin}: '{table}' stands outside any table; put it under [method] or [head]")
+            raise InputError(
+                f"{origin}: '{table}' stands outside any table; put it under the name of its method, such as "
+                "[gsmflow], or under [features], [head] or [selection]"
+            )
     return {table: dict(values) for table, values in tables.items() if table != "description"}
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    runs/<name>/config.toml        options, versions, data fingerprint, command
+    runs/<name>/config.toml        what was asked for, options, versions, fingerprints of the data
                 metrics.json       scores with their protocol; written last, so its presence means done
                 history.jsonl      one line a logged step or evaluation
                 model.safetensors  the generator        classes.json  names, seen or unseen
