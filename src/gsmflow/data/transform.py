@@ -40,7 +40,7 @@ class FeatureOptions(Options):
     )
     project_at_most: int = option(
         0,
-        "where `project` is 0, keep so many components, or all of them if they are fewer; 0: no projection",
+        "most components to keep where `project` is 0; 0: no projection",
         low=0,
     )
     log: bool = option(False, "log(1 + x) first; for non-negative features with heavy tails")

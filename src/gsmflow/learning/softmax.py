@@ -43,7 +43,7 @@ class HeadOptions(Options):
     )
     learning_rate: float = option(0.002, "Adam's, beta = (0.5, 0.999)", above=0, search="1e-3:2e-2:log")
     epochs: int = option(30, "passes over real and synthetic features", low=1)
-    batch_size: int = option(256, "features a step", low=1)
+    batch_size: int = option(256, "features in a step", low=1)
     calibrate: bool = option(
         False,
         "add one bias to the unseen classes' logits, chosen on the validation problem (calibrated stacking, "
@@ -52,7 +52,7 @@ class HeadOptions(Options):
     kind: str = option(
         "linear", "linear: W x + b; cosine: scale * cos(W_c, x), without a bias", choices=("linear", "cosine")
     )
-    scale: float = option(20.0, "of a cosine head's logits", above=0)
+    scale: float = option(20.0, "scale of a cosine head's logits", above=0)
     loss: str = option(
         "frequency",
         "frequency: every feature counts the same; balanced: every class does",

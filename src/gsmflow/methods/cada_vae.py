@@ -39,7 +39,7 @@ class CADAOptions(Options):
     table = "cada-vae"
 
     epochs: int = option(60, "passes over the training features", low=1)
-    batch_size: int = option(64, "training features a step", low=1)
+    batch_size: int = option(64, "training features in a step", low=1)
     learning_rate: float = option(5e-4, "Adam's", above=0)
     hidden: int = option(512, "hidden size of all networks", low=1)
     latent: int = option(64, "dimensions of z", low=1)

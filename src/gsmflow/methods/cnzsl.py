@@ -37,7 +37,7 @@ class CNZSLOptions(Options):
     table = "cnzsl"
 
     epochs: int = option(50, "passes over the training features", low=1, search="20:100:log")
-    batch_size: int = option(256, "training features a step", low=1)
+    batch_size: int = option(256, "training features in a step", low=1)
     learning_rate: float = option(
         5e-4, "Adam's, a tenth of it after half of the epochs", above=0, search="2e-4:2e-3:log"
     )

@@ -29,7 +29,7 @@ class CVAEOptions(Options):
     table = "cvae"
 
     epochs: int = option(40, "passes over the training features", low=1, search="10:100:log")
-    batch_size: int = option(128, "training features a step", low=1)
+    batch_size: int = option(128, "training features in a step", low=1)
     learning_rate: float = option(1e-3, "Adam's", above=0, search="2e-4:3e-3:log")
     hidden: int = option(512, "hidden size of encoder and decoder", low=1, search="256,512,1024")
     latent: int = option(50, "dimensions of z", low=1)

@@ -45,12 +45,12 @@ class GSMFlowOptions(Options):
     table = "gsmflow"
 
     epochs: int = option(100, "passes over the training features", low=1, search="10:200:log")
-    least_steps: int = option(0, "go on for more passes until so many steps are done", low=0)
-    batch_size: int = option(256, "training features a step", low=1)
+    least_steps: int = option(0, "least number of steps; passes are repeated until it is reached", low=0)
+    batch_size: int = option(256, "training features in a step", low=1)
     learning_rate: float = option(3e-4, "Adam's, at the start", above=0, search="1e-4:1e-3:log")
     weight_decay: float = option(1e-5, "Adam's L2 term", low=0, search="1e-6:1e-2:log")
-    decay_epochs: int = option(15, "the learning rate falls once in so many epochs ...", low=1)
-    decay_gamma: float = option(0.8, "... by this factor", above=0, high=1)
+    decay_epochs: int = option(15, "epochs from one reduction of the learning rate to the next", low=1)
+    decay_gamma: float = option(0.8, "factor of each reduction", above=0, high=1)
     blocks: int = option(5, "coupling blocks", low=1, search="1:5")
     hidden: int = option(1024, "hidden size of the coupling subnets", low=1, search="256,512,1024")
     global_semantic: int = option(512, "size of the global semantic vector g(a)", low=1)
@@ -74,7 +74,7 @@ class GSMFlowOptions(Options):
     anchors_from: str = option("seen", "classes the anchors are chosen from", choices=("seen", "all"))
     precision: str = option(
         "auto",
-        "of matrix products; auto: bfloat16 where the hardware has it and the flow is large enough to gain",
+        "dtype of matrix products; auto: bfloat16 where the hardware has it and the flow is large enough to gain",
         choices=("auto", "float32", "bfloat16"),
     )
 

@@ -47,7 +47,7 @@ class IZFOptions(Options):
     table = "izf"
 
     epochs: int = option(40, "passes over the training features", low=1)
-    batch_size: int = option(128, "training features a step", low=1)
+    batch_size: int = option(128, "training features in a step", low=1)
     learning_rate: float = option(5e-4, "Adam's", above=0)
     weight_decay: float = option(1e-4, "Adam's L2 term", low=0)
     blocks: int = option(3, "coupling blocks", low=1)

@@ -30,7 +30,7 @@ class GateOptions(GSMFlowOptions):
     synthetic_per_class: int = option(300, "features synthesized for each unseen class", low=1)
     head_epochs: int = option(20, "passes of each head over its features", low=1)
     head_learning_rate: float = option(0.005, "Adam's, of both heads", above=0)
-    head_batch_size: int = option(256, "features a step of the heads", low=1)
+    head_batch_size: int = option(256, "features in a step of the heads", low=1)
 
 
 class GateLearner(LikelihoodLearner):

@@ -28,15 +28,15 @@ class SelectionOptions(Options):
     after: int = option(0, "no evaluation before this iteration", low=0)
     problems: int = option(
         1,
-        "validation problems a choice is averaged over: the first with the published classes where there are "
-        "some, the others with drawn ones",
+        "validation problems that a choice is averaged over: the first with the published validation classes if "
+        "there are any, the others with drawn ones",
         low=1,
     )
-    score: str = option("H", "what is to be highest on them", choices=("H", "AUSUC"))
+    score: str = option("H", "score that choices maximize on validation problems", choices=("H", "AUSUC"))
     trust_validation: bool = option(
         True,
-        "off where the features were learned with labels of all seen classes: those that play unseen are "
-        "then too easy, and generators are judged on held-out samples of seen classes instead",
+        "off if the features were learned with labels of all seen classes: classes that play unseen are then too "
+        "easy, so generators are judged on held-out samples of seen classes",
     )
 
 
