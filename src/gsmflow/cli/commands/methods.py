@@ -1,4 +1,4 @@
-"""``gsmflow methods``: what there is to choose from, whom to credit, and every option."""
+"""``gsmflow methods``: all methods, the papers to cite, and every option."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def methods(name: str | None, as_json: bool) -> None:
 
     from gsmflow.methods import METHODS, find_method
 
-    found = [find_method(name)] if name else list(METHODS.each())
+    chosen = [find_method(name)] if name else list(METHODS.each())
     if as_json:
         listed = [
             {"name": m.name, "citation": m.citation, "options": m.options().as_dict() | dict(m.fixed)}
-            for m in found
+            for m in chosen
         ]
         click.echo(json.dumps({"methods": listed}))
         return
     table = Table(box=box.SIMPLE_HEAD)
     console = Console(markup=False)
     if not name:
-        for column in ("method", "whom to credit"):
+        for column in ("method", "paper"):
             table.add_column(column, overflow="fold")
-        for method in found:
+        for method in chosen:
             table.add_row(method.name, method.citation)
         console.print(table)
         return
-    method = found[0]
+    method = chosen[0]
     console.print(f"{method.name}: {method.citation}", highlight=False, markup=False)
     for column in ("option", "default", "meaning"):
         table.add_column(column, overflow="fold")
