@@ -1,1 +1,1 @@
-"""Files of strangers and our own: checked at the door, written atomically."""
+"""Reading and writing files: what is read is checked, what is written is written atomically."""

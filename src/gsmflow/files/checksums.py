@@ -1,7 +1,7 @@
-"""Checksums of files: those beside a run, and those beside data that whoever gave them summed up.
+"""Checksums of files: those in a run folder, and lists that come with data.
 
-What counts as a list of checksums is named in [`LISTS`][gsmflow.files.checksums.LISTS], and whatever its lines say is
-understood or refused: ``<digits>  name`` as ``sha256sum`` writes it, and ``SHA256 (name) = <digits>`` as BSD and
+[`LISTS`][gsmflow.files.checksums.LISTS] has the names of such lists. Every line of a list is understood or
+refused: ``<digits>  name`` as ``sha256sum`` writes it, and ``SHA256 (name) = <digits>`` as BSD and
 ``sha256sum --tag`` do.
 """
 
@@ -19,7 +19,7 @@ from gsmflow.base.errors import InputError
 
 CHECKSUMS = "checksums.txt"
 LISTS = (CHECKSUMS, "SHA256SUMS", "SHA256SUMS.txt", "sha256sums.txt", "sha256sum.txt")
-"""Files that are taken for lists of checksums of the files beside them."""
+"""Names of files that hold checksums of the files beside them."""
 
 _KINDS = {
     32: "md5",
@@ -35,19 +35,19 @@ _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.B
 
 
 def check(path: Path) -> Path:
-    """The path, after comparing the file with the checksums beside it, where those name it.
+    """The path, after the file was compared with the checksums beside it, if they name it.
 
     Raises
     ------
     InputError
-        The file is not as it was written, or cannot be read; or a list of checksums beside it has a line that is
-        none, or names no file that is there.
+        The file has changed or cannot be read; or a list of checksums beside it has a line that is not a
+        checksum, or names no file of the folder.
     """
     for name in LISTS:
         place = path.parent / name
         try:
             state = os.stat(place)
-        except OSError:  # the usual case: there is none
+        except OSError:  # usually there is no list
             continue
         listed = _read(place, state.st_mtime_ns, state.st_size)
         for wanted in listed.get(_normal(path.name), ()):
@@ -60,7 +60,7 @@ def check(path: Path) -> Path:
 
 
 def digest_of(path: Path, kind: str = "sha256") -> str:
-    """SHA-256 (or what `kind` names) of a file, in lower-case hexadecimal digits.
+    """SHA-256 (or the digest named `kind`) of a file, in lower-case hexadecimal digits.
 
     Raises
     ------
@@ -81,9 +81,9 @@ def line_of(digits: str, name: str) -> str:
     return f"{digits}  {name}\n"
 
 
-@lru_cache(maxsize=4)  # shards of one table ask for the same list, one after the other
+@lru_cache(maxsize=4)  # the shards of one table read the same list one after the other
 def _read(place: Path, changed: int, size: int) -> dict[str, list[str]]:
-    """Name -> digits of the files beside a list. `changed` and `size` tell one state of the list from another."""
+    """The digits by file name of a list. `changed` and `size` identify a state of the list."""
     listed: dict[str, list[str]] = {}
     first = None
     for number, line in enumerate(_text(place).splitlines(), start=1):
@@ -111,7 +111,7 @@ def _read(place: Path, changed: int, size: int) -> dict[str, list[str]]:
 
 
 def _there(folder: Path, listed: dict[str, list[str]]) -> bool:
-    """Whether a file of the folder is listed, its name perhaps in another Unicode form."""
+    """Whether a file of the folder is listed, possibly in another Unicode form."""
     return any(_normal(name) in listed for name in os.listdir(folder))
 
 

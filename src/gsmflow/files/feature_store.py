@@ -1,12 +1,13 @@
-"""Features larger than memory: a matrix on disk, mapped into memory, of which only what is used is read.
+"""Features larger than memory: a matrix on disk that is mapped into memory, so that only what is used is read.
 
-A store is ``features.npy``, rows of float32 one after the other, and ``features.rows.parquet`` (or ``.csv``) beside
-it with a column ``label`` and optionally ``split`` and ``name``. One plain matrix rather than Arrow or many
-files: a batch of rows drawn from anywhere is then a single gather of memory that the system pages in, so that a
-training shuffles by the very permutation it would use in memory and ends with the very same numbers.
+A store is ``features.npy``, rows of float32 one after the other, and ``features.rows.parquet`` (or ``.csv``)
+beside it with a column ``label`` and optionally ``split`` and ``name``. A plain matrix, not Arrow or many
+files: any batch of rows is one gather from memory that the system pages in. So a training uses the same
+permutation as in memory and ends with the same numbers.
 
-What is derived from a mapped matrix (scaled, or some of its rows) is mapped too, from a file without a name in
-the temporary folder (``$TMPDIR``), which vanishes with the process. The system drops those pages when memory is short.
+Matrices derived from a mapped one (scaled features, some of its rows) are mapped too. They lie in unnamed
+files in the temporary folder (``$TMPDIR``), which disappear with the process. When memory is short, the
+system drops their pages.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 
-CHUNK = 1 << 22  # entries worked on in one go: 16 MiB
+CHUNK = 1 << 22  # entries worked on at a time: 16 MiB
 
 
 def open_store(path: Path) -> NDArray[np.float32]:
@@ -31,13 +32,14 @@ def open_store(path: Path) -> NDArray[np.float32]:
     Raises
     ------
     InputError
-        The file is missing, no .npy file, cut short, holds objects, or is no float32 matrix by rows.
+        The file is missing, not an .npy file, cut short, holds objects, or is not a float32 matrix stored by
+        rows.
     """
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # headers fail in ways of their own
+    except Exception as error:  # headers raise various errors
         raise InputError(f"{path}: not a readable .npy file ({str(error)[:120]}); write it anew") from None
     if (
         not isinstance(mapped, np.memmap)
@@ -63,7 +65,7 @@ def write_store(path: Path, batches: Iterable[NDArray[Any]]) -> int:
     rows, width = 0, 0
     try:
         with open(temporary, "wb") as file:
-            file.write(_header(1 << 62, 1 << 30))  # its place; shorter numbers are padded to the same length
+            file.write(_header(1 << 62, 1 << 30))  # a placeholder of the same length as every other header
             for batch in batches:
                 if batch.ndim != 2 or (rows and batch.shape[1] != width):
                     raise InputError(
@@ -86,12 +88,12 @@ def write_store(path: Path, batches: Iterable[NDArray[Any]]) -> int:
 
 
 def is_mapped(features: NDArray[Any]) -> bool:
-    """Whether features lie in a file rather than in memory."""
+    """Whether features are in a file and not in memory."""
     return isinstance(features, np.memmap)
 
 
 def empty_like(features: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """A float32 matrix to be filled: mapped where `features` are, in memory where they are there.
+    """An empty float32 matrix: mapped if `features` are mapped, and in memory otherwise.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def empty_like(features: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.flo
     size = 4 * shape[0] * shape[1]
     with tempfile.TemporaryFile(prefix="gsmflow-") as file:
         try:
-            # Set aside at once: a full disk would otherwise show when a page is written, as a signal.
+            # Allocated at once: otherwise a full disk would show later, as a signal when a page is written.
             os.posix_fallocate(file.fileno(), 0, max(1, size))
         except OSError as error:
             raise InputError(
@@ -114,7 +116,7 @@ def empty_like(features: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.flo
 
 
 def rows_of(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """features[rows], mapped where `features` are; without a copy where the rows follow each other."""
+    """features[rows], mapped if `features` are mapped; not copied if the rows are consecutive."""
     if not is_mapped(features):
         return features[rows]
     if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):

@@ -1,4 +1,4 @@
-"""Opening files and folders, with the reason in one line where that fails."""
+"""Opening files and folders; errors are one line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from gsmflow.base.errors import InputError
 
-_ALWAYS = 1 << 30  # bytes any file may unpack to
-_TIMES = 100  # its own size; features compress to a third, and what claims far more is a bomb or damaged
-_LARGEST = 64 << 30  # bytes no file may unpack to; features this large belong in a feature store
+_ALWAYS = 1 << 30  # every file may unpack to that many bytes
+_TIMES = 100  # times the file's size; features compress to a third, so more means a damaged or hostile file
+_LARGEST = 64 << 30  # no file may unpack to more bytes; larger features belong in a feature store
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """The first `count` bytes of a file, fewer where it is shorter.
+    """The first `count` bytes of a file, or all of a shorter file.
 
     Raises
     ------
@@ -29,24 +29,26 @@ def first_bytes(path: Path, count: int) -> bytes:
 
 
 def literal(path: Path) -> Path:
-    """A path that polars opens as it is, given ``glob=False`` too; it expands ``~`` and ``file:`` at the front."""
+    """A path that polars opens literally with ``glob=False``; otherwise it would expand a leading ``~`` or
+    ``file:``.
+    """
     return path.absolute()
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether a file that begins so looks like a Python pickle (protocol 2 and later)."""
+    """Whether a file with this beginning looks like a Python pickle (protocol 2 and later)."""
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
 def check_unpacked(path: Path, size: int) -> None:
-    """Refuse a file that says it unpacks to `size` bytes, before memory is set aside for them.
+    """Refuse a file whose header says it unpacks to too many bytes, before memory is allocated for them.
 
     Allowed are 1 GiB, or 100 times the size of the file where that is more, and 64 GiB at most.
 
     Raises
     ------
     InputError
-        It is more, or the file cannot be looked at.
+        The size is beyond the limit, or the file cannot be read.
     """
     try:
         packed = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Tables of any length, written batch by batch: all of it or nothing is there, whatever happens on the way."""
+"""Tables of any length, written batch by batch and atomically: afterwards all of a table is there or nothing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from gsmflow.files.guard import literal
 if TYPE_CHECKING:
     import polars as pl
 
-_ROWS = 1 << 16  # held in memory
+_ROWS = 1 << 16  # rows held in memory
 
 
 class LongTable:
-    """Rows in the order they were added. Beyond some thousands they wait in the temporary folder (``$TMPDIR``).
+    """Rows in the order they were added. Beyond some thousands they are stored in the temporary folder
+    (``$TMPDIR``).
 
-    To be used in a ``with`` statement, which removes them from there.
+    Use it in a ``with`` statement, which removes them from there.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class LongTable:
         self._folder.cleanup()
 
     def add(self, table: pl.DataFrame) -> None:
-        """Append rows; their columns are those of the rows before.
+        """Append rows, which must have the columns of the rows before.
 
         Raises
         ------
@@ -54,7 +55,7 @@ class LongTable:
             self._put_aside()
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """All rows, some at a time."""
+        """All rows, batch by batch."""
         import polars as pl
 
         for file in self._files:
@@ -67,7 +68,7 @@ class LongTable:
         Raises
         ------
         InputError
-            The disk is full or the folder cannot be written to; `out` is as it was.
+            The disk is full or the folder cannot be written to; `out` is unchanged.
         """
         import polars as pl
 
@@ -79,10 +80,10 @@ class LongTable:
             everything = pl.scan_parquet(self._files, glob=False)
         else:
             everything = pl.concat(self._waiting).lazy()
-        # By name: polars writes into the very file that is opened here, one group of rows after the other.
+        # By name: polars writes to the file that is open here, one group of rows after the other.
         try:
             write_file(out, lambda file: everything.sink_parquet(literal(Path(file.name))))
-        except pl.exceptions.PolarsError as error:  # its own data: what fails is the disk
+        except pl.exceptions.PolarsError as error:  # the data are its own, so only the disk can fail
             raise InputError(
                 f"{out}: cannot be written ({str(error)[-120:]}); free space or choose another --out"
             ) from None

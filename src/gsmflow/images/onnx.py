@@ -20,7 +20,8 @@ from gsmflow.images.preprocessing import Preprocessing
 def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
     """Open an ONNX model with one input of pictures (B, 3, H, W) in float32.
 
-    A size that the model fixes must be the one of the preprocessing; a fixed batch is filled up with zeros.
+    If the model fixes the size of pictures, the preprocessing must have the same. A fixed batch is filled up
+    with zeros.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
     options.intra_op_num_threads = torch.get_num_threads()
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no base but this one
+    except Exception as error:  # onnxruntime's exceptions have no other common base
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: not a readable ONNX model ({reason}); export it anew") from None
     inputs, preprocessing = session.get_inputs(), spec.preprocessing or Preprocessing()

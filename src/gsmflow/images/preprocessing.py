@@ -1,4 +1,4 @@
-"""Resize, crop, normalize: what a backbone in a file wants done to a picture (timm's bring their own)."""
+"""Resize, crop, normalize: the preparation of pictures for backbones in files (timm's models have their own)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NORMALIZATIONS: Mapping[str, tuple[tuple[float, float, float], tuple[float, floa
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The usual evaluation transform, pixel by pixel what torchvision's Resize, CenterCrop and Normalize do.
+    """The usual evaluation transform; pixel by pixel the same as torchvision's Resize, CenterCrop and Normalize.
 
     Parameters
     ----------

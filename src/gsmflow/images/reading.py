@@ -1,4 +1,4 @@
-"""One image file in, one RGB picture out; whatever is wrong with the file becomes a reason in words."""
+"""From an image file to an RGB picture, or the reason in words why it cannot be used."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from gsmflow.base.extras import installing
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Formats that programs make of photographs. Others (EPS runs an interpreter, for one) are not opened at all.
+# The usual formats of photographs. Others are never opened (EPS, for example, would run an interpreter).
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-_LONGEST = 50  # times its width: resizing its shorter side would make a picture of a few pixels enormous
+_LONGEST = 50  # times its width; beyond that, resizing the shorter side could make a tiny picture enormous
 
 
 class UnreadableImage(Exception):
@@ -27,7 +27,7 @@ class UnreadableImage(Exception):
 
 @contextmanager
 def strict_size() -> Iterator[None]:
-    """Inside, Pillow refuses images beyond its limit of pixels where it would only warn."""
+    """In this context, Pillow refuses images with more pixels than its limit, where it would only warn."""
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -38,9 +38,9 @@ def strict_size() -> Iterator[None]:
 def read_image(path: Path | BinaryIO) -> Image:
     """The picture in a file, or in an open one, as RGB, upright as its EXIF data say, transparency on white.
 
-    Of several pictures in a file it is the first. A file is looked at before it is decompressed: more pixels
-    than Pillow's ``MAX_IMAGE_PIXELS`` (89 million) are refused, and pictures more than 50 times as long as wide.
-    16 bits a pixel are brought to 8.
+    Of several pictures in a file the first is read. Sizes are checked before anything is decompressed:
+    pictures with more pixels than Pillow's ``MAX_IMAGE_PIXELS`` (89 million) or more than 50 times as long as
+    wide are refused. 16 bits a pixel are converted to 8.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_image(path: Path | BinaryIO) -> Image:
         if isinstance(path, Path) and not path.is_file():
             raise UnreadableImage("no such file" if not path.exists() else "not a file")
         Image.init()
-        # A Pillow built without one of the libraries underneath does not know all of them.
+        # Pillow may have been built without some of these formats.
         with Image.open(path, formats=[each for each in _FORMATS if each in Image.OPEN]) as image:
             limit = Image.MAX_IMAGE_PIXELS or 0
             if limit and image.width * image.height > limit:
@@ -70,7 +70,7 @@ def read_image(path: Path | BinaryIO) -> Image:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnreadableImage(_too_large(Image.MAX_IMAGE_PIXELS or 0)) from None
-    # Decoders of damaged files raise what they please (struct.error, IndexError, SyntaxError, ...).
+    # Decoders raise many kinds of errors on damaged files (struct.error, IndexError, SyntaxError, ...).
     except Exception as error:
         known = isinstance(error, Image.UnidentifiedImageError)
         reason = (

@@ -29,7 +29,8 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
     Raises
     ------
     InputError
-        Timm is missing, the model is unknown, or its weights are neither here nor to be had.
+        Timm is missing, the model is unknown, or its weights are neither on this machine nor can they be
+        downloaded.
     """
     try:
         timm = _timm()
@@ -46,7 +47,7 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
     name, tag = spec.model, spec.model.partition(".")[2]
     try:
         known: Any = timm.get_pretrained_cfg(name)
-    except RuntimeError:  # of a tag that no weights have
+    except RuntimeError:  # for a tag without weights
         known = None
     if known is None and tag:
         raise InputError(
@@ -76,7 +77,7 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
 
 
 def _timm() -> Any:
-    """The library, which is large and not always there."""
+    """The timm library, which is optional."""
     return importlib.import_module("timm")
 
 
@@ -100,7 +101,7 @@ def _load(name: str, file: Path) -> torch.nn.Module:
 
 
 def _published(name: str, known: Any) -> Path:
-    """The file of a model's published weights, from the cache or else from the hub."""
+    """The file of a model's published weights, from the cache or from the hub."""
     repository = getattr(known, "hf_hub_id", None)
     if not repository:
         raise InputError(
@@ -115,7 +116,7 @@ def _published(name: str, known: Any) -> Path:
         file = "open_clip_model.safetensors" if stem == "open_clip_pytorch_model" else f"{stem}.safetensors"
     try:
         return Path(hf_hub_download(repository, file, local_files_only=True))
-    except Exception:  # not in the cache: whatever it calls that
+    except Exception:  # not in the cache; the library raises various errors
         pass
     try:
         return Path(hf_hub_download(repository, file))

@@ -31,7 +31,7 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
     digest = digest_of_model(path)
     _refuse_pickle(path)
     with warnings.catch_warnings():
-        # Newer torch calls the format deprecated; files of it go on being what people have.
+        # Newer torch warns that the format is deprecated, but such files are in use.
         for kind in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", kind)
         try:
@@ -59,7 +59,9 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
 
 
 def _refuse_pickle(path: Path) -> None:
-    """Both kinds of files are zip archives with pickles inside; only a TorchScript module has code beside them."""
+    """Refuse a checkpoint. Both kinds of files are zip archives with pickles; only a TorchScript module also
+    holds code.
+    """
     parts: set[str] = set()
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

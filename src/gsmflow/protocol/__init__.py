@@ -1,1 +1,1 @@
-"""What may be looked at when something is chosen, and the one place where it is chosen."""
+"""Protocols: which data a choice may use, and the one place where choices are made."""

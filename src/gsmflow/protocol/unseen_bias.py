@@ -1,12 +1,12 @@
 """Calibrated stacking (Chao et al., ECCV 2016): one bias on the unseen logits, carried over by rates.
 
-The bias that is best on a validation problem is no good number for the final classifier: that one has seen more
-classes and samples, and its logits have another scale. What carries over is how often it calls features unseen. So a
-choice is kept as two *rates*, the fractions of the real training features and of the synthetic ones that the classifier
-with its bias calls unseen; and the final one gets the bias that reproduces them, the mean of one for each rate.
+The best bias on a validation problem does not fit the final classifier, which is trained on more classes and
+samples and whose logits have another scale. So a choice is carried over as two *rates*: the fractions of the
+real and of the synthetic training features that the classifier with its bias calls unseen. Each rate
+determines a bias of the final classifier, and their mean is used.
 
-A rate of synthetic features above TELLING tells nothing: the classifier knows them from real ones almost without error,
-and any bias that is not too small gives such a rate. Then the rate of real features decides alone.
+A rate of synthetic features above TELLING says nothing: the classifier separates them from real ones almost
+without error, so every large enough bias gives such a rate. Then the rate of real features decides alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gsmflow.heads.base import Head
 from gsmflow.learning.head_data import Pool, Stream
 
 TELLING = 0.99  # highest rate of synthetic features called unseen that still depends on the bias
-_LOGITS = 1 << 22  # computed in one go
+_LOGITS = 1 << 22  # computed at a time
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class UnseenRates:
 
 
 def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> UnseenRates:
-    """The rates of a head with `bias` on its unseen logits, over the features it was trained on."""
+    """The rates of a head with `bias` on its unseen logits, on its training features."""
     real, synthetic = _margins(head, pool, unseen)
     return UnseenRates(_mean(real < bias) or 0.0, _mean(synthetic < bias))
 
 
 def bias_for(head: Head, pool: Pool | Stream, unseen: Tensor, rates: UnseenRates) -> float:
-    """The bias with which a head shows the given rates over the features it was trained on."""
+    """The bias with which a head has the given rates on its training features."""
     real, synthetic = (part.double().cpu() for part in _margins(head, pool, unseen))
     thresholds = [_quantile(real, rates.real)]
     if rates.synthetic is not None and rates.synthetic <= TELLING and len(synthetic):

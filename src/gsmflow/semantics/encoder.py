@@ -19,7 +19,7 @@ from gsmflow.base.extras import installing
 from gsmflow.semantics.sentences import Encode
 
 _BATCH = 32
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # neither pickles nor programs
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # files that are neither pickles nor programs
 _OWN = "sentence_transformers."
 
 
@@ -30,7 +30,7 @@ def open_encoder(name: str, device: torch.device) -> Encode:
     ------
     InputError
         Sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own; or
-        the name is neither in the cache nor to be had.
+        the name is neither in the cache nor can it be downloaded.
     """
     if find_spec("sentence_transformers") is None:
         raise InputError(f"--encoder {name}: needs sentence-transformers: {installing('text')}")
@@ -60,7 +60,7 @@ def _published(name: str) -> Path:
         return Path(snapshot_download(repository, allow_patterns=list(_FILES), local_files_only=True))
     except HFValidationError:
         raise InputError(f"--encoder {name}: neither a folder nor the name of an encoder") from None
-    except Exception:  # not in the cache: whatever it calls that
+    except Exception:  # not in the cache; the library raises various errors
         pass
     try:
         return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
@@ -101,8 +101,8 @@ def _clip(folder: Path, device: torch.device) -> Encode:
     logging.disable_progress_bar()
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # The whole model: alone, the text tower may take its projection's size from another place than it was
-        # saved with, and would then start from random weights.
+        # The whole model: loaded alone, the text tower may expect a projection of another size and start from
+        # random weights.
         loaded: Any = CLIPModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
@@ -137,7 +137,7 @@ def _clip(folder: Path, device: torch.device) -> Encode:
 
 
 def _refuse_code(folder: Path) -> None:
-    """A modules.json may name classes in Python files beside it, which would be run."""
+    """Refuse a modules.json that names classes in Python files beside it, which would be run."""
     try:
         kinds = [str(module["type"]) for module in json.loads((folder / "modules.json").read_text("utf-8"))]
     except (OSError, ValueError, TypeError, KeyError):

@@ -11,7 +11,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.semantics.attributes import unit_length
 
 Encode = Callable[[list[str]], NDArray[np.float32]]
-"""Sentences to vectors (sentences, A)."""
+"""Maps n sentences to vectors (n, A)."""
 
 
 def averaged(
@@ -31,7 +31,7 @@ def averaged(
     Raises
     ------
     InputError
-        The encoder gives values that are not finite, or a class's sentences cancel each other.
+        The encoder gives values that are not finite, or the vectors of a class's sentences add up to zero.
     """
     flat = [sentence for each in sentences for sentence in each]
     vectors = np.asarray(encode(flat), dtype=np.float32)

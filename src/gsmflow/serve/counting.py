@@ -41,15 +41,14 @@ class Counts:
         self.added = Counter("gsmflow_classes_added", "Classes added.", registry=self.registry)
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class Counting:
     """Counts every request of an application by method, address and status.
 
-    The address is the route's pattern, or "other" where there is no such route, so that nobody can make up
-    series by asking for them.
+    The address is the route's pattern, or "other" without a route, so that requests cannot create new series.
     """
 
     def __init__(self, app: ASGIApp, counts: Counts) -> None:

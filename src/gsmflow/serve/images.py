@@ -1,4 +1,4 @@
-"""Where images become features: the one place the service asks."""
+"""From images to features, for the service."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 Extractor = Callable[[bytes], NDArray[np.float32]]
 """Turns the bytes of an image file into its features (D,), as the run was trained on them.
 
-Raises [`InputError`][gsmflow.base.errors.InputError] for bytes that are no image. Called from several threads at once.
+Raises [`InputError`][gsmflow.base.errors.InputError] for bytes that are no image. It is called from several
+threads at once.
 """
 
 
 def extractor_of(
     run: Path, device: torch.device, *, backbone: str | None = None, weights: str | None = None
 ) -> Extractor | None:
-    """How a run makes features of an image; None where it was trained on features of unknown origin.
+    """The function that computes a run's features of an image; None if the run's backbone is not known.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def extractor_of(
     Raises
     ------
     InputError
-        The backbone's file or package is not at hand, or is another one than the run was trained with.
+        The backbone's file or package is missing, or it is not the backbone of the run.
     """
     if "backbone" not in read_config(run):
         return None

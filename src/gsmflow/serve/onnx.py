@@ -52,8 +52,8 @@ def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | No
     Raises
     ------
     InputError
-        The head has no graph, the backbone is no ONNX file or not the one that the run was trained with, `onnx`
-        is not installed, or the file cannot be written.
+        The head has no graph, the backbone is not an ONNX file or not that of the run, `onnx` is not
+        installed, or the file cannot be written.
     """
     if not isinstance(classifier.head, GraphHead):
         raise InputError(

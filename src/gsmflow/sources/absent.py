@@ -1,4 +1,4 @@
-"""Leaving out classes that are described but have no image, and naming those without names."""
+"""Leaving out classes that have semantics but no image, and naming classes without names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Kept:
     Parameters
     ----------
     rows : Indices | None
-        Samples that stay, or None where all do.
+        Indices of the samples that stay; None if all do.
     labels : Indices
         (N,) new class index of every sample that stays.
     semantics : NDArray[np.float32]
@@ -47,7 +47,7 @@ def drop_absent(
     classes: tuple[str, ...],
     parts: tuple[Indices, Indices, Indices],
 ) -> Kept:
-    """Drop the classes that have no sample in any part of the split, as if they had never been listed.
+    """Drop the classes that have no sample in any part of the split.
 
     labels (N,), semantics (C, A), C classes, parts: train, test_seen, test_unseen.
     """

@@ -1,4 +1,4 @@
-"""What lies in a folder."""
+"""The files in a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gsmflow.base.errors import InputError
 
 
 def file_names(folder: Path) -> list[str]:
-    """Sorted names of what lies in a folder.
+    """Sorted names of everything in a folder.
 
     Raises
     ------

@@ -24,7 +24,7 @@ _HEAD = 4096  # bytes that the header of a variable fits into: names have at mos
 
 
 def variables(path: Path) -> dict[str, Variable]:
-    """What every variable is, by name; no values are read, and nothing is asked of those nobody wants.
+    """The header of every variable, by name; no values are read.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def value(path: Path, name: str, as_float32: bool = False) -> Any:
     stored: Any = loadmat(path, variable_names=[name])[name]
     if issparse(stored):
         stored = csc_matrix(stored)
-        stored.check_format(full_check=True)  # a row beyond the last one would be written outside the memory
+        stored.check_format(full_check=True)  # a row beyond the last one would write outside the matrix
         narrow = as_float32 and stored.dtype.kind in "biuf"
         stored = (stored.astype(np.float32) if narrow else stored).toarray(order="F")
     return _float32(stored) if as_float32 else stored

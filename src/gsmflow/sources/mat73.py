@@ -11,7 +11,7 @@ from gsmflow.sources.mat_variables import Variable
 
 
 def variables(path: Path) -> dict[str, Variable]:
-    """What every variable is, by name; no values are read."""
+    """The header of every variable, by name; no values are read."""
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -80,10 +80,10 @@ def _full(stored: Any, as_float32: bool) -> Any:
         if "data" in stored
         else (np.zeros(0, np.int64), np.zeros(0))
     )
-    if values.dtype.kind not in "biuf":  # complex numbers, say; refused by its name where that is asked for
+    if values.dtype.kind not in "biuf":  # for example complex numbers; refused with its name if it is read
         return values
     matrix = csc_matrix((values.astype(np.float32) if as_float32 else values, rows, ends), shape=shape)
-    matrix.check_format(full_check=True)  # a row beyond the last one would be written outside the memory
+    matrix.check_format(full_check=True)  # a row beyond the last one would write outside the matrix
     return matrix.toarray(order="F")
 
 

@@ -27,9 +27,7 @@ from gsmflow.sources.mat_variables import Variable
 
 T = TypeVar("T")
 
-_NAMES = (
-    1 << 20
-)  # bytes that names may be compressed to; deflate makes at most a thousand times as much of them
+_NAMES = 1 << 20  # bytes of compressed names; deflate unpacks to a thousand times as many at most
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -105,7 +103,7 @@ class MatFile:
         if value.size not in (0, max(value.shape, default=1)):
             raise InputError(f"{self.where(name)}: shape {value.shape}, expected a single row or column")
         flat = value.ravel()
-        with np.errstate(invalid="ignore"):  # NaN and inf turn into some integer, unequal to themselves
+        with np.errstate(invalid="ignore"):  # NaN and inf become integers that differ from them
             whole = flat.astype(np.int64)
         broken = np.flatnonzero(whole != flat)
         if broken.size:
@@ -117,7 +115,7 @@ class MatFile:
     def one_based(self, name: str, high: int | None, of: str) -> NDArray[np.int64]:
         """A row or column of whole numbers from 1 to `high` (if known), returned counted from 0.
 
-        `of` says what there are `high` of.
+        `of` names in messages what is counted up to `high`.
         """
         numbers = self.whole(name)
         outside = np.flatnonzero((numbers < 1) | (False if high is None else numbers > high))
@@ -136,7 +134,7 @@ class MatFile:
         if odd := variable.not_texts(name):
             raise InputError(f"{self.where(name)}: {odd}")
         check_unpacked(self.path, 8 * math.prod(variable.shape))
-        if variable.size > _NAMES:  # their cells, which no shape tells the size of, might unpack to gigabytes
+        if variable.size > _NAMES:  # their cells might unpack to gigabytes, which no shape shows
             raise InputError(
                 f"{self.where(name)}: {variable.size} bytes of names, more than the {_NAMES} allowed; it is "
                 "damaged or something else than names"
@@ -148,7 +146,7 @@ class MatFile:
         return tuple(text.strip() for text in values if text is not None)
 
     def _guarded(self, read: Callable[..., T], *arguments: Any) -> T:
-        """What `read` returns; whatever a parser trips over in a damaged file becomes one line."""
+        """What `read` returns; any error of a parser about a damaged file becomes one line."""
         from scipy.io.matlab import MatReadWarning
 
         try:
@@ -163,7 +161,7 @@ class MatFile:
             raise InputError(
                 f"{self.path}: needs more memory than there is, or is damaged; free memory or obtain it again"
             ) from None
-        except Exception as error:  # both parsers raise nearly anything on bytes that make no sense
+        except Exception as error:  # both parsers raise many kinds of errors on damaged files
             reason = str(error) or type(error).__name__
             raise InputError(f"{self.path}: damaged or cut short ({reason[:120]}); obtain it again") from None
 

@@ -1,4 +1,4 @@
-"""What is known of the published data sets: their sizes, their splits, and where to obtain them.
+"""The published data sets: their sizes, their splits, and where to obtain them.
 
 Splits are recognised by a fingerprint of the sample numbers in their parts. Versions 1.0 and 2.0 of the
 Proposed Splits (Xian et al.) are in circulation. In every file that we could examine (AWA1 of 2018 and 2019;
@@ -123,18 +123,18 @@ def semantics_fingerprint(semantics: NDArray[np.float32]) -> str:
 
 
 def split_name(train: NDArray[np.int64], test_seen: NDArray[np.int64], test_unseen: NDArray[np.int64]) -> str:
-    """The known split these parts are, or that they are none of them."""
+    """The name of the published split with these parts, or a text that says it is none of them."""
     return _SPLITS.get(split_fingerprint(train, test_seen, test_unseen), "unknown split")
 
 
 def semantics_name(semantics: NDArray[np.float32]) -> str:
-    """The known class embedding this (C, A) matrix is, or its size."""
+    """The name of the published class embedding equal to this (C, A) matrix, or its size."""
     known = _SEMANTICS.get(semantics_fingerprint(semantics))
     return known or f"unknown embedding of {semantics.shape[1]} dimensions"
 
 
 def same_counts(train: int, test_seen: int, test_unseen: int) -> str | None:
-    """The published data set with as many images in each part, where there is one."""
+    """The published data set with the same number of images in each part, or None."""
     for known in KNOWN.values():
         if (known.train, known.test_seen, known.test_unseen) == (train, test_seen, test_unseen):
             return known.name
