@@ -51,19 +51,21 @@ def main() -> None:
     if not torch.cuda.is_available():
         print(f"gpu: {NOT_MEASURED}")
         return
-    found = measure_steps(arguments.repeats)
-    for name, seconds in found["seconds a step"].items():
-        print(f"{found['ratios'][name]:.2f} times as fast: {name}, {1000 * seconds['median']:.2f} ms a step")
-    for way, floor in found["floors"].items():
+    measured = measure_steps(arguments.repeats)
+    for name, seconds in measured["seconds a step"].items():
+        print(
+            f"{measured['ratios'][name]:.2f} times as fast: {name}, {1000 * seconds['median']:.2f} ms a step"
+        )
+    for way, floor in measured["floors"].items():
         print(f"{way}: {floor['times the larger floor']:.2f} times the larger floor: {floor}")
-    print(found["rates"])
+    print(measured["rates"])
     if arguments.profile:
         profile()
     if not arguments.no_run:
-        found["whole run"] = whole_run()
-        print(f"whole run: {found['whole run']}")
+        measured["whole run"] = whole_run()
+        print(f"whole run: {measured['whole run']}")
     print(machine())
-    keep("gpu", found)
+    keep("gpu", measured)
 
 
 def measure_steps(repeats: int) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def measure_steps(repeats: int) -> dict[str, Any]:
     candidates["bfloat16, element-wise work not compiled"] = _uncompiled(
         steps_of(ours(data, "bfloat16"), STEPS)
     )
-    found = in_turn(candidates, repeats, steps=STEPS)
+    measured = in_turn(candidates, repeats, steps=STEPS)
     rates = {
         "bytes a second": copy_rate(),
         **{f"{way} operations a second": product_rate(way) for way in WAYS},
@@ -104,10 +106,10 @@ def measure_steps(repeats: int) -> dict[str, Any]:
         floors[way] = {
             "arithmetic, seconds": arithmetic,
             "memory, seconds": memory,
-            "times the larger floor": found[way]["median"] / max(arithmetic, memory),
+            "times the larger floor": measured[way]["median"] / max(arithmetic, memory),
         }
-    ratios = {name: ratio(found, f"{PUBLISHED}, float32", name) for name in found}
-    return {"ratios": ratios, "seconds a step": found, "rates": rates, "floors": floors}
+    ratios = {name: ratio(measured, f"{PUBLISHED}, float32", name) for name in measured}
+    return {"ratios": ratios, "seconds a step": measured, "rates": rates, "floors": floors}
 
 
 def operations(weights: int) -> float:

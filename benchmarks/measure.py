@@ -41,8 +41,8 @@ def in_turn(
             synchronize()
             seconds[name].append((time.perf_counter() - begun) / steps)
     return {
-        name: {"median": statistics.median(found), "least": min(found), "most": max(found)}
-        for name, found in seconds.items()
+        name: {"median": statistics.median(times), "least": min(times), "most": max(times)}
+        for name, times in seconds.items()
     }
 
 
@@ -52,9 +52,9 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def ratio(found: Mapping[str, Any], of: str, over: str) -> float:
+def ratio(times: Mapping[str, Any], of: str, over: str) -> float:
     """Median of one candidate over that of another."""
-    return found[of]["median"] / found[over]["median"]
+    return times[of]["median"] / times[over]["median"]
 
 
 def peak_memory() -> float:
@@ -106,11 +106,11 @@ def machine() -> dict[str, Any]:
     return facts
 
 
-def keep(name: str, found: Mapping[str, Any]) -> None:
+def keep(name: str, measured: Mapping[str, Any]) -> None:
     """Write the result of a benchmark with the facts of the machine."""
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{name}.json"
-    file.write_text(json.dumps({"machine": machine(), **found}, indent=2) + "\n")
+    file.write_text(json.dumps({"machine": machine(), **measured}, indent=2) + "\n")
     print(f"written to {file}")
 
 

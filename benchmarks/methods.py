@@ -56,12 +56,12 @@ def kept() -> dict[tuple[str, str, int], dict[str, str]]:
 
 def keep_runs(problem: str, seeds: list[int], out: Path) -> int:
     """Put the finished runs of a bench on record; how many those are."""
-    facts, records, found = machine(), kept(), 0
+    facts, records, count = machine(), kept(), 0
     for method, seed in itertools.product(method_names(), seeds):
         metrics = metrics_of(problem, method, seed, out)
         if metrics is None:
             continue
-        found += 1
+        count += 1
         records[problem, method, seed] = {
             "problem": problem,
             "method": method,
@@ -78,7 +78,7 @@ def keep_runs(problem: str, seeds: list[int], out: Path) -> int:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         table.writeheader()
         table.writerows(records[key] for key in keys)
-    return found
+    return count
 
 
 def bench_parser(description: str | None, out: Path) -> argparse.ArgumentParser:
@@ -102,8 +102,8 @@ def main() -> None:
         if not arguments.keep_only:
             words = ["--methods", "all", "--against", REFERENCE, "--seeds", arguments.seeds]
             bench(problem, words, arguments.data_root, arguments.out)
-        found = keep_runs(problem, parse_seeds(arguments.seeds), arguments.out)
-        print(f"{found} runs of {problem} on record in {FILE}")
+        count = keep_runs(problem, parse_seeds(arguments.seeds), arguments.out)
+        print(f"{count} runs of {problem} on record in {FILE}")
 
 
 if __name__ == "__main__":

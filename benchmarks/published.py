@@ -81,12 +81,12 @@ class PublishedTraining:
 @torch.no_grad()
 def synthesize(flow: PublishedFlow, g: Tensor, dim: int, count: int, rows: int = 5000) -> Tensor:
     """(len(g) * count, D) features, class after class."""
-    made = []
+    parts = []
     for vector in g:
         for start in range(0, count, rows):
             size = min(rows, count - start)
-            made.append(flow(torch.randn(size, dim), vector.expand(size, -1), rev=True)[0])
-    return torch.cat(made)
+            parts.append(flow(torch.randn(size, dim), vector.expand(size, -1), rev=True)[0])
+    return torch.cat(parts)
 
 
 def train_head(

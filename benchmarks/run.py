@@ -69,8 +69,8 @@ def published(data: TrainingData, per_class: int) -> Callable[[], object]:
     def run() -> None:
         with torch.no_grad():
             g = trained.position(data.semantics[data.unseen])
-        made = synthesize(trained.flow, g, DIM, per_class)
-        features = torch.cat((data.features, made))
+        synthetic = synthesize(trained.flow, g, DIM, per_class)
+        features = torch.cat((data.features, synthetic))
         labels = torch.cat((data.labels, data.unseen.repeat_interleave(per_class)))
         for _ in train_head(features, labels, SEEN + UNSEEN, EPOCHS, BATCH, RATE):
             pass
@@ -126,16 +126,16 @@ def main() -> None:
     in_rounds = in_turn(tenth, arguments.repeats, warm_up=0)
     times = ratio(in_rounds, "published way, float32", "this program")
     print(f"{times:.2f} times as fast: synthesis and head, a tenth of AWA2's synthetic features")
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "ratio": times,
         "a tenth of the synthetic features, seconds": in_rounds,
         "full size": {way: alone(way, arguments.per_class) for way in WAYS},
         "whole run, 1/50 of the epochs": whole,
     }
-    for way, facts in found["full size"].items():
+    for way, facts in measured["full size"].items():
         print(f"full size, {way}: {facts['seconds']:.0f} s, peak {facts['peak memory, GiB']:.2f} GiB")
     print(f"whole run: {whole['seconds']:.0f} s, peak {whole['peak memory, GiB']:.2f} GiB")
-    keep("run", found)
+    keep("run", measured)
 
 
 if __name__ == "__main__":

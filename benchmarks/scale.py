@@ -31,12 +31,12 @@ STEPS = 8
 def seconds(work: Callable[[], object], times: int = STEPS) -> float:
     """Least seconds of a piece of work, after one for warming up: what the machine can do when it is let to."""
     work()
-    found = []
+    measured = []
     for _ in range(times):
         begun = time.perf_counter()
         work()
-        found.append(time.perf_counter() - begun)
-    return min(found)
+        measured.append(time.perf_counter() - begun)
+    return min(measured)
 
 
 def average(work: Callable[[], object], times: int) -> float:
@@ -89,38 +89,40 @@ def reading(file: Path) -> dict[str, float]:
         with open(file, "rb") as opened:
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
-    found = {"in order, cached": mapped.nbytes / 1e6 / seconds(lambda: float(tensor.sum()), 3)}
-    found["random batches, cached"] = size / average(lambda: tensor[next(order)], 100)
+    measured = {"in order, cached": mapped.nbytes / 1e6 / seconds(lambda: float(tensor.sum()), 3)}
+    measured["random batches, cached"] = size / average(lambda: tensor[next(order)], 100)
     del mapped, tensor
     forget()  # of no effect on file systems that live in memory
     tensor = tensor_of(open_store(file))
-    found["random batches, forgotten by the system"] = size / average(lambda: tensor[next(order)], 100)
-    return found
+    measured["random batches, forgotten by the system"] = size / average(lambda: tensor[next(order)], 100)
+    return measured
 
 
 def main() -> None:
     """Measure, print, keep."""
     generator = np.random.default_rng(0)
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "features.npy"
         begun = time.perf_counter()
         write_store(file, (generator.random((1000, DIM), dtype=np.float32) for _ in range(STORED // 1000)))
-        found["MB written a second"] = STORED * DIM * 4 / 1e6 / (time.perf_counter() - begun)
-        found["MB read a second"] = reading(file)
+        measured["MB written a second"] = STORED * DIM * 4 / 1e6 / (time.perf_counter() - begun)
+        measured["MB read a second"] = reading(file)
         features = tensor_of(open_store(file))
-        found["seconds a step, prototype loss over all seen classes"] = {
+        measured["seconds a step, prototype loss over all seen classes"] = {
             classes: step(features, classes, True) for classes in (150, 1_000)
         }
-        found["seconds a step, no prototype loss"] = {
+        measured["seconds a step, no prototype loss"] = {
             classes: step(features, classes, False) for classes in (150, 21_000)
         }
-        found["seconds a head step"] = {classes: head_step(features, classes) for classes in (1_000, 21_000)}
-    found["peak memory, GiB"] = peak_memory()
-    found["load average at the end"] = os.getloadavg()[1]  # more than the cores: others were at work too
-    for name, value in found.items():
+        measured["seconds a head step"] = {
+            classes: head_step(features, classes) for classes in (1_000, 21_000)
+        }
+    measured["peak memory, GiB"] = peak_memory()
+    measured["load average at the end"] = os.getloadavg()[1]  # more than the cores: others were at work too
+    for name, value in measured.items():
         print(name, value)
-    keep("scale", found)
+    keep("scale", measured)
 
 
 if __name__ == "__main__":

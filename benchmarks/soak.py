@@ -55,15 +55,15 @@ def make(folder: Path, seed: int) -> Path:
     request = Request(PROBLEM, None, None, "validated", False, seed)
     recipe = make_recipe("gsmflow", "best", OVERRIDES)
     problem = sources.load(PROBLEM, data_root=folder)
-    made = folder / "run"
-    train(request, problem, recipe, device=torch.device("cpu"), folder=made, checkpoint_seconds=0.5)
-    return made
+    run_folder = folder / "run"
+    train(request, problem, recipe, device=torch.device("cpu"), folder=run_folder, checkpoint_seconds=0.5)
+    return run_folder
 
 
 def once(folder: Path, seed: int) -> None:
     """A run from the problem to labels, and a request that is refused."""
-    made = make(folder, seed)
-    load_classifier(made).probabilities(sources.load(PROBLEM, data_root=folder).features)
+    run_folder = make(folder, seed)
+    load_classifier(run_folder).probabilities(sources.load(PROBLEM, data_root=folder).features)
     try:
         make(folder, seed)
     except InputError:
@@ -151,9 +151,9 @@ def rising(rows: list[dict[str, Any]], name: str) -> tuple[float, float]:
 
 def measured(minutes: float, folder: Path) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Train and serve: what both processes hold after each run, and how much was answered."""
-    kept, rows = make(folder, 0), list[dict[str, Any]]()
+    first_run, rows = make(folder, 0), list[dict[str, Any]]()
     problem = sources.load(PROBLEM, data_root=folder)
-    with served(kept) as (service, port):
+    with served(first_run) as (service, port):
         load = Load(port, problem.features, problem.semantics, 60 * minutes)
         begun = time.monotonic()
         try:

@@ -82,9 +82,9 @@ def measure_steps(repeats: int) -> dict[str, Any]:
     candidates = {"FrEIA 0.2, float32": published_steps(data), "float32": steps_of(ours(data, "float32"))}
     if has_bfloat16(device):
         candidates["bfloat16"] = steps_of(ours(data, "bfloat16"))
-    found = in_turn(candidates, repeats, steps=STEPS)
-    ratios = {name: ratio(found, "FrEIA 0.2, float32", name) for name in found}
-    return {"ratios": ratios, "seconds a step": found}
+    measured = in_turn(candidates, repeats, steps=STEPS)
+    ratios = {name: ratio(measured, "FrEIA 0.2, float32", name) for name in measured}
+    return {"ratios": ratios, "seconds a step": measured}
 
 
 def log_det_error() -> float:
@@ -99,9 +99,9 @@ def log_det_error() -> float:
     with torch.no_grad():
         g = learner.model.positioning(learner.seen_semantics)
         rows, x = data.labels[:256], data.features[:256]
-        _, found = learner.model.flow(x, learner.model.flow.condition(g), rows)
+        _, measured = learner.model.flow(x, learner.model.flow.condition(g), rows)
         _, truth = exact(x.double(), exact.condition(g.double()), rows)
-    return float(((found - truth) / truth).abs().max())
+    return float(((measured - truth) / truth).abs().max())
 
 
 def main() -> None:
@@ -109,18 +109,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    found: dict[str, Any] = {"cpu": measure_steps(repeats)}
-    found["peak memory, GiB, all candidates together"] = peak_memory()
+    measured: dict[str, Any] = {"cpu": measure_steps(repeats)}
+    measured["peak memory, GiB, all candidates together"] = peak_memory()
     if has_bfloat16(torch.device("cpu")):
-        found["log-determinant in bfloat16, largest relative error"] = log_det_error()
-    for name, times in found["cpu"]["ratios"].items():
-        seconds = found["cpu"]["seconds a step"][name]["median"]
+        measured["log-determinant in bfloat16, largest relative error"] = log_det_error()
+    for name, times in measured["cpu"]["ratios"].items():
+        seconds = measured["cpu"]["seconds a step"][name]["median"]
         print(f"{times:.2f} times as fast: {name}, {1000 * seconds:.0f} ms a step")
-    if "log-determinant in bfloat16, largest relative error" in found:
-        error = found["log-determinant in bfloat16, largest relative error"]
+    if "log-determinant in bfloat16, largest relative error" in measured:
+        error = measured["log-determinant in bfloat16, largest relative error"]
         print(f"log-determinant in bfloat16: off by {error:.1e} at most, relative to float64")
     print(machine())
-    keep("step", found)
+    keep("step", measured)
 
 
 if __name__ == "__main__":

@@ -19,16 +19,16 @@ from gsmflow.studies.tables import SCORES, Row, rows_of
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def step_table(found: dict[str, Any]) -> str:
+def step_table(measured: dict[str, Any]) -> str:
     """Seconds a step of every way, and how many times as fast."""
-    lines = _step_lines("cpu", found["cpu"], digits=0)
+    lines = _step_lines("cpu", measured["cpu"], digits=0)
     key = "log-determinant in bfloat16, largest relative error"
-    if key in found:
+    if key in measured:
         lines += [
             "",
-            f"Log-determinant in bfloat16 against float64: off by {found[key]:.1e} of its value at most.",
+            f"Log-determinant in bfloat16 against float64: off by {measured[key]:.1e} of its value at most.",
         ]
-    return "\n".join([*lines, "", machine_line(found["machine"])])
+    return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 
 def _step_lines(device: str, part: dict[str, Any], digits: int) -> list[str]:
@@ -42,26 +42,26 @@ def _step_lines(device: str, part: dict[str, Any], digits: int) -> list[str]:
     return lines
 
 
-def gpu_table(found: dict[str, Any]) -> str:
+def gpu_table(measured: dict[str, Any]) -> str:
     """The same on a GPU, what the hardware allows, and the whole run."""
     lines = [
-        *_step_lines("gpu", found, digits=2),
+        *_step_lines("gpu", measured, digits=2),
         "",
         "| products in | arithmetic, ms | memory, ms | step over the larger floor |",
         "| --- | --- | --- | --- |",
     ]
-    for way, floor in found["floors"].items():
+    for way, floor in measured["floors"].items():
         arithmetic, memory = (1000 * floor[f"{what}, seconds"] for what in ("arithmetic", "memory"))
         lines.append(f"| {way} | {arithmetic:.2f} | {memory:.2f} | {floor['times the larger floor']:.2f} |")
-    rates = found["rates"]
+    rates = measured["rates"]
     products = ", ".join(
-        f"{rates[f'{way} operations a second'] / 1e12:.0f} in {way}" for way in found["floors"]
+        f"{rates[f'{way} operations a second'] / 1e12:.0f} in {way}" for way in measured["floors"]
     )
     lines += [
         "",
         f"Measured rates: copy {rates['bytes a second'] / 1e12:.2f} TB/s, products {products} TFLOP/s.",
     ]
-    whole = found["whole run"]
+    whole = measured["whole run"]
     parts = whole["parts"]
     lines += [
         "",
@@ -69,32 +69,32 @@ def gpu_table(found: dict[str, Any]) -> str:
         f"{parts['final']:.0f}, synthesis {parts['synthesize']:.1f}, head {parts['head']:.1f}, measures of the "
         f"shifts {parts['shifts']:.0f}.",
     ]
-    return "\n".join([*lines, "", machine_line(found["machine"])])
+    return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 
-def run_table(found: dict[str, Any]) -> str:
+def run_table(measured: dict[str, Any]) -> str:
     """Synthesis and head, and the whole run."""
     lines = ["| what | way | seconds | peak memory, GiB |", "| --- | --- | --- | --- |"]
-    for way, seconds in found["a tenth of the synthetic features, seconds"].items():
+    for way, seconds in measured["a tenth of the synthetic features, seconds"].items():
         lines.append(f"| synthesis and head, a tenth, in turn | {way} | {seconds['median']:.1f} | |")
-    for way, facts in found["full size"].items():
+    for way, facts in measured["full size"].items():
         seconds, peak = f"{facts['seconds']:.0f}", f"{facts['peak memory, GiB']:.2f}"
         lines.append(f"| synthesis and head, full size | {way} | {seconds} | {peak} |")
-    whole = found["whole run, 1/50 of the epochs"]
+    whole = measured["whole run, 1/50 of the epochs"]
     lines.append(
         f"| whole run, 1/50 of the epochs | this program | {whole['seconds']:.0f} | "
         f"{whole['peak memory, GiB']:.2f} |"
     )
-    lines += ["", f"Synthesis and head in turn: {found['ratio']:.2f} times as fast."]
-    return "\n".join([*lines, "", machine_line(found["machine"])])
+    lines += ["", f"Synthesis and head in turn: {measured['ratio']:.2f} times as fast."]
+    return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 
-def sizes_table(found: dict[str, Any]) -> str:
+def sizes_table(measured: dict[str, Any]) -> str:
     """Time a step and peak memory as sizes grow."""
     lines = ["| what grows | size | ms a step | peak memory, GiB |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {row['grows']} | {row['size']:,} | {1000 * row['seconds']:.1f} | {row['peak memory, GiB']:.2f} |"
-        for row in found["rows"]
+        for row in measured["rows"]
     ]
     lines += [
         "",
@@ -105,30 +105,30 @@ def sizes_table(found: dict[str, Any]) -> str:
     ]
     lines += [
         f"| {row['size']:,} | {row['seconds']:.0f} | {row['peak memory, GiB']:.2f} |"
-        for row in found["synthesis and head"]
+        for row in measured["synthesis and head"]
     ]
-    return "\n".join([*lines, "", machine_line(found["machine"])])
+    return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 
-def soak_table(found: dict[str, Any]) -> str:
+def soak_table(measured: dict[str, Any]) -> str:
     """What trainer and service held, and how much more at the end than after the warm-up."""
-    answers = found["answers"]
+    answers = measured["answers"]
     refused = answers["refused"]
     lines = [
-        f"{found['minutes']:g} minutes, {found['runs']} whole runs; {sum(answers.values()):,} requests answered, "
+        f"{measured['minutes']:g} minutes, {measured['runs']} whole runs; {sum(answers.values()):,} requests answered, "
         f"{refused:,} of them refused as they should be, {answers['add']} classes learned.",
         "",
         "| process | private memory, MiB: start, after a quarter, end | the fitted line rises by | file handles |",
         "| --- | --- | --- | --- |",
     ]
-    rows, count = found["rows"], found["runs"] - int(WARM_UP * found["runs"])
+    rows, count = measured["rows"], measured["runs"] - int(WARM_UP * measured["runs"])
     quarter = next(row for row in rows if row["minutes"] >= rows[-1]["minutes"] / 4)
     for who in ("trainer", "service"):
         memory = ", ".join(f"{row[f'{who} MiB']:.0f}" for row in (rows[0], quarter, rows[-1]))
-        rise = found["growth a run"][f"{who} MiB"] * count
+        rise = measured["growth a run"][f"{who} MiB"] * count
         handles = sorted({row[f"{who} handles"] for row in rows})
         lines.append(f"| {who} | {memory} | {rise:+.1f} | {' to '.join(map(str, handles))} |")
-    return "\n".join([*lines, "", machine_line(found["machine"])])
+    return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 
 def machine_line(facts: dict[str, Any], threads: int | None = None) -> str:
@@ -171,11 +171,11 @@ def methods_table(records: dict[tuple[str, str, int], dict[str, str]], problem: 
     return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread a run, two at a time."])
 
 
-def variants_table(found: dict[str, Any], option: Option) -> str:
+def variants_table(measured: dict[str, Any], option: Option) -> str:
     """H and time by the value of an option, against the reference's."""
     results = {
         (row["problem"], row["value"], row["seed"]): row | {"seconds": {"total": row["seconds"]}}
-        for row in found["rows"]
+        for row in measured["rows"]
     }
     lines = [
         f"| problem | `{option.name}` | seeds | H | T1 | H minus that of {option.reference} | seconds a run |",
@@ -186,7 +186,7 @@ def variants_table(found: dict[str, Any], option: Option) -> str:
         f"{row.scores['T1'].text()} | {_difference(row)} | {row.seconds.mean:.3g} |"
         for row in rows_of(results, protocol="validated", reference=option.reference)
     ]
-    return "\n".join([*lines, "", machine_line(found["machine"], threads=1)])
+    return "\n".join([*lines, "", machine_line(measured["machine"], threads=1)])
 
 
 def _difference(row: Row) -> str:

@@ -23,16 +23,16 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def main(page: Path) -> int:
     """Exit code of the first block that fails, else 0."""
-    found = blocks(page)
+    runnable = blocks(page)
     with tempfile.TemporaryDirectory() as folder:
-        for number, (language, code) in enumerate(found, start=1):
-            print(f"-- {page.name}, block {number} of {len(found)}", flush=True)
+        for number, (language, code) in enumerate(runnable, start=1):
+            print(f"-- {page.name}, block {number} of {len(runnable)}", flush=True)
             command = ["bash", "-euc", code] if language == "bash" else [sys.executable, "-c", code]
             done = subprocess.run(command, cwd=folder, check=False)
             if done.returncode:
                 print(f"{page}: block {number} failed:\n{code}", file=sys.stderr)
                 return done.returncode
-    return 0 if found else 1
+    return 0 if runnable else 1
 
 
 if __name__ == "__main__":
