@@ -150,6 +150,22 @@ def test_descriptions_are_whole_sentences(package: griffe.Module) -> None:
     assert not broken
 
 
+def test_arrays_have_shapes(package: griffe.Module) -> None:
+    """What returns an array or a tensor says its shape in brackets."""
+    missing, checked = [], 0
+    for member in _public(package):
+        returned = member.returns if isinstance(member, griffe.Function) else None
+        if "property" in member.labels and isinstance(member, griffe.Attribute):
+            returned = member.annotation
+        if re.search("Tensor|NDArray", str(returned)) and not re.search("dict|Mapping", str(returned)):
+            checked += 1
+            text = member.docstring.value if member.docstring else ""
+            if not re.search(r"\([\w ,*|()\[\]+.-]*\)", text):
+                missing.append(member.path)
+    assert checked > 100
+    assert not missing
+
+
 def test_summaries_are_whole_sentences(package: griffe.Module) -> None:
     """What stands in tables of modules, classes and functions is one paragraph that ends."""
     broken = []

@@ -47,7 +47,7 @@ def share(count: int) -> slice:
 
 
 def averaged(gradients: Iterable[tuple[Parameter, Tensor]]) -> Iterator[tuple[Parameter, Tensor]]:
-    """Each gradient averaged over all processes. All must give their gradients in the same order."""
+    """Each gradient averaged over all processes, of the same shape (...). All must give theirs in the same order."""
     for parameter, gradient in gradients:
         if size() > 1:
             dist.all_reduce(gradient)
@@ -56,7 +56,7 @@ def averaged(gradients: Iterable[tuple[Parameter, Tensor]]) -> Iterator[tuple[Pa
 
 
 def mean(value: Tensor) -> Tensor:
-    """The mean of a tensor over all processes."""
+    """The mean of a tensor (...) over all processes, entry by entry."""
     if size() == 1:
         return value
     value = value.clone()

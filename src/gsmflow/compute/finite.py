@@ -124,7 +124,7 @@ def first_not_finite(logits: Tensor) -> int | None:
 
 
 def positive(scale: Tensor) -> Tensor:
-    """A scale that can be divided by: `scale` itself, or 1 where it is 0 because all values are equal."""
+    """A scale (...) to divide by: entries of `scale`, or 1 where all values are equal and it is 0."""
     return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 

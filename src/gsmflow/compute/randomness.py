@@ -23,5 +23,5 @@ def stream(device: torch.device | str, *key: int | str) -> torch.Generator:
 
 
 def normal(shape: tuple[int, ...], device: torch.device | str, *key: int | str) -> Tensor:
-    """Standard normal float32 numbers of the given shape, determined by `key` and the kind of device."""
+    """Standard normal float32 numbers, a tensor (*shape), determined by `key` and the kind of device."""
     return torch.randn(shape, device=device, generator=stream(device, *key))

@@ -19,7 +19,7 @@ _CHUNK = 1 << 24  # entries checked at a time, so that memory-mapped features ar
 
 
 def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
-    """Real numbers as a float32 matrix with one row a `unit` and at least one column.
+    """Real numbers as a float32 matrix (N, K) with one row a `unit`; N and K are at least 1.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
 
 
 def whole_numbers(value: ArrayLike, origin: str) -> NDArray[np.int64]:
-    """A vector of whole numbers as int64; floats are accepted if they are whole.
+    """Whole numbers as an int64 vector (N,); floats are accepted if they are whole.
 
     Raises
     ------

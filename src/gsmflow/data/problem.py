@@ -151,12 +151,12 @@ class Problem:
 
     @cached_property
     def seen(self) -> NDArray[np.int64]:
-        """Sorted indices of the classes that have training samples."""
+        """(S,) sorted indices of the classes that have training samples."""
         return np.unique(self.labels[self.train])
 
     @cached_property
     def unseen(self) -> NDArray[np.int64]:
-        """Sorted indices of all other classes."""
+        """(U,) sorted indices of all other classes."""
         return np.setdiff1d(np.arange(len(self.classes)), self.seen)
 
     @cached_property

@@ -93,7 +93,7 @@ def is_mapped(features: NDArray[Any]) -> bool:
 
 
 def empty_like(features: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """An empty float32 matrix: mapped if `features` are mapped, and in memory otherwise.
+    """An empty float32 matrix (N, D): mapped if `features` are mapped, and in memory otherwise.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def empty_like(features: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.flo
 
 
 def rows_of(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """features[rows], mapped if `features` are mapped; not copied if the rows are consecutive."""
+    """features[rows], (N, D): mapped if `features` are mapped; not copied if the rows are consecutive."""
     if not is_mapped(features):
         return features[rows]
     if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):

@@ -65,7 +65,7 @@ class CouplingSubnet(nn.Module):
         return self.condition_twice(g)[0]
 
     def condition_twice(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        """The condition of g twice: with a gradient to g, and without."""
+        """The condition of g (C, G) twice, each (C, hidden): with a gradient to g, and without."""
         if self.g_weight is None:
             return self.bias[None], self.bias[None]
         return linear_twice(g.to(self.g_weight.dtype), self.g_weight, self.bias, self.gradients)

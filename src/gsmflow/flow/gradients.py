@@ -87,7 +87,7 @@ class WeightGradients:
             self._early = None
 
     def collect(self) -> Iterator[tuple[Parameter, Tensor]]:
-        """Each parameter with its gradient.
+        """Each parameter with its gradient, a tensor of the same shape (out, in) or (out,).
 
         Gradients of at least LARGE entries are overwritten when the next one is asked for.
         """
@@ -185,7 +185,7 @@ class _LinearTwice(torch.autograd.Function):
 def linear_twice(
     x: Tensor, weight: Parameter, bias: Parameter, notes: WeightGradients | None
 ) -> tuple[Tensor, Tensor]:
-    """x @ weight.T + bias, twice. The parameters get gradients through both results, x through the first alone.
+    """x @ weight.T + bias, (n, out), twice. The parameters get gradients through both, x through the first alone.
 
     With `notes`, the parameters' gradients are collected there.
     """

@@ -145,11 +145,11 @@ class Pool:
         return Pool(self.features[self.real :], labels, 0, self.low, self.step)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Features start, ..., stop - 1 as float32."""
+        """Features start, ..., stop - 1 as float32, (stop - start, D)."""
         return self.decoded(self.features[start:stop])
 
     def decoded(self, rows: Tensor) -> Tensor:
-        """Stored rows as float32 features."""
+        """Stored rows (B, D) as float32 features."""
         if self.low is None or self.step is None:
             return rows
         return torch.addcmul(self.low, rows.float(), self.step)

@@ -77,7 +77,7 @@ class TrainingData:
 
 
 def tensor_of(features: NDArray[np.float32]) -> Tensor:
-    """Features as a tensor that shares their memory or file, and is never written to."""
+    """Features (N, D) as a tensor that shares their memory or file, and is never written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(np.ascontiguousarray(features))

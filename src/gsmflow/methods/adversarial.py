@@ -85,7 +85,9 @@ class AdversarialPeer(ConditionalPeer):
         return [self.critic]
 
     def train_critic(self, index: int) -> tuple[Tensor, Tensor, Losses]:
-        """The critic's steps of step `index`; returns the last batch's features and rows, and its losses."""
+        """The critic's steps of step `index`; returns the features (B, D) and rows (B,) of the last batch,
+        and the losses.
+        """
         steps = self.options.critic_steps
         first = index * steps
         batches = [self.batch(turn) for turn in range(first, first + steps)]

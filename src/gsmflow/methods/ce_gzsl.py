@@ -129,7 +129,7 @@ class CEGZSLLearner(AdversarialPeer):
         return Representation(((weight / self.units.spread, bias.clone(), "relu"),), (1,))
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """h, without random draws."""
+        """h, (N, E), without random draws."""
         return self.representation()(features)
 
 

@@ -102,7 +102,7 @@ class Prototypes(nn.Module):
                 layer.weight.uniform_(-bound, bound, generator=generator)
 
     def forward(self, semantics: Tensor) -> Tensor:
-        """Prototypes of classes."""
+        """Prototypes (C, D) of semantics (C, A)."""
         unit = F.normalize(semantics, dim=1)
         return self.layers(unit * semantics.shape[1] ** 0.5)
 

@@ -168,11 +168,13 @@ class GSMFlowLearner:
         )
 
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
-        """Synthesize features with the current weights: see [`GSMFlow.sample`][gsmflow.flow.model.GSMFlow.sample]."""
+        """Synthesize (len(semantics) * count, D) features, see
+        [`GSMFlow.sample`][gsmflow.flow.model.GSMFlow.sample].
+        """
         return self.model.sample(semantics, count, *key)
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """The features themselves."""
+        """The features themselves, (N, D)."""
         return features
 
     def representation(self) -> None:

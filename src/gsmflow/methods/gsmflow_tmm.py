@@ -74,7 +74,7 @@ class RelationNetwork:
 
     @staticmethod
     def loss(scores: Tensor, labels: Tensor) -> Tensor:
-        """Mean squared error to one-hot."""
+        """Mean squared error of the scores to one-hot labels (B, S); scalar."""
         return F.mse_loss(scores, F.one_hot(labels, scores.shape[1]).float())
 
 

@@ -121,7 +121,7 @@ class IZFLearner(ConditionalPeer):
         return descend(self.adam, loss, **shown)
 
     def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
-        """f^-1([c, 0] + z)."""
+        """f^-1([c, 0] + z), (B, D)."""
         none = self.flow.condition(z.new_zeros(1, 0))
         return self.flow.inverse(self.prior(semantics)[rows] + z, none)[0]
 

@@ -72,7 +72,7 @@ class TFVAEGANLearner(VAEGANLearner):
             self.feeding = True
 
     def synthesize(self, z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
-        """x~', or x~ in a step without feedback."""
+        """x~', (B, D), or x~ in a step without feedback."""
         hidden = self.generator.hidden(z, self.generator.condition(semantics), rows)
         first = self.generator.rest[1:](hidden)
         if not self.feeding:

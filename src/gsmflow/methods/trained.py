@@ -44,7 +44,7 @@ class Units(nn.Module):
         return features / self.spread
 
     def restored(self, features: Tensor) -> Tensor:
-        """Inverse of [`features`][gsmflow.methods.trained.Units.features]."""
+        """Inverse of [`features`][gsmflow.methods.trained.Units.features]: (N, D) to (N, D)."""
         return features * self.spread
 
     def semantics(self, semantics: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class PeerLearner:
             optimizer.load_state_dict(optimizer_state)
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """The features themselves, unless a method says otherwise."""
+        """The features themselves, (N, D), unless a method says otherwise."""
         return features
 
     def representation(self) -> Representation | None:

@@ -87,14 +87,14 @@ class MatFile:
             )
 
     def matrix(self, name: str) -> NDArray[np.float32]:
-        """A matrix of real numbers as float32."""
+        """A matrix of real numbers as float32, (rows, columns)."""
         value = self._numbers(name, as_float32=True)
         if value.ndim != 2 or 0 in value.shape:
             raise InputError(f"{self.where(name)}: shape {value.shape}, expected a matrix that is not empty")
         return value
 
     def whole(self, name: str) -> NDArray[np.int64]:
-        """A row or column of whole numbers.
+        """A row or column of whole numbers as a vector (N,).
 
         MATLAB files hold these as uint8, uint16 or double; they become int64 before anything is computed
         with them, because an unsigned 0 minus 1 would wrap to a valid index.
