@@ -3,7 +3,7 @@
 Fields of option dataclasses say what they mean in `option(...)`, and nowhere else: ``epochs: int = option(40,
 "passes", low=1)`` becomes a parameter ``epochs`` with default ``40`` and the description "passes. At least 1.".
 A method's ``METHOD`` gets its citation as description. The double colon before a block of code, which is not
-Markdown, becomes a single one.
+Markdown, becomes a single one, and a first sentence of two lines becomes one line.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ReferenceText(griffe.Extension):
             elif member.is_attribute and member.parent.is_module and member.annotation is None:
                 member.annotation = _kind(member)
             if member.docstring is not None:
-                member.docstring.value = _without_double_colons(member.docstring.value)
+                member.docstring.value = _one_line_first(_without_double_colons(member.docstring.value))
         classes = [member for member in _all(pkg) if member.is_class]
         meanings: dict[str, dict[str, str]] = {}
         for cls in classes:
@@ -93,6 +93,12 @@ def _kind(member: Any) -> str:
 def _citation(value: Any) -> str:
     named = {a.name: a.value for a in value.arguments if isinstance(a, griffe.ExprKeyword)}
     return ast.literal_eval(str(named["citation"])).rstrip(".")
+
+
+def _one_line_first(text: str) -> str:
+    """The text with its first paragraph on one line: tables of summaries show the first line alone."""
+    first, blank, rest = text.partition("\n\n")
+    return " ".join(first.split()) + blank + rest
 
 
 def _without_double_colons(text: str) -> str:

@@ -172,9 +172,19 @@ def test_summaries_are_whole_sentences(package: griffe.Module) -> None:
     for member in _public(package):
         if member.docstring:
             first = member.docstring.value.strip().split("\n\n")[0]
-            if not re.search(r"[.!?:)`]$", first):
+            if not re.search(r"[.!?:)`]$", first) or "\n---" in first:
                 broken.append(f"{member.path}: {first}")
     assert not broken
+
+
+def test_tables_have_whole_sentences(pages: dict[str, str]) -> None:
+    cut = []
+    for path, page in pages.items():
+        for cell in re.findall(r'<div class="doc-md-description">(.*?)</div>', page, re.S):
+            text = html.unescape(re.sub(r"<[^>]+>", "", cell)).strip()
+            if not re.search(r"[.!?:)`|\]]$", text) and text[-1:].isalnum() and " " in text:
+                cut.append(f"{path}: {text}")
+    assert not cut
 
 
 def test_no_markup_of_another_kind_is_left(pages: dict[str, str]) -> None:

@@ -59,7 +59,7 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Features:
-    """
+    """Features of the readable images of a listing, in memory.
 
     Parameters
     ----------

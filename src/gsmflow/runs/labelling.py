@@ -39,7 +39,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Labelled:
-    """
+    """The labels of one part.
 
     Parameters
     ----------
