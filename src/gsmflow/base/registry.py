@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
@@ -96,13 +96,52 @@ class Registry(Generic[T]):
             start = f"{origin}: no {self.what}" if origin else f"no {self.what}"
             raise InputError(f"{start} '{name}'; {instead_of(name, names)}")
 
-    def each(self) -> Iterator[T]:
+    def each(self) -> list[T]:
         """All values. Those that cannot be loaded are reported once, on stderr, and left out."""
+        return self.those(lambda value: True)
+
+    def those(self, claim: Callable[[T], bool]) -> list[T]:
+        """Values for which `claim` is true, the built-in ones first.
+
+        Those that cannot be loaded or asked are reported once, on stderr, and left out.
+        """
+        chosen = []
         for name in self.names():
             try:
-                yield self.find(name)
+                value = self.find(name)
             except InputError as error:
                 self._tell(f"{error}; it is left out")
+                continue
+            try:
+                if claim(value):
+                    chosen.append(value)
+            except Exception as error:
+                other = self._of_packages().get(name)
+                if other is None or name in self._registered:
+                    raise
+                self._tell(f"{self.what} '{name}' of {other.giver}: {_reason(error)}; it is left out")
+        return chosen
+
+    def check_lasting(self, name: str) -> None:
+        """Refuse a name that processes started from this one would not know.
+
+        Raises
+        ------
+        InputError
+            Nothing has that name, or this program alone.
+        """
+        self.check_name(name)
+        if name in self._registered:
+            raise InputError(
+                f"{self.what} '{name}': is registered in this program alone, and runs in processes of their own do not "
+                f"know it; give it by an entry point in the group {self.group} of an installed package"
+            )
+
+    def giver(self, name: str) -> str:
+        """Who gives a name that there is: "gsmflow", "this program", or a package with its version."""
+        if name in self._registered:
+            return "this program"
+        return (self._built_in.get(name) or self._of_packages()[name]).giver
 
     def register(self, name: str, value: T) -> None:
         """Add a value under a name, or replace what this program registered under it.
@@ -144,10 +183,8 @@ class Registry(Generic[T]):
         except (Exception, SystemExit) as error:  # the modules of other packages may raise anything
             if later.place.dist is None:
                 raise
-            reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{where}: cannot be loaded from {place.value} ({type(error).__name__}: {reason}); "
-                "mend or uninstall that package"
+                f"{where}: cannot be loaded from {place.value} ({_reason(error)}); mend or uninstall that package"
             ) from error
         complaint = self._wrong(place.name, value)
         if complaint:
@@ -168,6 +205,11 @@ class Registry(Generic[T]):
 @cache
 def _entry_points(group: str) -> EntryPoints:
     return entry_points(group=group)
+
+
+def _reason(error: BaseException) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _package_of(place: EntryPoint) -> tuple[str, str]:

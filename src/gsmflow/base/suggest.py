@@ -20,6 +20,8 @@ def instead_of(name: str, known: Iterable[str], *, quote: str = "'") -> str:
     quote : str
         Put around the suggested name.
 
+    Examples
+    --------
     >>> instead_of("zerba", ["horse", "zebra"])
     "did you mean 'zebra'?"
     >>> instead_of("epoch", ["flow.epochs", "head.loss"])

@@ -32,6 +32,7 @@ class LikelihoodHead:
     """
 
     kind: ClassVar[str] = "likelihood"
+    """Name of this kind of heads in run folders."""
 
     model: GSMFlow
     semantics: Tensor
@@ -154,6 +155,7 @@ class GatedHead:
     """
 
     kind: ClassVar[str] = "gated"
+    """Name of this kind of heads in run folders."""
 
     gate: LikelihoodHead
     seen: Tensor

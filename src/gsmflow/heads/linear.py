@@ -29,6 +29,7 @@ class LinearHead:
     """
 
     kind: ClassVar[str] = "linear"
+    """Name of this kind of heads in run folders."""
 
     weight: Tensor
     bias: Tensor

@@ -114,6 +114,7 @@ class RepresentedHead:
     """
 
     kind: ClassVar[str] = "represented"
+    """Name of this kind of heads in run folders."""
 
     representation: Representation
     head: LinearHead

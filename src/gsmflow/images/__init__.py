@@ -6,8 +6,15 @@
     reading.py        one file -> an RGB picture, or the reason why not
     preprocessing.py  a picture -> the array a backbone takes
     backbone.py       which backbone, in words a run can remember; opening it again
-    timm.py  onnx.py  torchscript.py   the three kinds of backbones
+    kinds.py          the kinds of backbones: timm.py, onnx.py, torchscript.py
     extraction.py     all images -> a table of features, resumable
 
 Importing this package is light: Pillow, timm and onnxruntime are imported when they are needed.
 """
+
+from __future__ import annotations
+
+from gsmflow.images.backbone import Backbone, BackboneKind, BackboneSpec, register_backbone
+from gsmflow.images.preprocessing import Preprocessing
+
+__all__ = ["Backbone", "BackboneKind", "BackboneSpec", "Preprocessing", "register_backbone"]

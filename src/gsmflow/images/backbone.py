@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.registry import Registry
 from gsmflow.files.checksums import digest_of
 from gsmflow.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
 
 RANDOM = "random"
-_TORCHSCRIPT = (".pt", ".ts", ".torchscript")
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class BackboneSpec:
     Parameters
     ----------
     kind : str
-        ``timm``, ``onnx`` or ``torchscript``.
+        ``timm``, ``onnx``, ``torchscript``, or one that was registered.
     model : str
-        Timm's name of the architecture, or the model's file.
+        Timm's name of the architecture, the model's file, or what another kind is named.
     weights : str
         For timm alone: a ``.safetensors`` file, ``random`` (seed 0), or empty for the published weights.
     output : str
@@ -60,28 +61,17 @@ class BackboneSpec:
             The parts do not go together.
         """
         settings = dict(preprocessing or {})
-        suffix = Path(name).suffix.lower()
-        if suffix == ".safetensors":
+        kind = _kind_of(name)
+        if weights and "weights" not in kind.takes:
+            raise InputError(f"--weights {weights}: {name} has weights of its own; leave it out")
+        if (settings or output) and "preprocessing" not in kind.takes:
             raise InputError(
-                f"--backbone {name}: holds weights without an architecture; name that one, such as "
-                f"--backbone resnet101 --weights {name}"
+                f"--backbone {name}: a {kind.name} model, which brings its own preprocessing and output; leave out "
+                "--size, --crop, --interpolation, --normalize and --output"
             )
-        if suffix in (".pth", ".pkl", ".ckpt", ".tar", ".bin"):
+        if output and "output" not in kind.takes:
             raise InputError(
-                f"--backbone {name}: a pickled checkpoint, which is never loaded; convert it to .safetensors, "
-                "or export the model to ONNX or TorchScript"
-            )
-        if suffix == ".onnx" or suffix in _TORCHSCRIPT:
-            if weights:
-                raise InputError(f"--weights {weights}: {name} has weights of its own; leave it out")
-            kind = "onnx" if suffix == ".onnx" else "torchscript"
-            if output and kind != "onnx":
-                raise InputError(f"--output {output}: only ONNX models have named outputs; leave it out")
-            return BackboneSpec(kind, str(Path(name).resolve()), "", output, Preprocessing(**settings))
-        if settings or output:
-            raise InputError(
-                f"--backbone {name}: a timm model, which brings its own preprocessing and output; leave out --size, "
-                "--crop, --interpolation, --normalize and --output"
+                f"--output {output}: a {kind.name} model has no named outputs to choose from; leave it out"
             )
         if weights and weights != RANDOM:
             if Path(weights).suffix != ".safetensors":
@@ -89,7 +79,9 @@ class BackboneSpec:
                     f"--weights {weights}: expected a .safetensors file; pickled weights are never loaded"
                 )
             weights = str(Path(weights).resolve())
-        return BackboneSpec("timm", name, weights)
+        model = str(Path(name).resolve()) if kind.of_file else name
+        prepared = Preprocessing(**settings) if "preprocessing" in kind.takes else None
+        return BackboneSpec(kind.name, model, weights, output, prepared)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any], origin: str) -> BackboneSpec:
@@ -107,9 +99,10 @@ class BackboneSpec:
                 **given, preprocessing=Preprocessing(**preprocessing) if preprocessing else None
             )
             parts = (spec.kind, spec.model, spec.weights, spec.output, spec.sha256)
-            if spec.kind not in ("timm", "onnx", "torchscript") or not all(isinstance(p, str) for p in parts):
+            if not all(isinstance(p, str) for p in parts):
                 raise TypeError(f"kind {spec.kind!r}")
-        except TypeError as error:
+            BACKBONES.check_name(spec.kind)
+        except (TypeError, InputError) as error:
             raise InputError(
                 f"{origin}: not a backbone's description ({error}); extract the features anew"
             ) from None
@@ -130,12 +123,16 @@ class BackboneSpec:
         InputError
             A model of timm has no file, a model file has no weights beside it.
         """
-        if model is not None and self.kind == "timm":
-            raise InputError(f"--backbone {model}: the run's backbone is timm's {self.model}; leave it out")
-        if weights is not None and self.kind != "timm":
+        kind = BACKBONES.find(self.kind)
+        if model is not None and not kind.of_file:
             raise InputError(
-                f"--weights {weights}: the run's backbone is the file {self.model}; use --backbone"
+                f"--backbone {model}: the run's backbone is {self.kind}'s {self.model}; leave it out"
             )
+        if weights is not None and "weights" not in kind.takes:
+            remedy = (
+                f"the file {self.model}; use --backbone" if kind.of_file else f"{self.model}; leave it out"
+            )
+            raise InputError(f"--weights {weights}: the run's backbone is {remedy}")
         return replace(
             self,
             model=self.model if model is None else str(Path(model).resolve()),
@@ -146,7 +143,7 @@ class BackboneSpec:
         """Whether both make the same features, wherever their files lie."""
 
         def essence(spec: BackboneSpec) -> BackboneSpec:
-            return replace(spec, model=spec.model if spec.kind == "timm" else "", weights="")
+            return replace(spec, model="" if BACKBONES.find(spec.kind).of_file else spec.model, weights="")
 
         return essence(self) == essence(other)
 
@@ -168,6 +165,85 @@ class Backbone:
     spec: BackboneSpec
     prepare: Callable[[Image], NDArray[np.float32]]
     features: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class BackboneKind:
+    """One kind of backbones.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits and ``. _ -``; a run remembers it.
+    owns : Callable[[str], bool]
+        Whether what a person gave as ``--backbone``, a name or a file, is of this kind. Opens no file.
+    open : Callable[[BackboneSpec, torch.device], Backbone]
+        Loads a backbone of this kind. The `spec` of the result has a `sha256` that is another one for other
+        weights. Raises [`InputError`][gsmflow.base.errors.InputError] where it cannot.
+    of_file : bool
+        Whether it is given as one file, which may be moved.
+    takes : tuple[str, ...]
+        What a person may give beside it: ``weights`` (a .safetensors file), ``output`` (the name of one of
+        several) and ``preprocessing`` (size, crop, interpolation and normalization).
+    """
+
+    name: str
+    owns: Callable[[str], bool]
+    open: Callable[[BackboneSpec, torch.device], Backbone]
+    of_file: bool = False
+    takes: tuple[str, ...] = ()
+
+
+def _complaint(name: str, value: Any) -> str:
+    if not isinstance(value, BackboneKind):
+        return f"is a {type(value).__name__}, expected a BackboneKind of gsmflow.images"
+    return "" if value.name == name else f"is named '{value.name}', expected '{name}'"
+
+
+BACKBONES: Registry[BackboneKind] = Registry(
+    "kind of backbone",
+    "gsmflow.backbones",
+    {kind: f"gsmflow.images.kinds:{kind.upper()}" for kind in ("timm", "onnx", "torchscript")},
+    _complaint,
+)
+
+
+def register_backbone(kind: BackboneKind) -> None:
+    """Add a kind of backbones to those of this program.
+
+    A package gives it by an entry point in the group ``gsmflow.backbones``, named as the kind.
+
+    Raises
+    ------
+    InputError
+        Another kind has that name, or something about it is not as it has to be.
+    """
+    BACKBONES.register(kind.name, kind)
+
+
+def _kind_of(name: str) -> BackboneKind:
+    """The kind that a backbone's name or file is of; timm's where no other says so.
+
+    Raises
+    ------
+    InputError
+        The file holds weights alone, or pickled ones.
+    """
+    kinds = BACKBONES.those(lambda kind: kind.owns(name))
+    suffix = Path(name).suffix.lower()
+    if kinds:
+        return kinds[0]
+    if suffix == ".safetensors":
+        raise InputError(
+            f"--backbone {name}: holds weights without an architecture; name that one, such as "
+            f"--backbone resnet101 --weights {name}"
+        )
+    if suffix in (".pth", ".pkl", ".ckpt", ".tar", ".bin"):
+        raise InputError(
+            f"--backbone {name}: a pickled checkpoint, which is never loaded; convert it to .safetensors, "
+            "or export the model to ONNX or TorchScript"
+        )
+    return BACKBONES.find("timm")
 
 
 def digest_of_model(path: Path) -> str:

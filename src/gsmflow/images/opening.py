@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gsmflow.base.errors import InputError
-from gsmflow.images.backbone import Backbone, BackboneSpec
+from gsmflow.images.backbone import BACKBONES, Backbone, BackboneSpec
 
 if TYPE_CHECKING:
     import torch
@@ -27,13 +27,7 @@ def open_backbone(spec: BackboneSpec, device: torch.device) -> Backbone:
         A file or a package is missing, the file is damaged, not of its kind or another one than was described,
         or weights cannot be obtained; the message says which file is needed and where.
     """
-    if spec.kind == "timm":
-        from gsmflow.images.timm import open_timm as opened
-    elif spec.kind == "onnx":
-        from gsmflow.images.onnx import open_onnx as opened
-    else:
-        from gsmflow.images.torchscript import open_torchscript as opened
-    backbone = opened(spec, device)
+    backbone = BACKBONES.find(spec.kind).open(spec, device)
     if spec.sha256 and backbone.spec.sha256 != spec.sha256:
         what = spec.weights or spec.model
         raise InputError(

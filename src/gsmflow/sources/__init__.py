@@ -11,14 +11,13 @@ from pathlib import Path
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of
 from gsmflow.data.problem import Problem
-from gsmflow.sources import digits, synthetic, xlsa17
+from gsmflow.sources import xlsa17
 from gsmflow.sources.catalog import Survey, survey
 from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
+from gsmflow.sources.source import SOURCES, Layout, NamedProblem, named_problems, register_source
 
-__all__ = ["Survey", "load", "survey"]
-
-_BUILT_IN = ("digits", "synthetic")
+__all__ = ["Layout", "NamedProblem", "Survey", "load", "register_source", "survey"]
 
 
 def load(
@@ -36,7 +35,8 @@ def load(
     problem : str
         ``digits``; ``synthetic``, ``synthetic:AWA2`` or ``synthetic:n=5000,d=128``; AWA1, AWA2, APY, CUB, SUN
         or FLO, or any other folder under `data_root`, in upper or lower case; or the path of a folder. Folders
-        are in one of the layouts xlsa17, pre-split or table.
+        are in one of the layouts xlsa17, pre-split or table, or in one that was registered
+        ([`register_source`][gsmflow.sources.source.register_source]), as other names may be.
     data_root : Path
         The folder that holds the named data sets.
     features, semantics : str | None
@@ -49,15 +49,12 @@ def load(
     InputError
         The name is unknown, the files are missing, or what they hold is no problem.
     """
-    kind, _, detail = problem.partition(":")
-    if kind in _BUILT_IN:
+    name, _, details = problem.partition(":")
+    source = SOURCES.find(name) if name in SOURCES.names() else None
+    if isinstance(source, NamedProblem):
         if features or semantics:
-            raise InputError(f"{kind} has no files to choose from; leave out --features and --semantics")
-        if kind == "synthetic":
-            return synthetic.make(synthetic.parse(detail, seed=seed))[0]
-        if detail:
-            raise InputError(f"{problem}: digits takes no settings; use 'digits'")
-        return digits.load()
+            raise InputError(f"{name} has no files to choose from; leave out --features and --semantics")
+        return source.load(details, seed)
     folder, name = _folder(problem, data_root, features, semantics)
     return load_folder(folder, name, features=features, semantics=semantics, seed=seed)
 
@@ -82,5 +79,5 @@ def _folder(
         )
     if exists(problem):
         raise InputError(f"{problem}: is a file; name the folder it lies in")
-    names = (*_BUILT_IN, *KNOWN)
+    names = (*(each.name for each in named_problems()), *KNOWN)
     raise InputError(f"'{problem}' is neither a known name nor a folder; {instead_of(problem, names)}")

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
-from gsmflow.sources import digits, presplit, synthetic, xlsa17
+from gsmflow.sources import presplit, xlsa17
 from gsmflow.sources.folder import file_names
-from gsmflow.sources.layouts import find, layouts
+from gsmflow.sources.layouts import find
 from gsmflow.sources.published import KNOWN
+from gsmflow.sources.source import SOURCES, layouts_of, named_problems
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Survey:
     name, title : str
         What it is called, short and long.
     kind : str
-        "xlsa17", "presplit" or "built-in".
+        "xlsa17", "presplit", "built-in", or the package that it is of.
     found : bool
         Whether its files are here and readable as far as was looked.
     citation : str
@@ -57,23 +58,17 @@ class Survey:
 def survey(data_root: Path) -> list[Survey]:
     """Every known data set in a fixed order, the built-in ones first. Reads no features; never raises."""
     return [
-        Survey(
-            name="digits",
-            title="handwritten digits in four views",
-            kind="built-in",
-            found=True,
-            counts=asdict(digits.COUNTS),
-            split="8 of the 40 combinations of digit and view unseen, a third of the photographs held out",
-            citation="comes with scikit-learn",
-        ),
-        Survey(
-            name="synthetic",
-            title="made to measure with known truth, as synthetic:n=5000,d=128 or synthetic:AWA2",
-            kind="built-in",
-            found=True,
-            counts=asdict(synthetic.SyntheticOptions().counts),
-            split="drawn",
-            citation="made on the spot",
+        *(
+            Survey(
+                name=each.name,
+                title=each.title,
+                kind="built-in" if SOURCES.giver(each.name) == "gsmflow" else SOURCES.giver(each.name),
+                found=True,
+                counts=asdict(each.counts()) if each.counts else {},
+                split=each.split,
+                citation=each.citation,
+            )
+            for each in named_problems()
         ),
         *(_published(data_root, name) for name in KNOWN),
     ]
@@ -97,13 +92,13 @@ def _published(data_root: Path, name: str) -> Survey:
 
 def _look(known: Survey, folder: Path) -> Survey:
     """Fill in what the files of an existing folder say."""
-    found = layouts(file_names(folder))
-    if "presplit" in found and "xlsa17" not in found:
+    layouts = {each.name for each in layouts_of(file_names(folder))}
+    if "presplit" in layouts and "xlsa17" not in layouts:
         known = replace(known, kind="presplit", features=(presplit.FEATURES,))
         known = _expecting(known, folder, presplit.DATA, presplit.LABEL)
         read = presplit.survey
     else:
-        also = (presplit.FEATURES,) if "presplit" in found else ()
+        also = (presplit.FEATURES,) if "presplit" in layouts else ()
         known = replace(
             known,
             features=(*xlsa17.feature_files(folder), *also),

@@ -14,7 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Counts, Problem
+from gsmflow.sources.source import NamedProblem
 
 VIEWS = ("upright", "quarter turn", "negative", "checkered")
 
@@ -101,3 +103,19 @@ def _semantics() -> NDArray[np.float32]:
 
 def _classes(by_view: tuple[tuple[int, ...], ...]) -> NDArray[np.int64]:
     return np.array([digit * len(VIEWS) + view for view, digits in enumerate(by_view) for digit in digits])
+
+
+def _load(details: str, seed: int) -> Problem:
+    if details:
+        raise InputError(f"digits:{details}: digits takes no settings; use 'digits'")
+    return load()
+
+
+SOURCE = NamedProblem(
+    "digits",
+    title="handwritten digits in four views",
+    citation="comes with scikit-learn",
+    load=_load,
+    counts=lambda: COUNTS,
+    split="8 of the 40 combinations of digit and view unseen, a third of the photographs held out",
+)

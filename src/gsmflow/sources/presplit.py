@@ -20,6 +20,7 @@ from gsmflow.data.problem import Counts, Problem
 from gsmflow.sources.absent import Indices, drop_absent, numbered
 from gsmflow.sources.matfile import MatFile
 from gsmflow.sources.published import same_counts, semantics_name
+from gsmflow.sources.source import Layout
 
 FEATURES = "data"
 DATA, LABEL = f"{FEATURES}.mat", "label.mat"
@@ -28,7 +29,9 @@ _LABELS = ("train_idx", "test_seen_idex", "test_unseen_idex")
 _TOLERANCE = 1e-4  # for semantics stored twice, once perhaps in single precision
 
 
-def load(folder: Path, name: str) -> Problem:
+def load(
+    folder: Path, name: str, *, features: str | None = None, semantics: str | None = None, seed: int = 0
+) -> Problem:
     """Read a folder of this layout; samples in the order train, test_seen, test_unseen.
 
     Features are kept raw: the authors scale them by a number that is always 1. The files have no class
@@ -37,10 +40,16 @@ def load(folder: Path, name: str) -> Problem:
     Raises
     ------
     InputError
-        A file or variable is missing, damaged or contradicts another; see the message.
+        A file or variable is missing, damaged or contradicts another; see the message. Other features or
+        semantics are asked for than the one set there is.
     """
-    data, label, labels, semantics = _read(folder)
-    _check_said_twice(data, label, labels, semantics)
+    if features not in (None, FEATURES) or semantics is not None:
+        raise InputError(
+            f"{folder}: pre-split data have one set of features and semantics; leave out --features and "
+            "--semantics"
+        )
+    data, label, labels, vectors = _read(folder)
+    _check_said_twice(data, label, labels, vectors)
     sizes = [len(part) for part in labels]
     train, test_seen, test_unseen = np.split(np.arange(sum(sizes)), np.cumsum(sizes[:2]))
     parts = (train, test_seen, test_unseen)
@@ -48,11 +57,11 @@ def load(folder: Path, name: str) -> Problem:
     rows = np.empty((sum(sizes), data.shapes[_FEATURES[0]][1]), dtype=np.float32)
     for variable, part in zip(_FEATURES, parts, strict=True):
         rows[part] = data.matrix(variable)
-    kept = drop_absent(np.concatenate(labels), semantics, numbered(len(semantics)), parts)
+    kept = drop_absent(np.concatenate(labels), vectors, numbered(len(vectors)), parts)
     notes = {
         "split": _split_name(labels),
         "validation": "classes drawn, because this layout publishes no choice",
-        "semantics": f"{DATA}: {semantics_name(semantics)}",
+        "semantics": f"{DATA}: {semantics_name(vectors)}",
         "class_order": "no names in the files, numbered by row of attribute",
     }
     if kept.dropped:
@@ -190,3 +199,13 @@ def _split_name(labels: list[Indices]) -> str:
     if same:
         return f"pre-split, as many images in each part as the Proposed Splits, {same}"
     return "pre-split, unknown split"
+
+
+LAYOUT = Layout(
+    "presplit",
+    files=f"{DATA} and {LABEL}",
+    owns=lambda names: DATA in names and LABEL in names,
+    begun=lambda names: DATA in names or LABEL in names,
+    load=load,
+    features=lambda folder: (FEATURES,),
+)

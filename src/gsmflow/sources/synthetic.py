@@ -22,6 +22,7 @@ from gsmflow.base.options import Options, from_mapping, option, parse_value
 from gsmflow.base.suggest import listed
 from gsmflow.data.problem import Counts, Problem
 from gsmflow.sources.published import KNOWN, Known
+from gsmflow.sources.source import NamedProblem
 
 _LATENT = 4  # dimensions of the space the classes lie in; few, so that 15 seen classes can cover it
 _HIDDEN = 64  # width of the map from semantics to class means
@@ -262,3 +263,13 @@ def _draw_features(
         rows *= deviation[label, None]
         rows += means[label]
     return features
+
+
+SOURCE = NamedProblem(
+    "synthetic",
+    title="made to measure with known truth, as synthetic:n=5000,d=128 or synthetic:AWA2",
+    citation="made on the spot",
+    load=lambda details, seed: make(parse(details, seed=seed))[0],
+    counts=lambda: SyntheticOptions().counts,
+    split="drawn",
+)

@@ -13,6 +13,7 @@ drawn for testing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from gsmflow.files.class_table import read_classes
 from gsmflow.files.columns import row_number
 from gsmflow.files.rows import ENDINGS, read_rows
 from gsmflow.sources.folder import file_names
+from gsmflow.sources.source import Layout
 
 if TYPE_CHECKING:
     pass
@@ -38,7 +40,7 @@ _EXPECTED = (
 )
 
 
-def is_table(names: list[str]) -> bool:
+def is_table(names: Sequence[str]) -> bool:
     """Whether a folder with these files is of this layout."""
     return f"{CLASSES}.csv" in names or any(f"{FEATURES}{ending}" in names for ending in ENDINGS)
 
@@ -161,3 +163,12 @@ def _draw(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
         members = rng.permutation(np.flatnonzero(labels == label))
         is_train[members[: min(round(_TESTED * len(members)), len(members) - 1)]] = False
     return is_train
+
+
+LAYOUT = Layout(
+    "table",
+    files="features.npz, features.csv or features.parquet with classes.csv",
+    owns=is_table,
+    load=load,
+    features=feature_files,
+)

@@ -22,6 +22,7 @@ from gsmflow.sources.absent import Indices, drop_absent, numbered
 from gsmflow.sources.folder import file_names
 from gsmflow.sources.matfile import MatFile
 from gsmflow.sources.published import semantics_name, split_name
+from gsmflow.sources.source import Layout
 
 FEATURES, SEMANTICS = "res101", "att"
 _PARTS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
@@ -45,7 +46,9 @@ def semantics_files(folder: Path) -> tuple[str, ...]:
     )
 
 
-def load(folder: Path, name: str, *, features: str | None = None, semantics: str | None = None) -> Problem:
+def load(
+    folder: Path, name: str, *, features: str | None = None, semantics: str | None = None, seed: int = 0
+) -> Problem:
     """Read a folder of this layout.
 
     Features are kept raw, (N, D), scaled nowhere. Classes with semantics but without an image in any
@@ -258,3 +261,12 @@ def _order(described: _Described) -> str:
         return "no names in the file, numbered by label"
     alphabetical = list(described.classes) == sorted(described.classes)
     return "alphabetical" if alphabetical else "the file's own, not alphabetical"
+
+
+LAYOUT = Layout(
+    "xlsa17",
+    files=f"{FEATURES}.mat and {SEMANTICS}_splits.mat",
+    owns=lambda names: f"{FEATURES}.mat" in names or any(name.endswith("_splits.mat") for name in names),
+    load=load,
+    features=feature_files,
+)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gsmflow.base.errors import InputError
+from gsmflow.methods import METHODS
 from gsmflow.recipes.recipe import make_recipe, preset_for
 from gsmflow.runs.folder import CONFIG, METRICS, Request, folder_name, read_config, read_metrics, refuse_taken
 
@@ -230,7 +231,14 @@ def cells_of(
         Preset of each problem; the entry "" is for all others.
     **common : Any
         Further fields of every [`Cell`][gsmflow.studies.cells.Cell].
+
+    Raises
+    ------
+    InputError
+        A method is unknown, or is one that the processes of the runs would not know.
     """
+    for variant in variants:
+        METHODS.check_lasting(variant.method)
     return [
         Cell(
             problem,
