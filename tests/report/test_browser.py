@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gsmflow.report import read, render
+from support.accessibility import violations
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -104,17 +105,54 @@ def test_hover_zoom_and_legend(browser: Chrome, runs: tuple[Path, Path], tmp_pat
     assert reset.is_displayed()
     reset.click()
     assert not reset.is_displayed()
-    entry = figure.find_element("css selector", "button.entry")
-    entry.click()
     svg = figure.find_element("css selector", "svg[role=img]")
-    assert len(svg.find_elements("css selector", "circle, rect")) < before
-    entry = figure.find_element("css selector", "button.entry")
-    assert entry.get_attribute("aria-pressed") == "false"
+    assert len(svg.find_elements("css selector", "circle, rect")) == before
     view = figure.find_element("css selector", "select")
     places = svg.find_elements("css selector", "circle")[5].get_attribute("cx")
     view.send_keys("t")
     svg = figure.find_element("css selector", "svg[role=img]")
     assert svg.find_elements("css selector", "circle")[5].get_attribute("cx") != places
+
+
+def test_chosen_classes_stand_out_and_others_stay_grey(
+    browser: Chrome, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    opened(browser, [runs[0]], tmp_path)
+    figure = next(f for f in elements(browser, "figure") if "Real and synthetic features" in f.text)
+
+    def colours() -> dict[str, int]:
+        fills = browser.execute_script(
+            "return [...arguments[0].querySelectorAll('svg[role=img] circle')].map(c => c.getAttribute('stroke') === "
+            "'var(--surface)' ? c.getAttribute('fill') : c.getAttribute('stroke'))",
+            figure,
+        )
+        return {fill: fills.count(fill) for fill in set(fills)}
+
+    before = colours()
+    assert {"var(--faint)", "var(--c-0)", "var(--c-3)"} <= set(before)
+    assert "var(--c-4)" not in before
+    pressed = [e.get_attribute("aria-pressed") for e in figure.find_elements("css selector", "button.entry")]
+    assert (len(pressed), pressed.count("true")) == (8, 4)
+    other = figure.find_elements("css selector", "button.entry")[pressed.index("false")]
+    other.click()
+    after = colours()
+    assert after["var(--c-4)"] == before["var(--faint)"] - after["var(--faint)"] > 0
+    assert browser.switch_to.active_element.get_attribute("aria-pressed") == "true"
+
+
+def test_zoomed_bars_keep_the_zero_line(browser: Chrome, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains
+
+    opened(browser, [runs[0]], tmp_path)
+    figure = next(f for f in elements(browser, "figure") if "Variance along principal directions" in f.text)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", figure)
+    svg = figure.find_element("css selector", "svg[role=img]")
+    ActionChains(browser).move_to_element_with_offset(svg, -60, -90).click_and_hold().move_by_offset(
+        120, 60
+    ).release().perform()
+    assert figure.find_element("css selector", "button.reset").is_displayed()
+    ticks = [t.text for t in figure.find_elements("css selector", "svg text.tick[text-anchor=end]")]
+    assert "0" in ticks
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -168,6 +206,14 @@ def test_a_phone_shows_it_without_scrolling_sideways(
         "e => parseFloat(getComputedStyle(e).fontSize) < 12).length"
     )
     assert small == 0
+    cues = [e for e in elements(browser, ".cue") if e.is_displayed()]
+    wide = browser.execute_script(
+        "return [...document.querySelectorAll('.wide, .plot')].filter(e => e.scrollWidth > e.clientWidth + 2)"
+        ".map(e => [e.tabIndex, e.getAttribute('role')])"
+    )
+    assert len(cues) == len(wide) > 1
+    assert all(each == [0, "region"] for each in wide)
+    assert {cue.text for cue in cues} == {"Scroll sideways for the rest"}
 
 
 def test_the_keyboard_reaches_tables_and_links(
@@ -183,7 +229,7 @@ def test_the_keyboard_reaches_tables_and_links(
     for _ in range(60):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         reached.add(browser.switch_to.active_element.text)
-    assert {"Generation shifts", "accuracy", "unseen classes"} <= reached
+    assert {"Generation shifts", "accuracy", "1 upright (unseen)"} <= reached
 
 
 def test_hostile_class_names_do_nothing(browser: Chrome, hostile: Path, tmp_path: Path) -> None:
@@ -203,3 +249,22 @@ def _luminance(colour: str) -> float:
         v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (float(n) / 255 for n in numbers)
     ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_accessible(
+    theme: str,
+    width: int,
+    browser: Chrome,
+    runs: tuple[Path, Path],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Rules of axe-core."""
+    feature = [{"name": "prefers-color-scheme", "value": theme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+    request.addfinalizer(lambda: browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []}))
+    for records in ([runs[0]], [*runs]):
+        opened(browser, records, tmp_path, width)
+        assert violations(browser) == []

@@ -107,7 +107,10 @@ def test_two_runs_stand_side_by_side_with_their_differences(runs: tuple[Path, Pa
     first, second = (read_metrics(folder) for folder in runs)
     assert "2 runs compared" in page
     assert f"{100 * (second['H'] - first['H']):+.1f}</td>" in page
-    assert "lda: shifts.json is not there" in page
+    assert "lda: Generation shifts: not measured for this method" in page
+    board = page[page.index("Leaderboard") :]
+    best, other = sorted(((m["H"], m["method"]) for m in (first, second)), reverse=True)
+    assert board.index(f"<td>{best[1]}</td>") < board.index(f"<td>{other[1]}</td>")
     legend = {s["group"] for s in charts(page)["Seen–unseen curve"]["views"][0]["series"]}
     assert legend == {"gsmflow", "lda"}
 

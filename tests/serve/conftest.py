@@ -17,6 +17,7 @@ from gsmflow.serve.app import create_app
 from gsmflow.serve.guard import Limits
 from gsmflow.serve.images import Extractor
 from gsmflow.serve.service import Service
+from gsmflow.serve.texts import Encode
 from gsmflow.sources import synthetic
 from support.recipes import ARGUMENTS
 
@@ -59,8 +60,16 @@ Served = Callable[..., FastAPI]
 def served(run: Path) -> Served:
     """Makes the application of the run under given limits; they answer to the name of the test client."""
 
-    def make(*, read_only: bool = False, extractor: Extractor | None = None, **limits: object) -> FastAPI:
-        service = Service(run, data_root=Path("none"), device=torch.device("cpu"), extractor=extractor)
+    def make(
+        *,
+        read_only: bool = False,
+        extractor: Extractor | None = None,
+        encode: Encode | None = None,
+        **limits: object,
+    ) -> FastAPI:
+        service = Service(
+            run, data_root=Path("none"), device=torch.device("cpu"), extractor=extractor, encode=encode
+        )
         return create_app(service, Limits(**{"hosts": HOSTS, **limits}), read_only=read_only)  # type: ignore[arg-type]
 
     return make

@@ -26,7 +26,9 @@ from gsmflow.runs.folder import load_backbone, load_classifier
 from gsmflow.serve.app import create_app
 from gsmflow.serve.guard import Limits
 from gsmflow.serve.images import extractor_of
+from gsmflow.serve.reasons import reasons
 from gsmflow.serve.service import Service
+from gsmflow.serve.texts import encoder_of
 from support.pictures import SIDE, digits, patches_model
 from support.recipes import ARGUMENTS
 
@@ -152,9 +154,114 @@ def test_an_added_class_answers_from_then_on(client: TestClient, run: Path) -> N
     assert more["run"] == "run-v3"
 
 
+def test_a_class_like_another_differs_only_in_what_is_said(client: TestClient, run: Path) -> None:
+    name = load_classifier(run).classes[4]
+    asked = {"name": "quagga", "like": name, "semantics": {"legs": 4.5}}
+    assert client.post("/v1/classes", json=asked).status_code == 201
+    new, like = (client.get(f"/v1/classes/{index}").json()["attributes"] for index in (12, 4))
+    assert [entry["value"] for entry in new] == [4.5, *(entry["value"] for entry in like[1:])]
+
+
+def test_a_class_is_described_by_a_sentence_where_there_is_an_encoder(served: Any, run: Path) -> None:
+    sentences: list[str] = []
+
+    def encode(sentence: str) -> NDArray[np.float32]:
+        sentences.append(sentence)
+        return np.array(VECTOR, np.float32)
+
+    client = TestClient(served(encode=encode))
+    assert client.get("/v1/run").json()["takes_text"] is True
+    assert client.post("/v1/classes", json={"name": "okapi", "text": "a short giraffe"}).status_code == 201
+    assert sentences == ["a short giraffe"]
+    detail = client.get("/v1/classes/12").json()
+    assert [entry["value"] for entry in detail["attributes"]] == pytest.approx(VECTOR)
+    both = client.post("/v1/classes", json={"name": "b", "text": "c", "semantics": VECTOR})
+    assert (both.status_code, "leave out semantics" in both.json()["detail"]) == (422, True)
+
+
+def test_an_encoder_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gsmflow.semantics import encoder
+
+    monkeypatch.setattr(encoder, "open_encoder", lambda *_: lambda texts: np.eye(len(texts), 4) * 3)
+    with pytest.raises(
+        InputError, match="gives 4 dimensions, but the classes of this run are described by 6"
+    ):
+        encoder_of("some", 6, torch.device("cpu"))
+    assert encoder_of("some", 4, torch.device("cpu"))("a").tolist() == [1, 0, 0, 0]
+
+
+def test_reasons_are_weight_times_value(client: TestClient, run: Path) -> None:
+    """Against scikit-learn's ridge on the standardized semantics."""
+    from sklearn.linear_model import Ridge
+
+    classifier, features = load_classifier(run), samples(run)[:3]
+    semantics = np.array(
+        [line.rsplit(",", 6)[1:] for line in (run / "semantics.csv").read_text().splitlines()[1:]]
+    )
+    values = semantics.astype(float)
+    standard = (values - values.mean(axis=0)) / values.std(axis=0)
+    asked = {"features": features.tolist(), "top": 3, "explain": 4}
+    answer = client.post("/v1/predict", json=asked).json()
+    names = client.get("/v1/run").json()["dimensions"]
+    for prediction, z in zip(answer["predictions"], classifier.logits(features), strict=True):
+        scaled = z.astype(float) / classifier.temperature
+        scaled = np.maximum(scaled, scaled.max() - 30)
+        ridge = Ridge(alpha=1.0).fit(standard, scaled)
+        assert prediction["explained"] == pytest.approx(ridge.score(standard, scaled))
+        told = prediction["reasons"]
+        assert len(told) == 4
+        listed = [entry["index"] for entry in prediction["classes"]]
+        apart = []
+        for reason in told:
+            d = names.index(reason["name"])
+            assert reason["weight"] == pytest.approx(ridge.coef_[d])
+            assert reason["contributions"] == pytest.approx((ridge.coef_[d] * standard[listed, d]).tolist())
+            apart.append(abs(reason["contributions"][0] - np.mean(reason["contributions"][1:])))
+        assert apart == sorted(apart, reverse=True)
+    assert (
+        client.post("/v1/predict", json={"features": features.tolist()}).json()["predictions"][0]["reasons"]
+        == []
+    )
+
+
+def test_reasons_where_there_are_more_dimensions_than_classes() -> None:
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(0)
+    semantics, logits = rng.normal(size=(5, 40)), rng.normal(size=5)
+    standard = (semantics - semantics.mean(axis=0)) / semantics.std(axis=0)
+    told = reasons(logits, semantics, np.array([logits.argmax(), 0]))
+    assert told.weights == pytest.approx(Ridge(alpha=1.0).fit(standard, logits).coef_)
+    alike = reasons(np.zeros(5), semantics, np.array([0]))
+    assert (alike.explained, np.abs(alike.weights).max()) == (0, 0)
+
+
+def test_the_reference_is_grouped_and_its_examples_work(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()
+    groups = [tag["name"] for tag in described["tags"]]
+    operations = [each for path in described["paths"].values() for each in path.values()]
+    assert groups == ["Label", "Classes", "Samples", "Service"]
+    assert all(len(each["tags"]) == 1 and each["tags"][0] in groups for each in operations)
+    names = {each["operationId"] for each in operations}
+    assert {"label_picture", "label_samples", "list_classes", "add_class", "get_run"} <= names
+    assert len(names) == len(operations)
+    for number, (path, status) in enumerate([("/v1/predict", 200), ("/v1/classes", 201)]):
+        content = described["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        assert content["examples"]
+        for name, example in content["examples"].items():
+            body = example["value"]
+            if "name" in body:
+                body = body | {"name": f"{name} {number}"}
+            assert client.post(path, json=body).status_code == status, example
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
+        ({"name": "okapi", "like": "nothing"}, "no class 'nothing'"),
+        ({"name": "okapi", "like": "{like}", "semantics": VECTOR}, "by name"),
+        ({"name": "okapi", "like": "{like}", "semantics": {"leggs": 4}}, "did you mean 'legs'?"),
+        ({"name": "okapi", "text": "a short giraffe"}, "no text encoder"),
         ({"name": " ", "semantics": VECTOR}, "name"),
         ({"name": "a\nb", "semantics": VECTOR}, "cannot be printed"),
         ({"name": "\ud800", "semantics": VECTOR}, "unicode"),
@@ -169,6 +276,9 @@ def test_an_added_class_answers_from_then_on(client: TestClient, run: Path) -> N
 def test_what_is_wrong_with_a_class_is_said(
     client: TestClient, run: Path, asked: dict[str, Any], message: str
 ) -> None:
+    asked = {
+        key: load_classifier(run).classes[4] if value == "{like}" else value for key, value in asked.items()
+    }
     answer = client.post(
         "/v1/classes", content=json.dumps(asked), headers={"Content-Type": "application/json"}
     )

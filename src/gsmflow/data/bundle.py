@@ -33,6 +33,7 @@ def save(problem: Problem, path: Path) -> None:
         "image_shape": problem.image_shape,
         "notes": dict(problem.notes),
         "backbone": dict(problem.backbone) if problem.backbone else None,
+        "pictures": problem.pictures,
     }
     write_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, meta)
 
@@ -58,6 +59,7 @@ def load(path: Path) -> Problem:
             image_shape=tuple(shape) if shape else None,
             notes=meta["notes"],
             backbone=meta["backbone"],
+            pictures=tuple(meta["pictures"]) if meta.get("pictures") else None,
             origins={name: f"{path}: {name}" for name in (*_ARRAYS, "classes")},
             **arrays,
         )

@@ -84,6 +84,9 @@ class Problem:
     backbone : Mapping[str, Any] | None
         How the features were computed from images ([`BackboneSpec`][gsmflow.images.backbone.BackboneSpec]),
         if that is known.
+    pictures : tuple[str, ...] | None
+        (N,) paths of the image files that the features were made of, where they are known. They are for looking
+        at: nothing is learnt from them, and they may be gone.
 
     Raises
     ------
@@ -105,6 +108,7 @@ class Problem:
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     backbone: Mapping[str, Any] | None = None
+    pictures: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -131,6 +135,11 @@ class Problem:
         checks.check_finite(self.features, "sample", self.where("features"))
         checks.check_finite(self.semantics, "class", self.where("semantics"))
         checks.check_semantics(self.semantics, self.classes, self.semantic_names, self.where)
+        if self.pictures is not None and len(self.pictures) != samples:
+            raise InputError(
+                f"{self.where('pictures')}: {len(self.pictures)} paths for {samples} samples, expected as many; leave "
+                "them out or give one each"
+            )
         if self.image_shape is not None and int(np.prod(self.image_shape)) != self.features.shape[1]:
             raise InputError(
                 f"{self.where('features')}: {self.features.shape[1]} dimensions do not make an image of "

@@ -21,7 +21,7 @@ from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice, Outcome
 from gsmflow.protocol.choosing import choose
-from gsmflow.protocol.generation_shifts import compare
+from gsmflow.protocol.generation_shifts import compare, unjudged
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.trial import Trial, evaluation_fractions
 from gsmflow.recipes.recipe import Recipe
@@ -159,7 +159,8 @@ def _keep_result(trial: Trial, choice: Choice | None) -> None:
             measured = compare(trial.prepared, trial.learner, trial.seed)
         if measured:
             shifts = measured[0].to_dict()
-            tensors |= {f"samples.{name}": tensor for name, tensor in measured[1].tensors().items()}
+            samples = measured[1].tensors() | unjudged(trial.prepared, trial.learner, trial.seed)
+            tensors |= {f"samples.{name}": tensor for name, tensor in samples.items()}
         if choice:
             shifts = recorder.records.get("held_out", {}).get(str(choice.epochs), shifts)
     meta = {"scores": asdict(scores), "shifts": shifts, "confidence": confidence}

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gsmflow.learning.learner import Generator, Learner
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.scores.samples import Samples, picked
 from gsmflow.scores.shifts import Shifts, measure
 
+_UNJUDGED = 20  # synthetic features of a class that nothing judges
+_MOST_UNJUDGED = 50  # such classes
 _KNOWN = 1 << 28  # entries of training features looked at
 
 
@@ -80,6 +83,26 @@ def compare(
         seed=seed,
     )
     return shifts, samples
+
+
+def unjudged(prepared: Prepared, learner: Learner, seed: int) -> dict[str, Tensor]:
+    """Synthetic features of unseen classes that no real one can judge, to be looked at beside the others.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        ``unseen`` (K, D) and ``unseen_labels`` (K,); empty where all unseen classes have test features, or there is no
+        generator. Their own random stream.
+    """
+    if not isinstance(learner, Generator):
+        return {}
+    problem, device = prepared.problem, prepared.device
+    classes = np.setdiff1d(problem.unseen, problem.labels[problem.test_unseen])[:_MOST_UNJUDGED]
+    if not len(classes):
+        return {}
+    semantics = prepared.data.semantics[torch.from_numpy(classes).to(device)]
+    synthetic = learner.sample(semantics, _UNJUDGED, seed, "unjudged").float().cpu()
+    return {"unseen": synthetic, "unseen_labels": torch.from_numpy(np.repeat(classes, _UNJUDGED))}
 
 
 def _represented(learner: Generator, device: torch.device) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -13,28 +13,45 @@ from gsmflow.scores.samples import Samples
 METHODS = ("pca", "t-sne", "umap")
 TITLES = {"pca": "PCA", "t-sne": "t-SNE", "umap": "UMAP"}
 
+Unseen = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Synthetic features (K, D) of classes that have no real ones, and their labels (K,)."""
+
 _POINTS = 1000  # in one picture, both kinds together
 _BEFORE = 50  # principal components that t-SNE and UMAP start from
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Real and synthetic samples as points in a plane.
+    """Points of a picture.
 
     Parameters
     ----------
     places : dict[str, NDArray[np.float64]]
-        The points (2 M, 2) of each method: M real ones, then M synthetic ones.
-    labels : NDArray[np.int64]
-        (M,) class of each real sample, and of the synthetic sample at the same position.
+        Method -> (M + K, 2), the M real points first.
+    labels, synthetic_labels : NDArray[np.int64]
+        (M,) classes of the real points and (K,) of the synthetic ones.
     """
 
     places: dict[str, NDArray[np.float64]]
     labels: NDArray[np.int64]
+    synthetic_labels: NDArray[np.int64]
 
 
-def embed(samples: Samples, methods: tuple[str, ...], seed: int = 0) -> Embedding:
+def embed(
+    samples: Samples, methods: tuple[str, ...], seed: int = 0, *, unseen: Unseen | None = None
+) -> Embedding:
     """Place real and synthetic features, jointly, by each of the methods; the same for the same seed.
+
+    Parameters
+    ----------
+    samples : Samples
+        Real and synthetic features.
+    methods : tuple[str, ...]
+        ``pca``, ``t-sne`` or ``umap``, any number of them.
+    seed : int
+        Seed of t-SNE and UMAP.
+    unseen : Unseen | None
+        Synthetic features of classes without real ones, which are placed along with the others.
 
     Raises
     ------
@@ -45,6 +62,11 @@ def embed(samples: Samples, methods: tuple[str, ...], seed: int = 0) -> Embeddin
         np.linspace(0, len(samples.labels) - 1, min(len(samples.labels), _POINTS // 2)).astype(int)
     )
     both = np.concatenate((samples.real[rows], samples.synthetic[rows])).astype(np.float64)
+    labels = samples.labels[rows]
+    if unseen is not None:
+        few = np.unique(np.linspace(0, len(unseen[1]) - 1, min(len(unseen[1]), _POINTS // 4)).astype(int))
+        both = np.concatenate((both, unseen[0][few]))
+        labels = np.concatenate((labels, unseen[1][few]))
     centered = both - both.mean(axis=0)
     left, values, _ = np.linalg.svd(centered, full_matrices=False)
     components = _signed(left[:, :_BEFORE] * values[:_BEFORE])
@@ -58,7 +80,7 @@ def embed(samples: Samples, methods: tuple[str, ...], seed: int = 0) -> Embeddin
             places[method] = _tsne(components, seed)
         else:
             places[method] = _umap(components, seed)
-    return Embedding(places, samples.labels[rows])
+    return Embedding(places, samples.labels[rows], labels)
 
 
 def _tsne(components: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WIDTH = 3.3  # inches, a column of a two-column paper
 # Okabe and Ito (2008), told apart with every kind of colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_FAINT = "#B8BEC4"  # of what is not highlighted
+_MOST_NAMES = 60  # along an axis
 _NAMED = {"seen": "#0072B2", "unseen": "#D55E00"}
 _MARKS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "x"}
 
@@ -56,7 +58,7 @@ def draw(records: list[Record], folder: Path, embeddings: tuple[str, ...] = ("pc
     with rc_context(style):
         for part, found in all_charts(records, embeddings).items():
             for number, chart in enumerate(found):
-                for view in range(len(chart["views"]) if chart["kind"] == "xy" else 1):
+                for view in range(1 if chart["kind"] == "heat" else len(chart["views"])):
                     square = chart.get("square") or chart["kind"] == "heat"
                     figure = Figure(figsize=(WIDTH, WIDTH * (0.9 if square else 0.62)), layout="constrained")
                     axes = figure.add_subplot()
@@ -73,16 +75,22 @@ def draw(records: list[Record], folder: Path, embeddings: tuple[str, ...] = ("pc
 
 
 def _colour(value: Any) -> str:
+    if value is None:
+        return _FAINT
     return _NAMED[value] if isinstance(value, str) else PALETTE[value % len(PALETTE)]
 
 
 def _xy(axes: Axes, chart: Chart, view: int) -> str:
     shown = chart["views"][view]
     named: set[str] = set()
-    for series in shown["series"]:
-        colour = _colour(series["colour"])
-        label = series["group"] if series["group"] not in named else None
-        named.add(series["group"])
+    highlight = chart.get("highlight", [])
+    # What stands out is drawn last, over the rest.
+    for series in sorted(shown["series"], key=lambda each: each["group"] in highlight):
+        group = series["group"]
+        colour = _colour(highlight.index(group) if group in highlight else series["colour"])
+        label = group if group not in named and (not highlight or group in highlight) else None
+        if label:
+            named.add(group)
         x, y = np.asarray(series["x"], float), np.asarray(series["y"], float)
         if series["type"] == "line":
             faint = 0.55 if series.get("faint") else 1.0
@@ -118,6 +126,10 @@ def _xy(axes: Axes, chart: Chart, view: int) -> str:
             axes.axhline(guide["y"], color="0.5", linestyle=":", linewidth=0.8)
     axes.set_xlabel(chart["x"])
     axes.set_ylabel(chart["y"])
+    rows = [row["name"] for row in chart.get("rows", [])]
+    if 0 < len(rows) <= _MOST_NAMES:
+        places = range(1, len(rows) + 1)
+        axes.set_xticks(places, [_short(name) for name in rows], rotation=90, fontsize=4.5)
     for axis in chart.get("percent", []):
         getattr(axes, f"{axis}axis").set_major_formatter(lambda v, _: f"{100 * v:.0f}%")
     if chart.get("zero"):
@@ -140,11 +152,15 @@ def _xy(axes: Axes, chart: Chart, view: int) -> str:
     return "-" + re.sub(r"[^a-z0-9]+", "-", shown["name"].lower()).strip("-")
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"
+
+
 def _heat(axes: Axes, chart: Chart) -> str:
     rates = 100 * np.asarray(chart["rates"], float)
     axes.imshow(rates, cmap="Blues", vmin=0, vmax=100)
     places = range(len(chart["classes"]))
-    short = [name if len(name) <= 16 else f"{name[:15]}…" for name in chart["classes"]]
+    short = [_short(name) for name in chart["classes"]]
     axes.set_xticks(places, short, rotation=55, ha="right", fontsize=5.5)
     axes.set_yticks(places, short, fontsize=5.5)
     for i, row in enumerate(rates):

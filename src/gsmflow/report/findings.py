@@ -102,8 +102,8 @@ def _thinned(whole: SeenUnseenCurve) -> NDArray[np.int64]:
     return np.unique(np.append(places, [0, len(along) - 1]))
 
 
-def confusion(record: Record) -> Confusion | None:
-    """The worst confusions on the test set; None without data or test samples."""
+def _counts(record: Record) -> NDArray[np.int64] | None:
+    """(C, C) test samples by true class and label given; None without data or test samples."""
     problem = record.problem
     if problem is None:
         return None
@@ -117,7 +117,32 @@ def confusion(record: Record) -> Confusion | None:
             for part in np.array_split(test, max(1, len(test) // 4096))
         ]
     )
-    counts = np.bincount(problem.labels[test] * count + given, minlength=count * count).reshape(count, count)
+    pairs = problem.labels[test] * count + given
+    return np.bincount(pairs, minlength=count * count).reshape(count, count)
+
+
+def taken_for(record: Record) -> dict[str, tuple[str, float, int]]:
+    """Class -> the other class its test samples are most often taken for, their share, and how many it has."""
+    never = [name for name, rate in record.metrics["per_class"].items() if rate == 0]
+    counts = _counts(record) if never else None
+    if counts is None or record.problem is None:
+        return {}
+    names = record.problem.classes
+    found = {}
+    for name in never:
+        row = counts[names.index(name)] if name in names else np.zeros(0)
+        if row.sum():
+            other = int(row.argmax())
+            found[name] = (names[other], float(row[other] / row.sum()), int(row.sum()))
+    return found
+
+
+def confusion(record: Record) -> Confusion | None:
+    """The worst confusions on the test set; None without data or test samples."""
+    problem, counts = record.problem, _counts(record)
+    if problem is None or counts is None:
+        return None
+    count = len(problem.classes)
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     wrong = rates.copy()
     np.fill_diagonal(wrong, 0)

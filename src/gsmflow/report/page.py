@@ -12,83 +12,25 @@ import tomli_w
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.base.version import __version__
-from gsmflow.report import charts, findings
+from gsmflow.report import charts, findings, training_charts
+from gsmflow.report.cards import cards, summary
 from gsmflow.report.embedding import embed
-from gsmflow.report.measures import GROUPS, MEASURES
-from gsmflow.report.pictures import as_data_uri, strips
+from gsmflow.report.measures import GROUPS
+from gsmflow.report.notices import notices
+from gsmflow.report.pictures import Row, as_data_uri, rows, strips
 from gsmflow.report.reading import Record
-from gsmflow.scores.gzsl import SCORES, paired_difference
+from gsmflow.report.shift_charts import shift_charts
+from gsmflow.report.tables import (
+    Table,
+    class_table,
+    confusion_tables,
+    leaderboard,
+    member_table,
+    shift_table,
+)
+from gsmflow.report.words import Reading, in_words
 
-_MEANING = {
-    "U": "U, unseen classes",
-    "S": "S, seen classes",
-    "H": "H, harmonic mean",
-    "T1": "T1, among unseen",
-    "AUSUC": "AUSUC",
-}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table.
-
-    Parameters
-    ----------
-    text : str
-        What is shown.
-    value : float | str | None
-        What the column is sorted by; None: the text.
-    number : bool
-        It is set to the right, like all numbers.
-    tone : str
-        ``up``, ``down`` or empty: the colour of a difference.
-    badge : str
-        A short word shown beside the text.
-    hint : str
-        Shown when the cell is pointed at.
-    """
-
-    text: str
-    value: float | str | None = None
-    number: bool = False
-    tone: str = ""
-    badge: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A table's column.
-
-    Parameters
-    ----------
-    name : str
-        Its heading.
-    number : bool
-        It holds numbers.
-    """
-
-    name: str
-    number: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A sortable table.
-
-    Parameters
-    ----------
-    title : str
-        Its heading.
-    columns : list[Column]
-        The columns, from left to right.
-    rows : list[list[Cell]]
-        One list of cells a row.
-    """
-
-    title: str
-    columns: list[Column]
-    rows: list[list[Cell]]
+_SCRIPTS = ("drawing.js", "xy.js", "rows.js", "page.js")  # one program, in this order
 
 
 @dataclass(frozen=True)
@@ -102,21 +44,30 @@ class Section:
     title : str
         Its heading.
     text : str
-        A paragraph of HTML under the heading.
+        A paragraph under the heading.
+    zooms : bool
+        Some of its charts can be enlarged, which is said.
+    readings : list[Reading]
+        What its numbers say, in words.
     charts : list[int]
         Positions in the page's list of charts.
     tables : list[Table]
         Its tables.
     strips : list[dict[str, str]]
-        Pictures of classes: heading and data URLs.
+        Pictures of real and synthetic samples of classes: heading and data URLs.
+    pictures : list[Row]
+        Pictures of test samples, a row a class.
     """
 
     id: str
     title: str
     text: str = ""
+    zooms: bool = False
+    readings: list[Reading] = field(default_factory=list)
     charts: list[int] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     strips: list[dict[str, str]] = field(default_factory=list)
+    pictures: list[Row] = field(default_factory=list)
 
 
 def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, list[charts.Chart]]:
@@ -131,12 +82,17 @@ def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, 
             if (confused := findings.confusion(record)) and confused.pairs
         ],
         "embedding": [
-            charts.embedding_chart(record, embed(record.samples, embeddings), tuple(record.seen))
+            charts.embedding_chart(
+                record, embed(record.samples, embeddings, unseen=record.unseen_samples), tuple(record.seen)
+            )
             for record in records
             if record.samples is not None and len(record.samples.labels) > 1
         ],
-        "shifts": list(charts.shift_charts(records)),
-        "training": [charts.loss_chart(records, trainings), charts.score_chart(records, trainings)],
+        "shifts": list(shift_charts(records)),
+        "training": [
+            training_charts.loss_chart(records, trainings),
+            training_charts.score_chart(records, trainings),
+        ],
     }
     several = len(records) > 1
     if several:
@@ -167,12 +123,17 @@ def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")
         (folder / "page.html").read_text(encoding="utf-8")
     )
     # "<" would let a class name end the script element that holds the data.
+    program = "\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    alone = records[0] if len(records) == 1 else None
     data = json.dumps({"charts": drawn}, allow_nan=False).replace("<", "\\u003c")
     return template.render(
         title=_title(records),
         subtitle=_subtitle(records),
         statement=_statement(records),
-        tiles=_tiles(records),
+        notices=_notices(records),
+        cards=cards(alone) if alone else [],
+        expectation=summary(alone) if alone else "",
+        members=member_table(alone) if alone else None,
         notes=[_note(r, n, len(records)) for r in records for n in r.missing],
         sections=sections,
         charts=drawn,
@@ -181,7 +142,7 @@ def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")
         ],
         made_by=f"Made by gsmflow {__version__}.",
         css=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        script=Markup((folder / "charts.js").read_text(encoding="utf-8")),
+        script=Markup(f"'use strict';\n(() => {{\n{program}}})();"),
         data=Markup(data),
     )
 
@@ -197,7 +158,7 @@ def _subtitle(records: list[Record]) -> str:
     if len(records) > 1:
         return ", ".join(record.label for record in records)
     m = records[0].metrics
-    return f"seed {m['seed']}, preset {m['preset']}, {m['seconds']['total']:.1f} seconds"
+    return f"Made in {m['seconds']['total']:.1f} seconds with preset {m['preset']} and seed {m['seed']}"
 
 
 def _statement(records: list[Record]) -> str:
@@ -213,19 +174,18 @@ def _statement(records: list[Record]) -> str:
     return " ".join(texts)
 
 
+def _notices(records: list[Record]) -> list[dict[str, Any]]:
+    """What to know first, each with its run where there are several."""
+    found = []
+    for record in records:
+        for notice in notices(record, findings.taken_for(record)):
+            text = f"{record.label}: {notice.text}" if len(records) > 1 else notice.text
+            found.append({"text": text, "pair": notice.pair, "differ": notice.differ})
+    return found
+
+
 def _note(record: Record, note: str, several: int) -> str:
     return f"{record.label}: {note}" if several > 1 else note
-
-
-def _tiles(records: list[Record]) -> list[dict[str, Any]]:
-    if len(records) > 1:
-        return []
-    metrics = records[0].metrics
-    found = [{"name": _MEANING[s], "value": _percent(metrics[s]), "main": s == "H"} for s in SCORES]
-    if metrics.get("oracle"):
-        oracle = metrics["oracle"]["H"]
-        found.append({"name": "oracle H (chosen on test)", "value": _percent(oracle), "main": False})
-    return found
 
 
 def _sections(
@@ -236,20 +196,28 @@ def _sections(
 
     found = []
     if len(records) > 1:
-        found.append(Section("compared", "Side by side", tables=[_score_table(records)]))
+        found.append(Section("compared", "Side by side", tables=[leaderboard(records)]))
     found.append(
         Section(
             "scores",
             "Seen and unseen",
-            "Choose a part of a picture with the mouse to enlarge it; double-click to see all of it again.",
+            zooms=True,
             charts=[*places("curve"), *places("classes")],
-            tables=[_class_table(records)],
+            tables=[class_table(records)],
         )
     )
     if by_part["confusions"]:
         found.append(
+            Section("confusions", "Confusions", charts=places("confusions"), tables=confusion_tables(records))
+        )
+    if len(records) == 1 and records[0].thumbnails:
+        found.append(
             Section(
-                "confusions", "Confusions", charts=places("confusions"), tables=_confusion_tables(records)
+                "pictures",
+                "Pictures",
+                "A row a class, those with most mistakes first: test pictures that were taken for another class, and "
+                "among those recognised the surest and the least sure.",
+                pictures=rows(records[0]),
             )
         )
     pictures = [strip for record in records for strip in strips(record)] if len(records) == 1 else []
@@ -259,117 +227,30 @@ def _sections(
             for s in pictures
         ]
         found.append(
-            Section("features", "Real and synthetic features", charts=places("embedding"), strips=shown)
+            Section(
+                "features",
+                "Real and synthetic features",
+                "The classes named below the plot are highlighted; choose others by their names.",
+                True,
+                charts=places("embedding"),
+                strips=shown,
+            )
         )
     if any(record.shifts for record in records):
+        alone = records[0].shifts if len(records) == 1 else None
         judge = next(record.shifts["judge"] for record in records if record.shifts)
-        text = f"Judged by {judge}. Nothing was chosen by these numbers."
+        text = f"Compared with {judge}. Nothing was chosen by these numbers."
         found.append(
             Section(
                 "shifts",
                 "Generation shifts",
                 text,
+                True,
+                readings=in_words(alone) if alone else [],
                 charts=places("shifts"),
-                tables=[_shift_table(records, group) for group in GROUPS],
+                tables=[shift_table(records, group) for group in GROUPS],
             )
         )
     if by_part["training"]:
-        found.append(Section("training", "Training", charts=places("training")))
+        found.append(Section("training", "Training", zooms=True, charts=places("training")))
     return found
-
-
-def _score_table(records: list[Record]) -> Table:
-    """Scores of every run, and what they differ from those of the first."""
-    columns = [Column("run"), Column("protocol")]
-    columns += [column for s in SCORES for column in (Column(s, True), Column(f"Δ {s}", True))]
-    columns += [Column("oracle H (chosen on test)", True), Column("seconds", True)]
-    rows = []
-    for record in records:
-        row = [Cell(record.label), Cell(record.metrics["protocol"])]
-        for score in SCORES:
-            value, first = record.metrics[score], records[0].metrics[score]
-            row.append(_number(value))
-            row.append(_difference(value, first) if record is not records[0] else Cell("", "", True))
-        oracle = record.metrics.get("oracle")
-        row.append(_number(oracle["H"] if oracle else None))
-        seconds = record.metrics["seconds"]["total"]
-        row.append(Cell(f"{seconds:.1f}", seconds, True))
-        rows.append(row)
-    return Table(f"Scores, and differences from {records[0].label}", columns, rows)
-
-
-def _class_table(records: list[Record]) -> Table:
-    counts = findings.test_counts(records[0])
-    columns = [Column("class"), Column("kind"), *([Column("test samples", True)] if counts else [])]
-    columns += [Column("accuracy" if len(records) == 1 else r.label, True) for r in records]
-    if len(records) == 2:
-        columns.append(Column("difference", True))
-    names = list(dict.fromkeys(name for r in records for name in r.metrics["per_class"]))
-    rows = []
-    for name in names:
-        seen = next(r.seen[name] for r in records if name in r.seen)
-        kind = "seen" if seen else "unseen"
-        row = [Cell(name), Cell(kind, badge=kind)]
-        if counts:
-            row.append(Cell(str(counts.get(name, 0)), counts.get(name, 0), True))
-        values = [r.metrics["per_class"].get(name) for r in records]
-        row += [_number(value) for value in values]
-        if len(records) == 2:
-            row.append(_difference(values[1], values[0]))
-        rows.append(row)
-    title = "Classes"
-    if len(records) == 2:
-        shared = [n for n in names if all(n in r.metrics["per_class"] for r in records)]
-        pair = [[r.metrics["per_class"][n] for n in shared] for r in records]
-        mean, half = paired_difference(pair[1], pair[0])
-        title += f": mean difference over classes {100 * mean:+.1f} ± {100 * half:.1f} points"
-    return Table(title, columns, rows)
-
-
-def _confusion_tables(records: list[Record]) -> list[Table]:
-    found = []
-    for record in records:
-        confused = findings.confusion(record)
-        if not confused or not confused.pairs:
-            continue
-        rows = [
-            [Cell(true), Cell(given), _number(rate), Cell(str(count), count, True)]
-            for true, given, rate, count in confused.pairs
-        ]
-        title = "Most frequent confusions" + (f": {record.label}" if len(records) > 1 else "")
-        columns = [Column("true class"), Column("called"), Column("share", True), Column("images", True)]
-        found.append(Table(title, columns, rows))
-    return found
-
-
-def _shift_table(records: list[Record], group: str) -> Table:
-    columns = [Column("measure"), Column("range"), Column("better")]
-    for record in records:
-        columns += [Column("value" if len(records) == 1 else record.label, True)]
-    columns += [Column("ideal, or real features", True)]
-    rows = []
-    for measure in MEASURES[group]:
-        row = [Cell(measure.title, hint=measure.meaning), Cell(measure.range), Cell(measure.better)]
-        row += [_plain(measure.value(record.shifts)) for record in records]
-        row.append(_plain(measure.of_real(records[0].shifts)))
-        rows.append(row)
-    return Table(f"{group}. {GROUPS[group]}", columns, rows)
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def _number(value: float | None) -> Cell:
-    return Cell(_percent(value), "" if value is None else value, True)
-
-
-def _plain(value: float | None) -> Cell:
-    return Cell("–" if value is None else f"{value:.3g}", "" if value is None else value, True)
-
-
-def _difference(value: float | None, base: float | None) -> Cell:
-    if value is None or base is None:
-        return Cell("–", "", True)
-    gap = value - base
-    return Cell(f"{100 * gap:+.1f}", gap, True, "up" if gap > 0 else "down" if gap < 0 else "")

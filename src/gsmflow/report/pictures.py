@@ -1,4 +1,4 @@
-"""Features that are pictures, shown as pictures: real and synthetic samples of each class."""
+"""Pictures on the page: small ones of test samples, and features that are pictures, real and synthetic."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.report.reading import Record
+from gsmflow.runs.thumbnails import KINDS, media_type
 
 _EACH = 8  # pictures of a class and kind
 
@@ -31,6 +32,85 @@ class Strip:
     name: str
     real: NDArray[np.float32]
     synthetic: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small picture of a test sample.
+
+    Parameters
+    ----------
+    address : str
+        A data URI.
+    text : str
+        The picture in words, for who cannot see it.
+    caption : str
+        What stands below it.
+    """
+
+    address: str
+    text: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures of one class.
+
+    Parameters
+    ----------
+    name : str
+        The class's name.
+    kind : str
+        ``seen`` or ``unseen``.
+    accuracy : str
+        How many of its test samples are recognised, in words.
+    pictures : dict[str, list[Picture]]
+        The pictures of each kind: mistakes, the surest, the least sure.
+    """
+
+    name: str
+    kind: str
+    accuracy: str
+    pictures: dict[str, list[Picture]]
+
+
+def rows(record: Record) -> list[Row]:
+    """A row for every class that has pictures, those with most mistakes first."""
+    kept = record.thumbnails
+    if kept is None:
+        return []
+    classes, rates = record.classifier.classes, record.metrics["per_class"]
+    found = []
+    for label in sorted(np.unique(kept.labels).tolist(), key=lambda c: rates.get(classes[c], 1.0)):
+        pictures: dict[str, list[Picture]] = {kind: [] for kind in KINDS}
+        for i in np.flatnonzero((kept.labels == label) & (kept.kind >= 0) & (kept.kind < len(KINDS))):
+            if not kept.pictures[i]:
+                continue
+            kind, given, chance = KINDS[kept.kind[i]], classes[kept.given[i]], f"{kept.probability[i]:.0%}"
+            wrong = kind == "mistake"
+            pictures[kind].append(
+                Picture(
+                    _data_uri(kept.pictures[i], media_type(kept.pictures[i])),
+                    f"{classes[label]}, taken for {given}" if wrong else f"{classes[label]}, {chance} sure",
+                    f"{given} {chance}" if wrong else chance,
+                )
+            )
+        if any(pictures.values()):
+            rate, seen = rates.get(classes[label]), record.seen[classes[label]]
+            found.append(
+                Row(
+                    classes[label],
+                    "seen" if seen else "unseen",
+                    "" if rate is None else f"{rate:.0%} right",
+                    pictures,
+                )
+            )
+    return found
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def strips(record: Record) -> list[Strip]:
@@ -68,4 +148,4 @@ def as_data_uri(images: NDArray[np.float32]) -> str:
         sheet[:, start : start + width, 1] = 255
     buffer = io.BytesIO()
     Image.fromarray(sheet, "LA").save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _data_uri(buffer.getvalue(), "image/png")

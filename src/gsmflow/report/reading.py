@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import read_json, read_tensors
+from gsmflow.files.class_table import read_classes
 from gsmflow.heads.classifier import FittedClassifier
-from gsmflow.runs.folder import CONFIG, METRICS, load_classifier, read_config, read_problem
+from gsmflow.report.embedding import Unseen
+from gsmflow.runs.folder import CONFIG, METRICS, SEMANTICS, load_classifier, read_config, read_problem
+from gsmflow.runs.thumbnails import FILE as THUMBNAILS
+from gsmflow.runs.thumbnails import Thumbnails
 from gsmflow.scores.samples import Samples
 
 
@@ -43,7 +50,15 @@ class Record:
     problem : Problem | None
         Its data, None where they cannot be read any more.
     missing : tuple[str, ...]
-        What cannot be shown and why, in sentences.
+        What is not there, in sentences.
+    semantics : NDArray[np.float32] | None
+        (C, A) of the classes; None where the run folder does not say.
+    dimensions : tuple[str, ...]
+        A names of the semantic dimensions; empty where the run folder does not say.
+    thumbnails : Thumbnails | None
+        Small pictures of test samples.
+    unseen_samples : Unseen | None
+        Synthetic features of unseen classes that have no real ones.
     """
 
     folder: Path
@@ -57,6 +72,10 @@ class Record:
     samples: Samples | None
     problem: Problem | None
     missing: tuple[str, ...]
+    semantics: NDArray[np.float32] | None = None
+    dimensions: tuple[str, ...] = ()
+    thumbnails: Thumbnails | None = None
+    unseen_samples: Unseen | None = None
 
 
 def read(folders: Sequence[Path], data_root: Path) -> list[Record]:
@@ -80,26 +99,54 @@ def _read(folder: Path, data_root: Path) -> Record:
             raise InputError(f"{folder / CONFIG}: [{table}] lacks '{key}'; train it again")
     unseen = set(classifier.unseen.tolist())
     missing: list[str] = []
-    shifts, samples = _shifts(folder, missing)
+    synthesizes = (folder / "model.safetensors").exists()
+    shifts, samples, unseen_samples = _shifts(folder, synthesizes, missing)
     problem = _problem(folder, config, classifier, data_root, missing)
+    semantics, dimensions = _semantics(folder, classifier)
     return Record(
         folder=folder,
         label=folder.resolve().name,
         metrics=metrics,
         config=config,
-        history=_history(folder / "history.jsonl", missing),
+        history=_history(folder / "history.jsonl", synthesizes, missing),
         seen={name: index not in unseen for index, name in enumerate(classifier.classes)},
         classifier=classifier,
         shifts=shifts,
         samples=samples,
         problem=problem,
         missing=tuple(missing),
+        unseen_samples=unseen_samples,
+        semantics=semantics,
+        dimensions=dimensions,
+        thumbnails=_thumbnails(folder, problem, classifier),
     )
 
 
-def _history(file: Path, missing: list[str]) -> list[dict[str, Any]]:
+def _semantics(
+    folder: Path, classifier: FittedClassifier
+) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
+    if not (folder / SEMANTICS).exists():
+        return None, ()
+    names, semantics, dimensions = read_classes(folder / SEMANTICS)
+    return (semantics, dimensions) if names == classifier.classes else (None, ())
+
+
+def _thumbnails(folder: Path, problem: Problem | None, classifier: FittedClassifier) -> Thumbnails | None:
+    """Those the run kept; for a run of an older version, those of its data, where they are pictures."""
+    if (folder / THUMBNAILS).exists():
+        kept = Thumbnails.read(folder / THUMBNAILS)
+        if len(kept.labels) and max(kept.labels.max(), kept.given.max()) >= len(classifier.classes):
+            raise InputError(
+                f"{folder / THUMBNAILS}: names a class that the run has not; delete the file to do without pictures"
+            )
+        return kept
+    return Thumbnails.of(problem, classifier) if problem else None
+
+
+def _history(file: Path, synthesizes: bool, missing: list[str]) -> list[dict[str, Any]]:
     if not file.exists():
-        missing.append(f"{file.name} is not there: no training curves.")
+        if synthesizes:
+            missing.append(f"{file.name} is not there: no training curves.")
         return []
     entries: list[dict[str, Any]] = []
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
@@ -113,14 +160,17 @@ def _history(file: Path, missing: list[str]) -> list[dict[str, Any]]:
     return entries
 
 
-def _shifts(folder: Path, missing: list[str]) -> tuple[dict[str, Any] | None, Samples | None]:
+def _shifts(
+    folder: Path, synthesizes: bool, missing: list[str]
+) -> tuple[dict[str, Any] | None, Samples | None, Unseen | None]:
     file = folder / "shifts.json"
     if not file.exists():
         missing.append(
-            "shifts.json is not there: generation shifts are measured for methods that synthesize features, "
-            "where the data have test features."
+            "Generation shifts: not measured, for want of test features."
+            if synthesizes
+            else "Generation shifts: not measured for this method; it synthesizes no features."
         )
-        return None, None
+        return None, None, None
     shifts = read_json(file)
     if not isinstance(shifts, dict) or not {"semantic", "variance", "structure", "distribution"} <= set(
         shifts
@@ -129,13 +179,17 @@ def _shifts(folder: Path, missing: list[str]) -> tuple[dict[str, Any] | None, Sa
     kept = folder / "samples.safetensors"
     if not kept.exists():
         missing.append("samples.safetensors is not there: no embedding and no pictures.")
-        return shifts, None
+        return shifts, None, None
     tensors, _ = read_tensors(kept)
     try:
         real, synthetic, labels = (tensors[n].numpy() for n in ("real", "synthetic", "labels"))
     except KeyError as error:
         raise InputError(f"{kept}: tensor {error} is missing; delete the file to leave samples out") from None
-    return shifts, Samples.matched(real, labels, synthetic, labels, judge=str(shifts.get("judge", "")))
+    unseen = None
+    if "unseen" in tensors and "unseen_labels" in tensors:
+        unseen = tensors["unseen"].numpy(), tensors["unseen_labels"].numpy()
+    samples = Samples.matched(real, labels, synthetic, labels, judge=str(shifts.get("judge", "")))
+    return shifts, samples, unseen
 
 
 def _problem(

@@ -41,11 +41,13 @@ from gsmflow.runs.folder import (
     write_classes,
 )
 from gsmflow.runs.metrics import Chosen
+from gsmflow.runs.thumbnails import FILE as THUMBNAILS
+from gsmflow.runs.thumbnails import Thumbnails
 from gsmflow.scores.gzsl import Scores, score
 
 _REMADE = {CHECKSUMS, METRICS, CONFIG, SEMANTICS, "classes.json", "head.safetensors"}
 _OUTDATED = {"oracle", "confidence"}  # metrics of the old classifier alone
-_DROPPED = {"report.html", "classifier.onnx"}  # made of the old version
+_DROPPED = {"report.html", "classifier.onnx", THUMBNAILS}  # made of the old version
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,9 @@ def _write(
             semantics = {"semantics": torch.from_numpy(problem.semantics)}
             write_tensors(new / "model.safetensors", {**weights, **semantics})
         write_tensors(new / "head.safetensors", classifier.state())
+        thumbnails = Thumbnails.of(problem, classifier)
+        if thumbnails:
+            thumbnails.write(new / THUMBNAILS)
         write_classes(new, problem)
         described = [
             {"name": name, "semantics": vector.tolist()}

@@ -13,6 +13,7 @@ from torch import Tensor
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import read_tensors, write_tensors
+from gsmflow.runs.thumbnails import has_pictures, packed, small_pictures, unpacked
 
 _MOST = 96  # most samples, so that the file stays small beside the weights
 _EACH = 3  # most samples of a class
@@ -30,11 +31,15 @@ class Examples:
         (M,) class indices.
     image_shape : tuple[int, int] | None
         (height, width) where features are pixels in [0, 1].
+    pictures : tuple[bytes, ...]
+        M small image files where the features were made of pictures that were still there, b"" for one that was not;
+        else empty.
     """
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     image_shape: tuple[int, int] | None
+    pictures: tuple[bytes, ...] = ()
 
     @staticmethod
     def of(problem: Problem, seed: int) -> Examples | None:
@@ -54,7 +59,12 @@ class Examples:
         chosen = order[rank[order] < _EACH][:_MOST]
         chosen = chosen[np.argsort(labels[chosen], kind="stable")]
         rows = shuffled[chosen]
-        return Examples(np.asarray(problem.features[rows]), problem.labels[rows], problem.image_shape)
+        pictures = (
+            tuple(small_pictures(problem, rows)) if problem.pictures and has_pictures(problem, rows) else ()
+        )
+        return Examples(
+            np.asarray(problem.features[rows]), problem.labels[rows], problem.image_shape, pictures
+        )
 
     def write(self, path: Path) -> None:
         """Write them as a safetensors file."""
@@ -62,6 +72,8 @@ class Examples:
             "features": torch.from_numpy(np.ascontiguousarray(self.features)),
             "labels": torch.from_numpy(self.labels),
         }
+        if self.pictures:
+            tensors |= packed(self.pictures)
         write_tensors(path, tensors, {"image_shape": self.image_shape})
 
     @staticmethod
@@ -77,6 +89,7 @@ class Examples:
         try:
             shape = meta["image_shape"]
             features, labels = tensors["features"].numpy(), tensors["labels"].numpy()
+            pictures = tuple(unpacked(tensors)) if "bytes" in tensors else ()
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: {error} is missing; delete the file to do without examples") from None
-        return Examples(features, labels, tuple(shape) if shape else None)
+        return Examples(features, labels, tuple(shape) if shape else None, pictures)

@@ -9,6 +9,7 @@
                 head.safetensors   the classifier       checkpoint/   only while unfinished
                 semantics.csv      what describes each class
                 examples.safetensors  a few test samples to try the classifier on
+                thumbnails.safetensors  small pictures of mistakes, the surest and the least sure, where there are any
                 data.safetensors   the problem itself, where it was to be kept
                 checksums.txt      SHA-256 of all of them, for `sha256sum -c`
                 shifts.json        every measure of the generation shifts, see gsmflow.scores.shifts

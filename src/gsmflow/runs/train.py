@@ -49,6 +49,8 @@ from gsmflow.runs.folder import (
     write_classes,
 )
 from gsmflow.runs.metrics import Chosen, Metrics
+from gsmflow.runs.thumbnails import FILE as THUMBNAILS
+from gsmflow.runs.thumbnails import Thumbnails
 from gsmflow.scores.gzsl import score
 from gsmflow.scores.shifts import headline
 
@@ -210,6 +212,9 @@ def _write(
     examples = Examples.of(problem, metrics["seed"])
     if examples:
         examples.write(folder / EXAMPLES)
+    thumbnails = Thumbnails.of(problem, outcome.classifier)
+    if thumbnails:
+        thumbnails.write(folder / THUMBNAILS)
     if keep_data:
         save(problem, folder / DATA)
     finish(folder, metrics)

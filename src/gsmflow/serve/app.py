@@ -3,56 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import resources
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
-from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.version import __version__
+from gsmflow.serve import answers
 from gsmflow.serve.counting import TYPE, Counting, Counts
 from gsmflow.serve.guard import Guard, Limits
 from gsmflow.serve.messages import (
     MOST_SHOWN,
     Added,
-    Attribute,
+    Class,
     ClassDetail,
     Classes,
-    ClassName,
-    Example,
-    ExampleDetail,
-    Examples,
-    Features,
+    Error,
     Health,
+    KeptSamples,
     NewClass,
-    Prediction,
     Predictions,
-    Ranked,
-    Refusal,
     Run,
-    Scores,
+    SampleDetail,
+    Samples,
 )
-from gsmflow.serve.service import Busy, Service, Taken, Version
+from gsmflow.serve.pages import page
+from gsmflow.serve.request_examples import examples
+from gsmflow.serve.service import Busy, Service, Taken
 
 T = TypeVar("T")
 
-# Everything the page is made of comes from here, and nothing may be added to it by what it shows.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_DESCRIPTION = (
+    "Every answer names the version of the run that gave it. A wrong request is answered by a status from 400 on "
+    'and `{"detail": "..."}`, one line that says what and where.'
 )
-_PAGE = {
-    "/": ("page.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-}
+_TAGS = [
+    {"name": "Label", "description": "Which class a picture or a sample is of."},
+    {"name": "Classes", "description": "What classes there are, what describes them, and how to add one."},
+    {"name": "Samples", "description": "Test samples kept with the run, to try it on."},
+    {"name": "Service", "description": "What is served, whether it is up, and what it has done."},
+]
 _REASONS = {
     400: "The body cannot be read.",
     401: "No token, or a wrong one.",
@@ -69,7 +64,7 @@ _ALWAYS = (400, 401, 408, 413, 421, 503)
 
 
 def _refusals(*more: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": Refusal, "description": _REASONS[code]} for code in sorted({*_ALWAYS, *more})}
+    return {code: {"model": Error, "description": _REASONS[code]} for code in sorted({*_ALWAYS, *more})}
 
 
 def create_app(service: Service, limits: Limits | None = None, *, read_only: bool = False) -> FastAPI:
@@ -90,10 +85,12 @@ def create_app(service: Service, limits: Limits | None = None, *, read_only: boo
     app = FastAPIOffline(
         title=f"GSMFlow: {service.version.name}",
         version=__version__,
-        description="Labels features or images with the classes of a run, and learns new classes by their "
-        "semantics alone.",
+        summary="Labels pictures and features, and learns new classes by their description alone.",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        generate_unique_id_function=lambda route: route.name,
     )
-    app.include_router(_page())
+    app.include_router(page())
     app.include_router(_answers(service, limits, counts, read_only))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Guard, limits=limits)
@@ -101,148 +98,83 @@ def create_app(service: Service, limits: Limits | None = None, *, read_only: boo
     return app
 
 
-def _page() -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-    headers = {
-        "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-    }
-    for address, (name, kind) in _PAGE.items():
-        content = (resources.files("gsmflow.serve") / "page" / name).read_bytes()
-        router.add_api_route(address, _constant(Response(content, media_type=kind, headers=headers)))
-    return router
-
-
-def _constant(response: Response) -> Callable[[], Response]:
-    return lambda: response
-
-
 def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) -> APIRouter:
     # The guard checks the token before anything is read; this only says so in the OpenAPI description.
     router = APIRouter(dependencies=[Depends(HTTPBearer(auto_error=False))] if limits.token else [])
+    sample_body, class_body = (Body(openapi_examples=each) for each in examples(service))
     computing, adding = CapacityLimiter(limits.computing), CapacityLimiter(1)
 
     async def compute(function: Callable[..., T], *arguments: Any, limiter: CapacityLimiter = computing) -> T:
         """Run in a thread, at most so many at a time; a request that ran out of time is not waited for."""
         return await to_thread.run_sync(function, *arguments, limiter=limiter, abandon_on_cancel=True)
 
-    @router.get("/health", responses=_refusals())
-    async def health() -> Health:
-        """Whether the service is up."""
+    @router.post(
+        "/v1/predict/image", tags=["Label"], summary="Label a picture", responses=_refusals(409, 422)
+    )
+    async def label_picture(
+        image: UploadFile,
+        top: Annotated[int, Query(ge=1, le=MOST_SHOWN, description="Classes listed.")] = 3,
+        explain: Annotated[
+            int, Query(ge=0, le=MOST_SHOWN, description="How many of the attributes that decided to list.")
+        ] = 0,
+    ) -> Predictions:
+        """The most probable classes of an image file."""
+        if service.extractor is None:
+            raise HTTPException(409, f"{service.no_images}; send features to /v1/predict")
+        try:
+            version, logits = await compute(service.of_image, await image.read())
+        except InputError as error:
+            raise HTTPException(422, str(error)) from None
+        counts.samples.inc()
+        return await compute(answers.predictions, version, logits, top, explain)
+
+    @router.post("/v1/predict", tags=["Label"], summary="Label samples", responses=_refusals(422))
+    async def label_samples(asked: Samples = sample_body) -> Predictions:
+        """The most probable classes of samples, each given by its features."""
+        try:
+            version, logits = await compute(service.logits, asked.features)
+        except InputError as error:
+            raise HTTPException(422, str(error)) from None
+        counts.samples.inc(len(logits))
+        return await compute(answers.predictions, version, logits, asked.top, asked.explain)
+
+    @router.get("/v1/classes", tags=["Classes"], summary="List all classes", responses=_refusals())
+    async def list_classes() -> Classes:
+        """All classes, in the order of their indices."""
         version = service.version
-        return Health(
-            status="ok",
-            run=version.name,
-            classes=len(version.classifier.classes),
-            adding=service.adding,
+        count = len(version.classifier.classes)
+        return Classes(
+            run=version.name, classes=[Class(**answers.class_of(version, index)) for index in range(count)]
         )
 
-    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    async def metrics() -> Response:
-        """Prometheus metrics."""
-        return Response(counts.text(), media_type=TYPE)
-
-    @router.get("/v1/run", responses=_refusals())
-    async def run() -> Run:
-        """What is served."""
-        version = service.version
-        told, classifier = version.metrics, version.classifier
-        return Run(
-            run=version.name,
-            problem=told["problem"],
-            method=told["method"],
-            protocol=told["protocol"],
-            feature_dim=classifier.transform.in_dim,
-            dimensions=list(version.dimensions),
-            seen=len(classifier.classes) - len(classifier.unseen),
-            unseen=len(classifier.unseen),
-            takes_images=service.extractor is not None,
-            no_images="" if service.extractor else service.no_images,
-            adds_classes=not read_only,
-            scores=_scores(told),
-        )
-
-    @router.get("/v1/classes", responses=_refusals())
-    async def classes() -> Classes:
-        """All classes."""
-        version = service.version
-        listed = [ClassName(**_class(version, index)) for index in range(len(version.classifier.classes))]
-        return Classes(run=version.name, classes=listed)
-
-    @router.get("/v1/classes/{index}", responses=_refusals(404, 422))
-    async def class_detail(index: Annotated[int, Path(ge=0)]) -> ClassDetail:
+    @router.get(
+        "/v1/classes/{index}", tags=["Classes"], summary="Describe a class", responses=_refusals(404, 422)
+    )
+    async def get_class(index: Annotated[int, Path(ge=0)]) -> ClassDetail:
         """One class and its semantics."""
         version = service.version
         if index >= len(version.classifier.classes):
             raise HTTPException(404, f"no class {index}; there are {len(version.classifier.classes)}")
-        return ClassDetail(**_class(version, index), attributes=_attributes(version, index))
+        described = answers.attributes(version, index)
+        return ClassDetail(**answers.class_of(version, index), attributes=described)
 
-    @router.get("/v1/examples", responses=_refusals())
-    async def examples() -> Examples:
-        """Test samples kept with the run, none of them trained on."""
-        kept, version = service.examples, service.version
-        if kept is None:
-            return Examples(image_shape=None, examples=[])
-        shown = (np.clip(kept.features, 0, 1) * 255).round().astype(int) if kept.image_shape else None
-        listed = [
-            Example(
-                index=index,
-                label=int(label),
-                name=version.classifier.classes[label],
-                seen=not np.isin(label, version.classifier.unseen),
-                pixels=None if shown is None else shown[index].tolist(),
-            )
-            for index, label in enumerate(kept.labels)
-        ]
-        return Examples(image_shape=kept.image_shape, examples=listed)
-
-    @router.get("/v1/examples/{index}", responses=_refusals(404, 422))
-    async def example(index: Annotated[int, Path(ge=0)]) -> ExampleDetail:
-        """The features of one of them."""
-        kept = service.examples
-        count = 0 if kept is None else len(kept.labels)
-        if kept is None or index >= count:
-            raise HTTPException(404, f"no example {index}; there are {count}")
-        return ExampleDetail(
-            index=index, label=int(kept.labels[index]), features=kept.features[index].tolist()
-        )
-
-    @router.post("/v1/predict", responses=_refusals(422))
-    async def predict(asked: Features) -> Predictions:
-        """Label samples by their features."""
-        try:
-            version, probabilities = await compute(service.probabilities, asked.features)
-        except InputError as error:
-            raise HTTPException(422, str(error)) from None
-        counts.samples.inc(len(probabilities))
-        return _predictions(version, probabilities, asked.top)
-
-    @router.post("/v1/predict/image", responses=_refusals(409, 422))
-    async def predict_image(
-        image: UploadFile, top: Annotated[int, Query(ge=1, le=MOST_SHOWN)] = 3
-    ) -> Predictions:
-        """Label an image file."""
-        if service.extractor is None:
-            raise HTTPException(409, f"{service.no_images}; send features to /v1/predict")
-        try:
-            version, probabilities = await compute(service.of_image, await image.read())
-        except InputError as error:
-            raise HTTPException(422, str(error)) from None
-        counts.samples.inc()
-        return _predictions(version, probabilities, top)
-
-    @router.post("/v1/classes", status_code=201, responses=_refusals(403, 409, 422))
-    async def add_class(asked: NewClass) -> Added:
-        """Add a class by its semantics; a new version of the run is written and answers from then on."""
+    @router.post(
+        "/v1/classes",
+        status_code=201,
+        tags=["Classes"],
+        summary="Add a class",
+        responses=_refusals(403, 409, 422),
+    )
+    async def add_class(asked: NewClass = class_body) -> Added:
+        """Add a class by its description alone; a new version of the run is written and answers from then on."""
         if read_only:
             raise HTTPException(403, "this service was started with --read-only and takes no new classes")
         name = asked.name.strip()
         if not name or not name.isprintable():
             raise HTTPException(422, "name: empty, or has characters that cannot be printed")
         try:
-            version, made = await compute(service.add_class, name, asked.semantics, limiter=adding)
+            semantics = await compute(service.described, asked.semantics, asked.like, asked.text)
+            version, made = await compute(service.add_class, name, semantics, limiter=adding)
         except Taken as error:
             raise HTTPException(409, str(error)) from None
         except Busy:
@@ -257,11 +189,78 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             run=version.name,
             index=len(version.classifier.classes) - 1,
             name=name,
-            before=_scores(made.before.to_dict()),
-            after=_scores(made.after.to_dict()),
+            before=answers.scores(made.before.to_dict()),
+            after=answers.scores(made.after.to_dict()),
             seconds=round(made.seconds, 3),
             notes=list(made.notes),
         )
+
+    @router.get("/v1/examples", tags=["Samples"], summary="List the test samples", responses=_refusals())
+    async def list_samples() -> KeptSamples:
+        """Test samples kept with the run, none of them trained on."""
+        kept = service.examples
+        if kept is None:
+            return KeptSamples(image_shape=None, examples=[])
+        return KeptSamples(image_shape=kept.image_shape, examples=answers.samples(service.version, kept))
+
+    @router.get(
+        "/v1/examples/{index}",
+        tags=["Samples"],
+        summary="Get a test sample's features",
+        responses=_refusals(404, 422),
+    )
+    async def get_sample(index: Annotated[int, Path(ge=0)]) -> SampleDetail:
+        """The features of one of them."""
+        kept = service.examples
+        count = 0 if kept is None else len(kept.labels)
+        if kept is None or index >= count:
+            raise HTTPException(404, f"no example {index}; there are {count}")
+        return SampleDetail(
+            index=index, label=int(kept.labels[index]), features=kept.features[index].tolist()
+        )
+
+    @router.get("/v1/run", tags=["Service"], summary="What is served", responses=_refusals())
+    async def get_run() -> Run:
+        """The run, its classes and its scores, and what can be asked of it."""
+        version = service.version
+        told, classifier = version.metrics, version.classifier
+        return Run(
+            run=version.name,
+            problem=told["problem"],
+            method=told["method"],
+            protocol=told["protocol"],
+            feature_dim=classifier.transform.in_dim,
+            dimensions=list(version.dimensions),
+            seen=len(classifier.classes) - len(classifier.unseen),
+            unseen=len(classifier.unseen),
+            takes_images=service.extractor is not None,
+            no_images="" if service.extractor else service.no_images,
+            adds_classes=not read_only,
+            takes_text=service.encode is not None,
+            scores=answers.scores(told),
+        )
+
+    @router.get("/health", tags=["Service"], summary="Whether it is up", responses=_refusals())
+    async def get_health() -> Health:
+        """Whether the service is up, and whether a class is being added right now."""
+        version = service.version
+        return Health(
+            status="ok",
+            run=version.name,
+            classes=len(version.classifier.classes),
+            adding=service.adding,
+        )
+
+    @router.get(
+        "/metrics",
+        tags=["Service"],
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )
+    async def get_metrics() -> Response:
+        """Requests, times and samples, in Prometheus' text format."""
+        return Response(counts.text(), media_type=TYPE)
 
     return router
 
@@ -277,55 +276,3 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     elif first["loc"] == ("body",) and "json" not in request.headers.get("content-type", ""):
         detail = "the body: expected JSON, with Content-Type: application/json"
     return JSONResponse({"detail": detail}, 422)
-
-
-def _predictions(version: Version, probabilities: NDArray[np.float64], top: int) -> Predictions:
-    classifier = version.classifier
-    unseen = set(classifier.unseen.tolist())
-    count = min(top, len(classifier.classes))
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    predictions = [
-        Prediction(
-            classes=[
-                Ranked(
-                    index=int(c),
-                    name=classifier.classes[c],
-                    seen=int(c) not in unseen,
-                    probability=min(1.0, float(row[c])),
-                )
-                for c in best
-            ]
-        )
-        for row, best in zip(probabilities, order, strict=True)
-    ]
-    return Predictions(run=version.name, predictions=predictions)
-
-
-def _class(version: Version, index: int) -> dict[str, Any]:
-    classifier = version.classifier
-    return {
-        "index": index,
-        "name": classifier.classes[index],
-        "seen": not np.isin(index, classifier.unseen),
-        "added": index >= version.trained,
-    }
-
-
-def _attributes(version: Version, index: int) -> list[Attribute]:
-    semantics = version.semantics.astype(np.float64)
-    low, high, mean, spread = (f(semantics, axis=0) for f in (np.min, np.max, np.mean, np.std))
-    standing = (semantics[index] - mean) / np.where(spread > 0, spread, 1)
-    return [
-        Attribute(
-            name=name,
-            value=float(semantics[index, d]),
-            low=float(low[d]),
-            high=float(high[d]),
-            standing=float(standing[d]),
-        )
-        for d, name in enumerate(version.dimensions)
-    ]
-
-
-def _scores(told: dict[str, Any]) -> Scores:
-    return Scores(U=told["U"], S=told["S"], H=told["H"])

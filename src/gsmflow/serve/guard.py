@@ -11,8 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gsmflow.serve.pages import ADDRESSES
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_OPEN = ("/", "/page.css", "/page.js", "/health", "/docs", "/redoc", "/openapi.json", "/favicon.ico")
+_OPEN = (*ADDRESSES, "/health", "/docs", "/redoc", "/openapi.json", "/favicon.ico")
 _OPEN_FOLDER = "/static-offline-docs/"
 
 

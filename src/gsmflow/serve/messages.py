@@ -9,31 +9,46 @@ from pydantic import BaseModel, ConfigDict, Field
 Number = Annotated[float, Field(allow_inf_nan=False)]
 MOST_SAMPLES = 4096
 MOST_SHOWN = 1000
+MOST_TEXT = 2000
 
 
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Features(_Asked):
+class Samples(_Asked):
     """Samples to be labelled."""
 
     features: list[list[Number]] = Field(
         min_length=1, max_length=MOST_SAMPLES, description="One list of D numbers a sample."
     )
     top: int = Field(3, ge=1, le=MOST_SHOWN, description="Classes listed for each sample.")
-
-
-class NewClass(_Asked):
-    """A class that has no samples."""
-
-    name: str = Field(min_length=1, max_length=200)
-    semantics: list[Number] | dict[str, Number] = Field(
-        description="All values in the order of the dimensions, or all of them by name."
+    explain: int = Field(
+        0, ge=0, le=MOST_SHOWN, description="How many of the attributes that decided to list for each sample."
     )
 
 
-class Ranked(BaseModel):
+class NewClass(_Asked):
+    """A class that has no samples: by its attributes, as another class with differences, or by a text."""
+
+    name: str = Field(min_length=1, max_length=200)
+    semantics: list[Number] | dict[str, Number] | None = Field(
+        None,
+        description="All values in the order of the dimensions, or all of them by name; with `like`, only those that "
+        "differ, by name.",
+    )
+    like: str | None = Field(
+        None, max_length=200, description="A class whose values hold wherever `semantics` says nothing."
+    )
+    text: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_TEXT,
+        description="A sentence that describes it, instead of `semantics`, where the run has a text encoder.",
+    )
+
+
+class RankedClass(BaseModel):
     """A class and how probable it is."""
 
     index: int
@@ -42,10 +57,26 @@ class Ranked(BaseModel):
     probability: float = Field(ge=0, le=1)
 
 
-class Prediction(BaseModel):
-    """The most probable classes of a sample, the most probable first."""
+class Reason(BaseModel):
+    """An attribute that decided, and how much it speaks for each of the classes listed."""
 
-    classes: list[Ranked]
+    name: str
+    weight: float = Field(
+        description="What one standard deviation more of it adds to a class's logit, for this sample."
+    )
+    contributions: list[float] = Field(
+        description="Weight times value for each class listed, in their order; below 0 it speaks against the class."
+    )
+
+
+class Prediction(BaseModel):
+    """The most probable classes of a sample, the most probable first, and why."""
+
+    classes: list[RankedClass]
+    reasons: list[Reason] = Field([], description="The attributes that decided, the most telling first.")
+    explained: float | None = Field(
+        None, ge=0, le=1, description="Share of the differences between logits that attributes account for."
+    )
 
 
 class Predictions(BaseModel):
@@ -55,7 +86,7 @@ class Predictions(BaseModel):
     predictions: list[Prediction]
 
 
-class ClassName(BaseModel):
+class Class(BaseModel):
     """A class."""
 
     index: int
@@ -68,7 +99,7 @@ class Classes(BaseModel):
     """All classes in the order of their indices."""
 
     run: str
-    classes: list[ClassName]
+    classes: list[Class]
 
 
 class Attribute(BaseModel):
@@ -81,13 +112,13 @@ class Attribute(BaseModel):
     standing: float = Field(description="How many standard deviations above the mean of all classes.")
 
 
-class ClassDetail(ClassName):
+class ClassDetail(Class):
     """A class and what describes it."""
 
     attributes: list[Attribute]
 
 
-class Example(BaseModel):
+class Sample(BaseModel):
     """A test sample kept with the run."""
 
     index: int
@@ -95,16 +126,17 @@ class Example(BaseModel):
     name: str
     seen: bool
     pixels: list[int] | None = Field(description="0 to 255, row by row, where features are pixels.")
+    picture: str | None = Field(description="A small picture as a data URI, where the run keeps them.")
 
 
-class Examples(BaseModel):
+class KeptSamples(BaseModel):
     """The test samples kept with the run."""
 
     image_shape: tuple[int, int] | None = Field(description="Height and width, where features are pixels.")
-    examples: list[Example]
+    examples: list[Sample]
 
 
-class ExampleDetail(BaseModel):
+class SampleDetail(BaseModel):
     """A test sample with its features."""
 
     index: int
@@ -134,6 +166,7 @@ class Run(BaseModel):
     takes_images: bool
     no_images: str = Field(description="Why it takes no images, where it does not.")
     adds_classes: bool
+    takes_text: bool = Field(description="Whether a new class can be described by a text.")
     scores: Scores
 
 
@@ -158,7 +191,7 @@ class Health(BaseModel):
     adding: bool
 
 
-class Refusal(BaseModel):
+class Error(BaseModel):
     """Why a request was not answered, in one line."""
 
     detail: str

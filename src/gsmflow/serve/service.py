@@ -13,13 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of
 from gsmflow.files.checksums import check
 from gsmflow.files.class_table import read_classes
+from gsmflow.heads.calibration import softmax
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.runs.add_classes import Addition, add_classes, named_semantics
 from gsmflow.runs.examples import Examples
 from gsmflow.runs.folder import EXAMPLES, SEMANTICS, load_classifier, read_config, read_metrics
 from gsmflow.serve.images import Extractor
+from gsmflow.serve.texts import Encode
 
 
 class Taken(InputError):
@@ -95,6 +98,8 @@ class Service:
         The folder that holds the named data sets.
     extractor : Extractor | None
         Makes features of images, see [`gsmflow.serve.images`][gsmflow.serve.images]; without one, no_images says why.
+    encode : Encode | None
+        Makes semantics of a text, see [`gsmflow.serve.texts`][gsmflow.serve.texts].
     """
 
     def __init__(
@@ -104,10 +109,11 @@ class Service:
         data_root: Path,
         device: torch.device,
         extractor: Extractor | None = None,
+        encode: Encode | None = None,
         no_images: str = "this run was trained on features and remembers no backbone, so it takes no images",
     ) -> None:
         self.version = Version.load(folder)
-        self.extractor, self.no_images = extractor, no_images
+        self.extractor, self.no_images, self.encode = extractor, no_images, encode
         kept = folder / EXAMPLES
         self.examples = Examples.read(kept) if kept.exists() else None
         self._data_root, self._device = data_root, device
@@ -118,8 +124,8 @@ class Service:
         """Whether a class is being added right now."""
         return self._adding.locked()
 
-    def probabilities(self, rows: Sequence[Sequence[float]]) -> tuple[Version, NDArray[np.float64]]:
-        """The version that answers, and its probabilities (N, C) of samples of D numbers each.
+    def logits(self, rows: Sequence[Sequence[float]]) -> tuple[Version, NDArray[np.float32]]:
+        """The version that answers, and its logits (N, C) of samples of D numbers each.
 
         Raises
         ------
@@ -133,10 +139,21 @@ class Service:
                 raise InputError(f"features: sample {index} has {len(row)} values, expected {expected}")
         with np.errstate(over="ignore", invalid="ignore"):
             features = np.asarray(rows, dtype=np.float64).astype(np.float32)
-            return version, version.classifier.probabilities(features)
+            return version, version.classifier.logits(features)
 
-    def of_image(self, content: bytes) -> tuple[Version, NDArray[np.float64]]:
-        """The version that answers, and its probabilities (1, C) of an image file.
+    def probabilities(self, rows: Sequence[Sequence[float]]) -> tuple[Version, NDArray[np.float64]]:
+        """The version that answers, and its probabilities (N, C) of samples of D numbers each.
+
+        Raises
+        ------
+        InputError
+            A sample has another number of values, or values too large to compute with.
+        """
+        version, logits = self.logits(rows)
+        return version, softmax(logits, version.classifier.temperature)
+
+    def of_image(self, content: bytes) -> tuple[Version, NDArray[np.float32]]:
+        """The version that answers, and its logits (1, C) of an image file.
 
         Raises
         ------
@@ -148,7 +165,41 @@ class Service:
         version = self.version
         features = self.extractor(content)[None]
         with np.errstate(over="ignore", invalid="ignore"):
-            return version, version.classifier.probabilities(features)
+            return version, version.classifier.logits(features)
+
+    def described(
+        self,
+        semantics: Sequence[float] | dict[str, float] | None,
+        like: str | None = None,
+        text: str | None = None,
+    ) -> Sequence[float] | dict[str, float]:
+        """The semantics of a new class: as they are given, another class's with differences, or a text's.
+
+        Raises
+        ------
+        InputError
+            Nothing describes it, or two things do; no class is called `like`; there is no text encoder.
+        """
+        version = self.version
+        if text is not None:
+            if semantics is not None or like is not None:
+                raise InputError("text: describes the whole class; leave out semantics and like")
+            if self.encode is None:
+                raise InputError(
+                    "text: this run has no text encoder, so give semantics; or start the service with --encoder"
+                )
+            return self.encode(text).tolist()
+        if like is None:
+            if semantics is None:
+                raise InputError("semantics: missing; give all values, or the name of a class it is like")
+            return semantics
+        names = version.classifier.classes
+        if like not in names:
+            raise InputError(f"like: no class '{like}'; {instead_of(like, names)}")
+        if semantics is not None and not isinstance(semantics, dict):
+            raise InputError("semantics: with like, give the values that differ by name: {name: value}")
+        values: list[float] = version.semantics[names.index(like)].tolist()
+        return dict(zip(version.dimensions, values, strict=True)) | (semantics or {})
 
     def add_class(self, name: str, semantics: Sequence[float] | dict[str, float]) -> tuple[Version, Addition]:
         """Add a class and answer from the new version from now on.

@@ -104,6 +104,7 @@ def load(
             "test_unseen": f"{rows_file}: split test",
         },
         backbone=rows.backbone,
+        pictures=_pictures(folder, rows.names) if rows.backbone else None,
         notes={"split": split, "semantics": f"{classes_file.name}: {vectors.shape[1]} dimensions"},
     )
 
@@ -125,6 +126,15 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
     if len(found) > 1:
         raise InputError(f"{folder}: {' and '.join(found)} are both there; keep one")
     return folder / found[0]
+
+
+def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Where the pictures lie that rows of these names were made of; None where no images are in the folder."""
+    images = images_of(folder)
+    if images is None or names is None:
+        return None
+    root = images if images.is_dir() else folder
+    return tuple(str(root / name) for name in names)
 
 
 # -- from texts to indices --------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import webbrowser
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ from gsmflow.cli import options
     show_default=True,
     help="How features are placed in a plane, with commas between: pca, t-sne, umap.",
 )
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @options.data_root
 @options.as_json
 def report(
@@ -34,6 +36,7 @@ def report(
     out: Path | None,
     figures: Path | None,
     embedding: str,
+    opens: bool,
     data_root: Path,
     as_json: bool,
 ) -> None:
@@ -55,6 +58,8 @@ def report(
     file = out or runs[0] / "report.html"
     make_folder(file.parent)
     write_bytes(file, page.encode())
+    if opens:
+        webbrowser.open(file.resolve().as_uri())
     drawn = draw(records, figures, methods) if figures else []
     missing = [f"{record.label}: {text}" for record in records for text in record.missing]
     if as_json:

@@ -33,6 +33,11 @@ from gsmflow.cli import options
     help="Where the run's own .onnx or TorchScript file lies now, if it was moved.",
 )
 @click.option("--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now.")
+@click.option(
+    "--encoder",
+    metavar="FOLDER|NAME",
+    help="The text encoder that RUN's semantics were made with: new classes can then be described by a text.",
+)
 @click.option("--read-only", is_flag=True, help="Take no new classes.")
 @click.option(
     "--max-mb",
@@ -67,6 +72,7 @@ def serve(
     token: str,
     backbone: str | None,
     weights: str | None,
+    encoder: str | None,
     read_only: bool,
     max_mb: float,
     timeout: float,
@@ -77,7 +83,7 @@ def serve(
 ) -> None:
     """Answer requests with the classifier of RUN until told to stop (Ctrl-C or SIGTERM).
 
-    The page is at /, a description of all addresses at /docs. A class that is added becomes a new version of
+    The page is at /, the API reference at /docs. A class that is added becomes a new version of
     the run, in a folder beside it.
     """
     try:
@@ -90,6 +96,7 @@ def serve(
     from gsmflow.serve.guard import LOOPBACK, Limits
     from gsmflow.serve.images import extractor_of
     from gsmflow.serve.service import Service
+    from gsmflow.serve.texts import encoder_of
 
     where = resolve_device(device)
     images: dict[str, Any] = {}
@@ -101,6 +108,8 @@ def serve(
         click.echo(f"no images can be labelled: {error}", err=True)  # features still can
         images["no_images"] = "the backbone of this run is not at hand, so it takes no images"
     service = Service(run, data_root=data_root, device=where, **images)
+    if encoder:
+        service.encode = encoder_of(encoder, len(service.version.dimensions), where)
     limits = Limits(
         megabytes=max_mb,
         seconds=timeout,

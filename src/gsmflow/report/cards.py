@@ -1,0 +1,88 @@
+"""The cards at the top: what is known of a run, measured where it could be and estimated where not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gsmflow.report.reading import Record
+from gsmflow.scores.gzsl import SCORES
+
+MEANING = {
+    "U": "U, unseen classes",
+    "S": "S, seen classes",
+    "H": "H, harmonic mean",
+    "T1": "T1, among unseen classes",
+    "AUSUC": "AUSUC",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A number and what it is.
+
+    Parameters
+    ----------
+    value : str
+        The number, in percent.
+    name : str
+        What it is.
+    main : bool
+        It is the one to look at first.
+    estimate : bool
+        It was not measured on the test set.
+    """
+
+    value: str
+    name: str
+    main: bool = False
+    estimate: bool = False
+
+
+def cards(record: Record) -> list[Card]:
+    """Scores on the test set; in the place of those it cannot give, what validation makes us expect."""
+    metrics = record.metrics
+    expected = estimates(metrics)
+    found = []
+    for score in SCORES:
+        if metrics.get(score) is not None:
+            found.append(Card(percent(metrics[score]), MEANING[score], score == "H"))
+        elif score in expected:
+            found.append(
+                Card(f"≈ {100 * expected[score]:.0f}", f"expected {MEANING[score]}", score == "H", True)
+            )
+    if metrics.get("oracle"):
+        found.append(Card(percent(metrics["oracle"]["H"]), "oracle H (chosen on test)"))
+    return found
+
+
+def estimates(metrics: dict[str, Any]) -> dict[str, float]:
+    """U, S, H and AUSUC on the validation problem; empty where unseen classes were not validated."""
+    chosen = metrics.get("chosen") or {}
+    if not str(chosen.get("on", "")).startswith("validation problem"):
+        return {}
+    return {score: chosen[score] for score in ("U", "S", "H", "AUSUC") if chosen.get(score)}
+
+
+def summary(record: Record) -> str:
+    """What cards that hold estimates mean, or why there is none; nothing where all was measured."""
+    metrics, expected = record.metrics, estimates(record.metrics)
+    if metrics.get("U") is not None:
+        return ""
+    unseen = sum(not seen for seen in record.seen.values())
+    classes = "the class" if unseen == 1 else f"the {unseen} classes"
+    if "U" in expected:
+        return (
+            f"There are no test pictures of {classes} without training pictures. Expect U about "
+            f"{100 * expected['U']:.0f} for classes without pictures: that is what classes held out for validation "
+            "reached."
+        )
+    return (
+        f"There are no test pictures of {classes} without training pictures, and nothing was validated: U is "
+        "not known."
+    )
+
+
+def percent(value: float | None) -> str:
+    """A share in percent, with one digit."""
+    return "–" if value is None else f"{100 * value:.1f}"

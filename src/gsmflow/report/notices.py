@@ -1,0 +1,171 @@
+"""What a reader should know first: classes never recognised, classes described alike, measures that say little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.report.reading import Record
+
+_SHOWN = 6  # notices of a kind; the others are counted
+_DIFFERING = 4  # attributes named for a pair of classes
+_ALIKE = 0.2  # of the median distance between classes
+_FEW_CLASSES = 10  # too few to trust a mean over classes
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An attribute in which two classes differ.
+
+    Parameters
+    ----------
+    name : str
+        The attribute's name.
+    first, second : str
+        Its value for the first and for the second class.
+    """
+
+    name: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence that comes before everything else.
+
+    Parameters
+    ----------
+    kind : str
+        What it is about, in a word or two.
+    text : str
+        The sentence.
+    pair : tuple[str, str]
+        The two classes that it is about, empty where it is about something else.
+    differ : tuple[Difference, ...]
+        How these two differ.
+    """
+
+    kind: str
+    text: str
+    pair: tuple[str, str] = ("", "")
+    differ: tuple[Difference, ...] = ()
+
+
+def notices(record: Record, called: dict[str, tuple[str, float, int]]) -> list[Notice]:
+    """Everything a reader should know of a run first, the gravest first.
+
+    Parameters
+    ----------
+    record : Record
+        The run.
+    called : dict[str, tuple[str, float, int]]
+        Class -> the class its test samples are most often taken for, the share of them, and how many it has.
+    """
+    recorded = _recorded(record)
+    found = [*recorded, *_never(record, called)]
+    if not any("twin" in notice.kind for notice in recorded):
+        found += _twins(record)
+    return found + _unreliable(record)
+
+
+def _recorded(record: Record) -> list[Notice]:
+    """Those the run itself wrote down."""
+    written = record.metrics.get("warnings")
+    if not isinstance(written, list):
+        return []
+    objects: list[dict[str, Any]] = [each for each in written if isinstance(each, dict)]
+    return [Notice(str(each.get("kind", "")), str(each["text"])) for each in objects if each.get("text")]
+
+
+def _never(record: Record, called: dict[str, tuple[str, float, int]]) -> list[Notice]:
+    names = [name for name, rate in record.metrics["per_class"].items() if rate == 0]
+    found = []
+    for name in names[:_SHOWN]:
+        text, other = f"{name} is never recognised", called.get(name)
+        if other is None:
+            found.append(Notice("never recognised", f"{text}."))
+            continue
+        taken_for, share, count = other
+        part = "all" if share == 1 else f"{share:.0%}"
+        samples = "its only test sample is" if count == 1 else f"{part} of its {count} test samples are"
+        text = f"{text}: {samples} taken for {taken_for}."
+        found.append(
+            Notice("never recognised", text, (name, taken_for), differences(record, name, taken_for))
+        )
+    return found + _more(names, "never recognised", "classes are never recognised; the table has them.")
+
+
+def _twins(record: Record) -> list[Notice]:
+    """Pairs of classes whose descriptions hardly differ, so that no method can tell them apart by these."""
+    if record.semantics is None or len(record.semantics) < 3:
+        return []
+    scaled = _scaled(record.semantics)
+    squares = (scaled**2).sum(axis=1)
+    distances = np.sqrt(np.maximum(squares[:, None] + squares[None] - 2 * scaled @ scaled.T, 0))
+    upper = np.triu_indices(len(distances), 1)
+    near = distances[upper]
+    close = np.flatnonzero(near < _ALIKE * float(np.median(near)))
+    order = close[np.argsort(near[close], kind="stable")]
+    names = list(record.seen)
+    pairs = [(names[int(upper[0][i])], names[int(upper[1][i])]) for i in order]
+    found = [
+        Notice(
+            "twins",
+            f"{first} and {second} are described almost alike; give attributes in which they differ.",
+            (first, second),
+            differences(record, first, second),
+        )
+        for first, second in pairs[:_SHOWN]
+    ]
+    return found + _more(pairs, "twins", "pairs of classes are described almost alike.")
+
+
+def _unreliable(record: Record) -> list[Notice]:
+    """Shift measures that should not be read as they stand."""
+    shifts = record.shifts
+    if not shifts:
+        return []
+    found, count = [], len(shifts["classes"])
+    if shifts["semantic"].get("r2") is not None and count < _FEW_CLASSES:
+        found.append(
+            f"Recovered semantics (cosine, R²) are means over {count} classes: too few to compare runs by."
+        )
+    precision, real = (shifts["distribution"].get(key) for key in ("precision", "real_precision"))
+    if precision == 0:
+        against = f" (real ones get {real:.2f})" if real is not None else ""
+        found.append(
+            f"Precision is 0{against}: no synthetic sample lies among its class's real ones. With few samples of "
+            "many dimensions that is common and says little; look at the widths and at recall."
+        )
+    return [Notice("measures", text) for text in found]
+
+
+def _more(all_of_them: list[Any], kind: str, text: str) -> list[Notice]:
+    left = len(all_of_them) - _SHOWN
+    return [Notice(kind, f"{left} more {text}")] if left > 0 else []
+
+
+def differences(record: Record, first: str, second: str) -> tuple[Difference, ...]:
+    """The attributes in which two classes differ most, the largest difference first."""
+    names = list(record.seen)
+    if record.semantics is None or first not in names or second not in names:
+        return ()
+    i, j = names.index(first), names.index(second)
+    gap = np.abs(_scaled(record.semantics)[i] - _scaled(record.semantics)[j])
+    order = np.argsort(-gap, kind="stable")[:_DIFFERING]
+    return tuple(
+        Difference(record.dimensions[d], f"{record.semantics[i, d]:.3g}", f"{record.semantics[j, d]:.3g}")
+        for d in order.tolist()
+        if gap[d] > 0
+    )
+
+
+def _scaled(semantics: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Every dimension in units of its standard deviation over the classes."""
+    values = semantics.astype(np.float64)
+    spread = values.std(axis=0)
+    return values / np.where(spread > 0, spread, 1)

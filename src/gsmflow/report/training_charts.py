@@ -1,0 +1,73 @@
+"""The charts of a run's training: losses, and scores while choosing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gsmflow.report.charts import Chart, chart
+from gsmflow.report.findings import Stage, stage_title
+from gsmflow.report.reading import Record
+
+
+def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
+    """Losses along each stage, one view a loss."""
+    views: dict[str, list[dict[str, Any]]] = {}
+    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
+        for position, stage in enumerate(sorted(found, key=lambda s: s.name != "final")):
+            for loss, (steps, values) in stage.losses.items():
+                several = len(records) > 1
+                name = f"{record.label}: {stage_title(stage.name)}" if several else stage_title(stage.name)
+                views.setdefault(loss.replace("_", " "), []).append(
+                    {
+                        "name": name,
+                        "group": name,
+                        "type": "line",
+                        "colour": index if several else position,
+                        "faint": stage.name != "final",
+                        "x": steps,
+                        "y": values,
+                    }
+                )
+    if not views:
+        return None
+    last = [
+        f"{name}: {series[0]['y'][-1]:.4g} at the end" for name, series in views.items() if series[0]["y"]
+    ]
+    return chart("Losses", "Training losses by step. " + "; ".join(last), "step", "loss", views)
+
+
+def score_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
+    """U, S and H on validation problems (and of the oracle along the final training), by step."""
+    views: dict[str, list[dict[str, Any]]] = {}
+    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
+        for stage in found:
+            for number, (score, (steps, values)) in enumerate(stage.scores.items()):
+                title = "test set (oracle)" if stage.name == "final" else stage_title(stage.name)
+                several = len(records) > 1
+                views.setdefault(title, []).append(
+                    {
+                        "name": f"{record.label}: {score}" if several else score,
+                        "group": f"{record.label}: {score}" if several else score,
+                        "type": "line",
+                        "colour": index if several else ("unseen", "seen", 2)[number % 3],
+                        "dash": several and score != "H",
+                        "dots": True,
+                        "x": steps,
+                        "y": values,
+                    }
+                )
+    if not views:
+        return None
+    best = [
+        f"best H on the {title}: {max(v for s in series if s['name'].endswith('H') for v in s['y']):.1%}"
+        for title, series in views.items()
+        if any(s["name"].endswith("H") and s["y"] for s in series)
+    ]
+    return chart(
+        "Scores while choosing",
+        "U, S and H along the training, each with the best bias there. " + "; ".join(best),
+        "step",
+        "accuracy",
+        views,
+        percent=["y"],
+    )

@@ -1,0 +1,100 @@
+"""The generation shifts in words: what a measure says of a run, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+_WIDE, _NARROW = 1.5, 0.65  # within-class variance, synthetic over real
+_ORDERED = 0.6  # Spearman correlation of distances between class centres
+_LOST = 0.15  # of recovered semantics' cosine, against real features
+_COVERED = 0.5  # of what real features get as recall
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a measure says.
+
+    Parameters
+    ----------
+    text : str
+        What is seen.
+    advice : str
+        What to do; empty where all is well.
+    """
+
+    text: str
+    advice: str = ""
+
+
+def in_words(shifts: dict[str, Any]) -> list[Reading]:
+    """The measures of ``shifts.json`` as sentences, those that ask for something first."""
+    found = [_width(shifts["variance"]), _order(shifts["structure"])]
+    found += [_meaning(shifts["semantic"]), _cover(shifts["distribution"])]
+    return sorted((each for each in found if each), key=lambda each: not each.advice)
+
+
+def _width(variance: dict[str, Any]) -> Reading | None:
+    ratio = variance.get("ratio")
+    if ratio is None or ratio <= 0:
+        return None
+    said = f"Synthetic classes are {ratio:.2g} times as wide as real ones, by their variance"
+    if ratio > _WIDE:
+        return Reading(
+            f"{said}.",
+            "Classes then overlap. Train for longer; with gsmflow, add less noise by a smaller perturbation.",
+        )
+    if ratio < _NARROW:
+        return Reading(
+            f"{said}: too narrow.",
+            "The classifier then trusts unseen classes too little. With gsmflow, raise perturbation; with "
+            "any method, let validation choose the unseen bias.",
+        )
+    return Reading(f"{said}: about right.")
+
+
+def _order(structure: dict[str, Any]) -> Reading | None:
+    agreement = structure.get("spearman")
+    if agreement is None:
+        return None
+    if agreement < _ORDERED:
+        return Reading(
+            f"Synthetic class centres do not lie to each other as real ones do (rank correlation {agreement:.2f}).",
+            "Similar classes are then confused. Add attributes that tell them apart; with gsmflow, "
+            "raise prototype_weight.",
+        )
+    return Reading(
+        f"Synthetic class centres lie to each other much as real ones do (rank correlation {agreement:.2f})."
+    )
+
+
+def _meaning(semantic: dict[str, Any]) -> Reading | None:
+    cosine, real = semantic.get("cosine"), semantic.get("real_cosine")
+    if cosine is None or real is None:
+        return None
+    said = (
+        f"The semantics read back from synthetic features agree to {cosine:.2f}, from real ones to {real:.2f}"
+    )
+    if cosine < real - _LOST:
+        return Reading(
+            f"{said}: part of the description is lost.",
+            "Train for longer, or choose attributes that show in the features.",
+        )
+    if real < _ORDERED / 2:
+        return Reading(
+            f"{said}: even real features hardly show what the classes are described by.",
+            "Use attributes that can be seen in a picture, or another backbone.",
+        )
+    return Reading(f"{said} (1 is perfect).")
+
+
+def _cover(distribution: dict[str, Any]) -> Reading | None:
+    recall, real = distribution.get("recall"), distribution.get("real_recall")
+    if recall is None or not real:
+        return None
+    if recall < _COVERED * real:
+        return Reading(
+            f"Synthetic samples cover {recall:.0%} of the real ones, where real samples cover {real:.0%}.",
+            "Parts of the real classes are never synthesized. Train for longer; with gsmflow, raise perturbation.",
+        )
+    return Reading(f"Synthetic samples cover {recall:.0%} of the real ones; real samples cover {real:.0%}.")

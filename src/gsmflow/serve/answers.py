@@ -1,0 +1,109 @@
+"""What the service answers with, made of a version of the run."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.heads.calibration import softmax
+from gsmflow.runs.examples import Examples
+from gsmflow.runs.thumbnails import media_type
+from gsmflow.serve.messages import Attribute, Prediction, Predictions, RankedClass, Reason, Sample, Scores
+from gsmflow.serve.reasons import reasons, standing
+from gsmflow.serve.service import Version
+
+
+def predictions(version: Version, logits: NDArray[np.float32], top: int, explain: int) -> Predictions:
+    """The `top` most probable classes of each sample, and the `explain` attributes that decided."""
+    classifier = version.classifier
+    probabilities = softmax(logits, classifier.temperature)
+    unseen = set(classifier.unseen.tolist())
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, : min(top, len(classifier.classes))]
+    found = []
+    for row, z, best in zip(probabilities, logits, order, strict=True):
+        ranked = [
+            RankedClass(
+                index=int(c),
+                name=classifier.classes[c],
+                seen=int(c) not in unseen,
+                probability=min(1.0, float(row[c])),
+            )
+            for c in best
+        ]
+        found.append(Prediction(classes=ranked, **_explained(version, z, best, explain)))
+    return Predictions(run=version.name, predictions=found)
+
+
+def _explained(
+    version: Version, logits: NDArray[np.float32], best: NDArray[np.int64], most: int
+) -> dict[str, Any]:
+    if not most:
+        return {}
+    scaled = logits.astype(np.float64) / version.classifier.temperature
+    why = reasons(scaled, version.semantics.astype(np.float64), best)
+    told = [
+        Reason(
+            name=version.dimensions[d],
+            weight=float(why.weights[d]),
+            contributions=why.contributions[:, d].tolist(),
+        )
+        for d in why.order[:most].tolist()
+    ]
+    return {"reasons": told, "explained": why.explained}
+
+
+def class_of(version: Version, index: int) -> dict[str, Any]:
+    """What is said of every class."""
+    classifier = version.classifier
+    return {
+        "index": index,
+        "name": classifier.classes[index],
+        "seen": not np.isin(index, classifier.unseen),
+        "added": index >= version.trained,
+    }
+
+
+def attributes(version: Version, index: int) -> list[Attribute]:
+    """What describes a class, and where it stands among all."""
+    semantics = version.semantics.astype(np.float64)
+    low, high, stands = semantics.min(axis=0), semantics.max(axis=0), standing(semantics)
+    return [
+        Attribute(
+            name=name,
+            value=float(semantics[index, d]),
+            low=float(low[d]),
+            high=float(high[d]),
+            standing=float(stands[index, d]),
+        )
+        for d, name in enumerate(version.dimensions)
+    ]
+
+
+def samples(version: Version, kept: Examples) -> list[Sample]:
+    """The test samples kept with the run, each with its pixels or its small picture, if it has one."""
+    pixels = (np.clip(kept.features, 0, 1) * 255).round().astype(int) if kept.image_shape else None
+    return [
+        Sample(
+            index=index,
+            label=int(label),
+            name=version.classifier.classes[label],
+            seen=not np.isin(label, version.classifier.unseen),
+            pixels=None if pixels is None else pixels[index].tolist(),
+            picture=_data_uri(kept.pictures[index]) if index < len(kept.pictures) else None,
+        )
+        for index, label in enumerate(kept.labels)
+    ]
+
+
+def _data_uri(content: bytes) -> str | None:
+    if not content:
+        return None
+    return f"data:{media_type(content)};base64,{base64.b64encode(content).decode()}"
+
+
+def scores(told: dict[str, Any]) -> Scores:
+    """U, S and H of a run's metrics."""
+    return Scores(U=told["U"], S=told["S"], H=told["H"])

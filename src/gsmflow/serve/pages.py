@@ -1,0 +1,42 @@
+"""The page: its files, as they are, under a policy that lets nothing else in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+# Everything the page is made of comes from here, and nothing may be added to it by what it shows.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_SCRIPTS = ("page.js", "asking.js", "answer.js", "samples.js", "adding.js")
+_FILES = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in _SCRIPTS},
+}
+ADDRESSES = tuple(_FILES)
+"""Where the page is; whoever may not ask anything can still see it, to sign in."""
+
+
+def page() -> APIRouter:
+    """The addresses of the page."""
+    router = APIRouter(include_in_schema=False)
+    headers = {
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+    for address, (name, kind) in _FILES.items():
+        content = (resources.files("gsmflow.serve") / "page" / name).read_bytes()
+        router.add_api_route(address, _constant(Response(content, media_type=kind, headers=headers)))
+    return router
+
+
+def _constant(response: Response) -> Callable[[], Response]:
+    return lambda: response

@@ -1,0 +1,46 @@
+"""Requests to try, in the API reference: with numbers and names of the run that is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gsmflow.serve.service import Service
+
+Examples = dict[str, Any]
+
+
+def examples(service: Service) -> tuple[Examples, Examples]:
+    """Bodies that label samples, and that add a class."""
+    version, kept = service.version, service.examples
+    features = [0.0] * version.classifier.transform.in_dim
+    if kept is not None:
+        features = [round(float(value), 3) for value in kept.features[0]]
+    like = version.classifier.classes[0]
+    values = dict(zip(version.dimensions, (float(v) for v in version.semantics[0]), strict=True))
+    low, high = (float(f(version.semantics[:, 0])) for f in (np.min, np.max))
+    first = version.dimensions[0]
+    differs = {first: low if values[first] > (low + high) / 2 else high}
+    labels = {
+        "one sample": {
+            "summary": "A test sample: its three most probable classes, and the five attributes that decided",
+            "value": {"features": [features], "top": 3, "explain": 5},
+        }
+    }
+    classes = {
+        "like another": {
+            "summary": "As another class, with differences",
+            "value": {"name": "new class", "like": like, "semantics": differs},
+        },
+        "all values": {
+            "summary": "All attributes by name",
+            "value": {"name": "new class", "semantics": values | {first: (low + high) / 2}},
+        },
+    }
+    if service.encode is not None:
+        classes["text"] = {
+            "summary": "By a sentence",
+            "value": {"name": "new class", "text": "a striped animal with hooves"},
+        }
+    return labels, classes

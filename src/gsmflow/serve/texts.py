@@ -1,0 +1,42 @@
+"""Where a text becomes the semantics of a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.base.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Encode = Callable[[str], NDArray[np.float32]]
+"""A sentence to semantics (A,) of length 1, as `gsmflow describe --encoder` makes them."""
+
+
+def encoder_of(name: str, dimensions: int, device: torch.device) -> Encode:
+    """The text encoder in a folder, or published under a name, for classes described by so many dimensions.
+
+    Raises
+    ------
+    InputError
+        There is no such encoder, or it gives another number of dimensions than the run's classes have.
+    """
+    from gsmflow.semantics.encoder import open_encoder
+
+    encode = open_encoder(name, device)
+    given = encode(["a class"]).shape[1]
+    if given != dimensions:
+        raise InputError(
+            f"--encoder {name}: gives {given} dimensions, but the classes of this run are described by {dimensions}; "
+            "name the encoder that their semantics were made with"
+        )
+
+    def described(text: str) -> NDArray[np.float32]:
+        vector = encode([text])[0]
+        return vector / np.float32(np.linalg.norm(vector))
+
+    return described
