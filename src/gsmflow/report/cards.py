@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gsmflow.protocol.choice import ChosenOn
 from gsmflow.report.reading import Record
 from gsmflow.scores.gzsl import SCORES
 
@@ -59,7 +60,7 @@ def cards(record: Record) -> list[Card]:
 def estimates(metrics: dict[str, Any]) -> dict[str, float]:
     """U, S, H and AUSUC on the validation problem; empty where unseen classes were not validated."""
     chosen = metrics.get("chosen") or {}
-    if not str(chosen.get("on", "")).startswith("validation problem"):
+    if chosen.get("on") != ChosenOn.VALIDATION.value:
         return {}
     return {score: chosen[score] for score in ("U", "S", "H", "AUSUC") if chosen.get(score)}
 
