@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_backbone(spec: BackboneSpec, device: torch.device) -> Backbone:
-    """Load the backbone that a description means.
+    """Load the backbone of a description.
 
     Parameters
     ----------

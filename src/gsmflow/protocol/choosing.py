@@ -22,9 +22,9 @@ from gsmflow.scores.gzsl import CURVE_SCORES
 def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
     """The best choice on the validation problems, on average over them.
 
-    Where validation is not trusted (``selection.trust_validation``), no class plays unseen: the generator is
-    judged by a head trained on synthetic features of the seen classes alone, and its accuracy S on real
-    ones that were held out.
+    If validation is not trusted (``selection.trust_validation``), no class plays unseen. The generator is
+    then judged by a head that is trained on synthetic features of the seen classes alone, and its accuracy S
+    on held-out real features.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, re
         if trial.direct:
             tables.append(trial.score_all())
             continue
-        # Where no real feature of an unseen class exists, classes held out here are the best judges.
+        # Without real features of unseen classes, the classes held out here judge best.
         judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
         tables.append(score_along(trial, fractions_as_on(problem, trial), judged=judged))
     by = recipe.selection.score if trusted else "S"
@@ -64,7 +64,7 @@ def validation_problems(
 
 
 def fractions_as_on(problem: Problem, trial: Trial) -> list[float]:
-    """At which fractions of its training a trial on a part of `problem` is scored: where one on all of it would be."""
+    """The fractions of its training at which a trial on a part of `problem` is scored: the same as on all of it."""
     learner, samples = trial.learner, len(problem.train)
     per_epoch = samples // min(getattr(trial.recipe.options, "batch_size", 1), samples)
     total = learner.total_steps * per_epoch // learner.steps_per_epoch
@@ -105,7 +105,7 @@ def score_along(trial: Trial, fractions: Sequence[float], *, judged: bool = Fals
 
 
 def _measure_shifts(trial: Trial, lengths: Sequence[str]) -> None:
-    """Record the generation shifts on the validation problem under these numbers of epochs."""
+    """Record the generation shifts on the validation problem for these numbers of epochs."""
     recorder = trial.recorder
     with recorder.timing("shifts"):
         measured = compare(trial.prepared, trial.learner, trial.seed, held_out=True)
@@ -114,7 +114,7 @@ def _measure_shifts(trial: Trial, lengths: Sequence[str]) -> None:
 
 
 def _mean(choices: tuple[Choice, ...]) -> Choice:
-    """The same choice made on several problems, with the mean of what it reached there."""
+    """The mean of the same choice on several problems, with its mean scores."""
 
     def mean(name: str) -> Any:
         values = [getattr(choice, name) for choice in choices]

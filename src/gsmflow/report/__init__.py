@@ -1,8 +1,8 @@
-"""The report of one or several runs: an HTML page that needs nothing but itself, and figures for papers.
+"""The report of one or several runs: a self-contained HTML page, and figures for papers.
 
-``reading`` collects what a run folder and its data hold, ``findings`` and ``embedding`` compute what is shown,
-``page`` writes it as HTML, ``figures`` as SVG and PNG. Nothing is drawn on the way from a run to its scores,
-so nothing here can change them.
+``reading`` collects the content of a run folder and its data, ``findings`` and ``embedding`` compute what is
+shown, ``page`` writes it as HTML, ``figures`` as SVG and PNG. All of it reads finished runs; nothing here can
+change their scores.
 """
 
 from __future__ import annotations

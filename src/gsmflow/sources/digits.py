@@ -1,4 +1,4 @@
-"""scikit-learn's bundled handwritten digits under four views: a zero-shot problem of combinations.
+"""scikit-learn's handwritten digits in four views: a zero-shot problem of combinations.
 
 A class is a digit seen in a view, for example "3 quarter turn": 40 classes, 8 of them unseen, but every
 digit and every view is seen in other combinations. Semantics: the digit's seven-segment code (7) and
@@ -40,7 +40,7 @@ _LIT = (
 _UNSEEN = ((1, 6), (2, 7), (3, 8), (4, 9))
 _VALIDATION = ((3, 8), (4, 9), (5, 0), (6, 1))
 
-_HELD_OUT = 3  # every third photograph of a digit is for testing
+_HELD_OUT = 3  # every third photograph of a digit is a test sample
 
 COUNTS = Counts(
     samples=7188,
@@ -55,7 +55,7 @@ COUNTS = Counts(
 
 
 def load() -> Problem:
-    """The problem; the same one always, whatever the seed."""
+    """The problem, which does not depend on any seed."""
     from sklearn.datasets import load_digits
 
     pixels, target = (np.asarray(part) for part in load_digits(return_X_y=True))

@@ -1,12 +1,12 @@
-"""Problems made to measure, of any size, whose truth is known: for tests, timing and learning curves.
+"""Synthetic problems of any size from a known distribution, for tests, timing and learning curves.
 
 Every class c has a position u_c in a space of a few dimensions. Its semantics are a smooth function of
 u_c, unit length like published attributes; its features are Gaussian,
 
     x | a ~ N(m(a), s(a)² (F Fᵀ + diag(v))),     m(a) = W₂ tanh(W₁ ā + b₁),     s(a) = exp(0.3 tanh(w·ā)),
 
-where ā is a, centered and scaled. So what an unseen class looks like follows from its semantics, and a
-generator that learned m and s from the seen classes has learned all there is.
+where ā is a, centered and scaled. So the features of an unseen class follow from its semantics, and a
+generator only needs to learn m and s.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from gsmflow.sources.source import NamedProblem
 _LATENT = 4  # dimensions of the space the classes lie in; few, so that 15 seen classes can cover it
 _HIDDEN = 64  # width of the map from semantics to class means
 _RANK = 4  # directions in which the features of a class vary together
-_ROWS = 4096  # samples finished in one go
-_RESNET_DIM = 2048  # of the published features
+_ROWS = 4096  # samples computed at a time
+_RESNET_DIM = 2048  # dimensions of the published features
 
 
 @dataclass(frozen=True)
 class SyntheticOptions(Options):
-    """How large and how hard a synthetic problem is; ``synthetic:n=...,d=...`` on the command line."""
+    """Size and difficulty of a synthetic problem; ``synthetic:n=...,d=...`` on the command line."""
 
     table = "synthetic"
 
@@ -68,7 +68,7 @@ class SyntheticOptions(Options):
 
     @property
     def counts(self) -> Counts:
-        """The sizes of the problem that these options ask for."""
+        """The sizes of the problem with these options."""
         test_unseen = self.n_unseen or round(self.n * self.unseen / self.classes)
         test_seen = round((self.n - test_unseen) * self.test)
         return Counts(
@@ -171,7 +171,7 @@ def parse(text: str, *, seed: int = 0) -> SyntheticOptions:
                 f"synthetic:{text}: '{part}' is neither a setting such as n=5000 nor one of {listed(KNOWN)}"
             )
     if {"n", "classes", "unseen"} & set(asked):
-        sizes.pop("n_unseen", None)  # it belongs to the published sizes, not to those asked for
+        sizes.pop("n_unseen", None)  # it is one of the published sizes, which were not asked for
     return from_mapping(SyntheticOptions, {"seed": seed} | sizes | asked, f"synthetic:{text}")
 
 
@@ -189,10 +189,11 @@ def _sizes_of(known: Known) -> dict[str, Any]:
 
 
 def make(options: SyntheticOptions | None = None) -> tuple[Problem, Truth]:
-    """A problem and the truth behind it; the same pair for the same options.
+    """A problem and its distribution; the same options give the same pair.
 
-    Samples lie in the order train, test_seen, test_unseen, and within a part class by class, as equally
-    divided as possible. The last classes are the unseen ones, which is as good as drawn, since all are alike.
+    Samples are in the order train, test_seen, test_unseen, and class by class within a part, divided as
+    equally as possible. The last classes are the unseen ones; since all classes are drawn alike, that is a
+    random choice.
     """
     options = options or SyntheticOptions()
     counts = options.counts

@@ -69,7 +69,7 @@ class Workers:
             lines = [line for line in err.splitlines() if line.startswith("gsmflow: ")]
             reason = lines[-1].removeprefix("gsmflow: ") if lines else f"ended with code {code}"
             result = Finished(cell, None, reason)
-            if code > 0:  # it said itself what is wrong; another attempt would say it again
+            if code > 0:  # the run reported an error; another attempt would report the same
                 break
         return result
 
@@ -107,5 +107,5 @@ class Workers:
 
 
 def default_jobs(threads: int) -> int:
-    """As many processes as there are cores for them."""
+    """The number of processes that the cores allow."""
     return max(1, cores() // threads)

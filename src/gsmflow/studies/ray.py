@@ -1,9 +1,9 @@
 """Work spread over a Ray cluster: the cells of a bench, the trials of a study.
 
-They are the same runs as on one machine. A task trains in a folder of its own on whatever node it lands on,
-and what it wrote travels back as bytes: nodes need not share a file system, but each needs the data sets
-under the same path. A worker or node that dies has its task started again elsewhere; a run folder appears
-whole, in one rename, so that nothing is counted twice.
+They are the same runs as on one machine. A task trains in a temporary folder on any node, and its files are
+sent back as bytes. So nodes need no common file system, but each needs the data sets under the same path. If
+a worker or node dies, its task is started again elsewhere. A run folder appears complete in one rename, so
+nothing is counted twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gsmflow.studies.cells import Cell, Finished
 from gsmflow.studies.local import Stopped
 from gsmflow.studies.worker import place, train_cell
 
-_RETRIES = 3  # of a task whose worker or node died
+_RETRIES = 3  # attempts at a task whose worker or node died
 
 
 class RayWorkers:
@@ -76,8 +76,8 @@ def evaluate_on_cluster(
 ) -> Iterator[tuple[Any, Any]]:
     """Call `function` on the arguments of each job, as many at a time as the cluster has cores for.
 
-    Yields (job's key, result or the exception) as they are finished. `jobs` is asked for the next one only
-    when there is room, so that it may depend on results handed out before.
+    Yields (key of the job, result or exception) when a job is finished. The next job is taken from `jobs`
+    only when a core is free, so it may depend on earlier results.
     """
     with connected(address) as ray:
         task = ray.remote(num_cpus=threads, max_retries=_RETRIES)(function)
@@ -92,5 +92,5 @@ def evaluate_on_cluster(
             key = waiting.pop(ready)
             try:
                 yield key, ray.get(ready)
-            except Exception as error:  # a task's own, or that it was lost for good
+            except Exception as error:  # the error of a task, or that it was lost
                 yield key, error

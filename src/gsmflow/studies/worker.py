@@ -86,7 +86,7 @@ def train_cell(job: str) -> tuple[dict[str, Any] | None, str, dict[str, bytes]]:
 
 
 def place(folder: Path, files: dict[str, bytes]) -> None:
-    """Put a finished run where it belongs, whole or not at all."""
+    """Move a finished run to its folder, atomically."""
     make_folder(folder.parent)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".arriving-"))
     try:
