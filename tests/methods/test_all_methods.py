@@ -172,7 +172,7 @@ def test_random_fourier_features_approximate_the_gaussian_kernel() -> None:
     training = data()
     method = find_method("kernel-eszsl")
     assert method.direct
-    options = KernelESZSLOptions(fourier_features=2_000, tried=0, widths_tried=0)
+    options = KernelESZSLOptions(fourier_features=2_000, width=0.0, tried=0, widths_tried=0)
     ((_, head),) = method.direct(training, options)
     assert isinstance(head, torch.nn.Module) is False
     x = training.features[:12]
@@ -291,3 +291,42 @@ def test_what_makes_a_method_cannot_be_set(name: str) -> None:
     assert {k: getattr(recipe.options, k) for k in fixed} == dict(fixed)
     with pytest.raises(ValueError, match="is always"):
         make_recipe(name, "best", ["perturbation=0.5"])
+
+
+def kernel_by_hand(training: TrainingData, options: KernelESZSLOptions) -> np.ndarray:
+    """Kernel ESZSL's logits of the training features, as its equation says, in NumPy."""
+    x, s = training.features.double().numpy(), training.semantics.double().numpy()
+    seen = training.seen.numpy()
+    distances = ((x[:, None] - x[None]) ** 2).sum(axis=2)
+    some = x[:: max(1, len(x) // 1000)][:1000]
+    pairs = np.sqrt(((some[:, None] - some[None]) ** 2).sum(axis=2))[np.triu_indices(len(some), 1)]
+    width = 2**options.width * np.sort(pairs)[(len(pairs) - 1) // 2]
+    kernel = np.exp(-distances / (2 * width**2))
+    targets = np.where(np.eye(len(seen))[training.labels.numpy()] > 0, 1.0, -1.0)
+    centered = s - s[seen].mean(axis=0)
+    classes = centered @ centered.T / (centered[seen] ** 2).sum(axis=1).mean() + 1
+    right = np.linalg.solve(
+        classes[np.ix_(seen, seen)] + 10**options.semantic * np.eye(len(seen)), classes[seen]
+    )
+    return kernel @ np.linalg.solve(kernel + 10**options.gamma * np.eye(len(x)), targets) @ right
+
+
+def test_kernel_eszsl_is_its_equation_and_landmarks_come_close() -> None:
+    training = data()
+    method = find_method("kernel-eszsl")
+    assert method.direct
+    alone = {"tried": 0, "widths_tried": 0, "semantic_widths_tried": False}
+    options = KernelESZSLOptions(**alone)
+    ((_, exact),) = method.direct(training, options)
+    by_hand = kernel_by_hand(training, options)
+    found = exact.logits(training.features).numpy()
+    assert np.abs(found - by_hand).max() < 2e-3 * np.abs(by_hand).max()
+    errors = []
+    for landmarks in (20, 60, len(training.features)):
+        some = KernelESZSLOptions(**alone, exact_up_to=1, landmarks=landmarks)
+        ((_, near),) = method.direct(training, some)
+        errors.append(float(np.abs(near.logits(training.features).numpy() - by_hand).mean()))
+    spread = by_hand.std()
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[1] < 0.25 * spread
+    assert errors[2] < 0.02 * spread

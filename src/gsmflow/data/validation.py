@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -56,6 +57,32 @@ def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: fl
     rng = np.random.default_rng([seed, 0x4E1D, draw])
     train, test = _divided(problem, problem.seen, fraction, rng)
     return _of_seen_classes(problem, "held out", train, test, np.zeros(0, np.int64))
+
+
+def unseen_bias_problem(problem: Problem, seed: int, *, fraction: float = 0.2) -> Problem:
+    """All classes of `problem`, and `fraction` of each seen class's training samples as test part.
+
+    The unseen classes have no samples, as in training: what is measured is how often held-out samples of seen
+    classes are taken for one of them.
+
+    Raises
+    ------
+    InputError
+        No class has two training samples.
+    """
+    train, test = _divided(problem, problem.seen, fraction, np.random.default_rng([seed, 0xB1A5]))
+    chosen = np.concatenate((train, test))
+    train, test = _consecutive([len(train), len(test)])
+    return replace(
+        problem,
+        name=f"{problem.name}/held out",
+        features=rows_of(problem.features, chosen),
+        labels=problem.labels[chosen],
+        train=train,
+        test_seen=test,
+        test_unseen=np.zeros(0, np.int64),
+        validation_unseen=None,
+    )
 
 
 def _divided(

@@ -25,7 +25,9 @@ HEADS: Registry[HeadClass] = Registry(
     "head",
     "gsmflow.heads",
     {
+        "kernel": "gsmflow.heads.kernel:KernelHead",
         "linear": "gsmflow.heads.linear:LinearHead",
+        "stack": "gsmflow.heads.stack:StackHead",
         "represented": "gsmflow.heads.representation:RepresentedHead",
         "likelihood": "gsmflow.heads.likelihood:LikelihoodHead",
         "gated": "gsmflow.heads.likelihood:GatedHead",

@@ -68,7 +68,13 @@ class Pool:
 
     @staticmethod
     def synthesize(
-        learner: Generator, data: TrainingData, count: int, seed: int, *, coded: bool | None = None
+        learner: Generator,
+        data: TrainingData,
+        count: int,
+        seed: int,
+        *,
+        draw: int = 0,
+        coded: bool | None = None,
     ) -> Pool | Stream:
         """Real training features and `count` synthetic ones of every unseen class.
 
@@ -84,6 +90,8 @@ class Pool:
             Synthetic features of each unseen class.
         seed : int
             Determines the noise.
+        draw : int
+            Number of the set: each has noise of its own.
         coded : bool | None
             Whether features are kept as 8-bit codes. None decides by size, and streams what is too large
             even for codes.
@@ -97,10 +105,11 @@ class Pool:
         dim = learner.represent(data.features[:1], seed, "real").shape[1]
         total = real + count * len(data.unseen)
         if coded is None and total * dim >= _STREAMED_FROM:
-            return Stream(learner, data, count, seed)
+            return Stream(learner, data, count, seed, draw)
         if coded is None:
             coded = total * dim * 4 >= _CODED_FROM
         group = max(1, _AT_ONCE // count)
+        noise = _key("synthesis", draw)
         low = step = None
         if coded:
             low, step = _range(learner, data, count, seed)
@@ -119,12 +128,12 @@ class Pool:
             classes = data.unseen[first : first + group].tolist()
             semantics = data.semantics[classes]
             start = real + first * count
-            synthetic = learner.sample(semantics, min(count, _OF_A_CLASS), seed, "synthesis", first)
+            synthetic = learner.sample(semantics, min(count, _OF_A_CLASS), seed, *noise, first)
             check_synthetic(synthetic, classes)
             pool._put(start, synthetic)
             for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to synthesize at a time
                 rest = min(count - done, _OF_A_CLASS)
-                synthetic = learner.sample(semantics, rest, seed, "synthesis", first, done)
+                synthetic = learner.sample(semantics, rest, seed, *noise, first, done)
                 check_synthetic(synthetic, classes)
                 pool._put(start + done, synthetic)
         return pool
@@ -180,6 +189,8 @@ class Stream:
         Synthetic features of each unseen class.
     seed : int
         Determines the noise.
+    draw : int
+        Number of the set, which names its noise.
     alone : bool
         Only synthetic features, labelled by their position among the unseen classes.
     """
@@ -188,6 +199,7 @@ class Stream:
     data: TrainingData
     count: int
     seed: int
+    draw: int = 0
     alone: bool = False
 
     @property
@@ -241,11 +253,16 @@ class Stream:
         synthetic = torch.empty(len(semantics) * each, self.dim, device=self.device)
         for first in range(0, len(semantics), group):
             some = self.learner.sample(
-                semantics[first : first + group], each, self.seed, "stream", shard, first
+                semantics[first : first + group], each, self.seed, *_key("stream", self.draw), shard, first
             )
             check_synthetic(some, self.data.unseen[first : first + group].tolist())
             synthetic[first * each : first * each + len(some)] = some
         return synthetic
+
+
+def _key(name: str, draw: int) -> tuple[int | str, ...]:
+    """Names the noise of a set of synthetic features; that of the first set has no number."""
+    return (name, draw) if draw else (name,)
 
 
 def _range(learner: Generator, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.nn import functional as F
 
+from gsmflow.base.errors import InputError
 from gsmflow.base.options import Options, option
 from gsmflow.compute.adam import MasterAdam
 from gsmflow.compute.cuda_graphs import Recording, current_gpu
@@ -58,9 +59,21 @@ class HeadOptions(Options):
         "frequency: every feature counts the same; balanced: every class does",
         choices=("frequency", "balanced"),
     )
+    sets: int = option(
+        1,
+        "independent sets of synthetic features: a head is trained on each, and the mean of their logits counts",
+        low=1,
+    )
     logit_adjustment: float = option(
         0.0, "tau: how much of the log frequency of classes is added to the logits while training", low=0
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sets > 1 and self.kind == "cosine":
+            raise InputError(
+                f"head.sets = {self.sets}: only linear heads have a mean; choose head.kind=linear or head.sets=1"
+            )
 
 
 def train_head(

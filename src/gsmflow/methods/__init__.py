@@ -13,11 +13,21 @@ from __future__ import annotations
 
 from gsmflow.base.options import Options, option
 from gsmflow.base.registry import Registry
-from gsmflow.methods.method import Method, complaint_about
+from gsmflow.methods.method import Member, Method, complaint_about
 
-__all__ = ["METHODS", "Method", "Options", "find_method", "method_names", "option", "register_method"]
+__all__ = [
+    "METHODS",
+    "Member",
+    "Method",
+    "Options",
+    "find_method",
+    "method_names",
+    "option",
+    "register_method",
+]
 
 _MODULES = (
+    "auto",
     "gsmflow",
     "gsmflow-tmm",
     "cflow",

@@ -8,10 +8,11 @@ With features X (N, D), semantics S of the seen classes (S, A) and targets Y (N,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from gsmflow.base.options import Options, option
 from gsmflow.compute.finite import positive
@@ -22,7 +23,7 @@ from gsmflow.methods.method import Method
 
 @dataclass(frozen=True)
 class ESZSLOptions(Options):
-    """Regularizers of ESZSL: 10 to the power of an option, times the mean of the diagonal it is added to."""
+    """gamma and lambda are powers of ten, times the mean of the matrix diagonal they are added to."""
 
     table = "eszsl"
 
@@ -34,24 +35,40 @@ class ESZSLOptions(Options):
 
 
 def solutions(data: TrainingData, options: ESZSLOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
-    """Heads for all pairs of exponents around the given pair, which comes first; eigenvectors are computed once."""
-    x, s = data.features.double(), data.semantics[data.seen].double()
-    targets = torch.full((len(x), len(s)), -1.0, dtype=torch.float64, device=x.device)
-    targets[torch.arange(len(x), device=x.device), data.labels] = 1
+    """All pairs of exponents around the given ones, those first; eigenvectors are computed once.
+
+    The right half is computed in its dual form, S (S'S + lambda I)^-1 = (SS' + lambda I)^-1 S, of the size of
+    the number of seen classes.
+    """
+    x, semantics = data.features.double(), data.semantics.double()
+    seen = semantics[data.seen]
     x_values, x_axes = torch.linalg.eigh(x.T @ x)
-    s_values, s_axes = torch.linalg.eigh(s.T @ s)
-    middle = x_axes.T @ (x.T @ targets @ s) @ s_axes
-    x_size, s_size = positive(x_values.mean()), positive(s_values.mean())
+    s_values, s_axes = torch.linalg.eigh(seen @ seen.T)
+    toward = x_axes.T @ (x.T @ targets(data.labels, len(seen))) @ s_axes
+    across = s_axes.T @ seen @ semantics.T
+    x_size = positive(x_values.mean())
+    s_size = positive(seen.square().sum() / seen.shape[1])  # the mean of the diagonal of S'S
     shifts = sorted(range(-options.tried, options.tried + 1), key=abs)
     for dg in shifts:
+        gamma = options.gamma + dg
+        left = x_axes @ (toward / (x_values.clamp(min=0) + 10**gamma * x_size)[:, None])
         for ds in shifts:
-            gamma, semantic = options.gamma + dg, options.semantic + ds
-            left = x_values.clamp(min=0) + 10**gamma * x_size
-            right = s_values.clamp(min=0) + 10**semantic * s_size
-            v = x_axes @ (middle / left[:, None] / right) @ s_axes.T
-            weight = (v @ data.semantics.double().T).T.float().contiguous()
+            semantic = options.semantic + ds
+            right = across / (s_values.clamp(min=0) + 10**semantic * s_size)[:, None]
+            weight = (left @ right).T.float().contiguous()
             head = LinearHead(weight, torch.zeros(len(weight), device=x.device))
             yield {"gamma": gamma, "semantic": semantic}, head
+
+
+def targets(labels: Tensor, classes: int) -> Tensor:
+    """+1 for the class of each sample and -1 for the others, (N, classes) float64."""
+    signs = torch.full((len(labels), classes), -1.0, dtype=torch.float64, device=labels.device)
+    signs[torch.arange(len(labels), device=labels.device), labels] = 1
+    return signs
+
+
+def _at(options: ESZSLOptions, parameters: Mapping[str, float]) -> ESZSLOptions:
+    return replace(options, **parameters, tried=0)
 
 
 METHOD = Method(
@@ -59,4 +76,5 @@ METHOD = Method(
     citation="Romera-Paredes and Torr, An embarrassingly simple approach to zero-shot learning, ICML 2015",
     options=ESZSLOptions,
     direct=solutions,
+    at=_at,
 )

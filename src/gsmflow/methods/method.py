@@ -17,10 +17,32 @@ _TAKEN = ("features", "head", "selection", "run", "data", "machine")  # tables t
 
 
 @dataclass(frozen=True)
+class Member:
+    """One of the methods that a composite one is made of.
+
+    Parameters
+    ----------
+    label : str
+        What it is called in the leaderboard; distinct among the members.
+    method : str
+        Its name.
+    overrides : tuple[str, ...]
+        Of the preset's options, such as ``("features.scaling=length",)``.
+    cheap : bool
+        Whether it takes so little time that it is judged on more validation problems than the others.
+    """
+
+    label: str
+    method: str
+    overrides: tuple[str, ...] = ()
+    cheap: bool = False
+
+
+@dataclass(frozen=True)
 class Method:
     """A method: its name, its options, and one function that makes it.
 
-    Exactly one of `learner` and `direct` is given.
+    Exactly one of `learner`, `direct` and `members` is given.
 
     Parameters
     ----------
@@ -42,11 +64,18 @@ class Method:
     direct : Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None
         (data, options) -> pairs of the parameters that were tried and their head, the default first. The
         protocol chooses among them.
+    at : Callable[[Any, Mapping[str, float]], Any] | None
+        (options, parameters) -> options with which `direct` tries these parameters alone, so that a choice is not
+        found again by trying all; None where that saves nothing.
     parts : Mapping[str, tuple[str, ...]]
         What ``gsmflow ablate`` leaves out: a label, such as "without perturbation", to overrides, such as
         ``("perturbation=0",)``.
     divisible : bool
         Whether its learner divides a batch among several processes, which all see the same problem.
+    members : tuple[Member, ...]
+        Of a composite method: those that are judged and stacked, in the order in which they are tried.
+    preset : str
+        The kind of preset it starts from where none is named, such as ``best``; empty: the problem's own.
     """
 
     name: str
@@ -57,8 +86,11 @@ class Method:
     learner: Callable[[TrainingData, Any, int], Learner] | None = None
     rebuild: Callable[[TrainingData, Any, int], Learner] | None = None
     direct: Callable[[TrainingData, Any], Iterable[tuple[dict[str, float], Head]]] | None = None
+    at: Callable[[Any, Mapping[str, float]], Any] | None = None
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     divisible: bool = False
+    members: tuple[Member, ...] = ()
+    preset: str = ""
 
 
 def complaint_about(name: str, method: Any) -> str:
@@ -73,6 +105,6 @@ def complaint_about(name: str, method: Any) -> str:
         return "has options that are no subclass of gsmflow.methods.Options"
     if method.options.table != name:
         return f"has options with table = '{method.options.table}', expected '{name}'"
-    if (method.direct is None) == (method.learner is None):
-        return "gives both a learner and a direct solution or neither, expected one of them"
+    if sum((method.direct is not None, method.learner is not None, bool(method.members))) != 1:
+        return "gives several of a learner, a direct solution and members or none, expected one of them"
     return ""

@@ -102,3 +102,4 @@ class Outcome:
     shifts: dict[str, Any] | None = None
     confidence: dict[str, float] = field(default_factory=dict)
     samples: dict[str, Tensor] = field(default_factory=dict)
+    members: list[dict[str, Any]] = field(default_factory=list)

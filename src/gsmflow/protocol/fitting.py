@@ -9,8 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice, Outcome
 from gsmflow.protocol.choosing import choose
+from gsmflow.protocol.composing import Composite, refit_composite, run_composite
 from gsmflow.protocol.generation_shifts import compare, unjudged
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.trial import Trial, evaluation_fractions
@@ -59,6 +61,10 @@ def run(
     recorder : Recorder
         Keeps the history and the checkpoint, from which an interrupted run continues.
     """
+    if recipe.members:
+        return run_composite(
+            Composite(problem, recipe, seed, device, recorder), protocol=protocol, oracle=oracle
+        )
     choice = None
     if protocol == "validated":
         if "choice" not in recorder.records:
@@ -77,6 +83,7 @@ def refit(
     *,
     seed: int,
     device: torch.device,
+    members: Sequence[Mapping[str, Any]] = (),
 ) -> FittedClassifier:
     """The classifier of a finished run once more, for a problem whose unseen classes may be others.
 
@@ -100,12 +107,16 @@ def refit(
         The seed of the run.
     device : torch.device
         Where tensors live.
+    members : Sequence[Mapping[str, Any]]
+        Of a composite method, as ``metrics.json`` records them.
 
     Raises
     ------
     ValueError
         The weights are not of this method with these options on such data.
     """
+    if recipe.members:
+        return refit_composite(Composite(problem, recipe, seed, device, Recorder()), choice, members, weights)
     prepared = Prepared.by(transform, problem, device)
     trial = Trial(prepared, recipe, seed, Recorder())
     trial.restore(weights)

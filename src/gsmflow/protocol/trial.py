@@ -23,6 +23,7 @@ from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.linear import LinearHead
 from gsmflow.heads.representation import Representation, RepresentedHead
+from gsmflow.learning.averaging import heads_on_sets
 from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.journal import Recorder
 from gsmflow.learning.learner import Generator, Learner, Scorer
@@ -176,10 +177,11 @@ class Trial:
             yield Candidate(replace(now, head_epochs=1), head, Pool.of_real(data, _RATED), head)
         else:
             generator = self._generator()
-            options = self.recipe.head
-            pool = Pool.synthesize(generator, data, options.synthetic_per_class, self.seed)
+            pool = self._synthetic(0)
             representation = generator.representation()
-            heads = train_head(pool, len(data.semantics), options, self.seed, "head")
+            heads = heads_on_sets(
+                pool, self._synthetic, len(data.semantics), self.recipe.head, self.seed, "head"
+            )
             for epoch, head in enumerate(heads, start=1):
                 whole = _on_features(representation, head)
                 yield Candidate(replace(now, head_epochs=epoch), whole, pool, head)
@@ -256,7 +258,7 @@ class Trial:
         else:
             generator = self._generator()
             with recorder.timing("synthesize"):
-                pool = Pool.synthesize(generator, data, self.recipe.head.synthetic_per_class, self.seed)
+                pool = self._synthetic(0)
             with recorder.timing("head"):
                 trained, of_unseen = self._softmax_heads(pool, choice)
             representation = generator.representation()
@@ -276,6 +278,13 @@ class Trial:
         """A choice that says how long was trained so far."""
         return Choice() if self.direct else Choice(epochs=self.step / self.learner.steps_per_epoch)
 
+    def _synthetic(self, draw: int) -> Pool | Stream:
+        """Real features and a set of synthetic ones that the generator makes now, the set of that number."""
+        options = self.recipe.head
+        return Pool.synthesize(
+            self._generator(), self.prepared.data, options.synthetic_per_class, self.seed, draw=draw
+        )
+
     def _generator(self) -> Generator:
         if self.direct or not isinstance(self.learner, Generator):
             raise nothing_synthesized(self.recipe)
@@ -283,8 +292,11 @@ class Trial:
 
     def _direct_head(self, choice: Choice | None) -> Head:
         """The head with the parameters chosen, or the first: the default."""
-        assert self.recipe.method.direct is not None
-        for parameters, head in self.recipe.method.direct(self.prepared.data, self.recipe.options):
+        method, options = self.recipe.method, self.recipe.options
+        assert method.direct is not None
+        if method.at and choice:
+            options = method.at(options, choice.parameters)
+        for parameters, head in method.direct(self.prepared.data, options):
             if choice is None or parameters == choice.parameters:
                 return head
         wanted = choice.parameters if choice else "any"
@@ -296,11 +308,16 @@ class Trial:
         """The head over all classes, and the one over unseen classes alone if there are any."""
         data, options = self.prepared.data, self.recipe.head
         epochs = choice.head_epochs if choice else options.epochs
-        *_, head = train_head(pool, len(data.semantics), options, self.seed, "head", epochs=epochs)
+        classes = len(data.semantics)
+        *_, head = heads_on_sets(pool, self._synthetic, classes, options, self.seed, "head", epochs=epochs)
         if not len(data.unseen):
             return head, None
-        synthetic = pool.synthetic(data.unseen)
-        *_, alone = train_head(synthetic, len(data.unseen), options, self.seed, "zsl", epochs=epochs)
+
+        def of_unseen(draw: int) -> Pool | Stream:
+            return (self._synthetic(draw) if draw else pool).synthetic(data.unseen)
+
+        unseen = len(data.unseen)
+        *_, alone = heads_on_sets(of_unseen(0), of_unseen, unseen, options, self.seed, "zsl", epochs=epochs)
         return head, alone
 
     def _carried_bias(self, head: Head, pool: Pool | Stream, choice: Choice | None) -> float:

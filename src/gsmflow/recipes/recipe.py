@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -15,7 +15,7 @@ from gsmflow.base.suggest import instead_of
 from gsmflow.data.transform import FeatureOptions
 from gsmflow.learning.softmax import HeadOptions
 from gsmflow.methods import METHODS, find_method
-from gsmflow.methods.method import Method
+from gsmflow.methods.method import Member, Method
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Recipe:
         How the head is trained.
     selection : SelectionOptions
         When and on what choices are made.
+    members : Mapping[str, Recipe]
+        Of a composite method, by label.
     """
 
     preset: str
@@ -66,6 +68,7 @@ class Recipe:
     features: FeatureOptions
     head: HeadOptions
     selection: SelectionOptions
+    members: Mapping[str, Recipe] = field(default_factory=dict)
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """All options, table by table, in the form of a preset file."""
@@ -79,12 +82,13 @@ def preset_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
 
 
-def preset_for(problem: str, name: str | None = None) -> str:
-    """The preset that `name` stands for on a problem.
+def preset_for(problem: str, name: str | None = None, method: str | None = None) -> str:
+    """The preset that `name` stands for on a problem; without a name that of the method, where it has one.
 
     A NAME stands for the preset PROBLEM-NAME if there is one, so ``best`` on FLO is ``FLO-best``. Without a
     name the preset is the one named as the problem, or else ``best``.
     """
+    name = name or (find_method(method).preset if method else None) or None
     known = {each.lower(): each for each in preset_names()}
     wanted = [f"{problem}-{name}"] if name else [problem, f"{problem}-best"]
     return next((known[each.lower()] for each in wanted if each.lower() in known), name or "best")
@@ -152,8 +156,14 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
         inherited = {k: v for k, v in tables.get(chosen.inherits, {}).items() if k in names}
         values[own] = inherited | values[own]
     origins = dict.fromkeys(classes, origin)
+    others = {options.table: options for options in (find_method(m.method).options for m in chosen.members)}
+    of_members: list[str] = []
     for override in overrides:
-        table, name, value = _parse_override(override, classes)
+        table, name, value = _parse_override(override, classes | others)
+        if table != own and chosen.members:
+            of_members.append(f"{table}.{name}={override.partition('=')[2]}")
+        if table not in classes:
+            continue
         origins[table] = f"{origin} with --set"
         if table == own and name in chosen.fixed:
             raise InputError(f"--set {override}: in method '{method}' {name} is always {chosen.fixed[name]}")
@@ -164,7 +174,15 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
     assert isinstance(features, FeatureOptions)
     assert isinstance(head, HeadOptions)
     assert isinstance(selection, SelectionOptions)
-    return Recipe(preset, chosen, options, features, head, selection)
+    members = {m.label: _member_recipe(m, preset, of_members) for m in chosen.members}
+    return Recipe(preset, chosen, options, features, head, selection, members)
+
+
+def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Recipe:
+    """A member's recipe, with those of the overrides that are of its own tables or of shared ones."""
+    tables = ("features", "head", "selection", find_method(member.method).options.table)
+    own = [override for override in overrides if override.partition(".")[0] in tables]
+    return make_recipe(member.method, preset, [*own, *member.overrides])
 
 
 def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
@@ -186,7 +204,11 @@ def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
     assert isinstance(features, FeatureOptions)
     assert isinstance(head, HeadOptions)
     assert isinstance(selection, SelectionOptions)
-    return Recipe(preset, method, own, features, head, selection)
+    members = {}
+    for record in config.get("members", []):
+        run = {"method": record["method"], "preset": preset}
+        members[record["label"]] = recipe_from({"run": run, "options": record["options"]}, origin)
+    return Recipe(preset, method, own, features, head, selection, members)
 
 
 def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[str, str, Any]:

@@ -130,8 +130,9 @@ def add_classes(
     vectors, notes = fitted_to(old, names, semantics)
     problem = old.with_classes(names, vectors)
     weights: dict[str, torch.Tensor] = {}
-    if recipe.method.learner:
-        weights, _ = read_tensors(folder / "model.safetensors")
+    model = folder / "model.safetensors"
+    if recipe.method.learner or (recipe.members and model.exists()):
+        weights, _ = read_tensors(model)
         weights.pop("semantics", None)
     try:
         new = refit(
@@ -142,6 +143,7 @@ def add_classes(
             classifier.transform,
             seed=config["run"]["seed"],
             device=device,
+            members=metrics.get("members", ()),
         )
     except InputError:
         raise

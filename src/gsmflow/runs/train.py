@@ -264,6 +264,7 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
             "notes": dict(problem.notes),
         },
         **backbone,
+        **({"members": _members(recipe)} if recipe.members else {}),
         "machine": {
             "device": describe(device),
             "threads": torch.get_num_threads(),
@@ -322,6 +323,7 @@ def _metrics(
         confidence=outcome.confidence,
         shifts=headline(outcome.shifts) if outcome.shifts else None,
         oracle=Chosen(ChosenOn.TEST, outcome.oracle) if outcome.oracle else None,
+        more={"members": outcome.members} if outcome.members else {},
     )
 
 

@@ -117,7 +117,7 @@ class Cell:
     @property
     def chosen_preset(self) -> str:
         """The preset of the variant, or the one given for the bench, or the problem's own."""
-        return preset_for(self.problem, self.variant.preset or self.preset)
+        return preset_for(self.problem, self.variant.preset or self.preset, self.variant.method)
 
     @property
     def request(self) -> Request:

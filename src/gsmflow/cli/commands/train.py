@@ -142,7 +142,7 @@ def train(
         raise InputError(f"--jobs {jobs}: torchrun divides every run among its processes; leave it out")
     if project is not None:
         overrides = (*overrides, f"features.project={project}", "features.project_at_most=0")
-    recipe = make_recipe(method, preset_for(problem, preset), overrides)
+    recipe = make_recipe(method, preset_for(problem, preset, method), overrides)
     left_out = False
     if backbone:
         left_out = _extract_first(Path(problem), features, backbone, weights, where)

@@ -89,7 +89,7 @@ def tune(
 
     name = Path(problem).name.replace(":", "-")
     settings = (*overrides, f"selection.score={score}", f"selection.trust_validation={trust_validation}")
-    search = tuning.Search(method, preset_for(problem, preset), settings, ())
+    search = tuning.Search(method, preset_for(problem, preset, method), settings, ())
     space = [tuning.parse_dimension(text) for text in vary] or tuning.default_space(search.recipe())
     search = tuning.Search(method, search.preset, settings, tuple(space))
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)

@@ -1,0 +1,126 @@
+"""Heads that compare features with training features by a Gaussian kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gsmflow.heads.graph import Graph
+
+_ENTRIES = 1 << 24  # of the kernel matrix, computed in one go
+_REMEMBERED = 2  # matrices of features whose kernels are kept at hand
+
+
+def squared_distances(features: Tensor, centers: Tensor) -> Tensor:
+    """|x - z|^2 of features (N, D) and centers (M, D): (N, M), none below 0."""
+    squares = features.square().sum(dim=1, keepdim=True) + centers.square().sum(dim=1)
+    return torch.addmm(squares, features, centers.T, alpha=-2).clamp_(min=0)
+
+
+@dataclass(frozen=True)
+class GaussianKernel:
+    """k(x, z) = exp(-|x - z|^2 / (2 w^2)) of features x and centers z.
+
+    Heads with one kernel share it: what it gave for the last features it was asked about is at hand for the next head.
+
+    Parameters
+    ----------
+    centers : Tensor
+        (M, D) training features, or some of them.
+    width : float
+        w, above 0.
+
+    Examples
+    --------
+    >>> kernel = GaussianKernel(torch.tensor([[0.0, 0.0], [0.0, 2.0]]), 1.0)
+    >>> kernel(torch.zeros(1, 2)).numpy().round(2).tolist()
+    [[1.0, 0.14000000059604645]]
+    """
+
+    centers: Tensor
+    width: float
+    _remembered: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False, compare=False)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """The kernel of features (N, D) with all centers, (N, M) float32."""
+        for asked, answer in self._remembered:
+            if asked is features:
+                return answer
+        answer = squared_distances(features.float(), self.centers).mul_(-0.5 / self.width**2).exp_()
+        if answer.numel() <= _ENTRIES:
+            self._remembered[:] = [(features, answer), *self._remembered][:_REMEMBERED]
+        return answer
+
+
+@dataclass(frozen=True)
+class KernelHead:
+    """One logit a class: k(x, Z) @ weight.T, with the Gaussian kernel k and centers Z.
+
+    Parameters
+    ----------
+    kernel : GaussianKernel
+        With M centers.
+    weight : Tensor
+        (C, M).
+    """
+
+    kind: ClassVar[str] = "kernel"
+
+    kernel: GaussianKernel
+    weight: Tensor
+
+    @property
+    def classes(self) -> int:
+        """C, the number of logits."""
+        return len(self.weight)
+
+    @property
+    def in_dim(self) -> int:
+        """D, dimensions of the features."""
+        return self.kernel.centers.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where features have to lie."""
+        return self.kernel.centers.device
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, C) float32 logits of transformed features (N, D)."""
+        rows = max(1, _ENTRIES // len(self.kernel.centers))
+        if len(features) <= rows:
+            return self.kernel(features) @ self.weight.T
+        return torch.cat([self.kernel(part) @ self.weight.T for part in features.split(rows)])
+
+    def graph(self, graph: Graph, x: str) -> str:
+        """The logits as nodes of an ONNX graph."""
+        centers = self.kernel.centers
+        squares = graph.add("MatMul", graph.add("Mul", x, x), graph.constant(np.ones((self.in_dim, 1))))
+        squares = graph.add("Add", squares, graph.constant(centers.square().sum(dim=1)))
+        products = graph.add("MatMul", x, graph.constant(2 * centers.T))
+        distances = graph.add("Max", graph.add("Sub", squares, products), graph.constant(0.0))
+        kernel = graph.add("Exp", graph.add("Mul", distances, graph.constant(-0.5 / self.kernel.width**2)))
+        return graph.add("MatMul", kernel, graph.constant(self.weight.T))
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that [`from_state`][gsmflow.heads.kernel.KernelHead.from_state] makes the same head of."""
+        return {
+            "centers": self.kernel.centers.cpu(),
+            "weight": self.weight.cpu(),
+            "width": torch.tensor(self.kernel.width, dtype=torch.float64),
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor]) -> KernelHead:
+        """Inverse of [`state`][gsmflow.heads.kernel.KernelHead.state].
+
+        Raises
+        ------
+        KeyError
+            A tensor is missing.
+        """
+        return KernelHead(GaussianKernel(state["centers"], float(state["width"])), state["weight"])

@@ -1,0 +1,49 @@
+"""The best answer that the data allow: closed forms and flows judged on the same validation problems, and stacked.
+
+No single method is best on all data. Closed forms take seconds, so they come first, each on features of its own; then
+flows of two sizes. All are judged on the same validation problems, cut from the training data, and the weights of a
+stack of their logits are chosen there too (stacked generalization: Wolpert, Neural Networks 1992)::
+
+    logit_c = sum_m w_m l_m,c / s_m  (+ b for unseen c),    w_m >= 0,    s_m: spread of the logits of m
+
+A stack is kept where it beats its best member; see [`gsmflow.protocol.composing`][gsmflow.protocol.composing].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsmflow.base.options import Options, option
+from gsmflow.methods.method import Member, Method
+
+_WHOLE = ("features.project=0", "features.project_at_most=0")
+_SMALL = ("gsmflow.hidden=256", "gsmflow.blocks=2", "gsmflow.global_semantic=256")
+
+
+@dataclass(frozen=True)
+class AutoOptions(Options):
+    """How long members may take, and how they are judged."""
+
+    table = "auto"
+
+    budget: float = option(
+        0.0, "seconds after which no further member is trained; 0: no bound. Closed forms always are", low=0
+    )
+    draws: int = option(8, "validation problems that closed forms are judged on", low=1)
+    stack: bool = option(True, "stack members; off: the best single one")
+
+
+METHOD = Method(
+    name="auto",
+    citation="members by their own authors, stacked as by Wolpert, Stacked generalization, Neural Networks 1992",
+    options=AutoOptions,
+    preset="best",
+    members=(
+        Member("lda", "lda", _WHOLE, cheap=True),
+        Member("lda on unit length", "lda", ("features.scaling=length", *_WHOLE), cheap=True),
+        Member("eszsl", "eszsl", _WHOLE, cheap=True),
+        Member("kernel-eszsl", "kernel-eszsl", _WHOLE),
+        Member("small gsmflow", "gsmflow", _SMALL),
+        Member("gsmflow", "gsmflow"),
+    ),
+)

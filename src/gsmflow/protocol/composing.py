@@ -1,0 +1,339 @@
+"""Composite methods: members judged on validation problems, stacked, fitted on all training data.
+
+The bias on unseen classes is carried over by the rate of *held-out* samples of seen classes that are called unseen: the
+members are fitted once more without a fifth of the training samples, and the bias is the one that gives the chosen rate
+on that fifth. Samples a classifier was trained on would tell nothing where it knows them by heart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+from gsmflow.data.transform import FeatureTransform
+from gsmflow.data.validation import unseen_bias_problem
+from gsmflow.heads.calibration import fit_temperature
+from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.heads.stack import StackHead, StackMember
+from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.choice import Choice, Outcome
+from gsmflow.protocol.generation_shifts import compare
+from gsmflow.protocol.members import Judge, JudgedMember, Probe, TooSlow
+from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.stacking import RATES, Stack, Validation, choose_stack, stacked
+from gsmflow.protocol.trial import Trial
+from gsmflow.recipes.recipe import Recipe
+from gsmflow.scores.gzsl import best_bias, harmonic_mean
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A composite method on one problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        With raw features.
+    recipe : Recipe
+        With members.
+    seed : int
+        Names all random draws.
+    device : torch.device
+        Where to compute.
+    recorder : Recorder
+        Keeps the run.
+    """
+
+    problem: Problem
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    recorder: Recorder
+
+    def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
+        """Judge all members and choose a stack: the choice, and each member as a record for ``metrics.json``.
+
+        The choice has the weights as parameters and the rate as `real_rate`.
+
+        Raises
+        ------
+        InputError
+            Validation is not trusted, or too few classes for a validation problem.
+        """
+        selection, options = self.recipe.selection, self.recipe.options
+        if not selection.trust_validation:
+            raise InputError(
+                f"method '{self.recipe.method.name}' chooses by validation problems with classes playing unseen; leave "
+                "selection.trust_validation on, or choose another method"
+            )
+        budget, draws = getattr(options, "budget", 0.0), getattr(options, "draws", selection.problems)
+        judge = Judge(
+            self.problem,
+            selection.problems,
+            max(draws, selection.problems),
+            self.seed,
+            self.device,
+            self.recorder,
+            time.monotonic() + budget - self.recorder.seconds if budget else float("inf"),
+        )
+        judged: list[JudgedMember] = []
+        cheap = {member.label for member in self.recipe.method.members if member.cheap}
+        for label, recipe in self.recipe.members.items():
+            try:
+                judged.append(judge.judge(label, recipe, cheap=label in cheap))
+            except TooSlow:
+                self.recorder.progress.message(f"  {label}: left out, it would not be done within the budget")
+                continue
+            member = judged[-1]
+            self.recorder.progress.message(
+                f"  {label}: validation H {100 * member.choice.H:.1f}, {member.seconds:.0f} seconds"
+            )
+        logits = {member.label: member.logits for member in judged}
+        most = len(logits) if getattr(options, "stack", True) else 1
+        with self.recorder.timing("stacking"):
+            stack = choose_stack(judge.validations, logits, most=most)
+            temperature = _temperature(judge.validations, logits, stack)
+        said = ", ".join(f"{weight:.2g} x {label}" for label, weight in stack.weights.items())
+        self.recorder.progress.message(f"  chosen: {said}; validation H {100 * stack.H:.1f}")
+        choice = Choice(
+            real_rate=stack.rate,
+            temperature=temperature,
+            parameters=dict(stack.weights),
+            U=stack.U,
+            S=stack.S,
+            H=stack.H,
+        )
+        return choice, [_record(member, self.recipe.members[member.label], stack) for member in judged]
+
+    def trial(self, label: str, choice: Choice | None, weights: Mapping[str, Tensor] | None = None) -> Trial:
+        """A member trained on all training data, or with these weights."""
+        recipe = self.recipe.members[label]
+        trial = Trial(
+            Prepared.of(self.problem, recipe.features, self.device),
+            recipe,
+            self.seed,
+            self.recorder,
+            f"{label}, final",
+        )
+        if weights is not None:
+            trial.restore(weights)
+            return trial
+        if trial.direct:
+            return trial
+        learner, name = trial.learner, f"weights {label}"
+        end = learner.total_steps
+        if choice:
+            end = min(end, max(1, round(choice.epochs * learner.steps_per_epoch)))
+        for _ in trial.train_to([end]):
+            self.recorder.keep(name, learner.weights(), None)
+        trial.restore(self.recorder.kept(name)[0])
+        return trial
+
+    def classifier(
+        self, trials: Mapping[str, Trial], members: Mapping[str, Choice | None], choice: Choice
+    ) -> FittedClassifier:
+        """The stack of the members that have a weight.
+
+        Parameters
+        ----------
+        trials : Mapping[str, Trial]
+            By member, trained.
+        members : Mapping[str, Choice | None]
+            What was chosen for each; None for a member's first parameters and its whole training.
+        choice : Choice
+            Weights and rate.
+        """
+        parts = []
+        for label, weight in choice.parameters.items():
+            trial = trials[label]
+            fitted = trial.classifier(_without_bias(members[label]))
+            factor = weight / Probe.of(trial.prepared).spread(fitted.head)
+            parts.append(StackMember(label, factor, trial.prepared.transform, fitted.head))
+        return FittedClassifier(
+            _identity(self.problem.feature_dim),
+            StackHead(tuple(parts)),
+            self.problem.classes,
+            self.problem.unseen,
+            self._bias(trials, members, choice),
+            temperature=choice.temperature,
+        )
+
+    def _bias(
+        self, trials: Mapping[str, Trial], members: Mapping[str, Choice | None], choice: Choice
+    ) -> float:
+        """The bias with which the chosen rate of held-out samples of seen classes is called unseen."""
+        if choice.real_rate is None or not len(self.problem.unseen):
+            return 0.0
+        held_out = unseen_bias_problem(self.problem, self.seed)
+        total = None
+        for label, weight in choice.parameters.items():
+            trial = trials[label]
+            part = Trial(
+                Prepared.by(trial.prepared.transform, held_out, self.device),
+                trial.recipe,
+                self.seed,
+                Recorder(),
+            )
+            if not trial.direct:
+                part.restore(trial.learner.weights())
+            head = part.classifier(_without_bias(members[label])).head
+            logits = np.float32(weight) * Probe.of(part.prepared).logits(head)
+            total = logits if total is None else total + logits
+        assert total is not None
+        is_unseen = np.isin(np.arange(total.shape[1]), self.problem.unseen)
+        margin = total[:, ~is_unseen].max(axis=1) - total[:, is_unseen].max(axis=1)
+        return float(np.quantile(margin, choice.real_rate))
+
+
+def run_composite(composite: Composite, *, protocol: str, oracle: bool) -> Outcome:
+    """Carry out a composite method under a protocol; see [`run`][gsmflow.protocol.fitting.run].
+
+    Under ``last`` nothing is chosen: all members have the weight 1, their first parameters and their whole training,
+    and there is no bias. The oracle is the best bias on the test set, and beside it H of every member there.
+    """
+    recorder = composite.recorder
+    members: list[dict[str, Any]] = []
+    choice = None
+    if protocol == "validated":
+        if "choice" not in recorder.records:
+            chosen, judged = composite.choose()
+            recorder.records["judged"], recorder.records["choice"] = judged, asdict(chosen)
+        choice, members = Choice(**recorder.records["choice"]), recorder.records["judged"]
+    choices = member_choices(composite.recipe, members if choice else None)
+    weights = choice.parameters if choice else dict.fromkeys(choices, 1.0)
+    trials = {label: composite.trial(label, choices[label]) for label in (choices if oracle else weights)}
+    with recorder.timing("head"):
+        classifier = composite.classifier(trials, choices, choice or Choice(parameters=weights))
+    whole = Prepared.by(classifier.transform, composite.problem, composite.device)
+    best = None
+    if oracle:
+        best = _best_bias(whole, classifier)
+        members = [
+            member | {"oracle_H": _oracle_of(trials[member["label"]], choices[member["label"]])}
+            for member in members
+        ]
+    trained = {label: trial for label, trial in trials.items() if label in weights and not trial.direct}
+    shifts, samples = None, {}
+    generators = [trial for trial in trained.values() if trial.synthesizes]
+    if recorder.folder is not None and generators:
+        with recorder.timing("shifts"):
+            first = max(generators, key=lambda trial: weights[_label(trials, trial)])
+            measured = compare(first.prepared, first.learner, composite.seed)
+        if measured:
+            shifts, samples = measured[0].to_dict(), measured[1].tensors()
+    return Outcome(
+        choice=choice,
+        scores=whole.scores(classifier),
+        oracle=best,
+        classifier=classifier,
+        weights={
+            f"{label}/{name}": tensor
+            for label, trial in trained.items()
+            for name, tensor in trial.learner.weights().items()
+        },
+        steps=sum(trial.learner.total_steps for trial in trained.values()),
+        shifts=shifts,
+        confidence=whole.confidence(classifier),
+        samples=samples,
+        members=members,
+    )
+
+
+def refit_composite(
+    composite: Composite,
+    choice: Choice | None,
+    members: Sequence[Mapping[str, Any]],
+    weights: Mapping[str, Tensor],
+) -> FittedClassifier:
+    """The stack of a finished run once more, for a problem whose unseen classes may be others.
+
+    Parameters
+    ----------
+    choice : Choice | None
+        Weights and rate; None under ``last``.
+    members : Sequence[Mapping[str, Any]]
+        As ``metrics.json`` records them.
+    weights : Mapping[str, Tensor]
+        Of the trained members, each name behind the member's label.
+
+    Raises
+    ------
+    ValueError
+        The weights are not of these members on such data.
+    """
+    choices = member_choices(composite.recipe, members if choice else None)
+    used = choice.parameters if choice else dict.fromkeys(choices, 1.0)
+    trials = {
+        label: composite.trial(
+            label,
+            choices[label],
+            {n.removeprefix(f"{label}/"): t for n, t in weights.items() if n.startswith(f"{label}/")},
+        )
+        for label in used
+    }
+    return composite.classifier(trials, choices, choice or Choice(parameters=used))
+
+
+def member_choices(recipe: Recipe, members: Sequence[Mapping[str, Any]] | None) -> dict[str, Choice | None]:
+    """What was chosen for each member, by label; None for all where nothing was chosen."""
+    if members is None:
+        return dict.fromkeys(recipe.members)
+    return {member["label"]: Choice(**member["choice"]) for member in members}
+
+
+def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:
+    """The best that the bias could have done on the test set."""
+    curve = prepared.curve(classifier.head)
+    bias = best_bias(curve)
+    unseen, seen = curve.at(bias)
+    return Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen), AUSUC=curve.area)
+
+
+def _oracle_of(trial: Trial, choice: Choice | None) -> float:
+    """H of a member alone on the test set, with the bias that is best there."""
+    return _best_bias(trial.prepared, trial.classifier(_without_bias(choice))).H
+
+
+def _without_bias(choice: Choice | None) -> Choice | None:
+    """A member's own choice; the bias is the stack's alone."""
+    return choice and replace(choice, real_rate=None)
+
+
+def _label(trials: Mapping[str, Trial], trial: Trial) -> str:
+    return next(label for label, each in trials.items() if each is trial)
+
+
+def _temperature(validations: Sequence[Validation], logits: Mapping[str, Any], stack: Stack) -> float:
+    """The mean temperature that fits the probabilities of a stack on the validation problems."""
+    index = int(np.abs(RATES - stack.rate).argmin())
+    fitted = []
+    for validation, total in zip(validations, stacked(logits, stack.weights), strict=True):
+        biased = total.copy()
+        biased[:, validation.unseen] += np.float32(validation.curve(total).bias[index])
+        fitted.append(fit_temperature(biased, validation.labels))
+    return float(np.mean(fitted))
+
+
+def _identity(dim: int) -> FeatureTransform:
+    """Raw features as they are: members of a stack transform them themselves."""
+    return FeatureTransform(np.zeros(dim, np.float32), np.ones(dim, np.float32))
+
+
+def _record(member: JudgedMember, recipe: Recipe, stack: Stack) -> dict[str, Any]:
+    """A member as plain values."""
+    return {
+        "label": member.label,
+        "method": recipe.method.name,
+        "weight": stack.weights.get(member.label, 0.0),
+        "H": member.choice.H,
+        "seconds": round(member.seconds, 3),
+        "choice": asdict(member.choice),
+    }

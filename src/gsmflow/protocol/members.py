@@ -1,0 +1,295 @@
+"""Members of a composite method on validation problems: what each reaches, and its logits where it is best.
+
+Every candidate of a member (its parameters, or its length of training) is judged by H at each rate of
+[`gsmflow.protocol.stacking`][gsmflow.protocol.stacking]. Of the best one the logits on the test parts of the validation
+problems are kept for the choice of a stack, beside the run, so that an interrupted one does nothing twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsmflow.data.problem import Problem
+from gsmflow.data.validation import validation_problem
+from gsmflow.heads.base import Head
+from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.choosing import fractions_as_on
+from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.stacking import Validation, best_rate
+from gsmflow.protocol.trial import Candidate, Trial
+from gsmflow.recipes.recipe import Recipe
+
+Curve = NDArray[np.float64]
+"""H at every rate, (R,)."""
+
+_ENTRIES = 1 << 21  # of the logits of one candidate on one problem, at most
+_SPREAD_OF = 1024  # real training features that the spread of logits is taken from, at most
+_HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, the last one among them
+_TRIED_STEPS = 5  # of a training, to estimate what it takes
+_FINAL_COST = 1.5  # of the training on all data, relative to that on a validation problem
+
+
+class TooSlow(Exception):
+    """A member would not be done within the budget."""
+
+
+@dataclass(frozen=True)
+class JudgedMember:
+    """A member on the validation problems.
+
+    Parameters
+    ----------
+    label : str
+        Its name in the composition.
+    choice : Choice
+        The best of its candidates, with its mean scores.
+    logits : list[NDArray[np.float32]]
+        (T, C) of that candidate on each validation problem, divided by their spread.
+    seconds : float
+        Spent on it.
+    """
+
+    label: str
+    choice: Choice
+    logits: list[NDArray[np.float32]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges members on the same validation problems.
+
+    Parameters
+    ----------
+    problem : Problem
+        With raw features.
+    problems : int
+        Validation problems that every member is judged on.
+    draws : int
+        Those that cheap members are judged on; the first `problems` of them are the same.
+    seed : int
+        Names all random draws.
+    device : torch.device
+        Where to compute.
+    recorder : Recorder
+        Keeps what was judged.
+    deadline : float
+        On the clock of `time.monotonic`: no trained member goes on that would not be done by then.
+    """
+
+    problem: Problem
+    problems: int
+    draws: int
+    seed: int
+    device: torch.device
+    recorder: Recorder
+    deadline: float = field(default=float("inf"))
+
+    @cached_property
+    def validations(self) -> list[Validation]:
+        """The test parts of the problems that every member is judged on, as logits are kept of them."""
+        return [_validation(self._cut(draw)) for draw in range(self.problems)]
+
+    def judge(self, label: str, recipe: Recipe, *, cheap: bool = False) -> JudgedMember:
+        """Score all candidates of a member and keep the logits of the best one; what was kept before is taken over.
+
+        Raises
+        ------
+        TooSlow
+            It would not be done by the deadline.
+        """
+        records, name = self.recorder.records.setdefault("members", {}), f"member {label}"
+        if label in records:
+            if "choice" not in records[label]:
+                raise TooSlow(label)
+            tensors, _ = self.recorder.kept(name)
+            logits = [tensors[str(draw)].numpy() for draw in range(self.problems)]
+            return JudgedMember(label, Choice(**records[label]["choice"]), logits, records[label]["seconds"])
+        begun = time.monotonic()
+        try:
+            if recipe.method.direct:
+                choice, logits = self._direct(label, recipe, self.draws if cheap else self.problems)
+            else:
+                choice, logits = self._trained(label, recipe)
+        except TooSlow:
+            records[label] = {"seconds": time.monotonic() - begun}
+            raise
+        judged = JudgedMember(label, choice, logits, time.monotonic() - begun)
+        self.recorder.keep(
+            name, {str(draw): torch.from_numpy(part) for draw, part in enumerate(logits)}, None
+        )
+        records[label] = {"choice": asdict(choice), "seconds": judged.seconds}
+        return judged
+
+    def _direct(self, label: str, recipe: Recipe, draws: int) -> tuple[Choice, list[NDArray[np.float32]]]:
+        """Every parameter on every problem; then the best one once more, for its logits."""
+        choices: list[Choice] = []
+        tables: list[list[Curve]] = []
+        for draw in range(draws):
+            trial = self._trial(label, recipe, draw)
+            validation, probe = _validation(trial.prepared.problem), Probe.of(trial.prepared)
+            with self.recorder.timing("selection"):
+                candidates = [
+                    (c.choice, validation.curve(probe.logits(c.head)).harmonic) for c in trial.candidates()
+                ]
+            choices = [choice for choice, _ in candidates]
+            tables.append([curve for _, curve in candidates])
+        choice, logits = choices[_best(tables)], []
+        for draw in range(self.problems):
+            trial = self._trial(label, recipe, draw)
+            logits.append(Probe.of(trial.prepared).logits(trial.classifier(choice).head))
+        return self._scored(choice, logits), logits
+
+    def _trained(self, label: str, recipe: Recipe) -> tuple[Choice, list[NDArray[np.float32]]]:
+        """The heads along the training on every problem; their logits are kept until the best is known."""
+        begun = time.monotonic()
+        stops: list[tuple[str, float]] = []  # name of what is kept, epochs
+        choices: list[Choice] = []
+        tables: list[list[Curve]] = []
+        places: list[list[tuple[str, str]]] = []
+        for draw in range(self.problems):
+            trial = self._trial(label, recipe, draw)
+            if draw == 0 and time.monotonic() + self._estimate(recipe, trial) > self.deadline:
+                raise TooSlow(label)
+            fractions = fractions_as_on(self.problem, trial)
+            steps = [trial.step_at(fraction) for fraction in fractions]
+            epochs = trial.learner.total_steps / trial.learner.steps_per_epoch
+            for step in trial.train_to(sorted(set(steps))):
+                self._keep_candidates(trial, step)
+            stops = [(_stop(trial, step), f * epochs) for f, step in zip(fractions, steps, strict=True)]
+            choices, curves, where = [], [], []
+            for name, length in stops:
+                _, records = self.recorder.kept(name)
+                for index, (choice, curve) in enumerate(records):
+                    choices.append(replace(Choice(**choice), epochs=length))
+                    curves.append(np.array(curve))
+                    where.append((name, str(index)))
+            tables.append(curves)
+            places.append(where)
+            spent = time.monotonic() - begun
+            if (
+                time.monotonic() + spent / (draw + 1) * (self.problems - draw - 1 + _FINAL_COST)
+                > self.deadline
+            ):
+                raise TooSlow(label)
+        best = _best(tables)
+        logits = [self.recorder.kept(of[best][0])[0][of[best][1]].numpy() for of in places]
+        return self._scored(choices[best], logits), logits
+
+    def _estimate(self, recipe: Recipe, trial: Trial) -> float:
+        """Seconds that all trainings of a member take, from a few steps of one that is thrown away."""
+        if self.deadline == float("inf"):
+            return 0.0
+        if time.monotonic() > self.deadline:
+            return float("inf")
+        tried = Trial(trial.prepared, recipe, self.seed, Recorder()).learner
+        begun = time.monotonic()
+        for index in range(_TRIED_STEPS):
+            tried.step(index)
+        each = (time.monotonic() - begun) / _TRIED_STEPS
+        return each * trial.learner.total_steps * (self.problems + _FINAL_COST)
+
+    def _keep_candidates(self, trial: Trial, step: int) -> None:
+        """Keep choices, logits and curves of the heads at this step of a training."""
+        validation = _validation(trial.prepared.problem)
+        with self.recorder.timing("selection"):
+            candidates = _spaced(list(trial.candidates()))
+            probe = Probe.of(trial.prepared)
+            logits = [probe.logits(candidate.head) for candidate in candidates]
+            curves = [validation.curve(part) for part in logits]
+        self.recorder.keep(
+            _stop(trial, step),
+            {str(index): torch.from_numpy(part) for index, part in enumerate(logits)},
+            [
+                (asdict(c.choice), curve.harmonic.tolist())
+                for c, curve in zip(candidates, curves, strict=True)
+            ],
+        )
+        index, harmonic = best_rate([curves[-1].harmonic])
+        scores = {"U": float(curves[-1].unseen[index]), "S": float(curves[-1].seen[index]), "H": harmonic}
+        self.recorder.scored(step, scores)
+
+    def _scored(self, choice: Choice, logits: Sequence[NDArray[np.float32]]) -> Choice:
+        """The choice with the mean scores that these logits reach."""
+        curves = [v.curve(part) for v, part in zip(self.validations, logits, strict=True)]
+        index, _ = best_rate([curve.harmonic for curve in curves])
+        scores: dict[str, Any] = {
+            name: float(np.mean([getattr(curve, part)[index] for curve in curves]))
+            for name, part in (("U", "unseen"), ("S", "seen"), ("H", "harmonic"))
+        }
+        return replace(choice, **scores)
+
+    def _trial(self, label: str, recipe: Recipe, draw: int) -> Trial:
+        prepared = Prepared.of(self._cut(draw), recipe.features, self.device)
+        return Trial(prepared, recipe, self.seed, self.recorder, f"{label}, validation {draw + 1}")
+
+    def _cut(self, draw: int) -> Problem:
+        return validation_problem(self.problem, self.seed, draw=draw)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The features of a prepared problem that logits are compared on, the same tensors for every head.
+
+    Parameters
+    ----------
+    tested : Tensor
+        (T, D) of test samples, those of seen classes first.
+    real : Tensor
+        (M, D) of training samples, which give the spread of logits.
+    """
+
+    tested: Tensor
+    real: Tensor
+
+    @staticmethod
+    def of(prepared: Prepared) -> Probe:
+        """That of a prepared problem."""
+        tested = torch.from_numpy(prepared.problem.features[_tested(prepared.problem)])
+        real = prepared.data.features
+        return Probe(tested.to(prepared.device), real[:: -(-len(real) // _SPREAD_OF)])
+
+    def logits(self, head: Head) -> NDArray[np.float32]:
+        """Logits (T, C) of the test samples, divided by their spread."""
+        return head.logits(self.tested).cpu().numpy() / np.float32(self.spread(head))
+
+    def spread(self, head: Head) -> float:
+        """Standard deviation of the logits of training samples around each one's mean; 1 where it is 0."""
+        logits = head.logits(self.real).double()
+        return float((logits - logits.mean(dim=1, keepdim=True)).square().mean().sqrt()) or 1.0
+
+
+def _tested(problem: Problem) -> NDArray[np.int64]:
+    """Indices of the test samples that logits are kept of, evenly spaced, those of seen classes first."""
+    rows = np.concatenate((problem.test_seen, problem.test_unseen))
+    return rows[:: -(-len(rows) * len(problem.classes) // _ENTRIES) or 1]
+
+
+def _validation(problem: Problem) -> Validation:
+    return Validation(problem.labels[_tested(problem)], problem.unseen)
+
+
+def _best(tables: Sequence[Sequence[Curve]]) -> int:
+    """The candidate with the highest H at one rate for all problems; tables: by problem, then candidate."""
+    return int(np.argmax([best_rate(of_candidate)[1] for of_candidate in zip(*tables, strict=True)]))
+
+
+def _stop(trial: Trial, step: int) -> str:
+    """Under which name the candidates at a step of a training are kept."""
+    return f"{trial.stage}, step {step}"
+
+
+def _spaced(candidates: list[Candidate]) -> list[Candidate]:
+    """Some of the heads along a head's training, evenly spaced, the last one among them."""
+    every = max(1, len(candidates) // _HEAD_LENGTHS)
+    return candidates[::-1][::every][::-1]

@@ -1,0 +1,202 @@
+"""Stacking: weights of several classifiers' logits, and one bias on unseen classes, chosen on validation problems.
+
+A weight vector w over members m gives the logits sum_m w_m l_m, of logits l_m that were divided by their spread. The
+bias is chosen as a *rate*: the fraction of held-out samples of seen classes that the classifier calls unseen. One rate
+r serves all validation problems, since it is what carries over to the final classifier, and ::
+
+    H(w) = max_r  mean over validation problems of H(w, r)
+
+is what weights are chosen by: greedily, starting from the best single member and adding the member and weight that
+gain most, as long as a gain is worth its member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATES = np.concatenate((np.arange(0, 0.2, 0.005), np.arange(0.2, 0.7, 0.01)))
+_WEIGHTS = (
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    0.7,
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+    5.0,
+)  # of a member that joins, relative to the first's 1
+_WORTH = 0.002  # of H that a further member has to gain
+_MOST = 6  # members of a stack
+_SMOOTHED = 5  # neighbouring rates that are averaged before the best is taken
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The test part of one validation problem.
+
+    Parameters
+    ----------
+    labels : NDArray[np.int64]
+        (T,) classes.
+    unseen : NDArray[np.int64]
+        (U,) classes that play unseen.
+    """
+
+    labels: NDArray[np.int64]
+    unseen: NDArray[np.int64]
+
+    def curve(self, logits: NDArray[np.float32]) -> RatedCurve:
+        """U, S and H of logits (T, C) at each of [`RATES`][gsmflow.protocol.stacking.RATES]."""
+        rows = np.arange(len(logits))
+        is_unseen = np.zeros(logits.shape[1], dtype=bool)
+        is_unseen[self.unseen] = True
+        seen = np.flatnonzero(~is_unseen)
+        best_seen = seen[logits[:, seen].argmax(axis=1)]
+        best_unseen = self.unseen[logits[:, self.unseen].argmax(axis=1)]
+        margin = logits[rows, best_seen] - logits[rows, best_unseen]
+        plays = is_unseen[self.labels]
+        of_seen, of_unseen = margin[~plays], margin[plays]
+        bias = np.quantile(of_seen, RATES)
+        keeps = _class_weights(self.labels[~plays]) * (best_seen == self.labels)[~plays]
+        gains = _class_weights(self.labels[plays]) * (best_unseen == self.labels)[plays]
+        return RatedCurve(bias, _below(of_unseen, gains, bias), keeps.sum() - _below(of_seen, keeps, bias))
+
+
+@dataclass(frozen=True)
+class RatedCurve:
+    """Biases at all rates, and the accuracies there, (R,) each."""
+
+    bias: NDArray[np.float64]
+    unseen: NDArray[np.float64]
+    seen: NDArray[np.float64]
+
+    @property
+    def harmonic(self) -> NDArray[np.float64]:
+        """H at every rate, (R,)."""
+        total = self.seen + self.unseen
+        return 2 * self.seen * self.unseen / np.maximum(total, np.finfo(float).tiny)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What was chosen.
+
+    Parameters
+    ----------
+    weights : dict[str, float]
+        By member, above 0; those not named have none.
+    rate : float
+        Fraction of held-out samples of seen classes called unseen, in [0, 1].
+    U, S, H : float
+        At that rate, mean over the validation problems.
+    """
+
+    weights: dict[str, float]
+    rate: float
+    U: float
+    S: float
+    H: float
+
+
+def best_rate(harmonics: Sequence[NDArray[np.float64]]) -> tuple[int, float]:
+    """The index of the rate with the highest mean H over validation problems, and that H.
+
+    The curves are smoothed over neighbouring rates first: their peaks are partly chance.
+    """
+    mean = np.mean(harmonics, axis=0)
+    padded = np.pad(mean, _SMOOTHED // 2, mode="edge")
+    smooth = np.convolve(padded, np.ones(_SMOOTHED) / _SMOOTHED, mode="valid")
+    index = int(smooth.argmax())
+    return index, float(smooth[index])
+
+
+def choose_stack(
+    validations: Sequence[Validation],
+    logits: Mapping[str, Sequence[NDArray[np.float32]]],
+    *,
+    most: int = _MOST,
+) -> Stack:
+    """The best stack, or the best single member where no other adds enough.
+
+    Parameters
+    ----------
+    validations : Sequence[Validation]
+        The problems.
+    logits : Mapping[str, Sequence[NDArray[np.float32]]]
+        By member, (T, C) for each problem, of spread 1.
+    most : int
+        Members at most; 1 for the best single one.
+    """
+
+    def value(weights: Mapping[str, float]) -> float:
+        return best_rate([curve.harmonic for curve in _curves(validations, logits, weights)])[1]
+
+    alone = {name: value({name: 1.0}) for name in logits}
+    first = max(alone, key=alone.__getitem__)
+    weights, reached = {first: 1.0}, alone[first]
+    while len(weights) < min(most, len(logits)):
+        tries = {
+            (name, weight): value(weights | {name: weight})
+            for name in logits
+            if name not in weights
+            for weight in _WEIGHTS
+        }
+        (name, weight), gained = max(tries.items(), key=lambda item: item[1])
+        if gained < reached + _WORTH:
+            break
+        weights, reached = _refined(weights | {name: weight}, gained, value)
+    curves = _curves(validations, logits, weights)
+    index, _ = best_rate([curve.harmonic for curve in curves])
+    unseen, seen = (float(np.mean([getattr(c, part)[index] for c in curves])) for part in ("unseen", "seen"))
+    harmonic = float(np.mean([curve.harmonic[index] for curve in curves]))
+    return Stack(weights, float(RATES[index]), unseen, seen, harmonic)
+
+
+def _refined(
+    weights: dict[str, float], reached: float, value: Callable[[Mapping[str, float]], float]
+) -> tuple[dict[str, float], float]:
+    """Weights after one round of making each one larger or smaller where that gains."""
+    for name in weights:
+        for factor in (0.6, 0.8, 1.25, 1.6):
+            changed = weights | {name: weights[name] * factor}
+            gained = value(changed)
+            if gained > reached:
+                weights, reached = changed, gained
+    return weights, reached
+
+
+def _curves(
+    validations: Sequence[Validation],
+    logits: Mapping[str, Sequence[NDArray[np.float32]]],
+    weights: Mapping[str, float],
+) -> list[RatedCurve]:
+    return [v.curve(total) for v, total in zip(validations, stacked(logits, weights), strict=True)]
+
+
+def stacked(
+    logits: Mapping[str, Sequence[NDArray[np.float32]]], weights: Mapping[str, float]
+) -> list[NDArray[np.float32]]:
+    """The weighted sums of the members' logits, (T, C) for each problem."""
+    of_members = [[np.float32(weight) * part for part in logits[name]] for name, weight in weights.items()]
+    return [np.sum(parts, axis=0) for parts in zip(*of_members, strict=True)]
+
+
+def _class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each sample counts so that every class counts the same and all sum to 1, (N,)."""
+    count = np.bincount(labels)
+    return 1 / (count[labels] * np.count_nonzero(count)) if len(labels) else np.zeros(0)
+
+
+def _below(
+    margins: NDArray[np.float32], weights: NDArray[np.float64], bias: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The sum of the weights whose margin lies below each bias, (R,)."""
+    order = np.argsort(margins, kind="stable")
+    sums = np.concatenate(([0.0], np.cumsum(weights[order])))
+    return sums[np.searchsorted(margins[order], bias, side="left")]

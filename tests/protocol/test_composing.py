@@ -1,0 +1,176 @@
+"""Method auto through everything a method goes through: train, resume, predict, add classes, export, budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from gsmflow.cli import main
+from gsmflow.files.atomic import read_tensors
+from gsmflow.heads.stack import StackHead
+from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.fitting import refit
+from gsmflow.recipes.recipe import make_recipe, preset_for, recipe_from
+from gsmflow.runs.folder import load_classifier, read_config, read_metrics
+from gsmflow.sources import synthetic
+
+PROBLEM = "synthetic:n=900,d=10,classes=14,unseen=4,a=6,spread=0.5"
+PRESET = str(Path(__file__).parents[1] / "support" / "tiny.toml")
+TRAIN = ["train", PROBLEM, "--method", "auto", "--preset", PRESET, "--set", "auto.draws=3", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("auto") / "run"
+    assert main([*TRAIN, "--keep-data", "--oracle", "--out", str(folder), "--json"]) == 0
+    return folder
+
+
+def test_members_are_a_leaderboard(run: Path) -> None:
+    metrics = read_metrics(run)
+    members = metrics["members"]
+    assert [m["label"] for m in members] == list(make_recipe("auto", PRESET).members)
+    chosen = metrics["chosen"]
+    weights = {m["label"]: m["weight"] for m in members if m["weight"]}
+    assert weights == chosen["parameters"]
+    assert chosen["H"] >= max(m["H"] for m in members) - 1e-9
+    assert all(0 < m["oracle_H"] <= 1 and m["seconds"] > 0 for m in members)
+    assert metrics["H"] <= metrics["oracle"]["H"]
+    assert metrics["H"] > 0.6  # guessing: 0.07
+
+
+def test_the_rate_holds_for_held_out_samples(run: Path) -> None:
+    """Seen test samples are called unseen about as often as was chosen."""
+    classifier, problem = load_classifier(run), synthetic.make(synthetic.parse(PROBLEM.partition(":")[2]))[0]
+    best = classifier.logits(problem.features[problem.test_seen]).argmax(axis=1)
+    rate = read_metrics(run)["chosen"]["real_rate"]
+    assert np.isin(best, problem.unseen).mean() == pytest.approx(rate, abs=0.08)
+
+
+def test_its_recipe_is_read_back(run: Path) -> None:
+    recipe = recipe_from(read_config(run), "config.toml")
+    again = make_recipe("auto", PRESET, ["auto.draws=3"])
+    assert {n: m.tables() for n, m in recipe.members.items()} == {
+        n: m.tables() for n, m in again.members.items()
+    }
+    assert recipe.tables() == again.tables()
+
+
+def test_overrides_reach_the_members() -> None:
+    recipe = make_recipe("auto", PRESET, ["gsmflow.epochs=3", "head.sets=2", "lda.tried=2"])
+    assert recipe.members["gsmflow"].options.epochs == 3
+    assert recipe.members["small gsmflow"].options.hidden == 256
+    assert recipe.members["gsmflow"].head.sets == 2
+    assert recipe.members["lda"].options.tried == 2
+    assert preset_for("CUB", None, "auto") == "best"
+    assert preset_for("CUB", None, "gsmflow") == "CUB"
+    assert preset_for("FLO", None, "auto") == "FLO-best"
+
+
+def test_it_predicts_exports_and_takes_classes(run: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    classifier, problem = load_classifier(run), synthetic.make(synthetic.parse(PROBLEM.partition(":")[2]))[0]
+    features = problem.features[problem.test_unseen][:20]
+    file = tmp_path / "classifier.onnx"
+    assert main(["export", str(run), "-o", str(file), "--onnx"]) == 0
+    (exported,) = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
+        ["probabilities"], {"features": features}
+    )
+    assert exported == pytest.approx(classifier.probabilities(features), abs=1e-4)
+    pl.DataFrame(features, schema=[f"f{d}" for d in range(10)]).write_csv(tmp_path / "new.csv")
+    assert main(["predict", str(run), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv")]) == 0
+    predicted = pl.read_csv(tmp_path / "out.csv")["class"].to_list()
+    names = np.array(classifier.classes)
+    assert predicted == names[classifier.probabilities(features).argmax(axis=1)].tolist()
+    values = ",".join(map(str, problem.semantics[0] * 0.5 + problem.semantics[3] * 0.5))
+    words = ["add-class", str(run), "--name", "new", "--attributes", values, "--out", str(tmp_path / "more")]
+    assert main(words) == 0
+    assert load_classifier(tmp_path / "more").classes == (*classifier.classes, "new")
+
+
+@pytest.fixture(scope="module")
+def equal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Under ``last``: every member has the weight 1, flows too."""
+    folder = tmp_path_factory.mktemp("auto") / "equal"
+    assert main([*TRAIN, "--protocol", "last", "--keep-data", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_without_a_choice_all_members_count_the_same(equal: Path) -> None:
+    metrics, classifier = read_metrics(equal), load_classifier(equal)
+    assert "chosen" not in metrics
+    assert classifier.bias == 0
+    assert isinstance(classifier.head, StackHead)
+    assert [m.label for m in classifier.head.members] == list(make_recipe("auto", PRESET).members)
+
+
+def test_for_the_same_problem_it_is_fitted_to_the_same(run: Path, equal: Path) -> None:
+    problem = synthetic.make(synthetic.parse(PROBLEM.partition(":")[2]))[0]
+    rows = problem.features[problem.test_unseen][:50]
+    for folder in (run, equal):
+        classifier, metrics = load_classifier(folder), read_metrics(folder)
+        weights: dict[str, torch.Tensor] = {}
+        if (folder / "model.safetensors").exists():
+            weights, _ = read_tensors(folder / "model.safetensors")
+            weights.pop("semantics")
+        chosen = metrics.get("chosen")
+        again = refit(
+            problem,
+            recipe_from(read_config(folder), "config.toml"),
+            chosen and Choice(**{key: value for key, value in chosen.items() if key != "on"}),
+            weights,
+            classifier.transform,
+            seed=0,
+            device=torch.device("cpu"),
+            members=metrics.get("members", ()),
+        )
+        assert again.bias == classifier.bias
+        assert np.array_equal(again.logits(rows), classifier.logits(rows))
+
+
+@pytest.mark.parametrize("killed_after", [3, 9, 14])
+def test_a_killed_run_ends_with_the_same_numbers(
+    run: Path, killed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    count, keep = [0], Recorder.keep
+
+    def counted(self: Recorder, *arguments: object) -> None:
+        count[0] += 1
+        if count[0] > killed_after:
+            raise Killed
+        keep(self, *arguments)  # type: ignore[arg-type]
+
+    words = [*TRAIN, "--keep-data", "--oracle", "--out", str(tmp_path / "run"), "--checkpoint-seconds", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "keep", counted)
+        with pytest.raises(Killed):
+            main(words)
+    assert main([*words, "--resume"]) == 0
+    first, again = read_metrics(run), read_metrics(tmp_path / "run")
+    for metrics in (first, again):
+        metrics.pop("seconds")
+        for member in metrics["members"]:
+            member.pop("seconds")
+    assert first == again
+
+
+def test_a_budget_leaves_out_what_would_not_be_done(tmp_path: Path) -> None:
+    words = [*TRAIN, "--set", "auto.budget=0.001", "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    labels = {m["label"] for m in read_metrics(tmp_path / "run")["members"]}
+    assert labels == {"lda", "lda on unit length", "eszsl", "kernel-eszsl"}
+
+
+def test_it_needs_trust_in_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*TRAIN, "--set", "selection.trust_validation=off", "--out", str(tmp_path / "run")]
+    assert main(words) == 2
+    assert "trust_validation" in capsys.readouterr().err
