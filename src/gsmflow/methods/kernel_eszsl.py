@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from gsmflow.base.options import option
-from gsmflow.compute.finite import positive
+from gsmflow.compute.finite import TrainingFailed, positive
 from gsmflow.compute.randomness import normal, stream
 from gsmflow.heads.base import Head
 from gsmflow.heads.kernel import GaussianKernel, KernelHead, squared_distances
@@ -97,10 +97,23 @@ def _by_kernel(
         left = among.clone() if gram is None else gram + 10**gamma * among
         if gram is None:
             left.diagonal().add_(10**gamma)
-        coefficients = torch.cholesky_solve(right, torch.linalg.cholesky(left))  # (M, S)
+        coefficients = torch.cholesky_solve(right, _factor(left))  # (M, S)
         for semantic_width, ds, across in semantics:
             parameters = {"gamma": gamma, "semantic": options.semantic + ds, "semantic_width": semantic_width}
             yield parameters, KernelHead(kernel, (coefficients @ across).T.float().contiguous())
+
+
+def _factor(matrix: Tensor) -> Tensor:
+    """The Cholesky factor; where rounding has made the matrix indefinite, of one with a little more on its diagonal."""
+    size = matrix.diagonal().mean()
+    for exponent in range(-9, 0):
+        factor, broken = torch.linalg.cholesky_ex(matrix)
+        if not broken:
+            return factor
+        matrix.diagonal().add_(10**exponent * size)
+    raise TrainingFailed(
+        "kernel-eszsl: the kernel matrix cannot be factorized; choose another features.scaling"
+    )
 
 
 def _semantic_widths(options: KernelESZSLOptions) -> list[float]:

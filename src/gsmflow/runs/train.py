@@ -305,6 +305,14 @@ def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _members(recipe: Recipe) -> list[dict[str, Any]]:
+    """The recipes of a composite method's members."""
+    return [
+        {"label": label, "method": member.method.name, "options": member.tables()}
+        for label, member in recipe.members.items()
+    ]
+
+
 def _metrics(
     request: Request, problem: Problem, recipe: Recipe, outcome: Outcome, recorder: Recorder
 ) -> Metrics:
