@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from gsmflow.learning.learner import Learner
     from gsmflow.learning.tensors import TrainingData
 
-_TAKEN = ("features", "head", "selection", "run", "data", "machine")  # tables that are not a method's
+_TAKEN = (
+    "features",
+    "semantics",
+    "head",
+    "selection",
+    "run",
+    "data",
+    "machine",
+)  # tables that are not a method's
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from gsmflow.base.errors import InputError
+from gsmflow.data.semantic_scaling import scaled_semantics
 from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.linear import LinearHead
@@ -96,6 +99,12 @@ class Trial:
     recorder: Recorder
     stage: str = "final"
     step: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        data, problem = self.prepared.data, self.prepared.problem
+        scaled = scaled_semantics(problem.semantics, problem.seen, self.recipe.semantics)
+        semantics = torch.from_numpy(np.ascontiguousarray(scaled)).to(data.device)
+        self.prepared = replace(self.prepared, data=replace(data, semantics=semantics))
 
     @property
     def direct(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from gsmflow.base.errors import InputError
 from gsmflow.base.options import Options, from_mapping, option, parse_value
 from gsmflow.base.suggest import instead_of
+from gsmflow.data.semantic_scaling import SemanticOptions
 from gsmflow.data.transform import FeatureOptions
 from gsmflow.learning.softmax import HeadOptions
 from gsmflow.methods import METHODS, find_method
@@ -58,6 +59,8 @@ class Recipe:
         How the head is trained.
     selection : SelectionOptions
         When and on what choices are made.
+    semantics : SemanticOptions
+        How semantics are scaled.
     members : Mapping[str, Recipe]
         Of a composite method, by label.
     """
@@ -69,10 +72,11 @@ class Recipe:
     head: HeadOptions
     selection: SelectionOptions
     members: Mapping[str, Recipe] = field(default_factory=dict)
+    semantics: SemanticOptions = field(default_factory=SemanticOptions)
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """All options, table by table, in the form of a preset file."""
-        parts = (self.features, self.options, self.head, self.selection)
+        parts = (self.features, self.semantics, self.options, self.head, self.selection)
         return {part.table: part.as_dict() for part in parts}
 
 
@@ -142,7 +146,8 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
     """
     chosen = find_method(method)
     classes: dict[str, type[Options]] = {
-        cls.table: cls for cls in (FeatureOptions, chosen.options, HeadOptions, SelectionOptions)
+        cls.table: cls
+        for cls in (FeatureOptions, SemanticOptions, chosen.options, HeadOptions, SelectionOptions)
     }
     origin = f"preset {preset}"
     tables = read_preset(preset)
@@ -170,17 +175,18 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
         values[table][name] = value
     values[own] |= chosen.fixed
     made = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
-    features, options, head, selection = made.values()
+    features, semantics, options, head, selection = made.values()
     assert isinstance(features, FeatureOptions)
+    assert isinstance(semantics, SemanticOptions)
     assert isinstance(head, HeadOptions)
     assert isinstance(selection, SelectionOptions)
     members = {m.label: _member_recipe(m, preset, of_members) for m in chosen.members}
-    return Recipe(preset, chosen, options, features, head, selection, members)
+    return Recipe(preset, chosen, options, features, head, selection, members, semantics)
 
 
 def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Recipe:
     """A member's recipe, with those of the overrides that are of its own tables or of shared ones."""
-    tables = ("features", "head", "selection", find_method(member.method).options.table)
+    tables = ("features", "semantics", "head", "selection", find_method(member.method).options.table)
     own = [override for override in overrides if override.partition(".")[0] in tables]
     return make_recipe(member.method, preset, [*own, *member.overrides])
 
@@ -208,7 +214,8 @@ def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
     for record in config.get("members", []):
         run = {"method": record["method"], "preset": preset}
         members[record["label"]] = recipe_from({"run": run, "options": record["options"]}, origin)
-    return Recipe(preset, method, own, features, head, selection, members)
+    semantics = from_mapping(SemanticOptions, options.get(SemanticOptions.table, {}), origin)
+    return Recipe(preset, method, own, features, head, selection, members, semantics)
 
 
 def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[str, str, Any]:
@@ -220,7 +227,7 @@ def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[st
     everything = [f"{t}.{f.name}" for t, cls in classes.items() for f in fields(cls)]  # type: ignore[arg-type]
     if not dot:
         owners = [t for t, cls in classes.items() if name in get_type_hints(cls)]
-        own = [t for t in owners if t not in ("features", "head", "selection")]
+        own = [t for t in owners if t not in ("features", "semantics", "head", "selection")]
         table = (own or owners or [""])[0]
     if f"{table}.{name}" not in everything:
         raise InputError(f"--set {text}: unknown option '{key}'; {instead_of(key, everything, quote='')}")
