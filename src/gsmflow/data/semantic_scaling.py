@@ -6,8 +6,8 @@ With m the mean of the seen classes' vectors and s the root mean square of the e
     a -> (a - m) / (2 s)
 
 so that an attribute varies by about 0.5, whatever their number: networks on much smaller semantics hardly learn
-from them. Multiplying all attributes by a factor, or adding a constant to one, changes nothing. Presets of published results
-keep the published input: ``none``.
+from them. Multiplying all attributes by a factor, or adding a constant to one, changes nothing. Presets of published
+results keep the published input: ``none``.
 """
 
 from __future__ import annotations
