@@ -149,10 +149,13 @@ MALFORMED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "csv: bad cell": (
         lambda f: table(f, "label,f0\nant,1\nbee,two\n"),
-        ("features.csv", "row 3", "f0", "two"),
+        ("features.csv", "line 3", "f0", "two"),
     ),
-    "csv: empty cell": (lambda f: table(f, "label,f0\nant,1\nbee,\n"), ("features.csv", "row 3", "f0")),
-    "csv: infinite cell": (lambda f: table(f, "label,f0\nant,1\nbee,inf\n"), ("features.csv", "row 3", "f0")),
+    "csv: empty cell": (lambda f: table(f, "label,f0\nant,1\nbee,\n"), ("features.csv", "line 3", "f0")),
+    "csv: infinite cell": (
+        lambda f: table(f, "label,f0\nant,1\nbee,inf\n"),
+        ("features.csv", "line 3", "f0"),
+    ),
     "csv: ragged": (lambda f: table(f, "label,f0\nant,1\nbee,2,3\n"), ("features.csv",)),
     "csv: empty": (lambda f: table(f, ""), ("features.csv",)),
     "csv: only a header": (lambda f: table(f, "label,f0\n"), ("features.csv",)),

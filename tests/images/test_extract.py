@@ -342,7 +342,7 @@ REFUSED = {
     "an absolute path": ("path,label\n/etc/passwd.png,a\n", "leads out of"),
     "a Windows path out": ("path,label\n..\\outside.png,a\n", "leads out of"),
     "a link out": ("path,label\nlink.png,a\n", "leads out of"),
-    "the same image twice": ("path,label\nin.png,a\n./in.png,b\n", "row 2"),
+    "the same image twice": ("path,label\nin.png,a\n./in.png,b\n", "line 2"),
     "no label": ("path\nin.png\n", "'label'"),
     "no path": ("file,label\nin.png,a\n", "'path'"),
     "no image": ("path,label\nlist.csv,a\n", "no image by its ending"),

@@ -69,9 +69,9 @@ def test_the_result_is_the_class_table_of_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "expected"),
     [
-        (ANIMALS.replace("0.6", "light"), (), "row 4, column 'weight' is 'light'"),
+        (ANIMALS.replace("0.6", "light"), (), "line 4, column 'weight' is 'light'"),
         (ANIMALS.replace("0.6", "light"), (), "--encoder"),
-        (ANIMALS + "owl,2,3\n", (), "rows 4 and 5 are both named 'owl'"),
+        (ANIMALS + "owl,2,3\n", (), "line 4 and line 5 are both named 'owl'"),
         (ANIMALS + "bat,4,500\n", (), "'horse' and 'bat' are described alike"),
         (ANIMALS + "bat,2,0.00001\n", (), "'bat' is the lowest in every attribute"),
         (ANIMALS + "bat,2,0.00001\n", (), "use --scaling standard"),

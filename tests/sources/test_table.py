@@ -91,9 +91,9 @@ def test_a_file_from_a_spreadsheet_program(tmp_path: Path) -> None:
     assert problem.semantics.ravel().tolist() == [2, 6, 7]
 
 
-def test_rows_are_named_as_a_spreadsheet_shows_them(tmp_path: Path) -> None:
+def test_rows_are_named_as_an_editor_counts_lines(tmp_path: Path) -> None:
     table(tmp_path / "mine", "label,f0\nant,1\nbee,x\n")
-    with pytest.raises(InputError, match="row 3, column 'f0' is 'x'"):
+    with pytest.raises(InputError, match="line 3, column 'f0' is 'x'"):
         read(tmp_path / "mine")
     with open(tmp_path / "mine" / "features.csv", newline="") as file:
         assert list(csv.reader(file))[3 - 1] == ["bee", "x"]

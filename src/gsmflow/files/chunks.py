@@ -65,7 +65,7 @@ class ParquetPart:
 
     def read(self) -> Rows:
         """See [`Part`][gsmflow.files.chunks.Part]."""
-        return rows_of_table(self.file, parquet_rows(self.file, self.start, self.count), self.start)
+        return rows_of_table(parquet_rows(self.file, self.start, self.count))
 
 
 @dataclass(frozen=True)
@@ -202,4 +202,12 @@ def _taken(rows: Rows, span: slice) -> Rows:
     def some(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return values and values[span]
 
-    return Rows(rows.features[span], some(rows.labels), some(rows.split), some(rows.names), rows.backbone)
+    lines = None if rows.lines is None else rows.lines[span]
+    return replace(
+        rows,
+        features=rows.features[span],
+        labels=some(rows.labels),
+        split=some(rows.split),
+        names=some(rows.names),
+        lines=lines,
+    )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
-from gsmflow.files.columns import numbers, read_table, row_number, texts
-
-if TYPE_CHECKING:
-    pass
+from gsmflow.files.columns import numbers, read_table, texts
+from gsmflow.files.dialect import Dialect
 
 
 def classes_csv(
@@ -31,8 +29,42 @@ def classes_csv(
     return text.getvalue().encode()
 
 
+@dataclass(frozen=True)
+class ClassTable:
+    """Classes and what describes them.
+
+    Parameters
+    ----------
+    names : tuple[str, ...]
+        C distinct class names.
+    semantics : NDArray[np.float64]
+        (C, A).
+    dimensions : tuple[str, ...]
+        A names.
+    dialect : Dialect | None
+        How the .csv file is written.
+    """
+
+    names: tuple[str, ...]
+    semantics: NDArray[np.float64]
+    dimensions: tuple[str, ...]
+    dialect: Dialect | None
+
+
 def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tuple[str, ...]]:
     """Class names, semantics (C, A) and names of their dimensions of a table such as ``classes.csv``.
+
+    Raises
+    ------
+    InputError
+        As [`read_class_table`][gsmflow.files.class_table.read_class_table].
+    """
+    table = read_class_table(path)
+    return table.names, table.semantics.astype(np.float32), table.dimensions
+
+
+def read_class_table(path: Path) -> ClassTable:
+    """A table such as ``classes.csv``.
 
     Raises
     ------
@@ -46,10 +78,11 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tupl
             f"{path}: the first column is '{table.columns[0]}', expected 'name', then one column a semantic "
             "dimension, separated by commas"
         )
-    classes = texts(path, table, "name")
+    classes = texts(table, "name")
     row_of: dict[str, int] = {}
     for row, name in enumerate(classes):
         if row_of.setdefault(name, row) != row:
-            first, second = row_number(path, row_of[name]), row_number(path, row)
-            raise InputError(f"{path}: rows {first} and {second} are both named '{name}'; remove one")
-    return classes, numbers(path, table, table.columns[1:]), tuple(table.columns[1:])
+            first, second = table.place(row_of[name]), table.place(row)
+            raise InputError(f"{path}: {first} and {second} are both named '{name}'; remove one")
+    dimensions = tuple(table.columns[1:])
+    return ClassTable(classes, numbers(table, dimensions), dimensions, table.dialect)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,35 +14,79 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.files.checksums import check
+from gsmflow.files.csv_table import read_csv
+from gsmflow.files.dialect import Dialect
 from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle, literal
 
 if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
+_MOST = float(np.finfo(np.float32).max)
 
 # -- tables -----------------------------------------------------------------------------------
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """A .csv file as texts, or a .parquet file as it is; column names are distinct, and there are rows.
+@dataclass(frozen=True)
+class Table:
+    """Rows of a table, and where each one is in its file.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Of a .csv file texts, an empty cell as an empty text; of a .parquet file what it holds.
+    dialect : Dialect | None
+        How a .csv file is written.
+    lines : NDArray[np.int64] | None
+        (N,) line of a .csv file on which a row begins.
+    first : int
+        Of which row (from 0) of a .parquet file the first row is.
+    """
+
+    path: Path
+    frame: pl.DataFrame
+    dialect: Dialect | None = None
+    lines: NDArray[np.int64] | None = None
+    first: int = 0
+
+    @property
+    def columns(self) -> list[str]:
+        """Distinct names, in their order."""
+        return self.frame.columns
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def place(self, row: int) -> str:
+        """How a person finds a row (from 0): ``line 2`` of a .csv file, ``row 1`` of others."""
+        return place_of(self.lines, self.first + row if self.lines is None else row)
+
+
+def place_of(lines: NDArray[np.int64] | None, row: int) -> str:
+    """How a person finds a row (from 0), by its line where the file has lines.
+
+    >>> place_of(None, 0), place_of(np.array([2, 3]), 0)
+    ('row 1', 'line 2')
+    """
+    return f"row {row + 1}" if lines is None else f"line {lines[row]}"
+
+
+def read_table(path: Path) -> Table:
+    """A .csv file in any dialect as texts, or a .parquet file as it is; column names are distinct, and there are rows.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, not UTF-8, ragged, without rows, or names a column twice or not at all.
+        The file is missing, damaged, ragged, can be read in two ways, has no rows, or names a column twice.
     """
     import polars as pl
 
     first_bytes(check(path), 1)
     if path.suffix == ".parquet":
         parquet_shape(path)
-        table = _guarded(path, lambda: pl.read_parquet(literal(path), glob=False))
-        header = table.columns
+        table = Table(path, _guarded(path, lambda: pl.read_parquet(literal(path), glob=False)))
     else:
-        header = _csv_header(path)
-        table = _without_blank_end(_guarded(path, _read_csv, path, len(header)))
-        table.columns = header
+        table = Table(path, *read_csv(path))
     if not len(table):
         raise InputError(f"{path}: has no rows")
     return table
@@ -70,7 +114,7 @@ def parquet_shape(path: Path) -> tuple[int, list[str]]:
     return rows, columns
 
 
-def parquet_rows(path: Path, start: int, count: int) -> pl.DataFrame:
+def parquet_rows(path: Path, start: int, count: int) -> Table:
     """Rows start, ..., start + count - 1 of a .parquet file; the others are not kept in memory.
 
     Raises
@@ -85,11 +129,11 @@ def parquet_rows(path: Path, start: int, count: int) -> pl.DataFrame:
     table = _guarded(path, lambda: some.collect())
     if len(table) != count:
         raise InputError(f"{path}: ends before row {start + count}; it was changed or cut short")
-    return table
+    return Table(path, table, first=start)
 
 
-def texts(path: Path, table: pl.DataFrame, column: str, first: int = 0) -> tuple[str, ...]:
-    """A column of texts, none of them empty. first: of which sample (from 0) the table's first row is.
+def texts(table: Table, column: str) -> tuple[str, ...]:
+    """A column of texts, none of them empty.
 
     Raises
     ------
@@ -98,106 +142,67 @@ def texts(path: Path, table: pl.DataFrame, column: str, first: int = 0) -> tuple
     """
     import polars as pl
 
-    values = _guarded(path, table[column].cast, pl.String).to_list()
+    values = _guarded(table.path, table.frame[column].cast, pl.String).to_list()
     for row, value in enumerate(values):
         if value is None or not value.strip():
             raise InputError(
-                f"{path}: row {row_number(path, first + row)}, column '{column}' is empty; fill it in or remove "
-                "the row"
+                f"{table.path}: {table.place(row)}, column '{column}' is empty; fill it in or remove the row"
             )
     return tuple(values)
 
 
-def numbers(path: Path, table: pl.DataFrame, columns: list[str], first: int = 0) -> NDArray[np.float32]:
-    """(rows, columns) as float32. first: of which sample (from 0) the table's first row is.
+def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
+    """(rows, columns) as float64.
 
     Raises
     ------
     InputError
         There are no such columns, or a cell is empty, not a number, NaN, infinite or beyond float32; it is
-        named by its row, see [`row_number`][gsmflow.files.columns.row_number], and column.
+        named by its place, see [`place`][gsmflow.files.columns.Table.place], and column.
     """
-    import polars as pl
-
     if not columns:
-        raise InputError(f"{path}: no columns of numbers; found only {listed(table.columns)}")
-    values = np.empty((len(table), len(columns)), dtype=np.float32)
+        raise InputError(f"{table.path}: no columns of numbers; found only {listed(table.columns)}")
+    values = np.empty((len(table), len(columns)), dtype=np.float64)
     for index, column in enumerate(columns):
-        series = table[column]
-        if series.dtype == pl.String:
-            series = series.str.strip_chars()
-        elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
-            raise InputError(f"{path}: column '{column}' is of type {series.dtype}, expected numbers")
-        with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such
-            values[:, index] = series.cast(pl.Float64, strict=False).to_numpy()
-        bad = np.flatnonzero(~np.isfinite(values[:, index]))
+        values[:, index] = as_numbers(table, column)
+        bad = np.flatnonzero(~(np.abs(values[:, index]) <= _MOST))
         if bad.size:
-            cell = table[column][int(bad[0])]
-            shown = "is empty" if cell is None else f"is '{str(cell)[:40]}', expected a finite number"
-            raise InputError(
-                f"{path}: row {row_number(path, first + bad[0])}, column '{column}' {shown}; correct it or remove "
-                "the row"
-            )
+            raise InputError(_not_a_number(table, column, int(bad[0]), whole=bad.size == len(table)))
     return values
 
 
-def row_number(path: Path, index: int) -> int:
-    """How a person finds sample `index` (from 0): as a spreadsheet counts, a .csv's header being row 1.
+def as_numbers(table: Table, column: str) -> NDArray[np.float64]:
+    """A column (rows,) of numbers, NaN where a cell is none.
 
-    >>> row_number(Path("features.csv"), 0), row_number(Path("features.npz"), 0)
-    (2, 1)
+    Raises
+    ------
+    InputError
+        The column holds something else than numbers and texts, such as dates.
     """
-    return int(index) + (2 if path.suffix == ".csv" else 1)
-
-
-def _csv_header(path: Path) -> list[str]:
-    """Column names; polars would quietly rename a second column of the same name."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except UnicodeDecodeError:
-        what = "a Python pickle, which is never loaded" if is_pickle(first_bytes(path, 2)) else "not UTF-8"
-        raise InputError(f"{path}: {what}; save it as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise InputError(f"{path}: not a readable CSV file ({error})") from None
-    if not header:
-        raise InputError(f"{path}: is empty, expected a header line")
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise InputError(f"{path}: the header '{header[0][:40]}' has no commas; save it separated by commas")
-    for index, column in enumerate(header):
-        if not column.strip():
-            raise InputError(f"{path}: column {index + 1} has no name in the header; name it or remove it")
-        if column in header[:index]:
-            raise InputError(f"{path}: two columns are named '{column}'; rename or remove one")
-    return header
-
-
-def _read_csv(path: Path, width: int) -> pl.DataFrame:
     import polars as pl
 
-    try:
-        return pl.read_csv(literal(path), infer_schema=False, glob=False)
-    except pl.exceptions.ComputeError:
-        _refuse_ragged(path, width)  # polars does not say which row it was
-        raise
+    series = table.frame[column]
+    if series.dtype == pl.String:
+        series = series.str.strip_chars()
+        if table.dialect and table.dialect.decimal == ",":
+            # A point would be a thousands mark here, or a slip; both are refused as no number.
+            series = series.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
+    elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
+        raise InputError(f"{table.path}: column '{column}' is of type {series.dtype}, expected numbers")
+    return series.cast(pl.Float64, strict=False).to_numpy()
 
 
-def _without_blank_end(table: pl.DataFrame) -> pl.DataFrame:
-    """Without the blank lines that spreadsheet programs leave at the end; others are refused where read."""
-    import polars as pl
-
-    filled = table.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
-    return table.head(int(filled[-1]) + 1 if len(filled) else 0)
-
-
-def _refuse_ragged(path: Path, width: int) -> None:
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        for row, cells in enumerate(csv.reader(file), start=1):
-            if len(cells) > width:
-                raise InputError(
-                    f"{path}: row {row} has {len(cells)} cells, but the header has {width}; quote cells that "
-                    "contain commas"
-                )
+def _not_a_number(table: Table, column: str, row: int, *, whole: bool) -> str:
+    cell = table.frame[column][row]
+    where = f"{table.path}: {table.place(row)}, column '{column}'"
+    if cell is None or not str(cell).strip():
+        return f"{where} is empty; fill it in or remove the row"
+    shown = f"{where} is '{str(cell)[:40]}', expected a finite number"
+    if table.dialect and table.dialect.decimal == "," and "." in str(cell):
+        return f"{shown} with a decimal comma, as others in this file have; write all in one way"
+    if whole and len(table) > 1:
+        return f"{shown} as in every feature column; remove the column, or name it label, split or name if it is that"
+    return f"{shown}; correct it or remove the row"
 
 
 def _guarded(path: Path, read: Callable[..., T], *arguments: Any) -> T:
@@ -208,12 +213,8 @@ def _guarded(path: Path, read: Callable[..., T], *arguments: Any) -> T:
         return read(*arguments)
     except InputError:
         raise
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8; save it as CSV in UTF-8") from None
     # A damaged parquet file can make the library underneath panic, which is no Exception.
     except (Exception, pl.exceptions.PanicException) as error:
-        if "utf-8" in str(error):
-            raise InputError(f"{path}: not UTF-8; save it as CSV in UTF-8") from None
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             f"{path}: not readable as {path.suffix} ({reason[0][:120]}); write it anew"

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import check
-from gsmflow.files.columns import numbers, read_npz, read_table, texts
+from gsmflow.files.columns import Table, numbers, place_of, read_npz, read_table, texts
+from gsmflow.files.dialect import Dialect
 from gsmflow.files.feature_store import open_store
-
-if TYPE_CHECKING:
-    import polars as pl
-
 
 ENDINGS = (".npz", ".npy", ".csv", ".parquet")
 
@@ -39,6 +36,10 @@ class Rows:
     backbone : dict[str, Any] | None
         How the features were computed from images, see [`gsmflow.images`][gsmflow.images]; None where that
         is not known.
+    lines : NDArray[np.int64] | None
+        (N,) line of the file on which a row begins, where the file has lines.
+    dialect : Dialect | None
+        How a .csv file is written.
     """
 
     features: NDArray[np.float32]
@@ -46,6 +47,12 @@ class Rows:
     split: tuple[str, ...] | None
     names: tuple[str, ...] | None
     backbone: dict[str, Any] | None = None
+    lines: NDArray[np.int64] | None = None
+    dialect: Dialect | None = None
+
+    def place(self, row: int) -> str:
+        """How a person finds a row (from 0) in the file: ``line 2``, or ``row 1`` where it has no lines."""
+        return place_of(self.lines, row)
 
 
 def read_rows(path: Path) -> Rows:
@@ -62,20 +69,11 @@ def read_rows(path: Path) -> Rows:
         return _rows_of_store(path)
     if path.suffix not in ENDINGS:
         raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .npy, .csv or .parquet")
-    return rows_of_table(path, read_table(path))
+    return rows_of_table(read_table(path))
 
 
-def rows_of_table(path: Path, table: pl.DataFrame, first: int = 0) -> Rows:
+def rows_of_table(table: Table) -> Rows:
     """A table's columns sorted into features and what is said of each row.
-
-    Parameters
-    ----------
-    path : Path
-        Where the table was read from, for messages.
-    table : pl.DataFrame
-        The columns as they were read.
-    first : int
-        The number of the table's first row in the file, from 0.
 
     Raises
     ------
@@ -83,10 +81,17 @@ def rows_of_table(path: Path, table: pl.DataFrame, first: int = 0) -> Rows:
         A cell is empty, or not a finite number where one is expected.
     """
     said = [column for column in ("label", "split", "name") if column in table.columns]
-    given = {column: texts(path, table, column, first) for column in said}
+    given = {column: texts(table, column) for column in said}
     columns = [column for column in table.columns if column not in given]
-    features = numbers(path, table, columns, first)
-    return Rows(features, given.get("label"), given.get("split"), given.get("name"))
+    features = numbers(table, columns).astype(np.float32)
+    return Rows(
+        features,
+        given.get("label"),
+        given.get("split"),
+        given.get("name"),
+        lines=table.lines,
+        dialect=table.dialect,
+    )
 
 
 def _rows_of_store(path: Path) -> Rows:
@@ -101,10 +106,15 @@ def _rows_of_store(path: Path) -> Rows:
         raise InputError(
             f"{found[0]}: {len(table)} rows, but {path} has {len(features)}; the two belong to different stores"
         )
-    given = {
-        column: texts(found[0], table, column) for column in ("label", "split", "name") if column in table
-    }
-    return Rows(features, given.get("label"), given.get("split"), given.get("name"))
+    given = {column: texts(table, column) for column in ("label", "split", "name") if column in table.columns}
+    return Rows(
+        features,
+        given.get("label"),
+        given.get("split"),
+        given.get("name"),
+        lines=table.lines,
+        dialect=table.dialect,
+    )
 
 
 def _rows_of_npz(path: Path) -> Rows:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
-from gsmflow.files.columns import read_table, row_number, texts
+from gsmflow.files.columns import read_table, texts
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _PARTS = ("test", "train")
@@ -180,8 +180,8 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
     inside = base.resolve()
     names: list[str] = []
     row_of: dict[str, int] = {}
-    for row, given in enumerate(texts(path, table, "path")):
-        where = f"{path}: row {row_number(path, row)}"
+    for row, given in enumerate(texts(table, "path")):
+        where = f"{path}: {table.place(row)}"
         # A path as Windows writes it would otherwise be one strange name.
         name = PurePosixPath(given.strip().replace("\\", "/"))
         full = Path(os.path.normpath(base / name))
@@ -193,14 +193,10 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
             raise InputError(f"{where}: '{given}' is no image by its ending; expected {_expected()}")
         known = os.path.relpath(full, base).replace(os.sep, "/")
         if row_of.setdefault(known, row) != row:
-            raise InputError(
-                f"{where}: '{given}' is already in row {row_number(path, row_of[known])}; remove one"
-            )
+            raise InputError(f"{where}: '{given}' is already in {table.place(row_of[known])}; remove one")
         names.append(known)
-    said = [texts(path, table, column) if column in table.columns else None for column in ("label", "split")]
+    said = [texts(table, column) if column in table.columns else None for column in ("label", "split")]
     for row, part in enumerate(said[1] or ()):
         if part not in _PARTS:
-            raise InputError(
-                f"{path}: row {row_number(path, row)} has split '{part}', expected train or test"
-            )
+            raise InputError(f"{path}: {table.place(row)} has split '{part}', expected train or test")
     return Listing(base, tuple(names), said[0], said[1])

@@ -11,7 +11,7 @@ SCALINGS = ("none", "minmax", "standard")
 
 
 def scaled(
-    values: NDArray[np.float32], names: tuple[str, ...], columns: tuple[str, ...], scaling: str
+    values: NDArray[np.float64], names: tuple[str, ...], columns: tuple[str, ...], scaling: str
 ) -> NDArray[np.float32]:
     """Scale attributes (C, A) column by column.
 
@@ -35,8 +35,8 @@ def scaled(
     if scaling not in SCALINGS:
         raise InputError(f"--scaling {scaling}: expected one of {', '.join(SCALINGS)}")
     if scaling == "none":
-        return values
-    exact = values.astype(np.float64)
+        return values.astype(np.float32)
+    exact = np.asarray(values, dtype=np.float64)
     constant = np.flatnonzero(exact.max(axis=0) == exact.min(axis=0))
     if constant.size:
         raise InputError(

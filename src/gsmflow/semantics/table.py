@@ -11,7 +11,6 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.files.atomic import write_bytes
-from gsmflow.files.columns import numbers, read_table, row_number, texts
-
-if TYPE_CHECKING:
-    import polars as pl
+from gsmflow.files.columns import Table, numbers, read_table, texts
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Described:
 
     names: tuple[str, ...]
     columns: tuple[str, ...]
-    attributes: NDArray[np.float32] | None = None
+    attributes: NDArray[np.float64] | None = None
     sentences: tuple[tuple[str, ...], ...] | None = None
 
 
@@ -75,34 +71,34 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
     chosen = tuple(columns) or tuple(others)
     if not chosen:
         raise InputError(f"{path}: nothing but names; add columns of attributes or of sentences")
-    rows = texts(path, table, "name")
+    rows = texts(table, "name")
     if as_text:
-        return _sentences(path, table, rows, chosen)
+        return _sentences(table, rows, chosen)
     first: dict[str, int] = {}
     for row, name in enumerate(rows):
         if first.setdefault(name, row) != row:
             raise InputError(
-                f"{path}: rows {row_number(path, first[name])} and {row_number(path, row)} are both named "
+                f"{path}: {table.place(first[name])} and {table.place(row)} are both named "
                 f"'{name}'; give a class one row of attributes"
             )
     try:
-        return Described(rows, chosen, attributes=numbers(path, table, list(chosen)))
+        return Described(rows, chosen, attributes=numbers(table, chosen))
     except InputError as error:
         raise InputError(f"{error}; for sentences, name an --encoder") from None
 
 
-def _sentences(path: Path, table: pl.DataFrame, rows: tuple[str, ...], columns: tuple[str, ...]) -> Described:
+def _sentences(table: Table, rows: tuple[str, ...], columns: tuple[str, ...]) -> Described:
     import polars as pl
 
     said: dict[str, list[str]] = {name: [] for name in rows}
     for column in columns:
-        for name, cell in zip(rows, table[column].cast(pl.String).to_list(), strict=True):
+        for name, cell in zip(rows, table.frame[column].cast(pl.String).to_list(), strict=True):
             if cell and cell.strip():
                 said[name].append(" ".join(cell.split()))
     for row, name in enumerate(rows):
         if not said[name]:
             raise InputError(
-                f"{path}: row {row_number(path, row)}: class '{name}' has no sentence; write one that describes it"
+                f"{table.path}: {table.place(row)}: class '{name}' has no sentence; write one that describes it"
             )
     names = tuple(said)
     return Described(names, columns, sentences=tuple(tuple(said[name]) for name in names))

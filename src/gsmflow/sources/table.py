@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +22,10 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.data.problem import Problem
-from gsmflow.files.class_table import read_classes
-from gsmflow.files.columns import row_number
-from gsmflow.files.rows import ENDINGS, read_rows
+from gsmflow.files.class_table import ClassTable, read_class_table
+from gsmflow.files.rows import ENDINGS, Rows, read_rows
 from gsmflow.sources.folder import file_names
 from gsmflow.sources.source import Layout
-
-if TYPE_CHECKING:
-    pass
 
 FEATURES, CLASSES = "features", "classes"
 _TESTED = 0.2
@@ -72,16 +67,17 @@ def load(
     classes_file = folder / f"{semantics or CLASSES}.csv"
     if classes_file.name not in names:
         raise InputError(f"{folder}: no {classes_file.name}; {_EXPECTED}")
-    classes, vectors, dimensions = read_classes(classes_file)
+    described = read_class_table(classes_file)
+    classes, vectors = described.names, described.semantics.astype(np.float32)
     rows = read_rows(rows_file)
     if rows.labels is None:
         raise InputError(f"{rows_file}: no labels; name the class of each row in " + _label_place(rows_file))
-    labels = _number(rows_file, rows.labels, classes, classes_file)
+    labels = _number(rows_file, rows, classes, classes_file)
     if rows.split is None:
         is_train = _draw(labels, seed)
         split = f"drawn with seed {seed}: {_TESTED:.0%} of the rows of each class for testing"
     else:
-        is_train = _is_train(rows_file, rows.split)
+        is_train = _is_train(rows_file, rows)
         split = f"given in {rows_file.name}"
     is_seen = np.isin(labels, labels[is_train])
     return Problem(
@@ -93,7 +89,7 @@ def load(
         train=np.flatnonzero(is_train),
         test_seen=np.flatnonzero(~is_train & is_seen),
         test_unseen=np.flatnonzero(~is_train & ~is_seen),
-        semantic_names=dimensions,
+        semantic_names=described.dimensions,
         origins={
             "features": f"{rows_file}: features",
             "labels": f"{rows_file}: labels",
@@ -105,7 +101,11 @@ def load(
         },
         backbone=rows.backbone,
         pictures=_pictures(folder, rows.names) if rows.backbone else None,
-        notes={"split": split, "semantics": f"{classes_file.name}: {vectors.shape[1]} dimensions"},
+        notes={
+            "split": split,
+            "semantics": f"{classes_file.name}: {vectors.shape[1]} dimensions",
+            **_written(rows_file, rows, classes_file, described),
+        },
     )
 
 
@@ -137,6 +137,12 @@ def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | 
     return tuple(str(root / name) for name in names)
 
 
+def _written(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTable) -> dict[str, str]:
+    """How the .csv files are written, for people who want to see what was understood."""
+    dialects = ((rows_file, rows.dialect), (classes_file, described.dialect))
+    return {"read as": "; ".join(f"{file.name}: {dialect}" for file, dialect in dialects if dialect)}
+
+
 # -- from texts to indices --------------------------------------------------------------------
 
 
@@ -145,23 +151,23 @@ def _label_place(path: Path) -> str:
     return places.get(path.suffix, "a column 'label'")
 
 
-def _number(path: Path, labels: tuple[str, ...], classes: tuple[str, ...], table: Path) -> NDArray[np.int64]:
+def _number(path: Path, rows: Rows, classes: tuple[str, ...], table: Path) -> NDArray[np.int64]:
     index = {name: position for position, name in enumerate(classes)}
+    labels = rows.labels or ()
     for row, label in enumerate(labels):
         if label not in index:
             raise InputError(
-                f"{path}: row {row_number(path, row)} is labelled '{label}', which has no row in {table}; "
+                f"{path}: {rows.place(row)} is labelled '{label}', which has no row in {table}; "
                 f"{instead_of(label, classes)}"
             )
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
-def _is_train(path: Path, split: tuple[str, ...]) -> NDArray[np.bool_]:
+def _is_train(path: Path, rows: Rows) -> NDArray[np.bool_]:
+    split = rows.split or ()
     for row, value in enumerate(split):
         if value not in ("train", "test"):
-            raise InputError(
-                f"{path}: row {row_number(path, row)} has split '{value}', expected train or test"
-            )
+            raise InputError(f"{path}: {rows.place(row)} has split '{value}', expected train or test")
     return np.array([value == "train" for value in split])
 
 

@@ -123,12 +123,11 @@ def predict(
 def _holds_images(file: Path) -> bool:
     """A folder, an image, or a CSV that lists paths: everything that a table of features is not."""
     from gsmflow.files.chunks import shards
-    from gsmflow.files.guard import first_bytes
+    from gsmflow.files.encoding import header_words
     from gsmflow.images.listing import is_image
 
     if file.suffix.lower() == ".csv":
-        header = first_bytes(file, 4096).decode("utf-8", "replace").lstrip("\ufeff").splitlines()
-        return bool(header) and "path" in header[0].replace('"', "").split(",")
+        return "path" in header_words(file)
     if shards(file) is not None:
         return False
     if not file.exists():
