@@ -181,8 +181,10 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         best = self.decision_function(X).argmax(axis=1)
         return self.classes_[best]
 
-    def synthesize(self, class_: Any, n: int = 1, *, seed: int = 0) -> NDArray[np.float32]:
-        """Synthetic features (n, D) of a class, in the space of X.
+    def synthesize(
+        self, class_: Any, n: int = 1, *, seed: int = 0
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Synthetic features (n, D) of a class, in the space of X; float64 where X was, and float32 would lose digits.
 
         With a projection (``features.project``) they lie in the projected subspace, mapped back.
 
@@ -251,7 +253,8 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
         order = np.argsort(joined, kind="stable")
         more.classes_ = joined[order]
         more.semantics_ = np.vstack((self.semantics_, vectors))[order]
-        problem = more._problem(*self._training)
+        offset = classifier.transform.offset
+        problem = more._problem(*self._training).relative_to(offset)
         seen = more.classes_[problem.seen]
         if not np.array_equal(seen, self.seen_classes_):
             raise InputError("y: other classes than this estimator was fitted on")
@@ -348,7 +351,10 @@ class GSMFlowClassifier(ClassifierMixin, BaseEstimator):
 
     def _features(self, X: ArrayLike) -> NDArray[np.float32]:
         self._fitted()
-        return _checked(self, X)[0]
+        return self._fitted().transform.narrowed(_checked(self, X)[0])
+
+
+_KINDS = [np.float64, np.float32]  # float64 where digits would be lost; other types become float64
 
 
 def _checked(
@@ -357,8 +363,8 @@ def _checked(
     """scikit-learn's checks of X (and y): finite, two-dimensional, as many features as in fit."""
     validate: Any = validate_data  # scikit-learn's own annotations do not admit arrays
     if y is None:
-        return validate(model, X, dtype=np.float32, reset=False), np.zeros(0)
-    return validate(model, X, y, dtype=np.float32)
+        return validate(model, X, dtype=_KINDS, reset=False), np.zeros(0)
+    return validate(model, X, y, dtype=_KINDS)
 
 
 def _generator(options: GSMFlowOptions, weights: dict[str, torch.Tensor]) -> GSMFlow:

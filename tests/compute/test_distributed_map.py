@@ -71,7 +71,8 @@ def test_parts_are_the_rows_in_their_order(tmp_path: Path) -> None:
         assert [part.first for part in found] == np.cumsum([0] + [len(r.features) for r in rows])[
             :-1
         ].tolist()
-        assert np.array_equal(np.concatenate([some.features for some in rows]), expected.features)
+        features = np.concatenate([some.features for some in rows]).astype(np.float32)
+        assert np.array_equal(features, expected.features.astype(np.float32))
         assert sum((some.names or () for some in rows), ()) == expected.names
     assert len(chunks.shards(folder) or ()) == -(-COUNT // SHARD)
 

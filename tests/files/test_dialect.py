@@ -8,6 +8,7 @@ import os
 import random
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -93,6 +94,18 @@ def test_decimal_commas(tmp_path: Path) -> None:
         numbers(read(tmp_path, "name;f0\nant;1,234\nbee;5,678\n"), ["f0"])
 
 
+@pytest.mark.parametrize("comma", [False, True])
+def test_numbers_are_those_written_to_the_last_bit(comma: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = np.concatenate(
+        (rng.normal(size=2000), rng.normal(size=2000) * 10.0 ** rng.integers(-30, 30, 2000))
+    )
+    lines = [repr(value) for value in values.tolist()]
+    text = "\n".join(["f0;f1", *(f"{line};{index}" for index, line in enumerate(lines))])
+    table = read(tmp_path, text.replace(".", ",") if comma else text)
+    assert np.array_equal(numbers(table, ["f0"])[:, 0], values)
+
+
 def test_quotes_escaped_by_backslashes(tmp_path: Path) -> None:
     table = read(tmp_path, '"name","f0"\n"disc 12\\"",1\n"b, \\\\c",2\n"disc 7\\"",3\n')
     assert texts(table, "name") == ('disc 12"', "b, \\c", 'disc 7"')
@@ -149,6 +162,29 @@ def test_what_is_refused_names_the_line(content: str | bytes, said: str, tmp_pat
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("form", ["commas", "semicolons", "backslash", "cr", "utf-16", "headers"])
+def test_a_table_cut_anywhere_is_read_or_refused(form: str, tmp_path: Path) -> None:
+    """Never with a cell that was not there, but for the last one, which may have lost its end."""
+    rows = [HEADER, ['disc 12"', "0.125", "2.5"], ["löwe", "0.5", "-3e2"], *ROWS]
+    how: dict[str, dict[str, object]] = {
+        "semicolons": {"delimiter": ";"},
+        "backslash": {"doublequote": False, "escapechar": "\\"},
+        "cr": {"lineterminator": "\r"},
+    }
+    text = ("sep=,\n# said\n\n" if form == "headers" else "") + written(rows, **how.get(form, {}))
+    content = text.encode("utf-16" if form == "utf-16" else "utf-8")
+    for cut in np.linspace(0, len(content), 52, dtype=int)[:-1]:
+        try:
+            found = cells(read(tmp_path, content[:cut]))
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - what is asserted of an error that may not come
+            continue
+        assert found[:-1] == rows[: len(found) - 1]
+        assert all(
+            whole.startswith(cell) for whole, cell in zip(rows[len(found) - 1], found[-1], strict=True)
+        )
+
+
 # -- tables of chance ---------------------------------------------------------------------------
 
 _ALPHABET = [
@@ -164,6 +200,7 @@ _ALPHABET = [
     "\t",
     "|",
     "\n",
+    "\r",
     "#",
     ".",
     "1",

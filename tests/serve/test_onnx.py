@@ -73,6 +73,17 @@ def test_a_run_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["evaluate", str(run)]) == 0  # the folder is as good as before
 
 
+def test_raw_features_far_from_zero_are_taken_in_float64(tmp_path: Path) -> None:
+    data = problem()
+    raw = data.features.astype(np.float64) + 1.7e9
+    transform = FeatureTransform.fit(replace(data, features=raw), FeatureOptions())
+    classifier = FittedClassifier(transform, head(10, 12), data.classes, data.unseen)
+    export(classifier, tmp_path / "c.onnx")
+    probabilities, _ = onnx_probabilities(tmp_path / "c.onnx", raw[:50])
+    assert np.abs(probabilities - classifier.probabilities(transform.narrowed(raw[:50]))).max() < 1e-5
+    assert len(np.unique(probabilities[:, 0])) > 40
+
+
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("project", [0, 4])
 @pytest.mark.parametrize("log", [False, True])

@@ -34,7 +34,10 @@ def save(problem: Problem, path: Path) -> None:
         "notes": dict(problem.notes),
         "backbone": dict(problem.backbone) if problem.backbone else None,
         "pictures": problem.pictures,
+        "feature_names": problem.feature_names,
     }
+    if problem.offset is not None:
+        arrays["offset"] = problem.offset
     write_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, meta)
 
 
@@ -52,6 +55,8 @@ def load(path: Path) -> Problem:
     try:
         arrays: dict[str, Any] = {name: tensors[name].numpy() for name in _ARRAYS}
         shape, names = meta["image_shape"], meta["semantic_names"]
+        columns = meta.get("feature_names")  # older bundles have neither names nor an offset
+        offset = tensors["offset"].numpy() if "offset" in tensors else None
         return Problem(
             name=meta["name"],
             classes=tuple(meta["classes"]),
@@ -60,6 +65,8 @@ def load(path: Path) -> Problem:
             notes=meta["notes"],
             backbone=meta["backbone"],
             pictures=tuple(meta["pictures"]) if meta.get("pictures") else None,
+            feature_names=tuple(columns) if columns else None,
+            offset=offset,
             origins={name: f"{path}: {name}" for name in (*_ARRAYS, "classes")},
             **arrays,
         )

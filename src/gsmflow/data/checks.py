@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.files.narrowing import off
 
 Where = Callable[[str], str]
 
@@ -20,6 +22,17 @@ _CHUNK = 1 << 24  # entries checked at a time, so that memory-mapped features ar
 
 def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
     """Real numbers as a float32 matrix (N, K) with one row a `unit`; N and K are at least 1.
+
+    Raises
+    ------
+    InputError
+        Another shape, or values of another type.
+    """
+    return off(real_matrix(value, origin, unit), None)
+
+
+def real_matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[Any]:
+    """Real numbers as a matrix of their own type, with one row a `unit` and at least one column.
 
     Raises
     ------
@@ -40,10 +53,7 @@ def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
         or array.dtype == bool
     ):
         raise InputError(f"{origin}: values of type {array.dtype}, expected real numbers")
-    if array.dtype == np.float32:
-        return array
-    with np.errstate(over="ignore"):  # values beyond float32 become inf, which is refused later
-        return array.astype(np.float32)
+    return array
 
 
 def whole_numbers(value: ArrayLike, origin: str) -> NDArray[np.int64]:
@@ -232,6 +242,25 @@ def check_semantics(
             f"{where('semantics')}: {len(set(names))} distinct names for {semantics.shape[1]} dimensions; "
             "name every dimension once, or none"
         )
+
+
+def check_columns(
+    names: tuple[str, ...] | None, offset: NDArray[np.float64] | None, dim: int, where: Where
+) -> None:
+    """Names of the feature dimensions are distinct, and names and offset are as many as the dimensions.
+
+    Raises
+    ------
+    InputError
+        The first violation.
+    """
+    if names is not None and not len(names) == len(set(names)) == dim:
+        raise InputError(
+            f"{where('features')}: {len(set(names))} distinct names for {dim} dimensions; name every dimension "
+            "once, or none"
+        )
+    if offset is not None and offset.shape != (dim,):
+        raise InputError(f"{where('features')}: offset of shape {offset.shape}, expected ({dim},)")
 
 
 def row_chunks(values: NDArray[np.float32]) -> list[slice]:

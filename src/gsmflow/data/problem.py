@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data import checks
+from gsmflow.files.names import matched
+from gsmflow.files.narrowing import narrowed, off
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,12 @@ class Problem:
     pictures : tuple[str, ...] | None
         (N,) paths of the image files that the features were made of, where they are known. They are for looking
         at: nothing is learnt from them, and they may be gone.
+    feature_names : tuple[str, ...] | None
+        D distinct names of the feature dimensions, where they have names.
+    offset : NDArray[np.float64] | None
+        (D,) what was taken off the features before they became float32: raw values are features + offset. Features
+        given in another type than float32 are centred where float32 would lose their digits, see
+        [`narrowed`][gsmflow.files.narrowing.narrowed]; None where that was nowhere needed.
 
     Raises
     ------
@@ -109,6 +117,8 @@ class Problem:
     notes: Mapping[str, str] = field(default_factory=dict)
     backbone: Mapping[str, Any] | None = None
     pictures: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    offset: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -116,7 +126,18 @@ class Problem:
 
         put("origins", MappingProxyType(dict(self.origins)))
         put("notes", MappingProxyType(dict(self.notes)))
-        put("features", checks.matrix(self.features, self.where("features"), "sample"))
+        features = checks.real_matrix(self.features, self.where("features"), "sample")
+        if self.offset is None:
+            features, offset = narrowed(features)
+            put("offset", offset)
+        put("features", off(features, None))
+        if self.offset is not None and self.offset.any() and "digits" not in self.notes:
+            far = np.flatnonzero(self.offset)
+            said = f"{len(far)} of {len(self.offset)} feature dimensions lie far from zero (dimension {far[0]} near "
+            said += f"{self.offset[far[0]]:.12g}): centred before they become float32, which holds few of their digits"
+            put("notes", MappingProxyType({**self.notes, "digits": said}))
+        if self.feature_names is not None:
+            put("feature_names", tuple(str(name) for name in self.feature_names))
         put("semantics", checks.matrix(self.semantics, self.where("semantics"), "class"))
         put("labels", checks.whole_numbers(self.labels, self.where("labels")))
         put("classes", tuple(str(c) for c in self.classes))
@@ -140,6 +161,7 @@ class Problem:
                 f"{self.where('pictures')}: {len(self.pictures)} paths for {samples} samples, expected as many; leave "
                 "them out or give one each"
             )
+        checks.check_columns(self.feature_names, self.offset, self.features.shape[1], self.where)
         if self.image_shape is not None and int(np.prod(self.image_shape)) != self.features.shape[1]:
             raise InputError(
                 f"{self.where('features')}: {self.features.shape[1]} dimensions do not make an image of "
@@ -182,6 +204,8 @@ class Problem:
         split.update(self.labels.astype("<i8").tobytes())
         semantics.update("\0".join(self.classes).encode())
         semantics.update(np.ascontiguousarray(self.semantics, dtype="<f4").tobytes())
+        if self.offset is not None:
+            features.update(self.offset.astype("<f8").tobytes())
         for rows in checks.row_chunks(self.features):
             features.update(np.ascontiguousarray(self.features[rows], dtype="<f4").tobytes())
         return {
@@ -189,6 +213,29 @@ class Problem:
             "semantics": semantics.hexdigest()[:16],
             "features": features.hexdigest()[:16],
         }
+
+    def with_features(self, names: Sequence[str]) -> Problem:
+        """The same problem with its features in the order of these names.
+
+        Raises
+        ------
+        InputError
+            The features have no names, one is missing, or there are others.
+        """
+        where = self.where("features").removesuffix(": features")
+        place = {name: index for index, name in enumerate(self.feature_names or ())}
+        order = list(matched(where, place, names).values())
+        if order == list(range(self.feature_dim)):
+            return self
+        offset = None if self.offset is None else self.offset[order]
+        return replace(self, features=self.features[:, order], feature_names=tuple(names), offset=offset)
+
+    def relative_to(self, offset: NDArray[np.float64] | None) -> Problem:
+        """The same problem with another offset taken off its features; raw values stay what they are."""
+        if np.array_equal(_zeros_for(self.offset, self.feature_dim), _zeros_for(offset, self.feature_dim)):
+            return self
+        raw = self.features.astype(np.float64) + _zeros_for(self.offset, self.feature_dim)
+        return replace(self, features=off(raw, offset), offset=_zeros_for(offset, self.feature_dim))
 
     def where(self, array: str) -> str:
         """Where an array came from, for messages: its origin, or its name."""
@@ -250,3 +297,7 @@ class Problem:
             semantics=np.vstack((self.semantics, vectors)),
             origins={**self.origins, "semantics": "semantics", "classes": "classes"},
         )
+
+
+def _zeros_for(offset: NDArray[np.float64] | None, dim: int) -> NDArray[np.float64]:
+    return np.zeros(dim) if offset is None else offset

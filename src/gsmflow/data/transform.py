@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.options import Options, option
 from gsmflow.data.problem import Problem
 from gsmflow.files.feature_store import chunks, empty_like, is_mapped, rows_of
+from gsmflow.files.narrowing import off
 
 SCALINGS = ("minmax", "standard", "length", "none")
 _ROWS = 8192  # rows transformed at a time
@@ -80,6 +81,8 @@ class FeatureTransform:
     log: bool = False
     center: NDArray[np.float32] | None = None
     axes: NDArray[np.float32] | None = None
+    offset: NDArray[np.float64] | None = None
+    absolute: bool = False
 
     @property
     def in_dim(self) -> int:
@@ -102,7 +105,12 @@ class FeatureTransform:
             is on; or the range of a dimension is too wide or too narrow for float32.
         """
         check_projection(problem, options)
+        offset = problem.offset
+        # These three are said of the values themselves, not of what is left of them without the offset.
+        absolute = offset is not None and (options.log or options.scaling in ("length", "none"))
         train = rows_of(problem.features, problem.train)
+        if absolute:
+            train = _raw(train, offset)
         where = problem.origins.get("features", "features")
         dim = train.shape[1]
         if options.log:
@@ -131,17 +139,29 @@ class FeatureTransform:
                 f"{train[:, column].max():.4g} in training, too wide or too narrow for float32; rescale or "
                 "remove it"
             )
-        fitted = FeatureTransform(shift, scale, unit_length=options.scaling == "length", log=options.log)
+        fitted = FeatureTransform(
+            shift, scale, options.scaling == "length", options.log, offset=offset, absolute=absolute
+        )
         components = options.components(dim, len(train))
         if not components:
             return fitted
         scaled = fitted(rows_of(problem.features, problem.train))
         center = _moments(scaled)[0].astype(np.float32)
         axes = _principal_axes(scaled, center, components)
-        return FeatureTransform(shift, scale, fitted.unit_length, options.log, center, axes)
+        return replace(fitted, center=center, axes=axes)
+
+    def narrowed(self, raw: NDArray) -> NDArray[np.float32]:
+        """Raw values (N, D) of any type, as the transformation takes them: float32, without the offset."""
+        return off(raw, self.offset)
+
+    def raw(self, features: NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Inverse of [`narrowed`][gsmflow.data.transform.FeatureTransform.narrowed]; in float64 where there is an
+        offset.
+        """
+        return features if self.offset is None else features.astype(np.float64) + self.offset
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Transform raw features (N, D) to (N, K), in chunks.
+        """Transform features (N, D), the offset taken off as in a problem, to (N, K), in chunks.
 
         Raises
         ------
@@ -155,6 +175,8 @@ class FeatureTransform:
         out = empty_like(features, (len(features), self.out_dim))
         for start in range(0, len(features), _ROWS):
             rows = np.asarray(features[start : start + _ROWS], dtype=np.float32)
+            if self.absolute:
+                rows = _raw(rows, self.offset)
             if self.log:
                 rows = np.log1p(np.maximum(rows, 0))
             rows = (rows - self.shift) * self.scale
@@ -165,7 +187,7 @@ class FeatureTransform:
             out[start : start + _ROWS] = rows
         return out
 
-    def inverse(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def inverse(self, features: NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.float64]:
         """Map transformed features (N, K) back to raw ones (N, D).
 
         Components beyond K and lengths that were scaled to 1 are lost.
@@ -174,18 +196,24 @@ class FeatureTransform:
         if self.axes is not None and self.center is not None:
             rows = rows @ self.axes.T + self.center
         rows = rows / self.scale + self.shift
-        return np.expm1(rows) if self.log else rows
+        if self.absolute:
+            return np.expm1(rows) if self.log else rows
+        return np.expm1(rows) if self.log else self.raw(rows)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that [`from_state`][gsmflow.data.transform.FeatureTransform.from_state] makes the same
         transformation of.
         """
-        flags = torch.tensor([float(self.unit_length), float(self.log)], dtype=torch.float64)
+        flags = torch.tensor(
+            [float(self.unit_length), float(self.log), float(self.absolute)], dtype=torch.float64
+        )
         state = {
             "shift": torch.from_numpy(self.shift.copy()),
             "scale": torch.from_numpy(self.scale.copy()),
-            "flags": flags,
+            "flags": flags if self.offset is not None else flags[:2].clone(),
         }
+        if self.offset is not None:
+            state["offset"] = torch.from_numpy(self.offset.copy())
         if self.axes is not None and self.center is not None:
             state |= {"center": torch.from_numpy(self.center), "axes": torch.from_numpy(self.axes)}
         return state
@@ -193,7 +221,7 @@ class FeatureTransform:
     @staticmethod
     def from_state(state: dict[str, Tensor]) -> FeatureTransform:
         """Inverse of [`state`][gsmflow.data.transform.FeatureTransform.state]."""
-        unit_length, log = state["flags"].tolist()
+        unit_length, log, *absolute = state["flags"].tolist()
         projected = "axes" in state
         return FeatureTransform(
             state["shift"].numpy(),
@@ -202,7 +230,14 @@ class FeatureTransform:
             bool(log),
             state["center"].numpy() if projected else None,
             state["axes"].numpy() if projected else None,
+            state["offset"].numpy() if "offset" in state else None,
+            bool(absolute and absolute[0]),
         )
+
+
+def _raw(rows: NDArray[np.float32], offset: NDArray[np.float64] | None) -> NDArray[np.float32]:
+    """The values themselves in float32, which has fewer digits for them than for what is left without the offset."""
+    return rows if offset is None else (rows + offset).astype(np.float32)
 
 
 def check_projection(problem: Problem, options: FeatureOptions) -> None:

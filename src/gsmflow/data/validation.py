@@ -120,6 +120,7 @@ def _of_seen_classes(problem: Problem, name: str, *parts: NDArray[np.int64]) -> 
         test_unseen=test_unseen,
         image_shape=problem.image_shape,
         origins=problem.origins,
+        offset=problem.offset,
     )
 
 

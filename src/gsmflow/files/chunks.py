@@ -56,16 +56,19 @@ class ParquetPart:
         First row of the file that belongs to the part.
     count : int
         Rows of the part.
+    wanted : tuple[str, ...] | None
+        Names of the features to be read, in this order; all that there are without them.
     """
 
     first: int
     file: Path
     start: int
     count: int
+    wanted: tuple[str, ...] | None = None
 
     def read(self) -> Rows:
         """See [`Part`][gsmflow.files.chunks.Part]."""
-        return rows_of_table(parquet_rows(self.file, self.start, self.count))
+        return rows_of_table(parquet_rows(self.file, self.start, self.count), self.wanted)
 
 
 @dataclass(frozen=True)
@@ -147,13 +150,17 @@ def shards(path: Path) -> list[Path] | None:
     return found
 
 
-def parts_of(path: Path) -> tuple[Sequence[Part], dict[str, Any] | None, int]:
+def parts_of(
+    path: Path, wanted: tuple[str, ...] | None = None
+) -> tuple[Sequence[Part], dict[str, Any] | None, int]:
     """A table's parts, the backbone that made its features, where it says so, and its number of rows.
 
     Parameters
     ----------
     path : Path
         A table of any kind, a folder of .parquet files or a pattern for them.
+    wanted : tuple[str, ...] | None
+        Names of the features that a run was trained on: they are looked up by name, where the table has names.
 
     Raises
     ------
@@ -162,9 +169,9 @@ def parts_of(path: Path) -> tuple[Sequence[Part], dict[str, Any] | None, int]:
     """
     files = shards(path) or [path]
     if files[0].suffix == ".parquet":
-        parts = _of_parquet(files)
+        parts = _of_parquet(files, wanted)
         return parts, None, parts[-1].first + parts[-1].count
-    rows = read_rows(path)
+    rows = read_rows(path, wanted)
     count, width = rows.features.shape
     step = _step(width)
     spans = [slice(start, min(start + step, count)) for start in range(0, count, step)]
@@ -175,7 +182,7 @@ def parts_of(path: Path) -> tuple[Sequence[Part], dict[str, Any] | None, int]:
     return [HeldPart(s.start, _taken(rows, s)) for s in spans], rows.backbone, count
 
 
-def _of_parquet(files: Sequence[Path]) -> list[ParquetPart]:
+def _of_parquet(files: Sequence[Path], wanted: tuple[str, ...] | None) -> list[ParquetPart]:
     parts: list[ParquetPart] = []
     first, columns = 0, None
     for file in files:
@@ -188,7 +195,8 @@ def _of_parquet(files: Sequence[Path]) -> list[ParquetPart]:
             )
         step = _step(len(found))
         parts += [
-            ParquetPart(first + start, file, start, min(step, rows - start)) for start in range(0, rows, step)
+            ParquetPart(first + start, file, start, min(step, rows - start), wanted)
+            for start in range(0, rows, step)
         ]
         first += rows
     return parts

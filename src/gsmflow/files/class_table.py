@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.files.columns import numbers, read_table, texts
 from gsmflow.files.dialect import Dialect
+from gsmflow.files.roles import KEEP, indices, left_out_note
 
 
 def classes_csv(
@@ -43,28 +45,38 @@ class ClassTable:
         A names.
     dialect : Dialect | None
         How the .csv file is written.
+    note : str
+        Which columns are no dimensions, and how to keep them; empty where all are.
     """
 
     names: tuple[str, ...]
     semantics: NDArray[np.float64]
     dimensions: tuple[str, ...]
     dialect: Dialect | None
+    note: str = ""
 
 
 def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tuple[str, ...]]:
-    """Class names, semantics (C, A) and names of their dimensions of a table such as ``classes.csv``.
+    """Class names, semantics (C, A) and names of their dimensions of a table that a run wrote, all of its columns.
 
     Raises
     ------
     InputError
         As [`read_class_table`][gsmflow.files.class_table.read_class_table].
     """
-    table = read_class_table(path)
+    table = read_class_table(path, whole=True)
     return table.names, table.semantics.astype(np.float32), table.dimensions
 
 
-def read_class_table(path: Path) -> ClassTable:
+def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = False) -> ClassTable:
     """A table such as ``classes.csv``.
+
+    Parameters
+    ----------
+    wanted : Collection[str]
+        Dimensions that are never taken for an index.
+    whole : bool
+        Nothing is.
 
     Raises
     ------
@@ -73,16 +85,25 @@ def read_class_table(path: Path) -> ClassTable:
         cell is not a finite number.
     """
     table = read_table(path)
-    if table.columns[0] != "name":
+    left_out = {} if whole else indices(table, wanted)
+    columns = [column for column in table.columns if column not in left_out]
+    if not columns or columns[0].casefold() != "name":
+        first = columns[0] if columns else table.columns[0]
         raise InputError(
-            f"{path}: the first column is '{table.columns[0]}', expected 'name', then one column a semantic "
+            f"{path}: the first column is '{first}', expected 'name', then one column a semantic "
             "dimension, separated by commas"
         )
-    classes = texts(table, "name")
+    classes = texts(table, columns[0])
     row_of: dict[str, int] = {}
     for row, name in enumerate(classes):
         if row_of.setdefault(name, row) != row:
             first, second = table.place(row_of[name]), table.place(row)
             raise InputError(f"{path}: {first} and {second} are both named '{name}'; remove one")
-    dimensions = tuple(table.columns[1:])
-    return ClassTable(classes, numbers(table, dimensions), dimensions, table.dialect)
+    dimensions = columns[1:]
+    return ClassTable(
+        classes,
+        numbers(table, dimensions, left_out).astype(np.float64),
+        tuple(column if whole else column.removeprefix(KEEP) for column in dimensions),
+        table.dialect,
+        left_out_note(left_out),
+    )

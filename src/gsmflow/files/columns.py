@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
-_MOST = float(np.finfo(np.float32).max)
+MOST = float(np.finfo(np.float32).max)
 
 # -- tables -----------------------------------------------------------------------------------
 
@@ -151,8 +151,15 @@ def texts(table: Table, column: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
-    """(rows, columns) as float64.
+def numbers(
+    table: Table, columns: Sequence[str], left_out: Collection[str] = ()
+) -> NDArray[np.float32] | NDArray[np.float64]:
+    """(rows, columns) as float64; as float32 where that holds all that the columns' types can.
+
+    Parameters
+    ----------
+    left_out : Collection[str]
+        Other columns, which a message names where there are none of numbers.
 
     Raises
     ------
@@ -160,12 +167,18 @@ def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
         There are no such columns, or a cell is empty, not a number, NaN, infinite or beyond float32; it is
         named by its place, see [`place`][gsmflow.files.columns.Table.place], and column.
     """
+    import polars as pl
+
     if not columns:
-        raise InputError(f"{table.path}: no columns of numbers; found only {listed(table.columns)}")
-    values = np.empty((len(table), len(columns)), dtype=np.float64)
+        what = f"left out {listed(list(left_out))} of" if left_out else "found only"
+        raise InputError(f"{table.path}: no columns of features; {what} {listed(table.columns)}")
+    short = {pl.Float32, pl.Boolean, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16}
+    shape = len(table), len(columns)
+    is_short = {table.frame[column].dtype for column in columns} <= short
+    values = np.empty(shape, np.float32) if is_short else np.empty(shape, np.float64)
     for index, column in enumerate(columns):
         values[:, index] = as_numbers(table, column)
-        bad = np.flatnonzero(~(np.abs(values[:, index]) <= _MOST))
+        bad = np.flatnonzero(~(np.abs(values[:, index]) <= MOST))
         if bad.size:
             raise InputError(_not_a_number(table, column, int(bad[0]), whole=bad.size == len(table)))
     return values

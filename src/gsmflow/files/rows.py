@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import check
-from gsmflow.files.columns import Table, numbers, place_of, read_npz, read_table, texts
+from gsmflow.files.columns import MOST, Table, numbers, place_of, read_npz, read_table, texts
 from gsmflow.files.dialect import Dialect
 from gsmflow.files.feature_store import open_store
+from gsmflow.files.roles import roles_of
 
 ENDINGS = (".npz", ".npy", ".csv", ".parquet")
 
@@ -25,8 +27,8 @@ class Rows:
 
     Parameters
     ----------
-    features : NDArray[np.float32]
-        (N, D) finite numbers.
+    features : NDArray[np.float32] | NDArray[np.float64]
+        (N, D) finite numbers as they are in the file, in float64 where float32 may not hold them.
     labels : tuple[str, ...] | None
         Class name of each row; None without a column of labels.
     split : tuple[str, ...] | None
@@ -40,23 +42,34 @@ class Rows:
         (N,) line of the file on which a row begins, where the file has lines.
     dialect : Dialect | None
         How a .csv file is written.
+    columns : tuple[str, ...] | None
+        D names of the features, where they have names.
+    note : str
+        Which columns are no features, and how to keep them; empty where all are.
     """
 
-    features: NDArray[np.float32]
+    features: NDArray[np.float32] | NDArray[np.float64]
     labels: tuple[str, ...] | None
     split: tuple[str, ...] | None
     names: tuple[str, ...] | None
     backbone: dict[str, Any] | None = None
     lines: NDArray[np.int64] | None = None
     dialect: Dialect | None = None
+    columns: tuple[str, ...] | None = None
+    note: str = ""
 
     def place(self, row: int) -> str:
         """How a person finds a row (from 0) in the file: ``line 2``, or ``row 1`` where it has no lines."""
         return place_of(self.lines, row)
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path, wanted: Sequence[str] | None = None) -> Rows:
     """A table of features and what it says of each row.
+
+    Parameters
+    ----------
+    wanted : Sequence[str] | None
+        Names of the features that a run was trained on: they are looked up by name, where the table has names.
 
     Raises
     ------
@@ -69,28 +82,29 @@ def read_rows(path: Path) -> Rows:
         return _rows_of_store(path)
     if path.suffix not in ENDINGS:
         raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .npy, .csv or .parquet")
-    return rows_of_table(read_table(path))
+    return rows_of_table(read_table(path), wanted)
 
 
-def rows_of_table(table: Table) -> Rows:
+def rows_of_table(table: Table, wanted: Sequence[str] | None = None) -> Rows:
     """A table's columns sorted into features and what is said of each row.
 
     Raises
     ------
     InputError
-        A cell is empty, or not a finite number where one is expected.
+        A cell is empty, or not a finite number where one is expected; a wanted feature is missing, or there are
+        others.
     """
-    said = [column for column in ("label", "split", "name") if column in table.columns]
-    given = {column: texts(table, column) for column in said}
-    columns = [column for column in table.columns if column not in given]
-    features = numbers(table, columns).astype(np.float32)
+    roles = roles_of(table, wanted)
+    given = {role: texts(table, column) for role, column in roles.said.items()}
     return Rows(
-        features,
+        numbers(table, tuple(roles.features.values()), roles.left_out),
         given.get("label"),
         given.get("split"),
         given.get("name"),
         lines=table.lines,
         dialect=table.dialect,
+        columns=tuple(roles.features),
+        note=roles.note,
     )
 
 
@@ -106,7 +120,7 @@ def _rows_of_store(path: Path) -> Rows:
         raise InputError(
             f"{found[0]}: {len(table)} rows, but {path} has {len(features)}; the two belong to different stores"
         )
-    given = {column: texts(table, column) for column in ("label", "split", "name") if column in table.columns}
+    given = {role: texts(table, column) for role, column in roles_of(table).said.items()}
     return Rows(
         features,
         given.get("label"),
@@ -127,10 +141,10 @@ def _rows_of_npz(path: Path) -> Rows:
             f"{path}: features: shape {features.shape} of {features.dtype}, expected a matrix of numbers "
             "with one row a sample"
         )
-    with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such
-        rows = features.astype(np.float32, copy=False)
+    rows = features if features.dtype.itemsize >= 4 else features.astype(np.float32)
     for start in range(0, len(rows), 4096):
-        bad = np.argwhere(~np.isfinite(rows[start : start + 4096]))
+        some = rows[start : start + 4096].astype(np.float64)
+        bad = np.argwhere(~(np.abs(some) <= MOST))
         if bad.size:
             row, column = int(bad[0][0]) + start, int(bad[0][1])
             raise InputError(

@@ -38,12 +38,14 @@ class Graph:
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
-    def constant(self, value: NDArray[Any] | Tensor | float | list[int]) -> str:
-        """Append a constant, float32 or int64, and return its name."""
+    def constant(
+        self, value: NDArray[Any] | Tensor | float | list[int], kind: type[np.floating] = np.float32
+    ) -> str:
+        """Append a constant, int64 or of that kind of floating-point number, and return its name."""
         from onnx import numpy_helper
 
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-        array = np.ascontiguousarray(array, np.int64 if array.dtype.kind == "i" else np.float32)
+        array = np.ascontiguousarray(array, np.int64 if array.dtype.kind == "i" else kind)
         name = f"{self.prefix}constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(array, name))
         return name
@@ -63,7 +65,14 @@ class Graph:
 
 
 def transformed(graph: Graph, x: str, transform: FeatureTransform) -> str:
-    """The value of features x (samples, D) after a [`FeatureTransform`][gsmflow.data.transform.FeatureTransform]."""
+    """The value of raw features x (samples, D) after a [`FeatureTransform`][gsmflow.data.transform.FeatureTransform].
+
+    They are float32, or float64 where the transformation has an offset.
+    """
+    if transform.offset is not None:
+        if not transform.absolute:
+            x = graph.add("Sub", x, graph.constant(transform.offset, np.float64))
+        x = graph.add("Cast", x, to=1)  # TensorProto.FLOAT
     if transform.log:
         x = graph.add("Max", x, graph.constant(0.0))
         x = graph.add("Log", graph.add("Add", x, graph.constant(1.0)))

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.files.columns import read_table, texts
+from gsmflow.files.roles import of_listing
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _PARTS = ("test", "train")
@@ -171,7 +172,8 @@ def _is_text(name: str) -> bool:
 
 def _from_csv(path: Path, root: Path | None) -> Listing:
     table = read_table(path)
-    if "path" not in table.columns:
+    columns = of_listing(table)
+    if "path" not in columns:
         raise InputError(
             f"{path}: no column 'path' (found {listed(table.columns)}); list one image a row in columns path, "
             "label and, if wanted, split"
@@ -180,7 +182,7 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
     inside = base.resolve()
     names: list[str] = []
     row_of: dict[str, int] = {}
-    for row, given in enumerate(texts(table, "path")):
+    for row, given in enumerate(texts(table, columns["path"])):
         where = f"{path}: {table.place(row)}"
         # A path as Windows writes it would otherwise be one strange name.
         name = PurePosixPath(given.strip().replace("\\", "/"))
@@ -195,7 +197,7 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
         if row_of.setdefault(known, row) != row:
             raise InputError(f"{where}: '{given}' is already in {table.place(row_of[known])}; remove one")
         names.append(known)
-    said = [texts(table, column) if column in table.columns else None for column in ("label", "split")]
+    said = [texts(table, columns[role]) if role in columns else None for role in ("label", "split")]
     for row, part in enumerate(said[1] or ()):
         if part not in _PARTS:
             raise InputError(f"{path}: {table.place(row)} has split '{part}', expected train or test")

@@ -48,7 +48,13 @@ class Prepared:
     @staticmethod
     def by(transform: FeatureTransform, problem: Problem, device: torch.device) -> Prepared:
         """Apply a transformation that was fitted before to a problem with raw features."""
-        transformed = replace(problem, features=transform(problem.features), image_shape=None)
+        transformed = replace(
+            problem,
+            features=transform(problem.features),
+            image_shape=None,
+            feature_names=None,
+            offset=None,
+        )
         return Prepared(transformed, transform, TrainingData.of(transformed, device))
 
     @property

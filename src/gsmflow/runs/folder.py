@@ -154,6 +154,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise InputError(f"{file}: not valid TOML ({error})") from None
 
 
+def feature_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of the features that a run was trained on, by its configuration; None where they had none."""
+    names = config.get("data", {}).get("feature_names")
+    return tuple(map(str, names)) if names else None
+
+
 def load_backbone(folder: Path) -> BackboneSpec:
     """The backbone that the features of a run were made with.
 
@@ -209,6 +215,9 @@ def read_problem(
             features=features or asked.get("features"),
             semantics=asked.get("semantics"),
         )
+    names = feature_names(config)
+    if names and found.feature_names:
+        found = found.with_features(names)
     same = found.fingerprint == config["data"]["fingerprint"]
     added = config.get("added_classes", [])
     if added:

@@ -109,7 +109,7 @@ class Labelling:
     def _table(
         self,
         classifier: FittedClassifier,
-        features: NDArray[np.float32],
+        features: NDArray[np.float32] | NDArray[np.float64],
         names: Sequence[str] | None,
         labels: Sequence[str] | None,
         first: int,
@@ -127,7 +127,7 @@ class Labelling:
         columns: dict[str, object] = {"sample": list(samples)}
         if labels is not None:
             columns["label"] = list(labels)
-        probabilities = classifier.probabilities(features, first=first)
+        probabilities = classifier.probabilities(classifier.transform.narrowed(features), first=first)
         return pl.DataFrame(columns | _answers(classifier, probabilities, self.top, self.unsure))
 
 

@@ -262,6 +262,7 @@ def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.de
             **problem.summary()["counts"],
             "fingerprint": problem.fingerprint,
             "notes": dict(problem.notes),
+            **({"feature_names": list(problem.feature_names)} if problem.feature_names else {}),
         },
         **backbone,
         **({"members": _members(recipe)} if recipe.members else {}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.files.atomic import write_bytes
 from gsmflow.files.columns import Table, numbers, read_table, texts
+from gsmflow.files.roles import indices, left_out_note
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Described:
     columns: tuple[str, ...]
     attributes: NDArray[np.float64] | None = None
     sentences: tuple[tuple[str, ...], ...] | None = None
+    note: str = ""
 
 
 def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> Described:
@@ -64,7 +66,8 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
     table = read_table(path)
     if "name" not in table.columns:
         raise InputError(f"{path}: no column 'name' (found {listed(table.columns)}); name the classes in one")
-    others = [column for column in table.columns if column != "name"]
+    left_out = indices(table, columns)
+    others = [column for column in table.columns if column != "name" and column not in left_out]
     for column in columns:
         if column not in others:
             raise InputError(f"{path}: no column '{column}'; {instead_of(column, others)}")
@@ -73,7 +76,7 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
         raise InputError(f"{path}: nothing but names; add columns of attributes or of sentences")
     rows = texts(table, "name")
     if as_text:
-        return _sentences(table, rows, chosen)
+        return replace(_sentences(table, rows, chosen), note=left_out_note(left_out))
     first: dict[str, int] = {}
     for row, name in enumerate(rows):
         if first.setdefault(name, row) != row:
@@ -82,9 +85,10 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
                 f"'{name}'; give a class one row of attributes"
             )
     try:
-        return Described(rows, chosen, attributes=numbers(table, chosen))
+        values = numbers(table, chosen).astype(np.float64)
     except InputError as error:
         raise InputError(f"{error}; for sentences, name an --encoder") from None
+    return Described(rows, chosen, attributes=values, note=left_out_note(left_out))
 
 
 def _sentences(table: Table, rows: tuple[str, ...], columns: tuple[str, ...]) -> Described:

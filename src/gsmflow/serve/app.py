@@ -215,9 +215,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
         count = 0 if kept is None else len(kept.labels)
         if kept is None or index >= count:
             raise HTTPException(404, f"no example {index}; there are {count}")
-        return SampleDetail(
-            index=index, label=int(kept.labels[index]), features=kept.features[index].tolist()
-        )
+        return SampleDetail(index=index, label=int(kept.labels[index]), features=service.example(index))
 
     @router.get("/v1/run", tags=["Service"], summary="What is served", responses=_refusals())
     async def get_run() -> Run:
@@ -230,6 +228,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             method=told["method"],
             protocol=told["protocol"],
             feature_dim=classifier.transform.in_dim,
+            feature_names=list(version.feature_names or ()),
             dimensions=list(version.dimensions),
             seen=len(classifier.classes) - len(classifier.unseen),
             unseen=len(classifier.unseen),
@@ -268,8 +267,11 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with a request, in one line."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+    errors = error.errors()
+    # A sample is a list or an object: what is wrong within it says more than that it is not the other of the two.
+    first = max(errors, key=lambda each: len(each["loc"]) if each["loc"][:3] == errors[0]["loc"][:3] else 0)
+    parts = [str(part) for part in first["loc"] if part != "body"]
+    place = ".".join(part for part in parts if not part.startswith(("list[", "dict["))) or "the body"
     detail = f"{place}: {first['msg']}"
     if first["type"] == "json_invalid":
         detail = f"the body: not JSON from character {place} on ({first['ctx']['error']})"

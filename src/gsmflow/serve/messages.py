@@ -19,8 +19,10 @@ class _Asked(BaseModel):
 class Samples(_Asked):
     """Samples to be labelled."""
 
-    features: list[list[Number]] = Field(
-        min_length=1, max_length=MOST_SAMPLES, description="One list of D numbers a sample."
+    features: list[list[Number] | dict[str, Number]] = Field(
+        min_length=1,
+        max_length=MOST_SAMPLES,
+        description="A sample is a list of D numbers in the order of training, or all of them by name.",
     )
     top: int = Field(3, ge=1, le=MOST_SHOWN, description="Classes listed for each sample.")
     explain: int = Field(
@@ -160,6 +162,7 @@ class Run(BaseModel):
     method: str
     protocol: str
     feature_dim: int
+    feature_names: list[str] = Field(description="Names of the features in their order; empty without names.")
     dimensions: list[str] = Field(description="Names of the semantic dimensions, in their order.")
     seen: int
     unseen: int

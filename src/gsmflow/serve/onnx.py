@@ -95,8 +95,11 @@ def _classifier(
 
     graph, dim = Graph(prefix), classifier.transform.in_dim
     x = f"{prefix}features"
+    wide = classifier.transform.offset is not None and not prefix  # float32 would lose digits of raw features
     taken = helper.make_tensor_value_info(
-        x, TensorProto.FLOAT, ["samples", dim, "height", "width"] if maps else ["samples", dim]
+        x,
+        TensorProto.DOUBLE if wide else TensorProto.FLOAT,
+        ["samples", dim, "height", "width"] if maps else ["samples", dim],
     )
     if maps:
         x = graph.add("Flatten", graph.add("GlobalAveragePool", x))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of
 from gsmflow.files.checksums import check
 from gsmflow.files.class_table import read_classes
+from gsmflow.files.names import matched
 from gsmflow.heads.calibration import softmax
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.runs.add_classes import Addition, add_classes, named_semantics
 from gsmflow.runs.examples import Examples
-from gsmflow.runs.folder import EXAMPLES, SEMANTICS, load_classifier, read_config, read_metrics
+from gsmflow.runs.folder import EXAMPLES, SEMANTICS, feature_names, load_classifier, read_config, read_metrics
 from gsmflow.serve.images import Extractor
 from gsmflow.serve.texts import Encode
 
@@ -51,6 +52,8 @@ class Version:
         Its ``metrics.json``.
     trained : int
         Number of classes in training; those after it were added later.
+    feature_names : tuple[str, ...] | None
+        D names of the features, where they have names.
     """
 
     folder: Path
@@ -59,6 +62,7 @@ class Version:
     dimensions: tuple[str, ...]
     metrics: dict[str, Any]
     trained: int
+    feature_names: tuple[str, ...] | None = None
 
     @staticmethod
     def load(folder: Path) -> Version:
@@ -76,15 +80,24 @@ class Version:
                 f"{folder / SEMANTICS}: {len(semantics)} classes, expected {len(classifier.classes)}; "
                 "the files in the folder are of different runs"
             )
-        added = read_config(folder).get("added_classes", [])
+        config = read_config(folder)
+        added = config.get("added_classes", [])
         metrics = read_metrics(folder)
         trained = len(classifier.classes) - len(added)
-        return Version(folder, classifier, semantics, dimensions, metrics, trained)
+        return Version(folder, classifier, semantics, dimensions, metrics, trained, feature_names(config))
 
     @property
     def name(self) -> str:
         """The name of its folder."""
         return self.folder.resolve().name
+
+
+def _by_name(row: Mapping[str, float], names: tuple[str, ...] | None, index: int) -> list[float]:
+    if names is None:
+        raise InputError(
+            f"features: sample {index} gives features by name, but those of this run have none; give a list"
+        )
+    return list(matched(f"features: sample {index}", row, names).values())
 
 
 class Service:
@@ -124,24 +137,37 @@ class Service:
         """Whether a class is being added right now."""
         return self._adding.locked()
 
-    def logits(self, rows: Sequence[Sequence[float]]) -> tuple[Version, NDArray[np.float32]]:
-        """The version that answers, and its logits (N, C) of samples of D numbers each.
+    def logits(
+        self, rows: Sequence[Sequence[float] | Mapping[str, float]]
+    ) -> tuple[Version, NDArray[np.float32]]:
+        """The version that answers, and its logits (N, C) of samples of D numbers each, in order or by name.
 
         Raises
         ------
         InputError
-            A sample has another number of values, or values too large to compute with.
+            A sample has another number of values, lacks a feature by name or has others, or values too large to
+            compute with.
         """
         version = self.version
         expected = version.classifier.transform.in_dim
-        for index, row in enumerate(rows):
+        ordered: list[Sequence[float]] = []
+        for index, given in enumerate(rows):
+            row = _by_name(given, version.feature_names, index) if isinstance(given, Mapping) else given
+            ordered.append(row)
             if len(row) != expected:
                 raise InputError(f"features: sample {index} has {len(row)} values, expected {expected}")
         with np.errstate(over="ignore", invalid="ignore"):
-            features = np.asarray(rows, dtype=np.float64).astype(np.float32)
+            features = version.classifier.transform.narrowed(np.asarray(ordered, dtype=np.float64))
             return version, version.classifier.logits(features)
 
-    def probabilities(self, rows: Sequence[Sequence[float]]) -> tuple[Version, NDArray[np.float64]]:
+    def example(self, index: int) -> list[float]:
+        """Raw features (D,) of a test sample that was kept with the run."""
+        assert self.examples is not None
+        return self.version.classifier.transform.raw(self.examples.features[index : index + 1])[0].tolist()
+
+    def probabilities(
+        self, rows: Sequence[Sequence[float] | Mapping[str, float]]
+    ) -> tuple[Version, NDArray[np.float64]]:
         """The version that answers, and its probabilities (N, C) of samples of D numbers each.
 
         Raises
@@ -163,7 +189,7 @@ class Service:
         if self.extractor is None:
             raise InputError(self.no_images)
         version = self.version
-        features = self.extractor(content)[None]
+        features = version.classifier.transform.narrowed(self.extractor(content)[None])
         with np.errstate(over="ignore", invalid="ignore"):
             return version, version.classifier.logits(features)
 

@@ -88,7 +88,14 @@ class MatFile:
 
     def matrix(self, name: str) -> NDArray[np.float32]:
         """A matrix of real numbers as float32, (rows, columns)."""
-        value = self._numbers(name, as_float32=True)
+        return self._matrix(name, as_float32=True)
+
+    def exact(self, name: str) -> NDArray[Any]:
+        """A matrix of real numbers of the type that the file has them in, (rows, columns)."""
+        return self._matrix(name, as_float32=False)
+
+    def _matrix(self, name: str, *, as_float32: bool) -> NDArray[Any]:
+        value = self._numbers(name, as_float32=as_float32)
         if value.ndim != 2 or 0 in value.shape:
             raise InputError(f"{self.where(name)}: shape {value.shape}, expected a matrix that is not empty")
         return value

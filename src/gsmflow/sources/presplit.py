@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.data.problem import Counts, Problem
+from gsmflow.files.narrowing import narrowed, off
 from gsmflow.sources.absent import Indices, drop_absent, numbered
 from gsmflow.sources.matfile import MatFile
 from gsmflow.sources.published import same_counts, semantics_name
@@ -54,9 +55,13 @@ def load(
     train, test_seen, test_unseen = np.split(np.arange(sum(sizes)), np.cumsum(sizes[:2]))
     parts = (train, test_seen, test_unseen)
     # Filled part by part, so that the parts are not all in memory beside the whole.
+    offset = None  # of the training part, for all
     rows = np.empty((sum(sizes), data.shapes[_FEATURES[0]][1]), dtype=np.float32)
     for variable, part in zip(_FEATURES, parts, strict=True):
-        rows[part] = data.matrix(variable)
+        exact = data.exact(variable)
+        if variable == _FEATURES[0]:
+            offset = narrowed(exact)[1]
+        rows[part] = off(exact, offset)
     kept = drop_absent(np.concatenate(labels), vectors, numbered(len(vectors)), parts)
     notes = {
         "split": _split_name(labels),
@@ -69,6 +74,7 @@ def load(
     return Problem(
         name=name,
         features=rows,
+        offset=offset,
         labels=kept.labels,
         semantics=kept.semantics,
         classes=kept.classes,

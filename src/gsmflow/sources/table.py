@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.data.problem import Problem
 from gsmflow.files.class_table import ClassTable, read_class_table
+from gsmflow.files.narrowing import narrowed
 from gsmflow.files.rows import ENDINGS, Rows, read_rows
 from gsmflow.sources.folder import file_names
 from gsmflow.sources.source import Layout
@@ -53,7 +55,12 @@ def feature_files(folder: Path) -> tuple[str, ...]:
 
 
 def load(
-    folder: Path, name: str, *, features: str | None = None, semantics: str | None = None, seed: int = 0
+    folder: Path,
+    name: str,
+    *,
+    features: str | None = None,
+    semantics: str | None = None,
+    seed: int = 0,
 ) -> Problem:
     """Read a folder of this layout; `features` and `semantics` name other files than the usual ones.
 
@@ -72,6 +79,7 @@ def load(
     rows = read_rows(rows_file)
     if rows.labels is None:
         raise InputError(f"{rows_file}: no labels; name the class of each row in " + _label_place(rows_file))
+    values, offset = narrowed(rows.features)
     labels = _number(rows_file, rows, classes, classes_file)
     if rows.split is None:
         is_train = _draw(labels, seed)
@@ -82,7 +90,7 @@ def load(
     is_seen = np.isin(labels, labels[is_train])
     return Problem(
         name=name,
-        features=rows.features,
+        features=values,
         labels=labels,
         semantics=vectors,
         classes=classes,
@@ -101,10 +109,13 @@ def load(
         },
         backbone=rows.backbone,
         pictures=_pictures(folder, rows.names) if rows.backbone else None,
+        feature_names=rows.columns,
+        offset=offset,
         notes={
             "split": split,
             "semantics": f"{classes_file.name}: {vectors.shape[1]} dimensions",
             **_written(rows_file, rows, classes_file, described),
+            **_remarks(rows_file, rows, classes_file, described),
         },
     )
 
@@ -143,6 +154,38 @@ def _written(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTa
     return {"read as": "; ".join(f"{file.name}: {dialect}" for file, dialect in dialects if dialect)}
 
 
+def _remarks(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTable) -> dict[str, str]:
+    """Columns that were left out, and columns of which float32 holds few digits."""
+    remarks: dict[str, str] = {}
+    told = [
+        f"{file.name}: {note}"
+        for file, note in ((rows_file, rows.note), (classes_file, described.note))
+        if note
+    ]
+    if told:
+        remarks["left out"] = "; ".join(told)
+    if far := _far(rows.features, rows.columns):
+        remarks["digits"] = (
+            f"{rows_file.name}: {far}: centred before they become float32, which holds few of their digits"
+        )
+    if far := _far(described.semantics, described.dimensions):
+        remarks["digits of semantics"] = (
+            f"{classes_file.name}: {far}: float32 holds few of their digits; scale them by `gsmflow describe`"
+        )
+    return remarks
+
+
+def _far(values: NDArray[Any], names: tuple[str, ...] | None) -> str:
+    """Columns that lie far from zero compared with their spread, with numbers."""
+    offset = narrowed(values)[1]
+    if offset is None:
+        return ""
+    columns = np.flatnonzero(offset)
+    called = [names[c] if names else f"column {c + 1}" for c in columns]
+    first = values[:, columns[0]]
+    return f"{listed(called)} ({called[0]} from {first.min():.12g} to {first.max():.12g})"
+
+
 # -- from texts to indices --------------------------------------------------------------------
 
 
@@ -164,7 +207,7 @@ def _number(path: Path, rows: Rows, classes: tuple[str, ...], table: Path) -> ND
 
 
 def _is_train(path: Path, rows: Rows) -> NDArray[np.bool_]:
-    split = rows.split or ()
+    split = tuple(value.strip().casefold() for value in rows.split or ())
     for row, value in enumerate(split):
         if value not in ("train", "test"):
             raise InputError(f"{path}: {rows.place(row)} has split '{value}', expected train or test")

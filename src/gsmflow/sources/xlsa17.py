@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.data.problem import Counts, Problem
+from gsmflow.files.narrowing import narrowed
 from gsmflow.sources.absent import Indices, drop_absent, numbered
 from gsmflow.sources.folder import file_names
 from gsmflow.sources.matfile import MatFile
@@ -78,10 +79,11 @@ def load(
     }
     if kept.dropped:
         notes["dropped_classes"] = f"{len(kept.dropped)} without images: {listed(kept.dropped)}"
-    rows = images.matrix("features").T
+    rows, offset = narrowed(images.exact("features").T)
     return Problem(
         name=name,
         features=rows if kept.rows is None else rows[kept.rows],
+        offset=offset,
         labels=kept.labels,
         semantics=kept.semantics,
         classes=kept.classes,

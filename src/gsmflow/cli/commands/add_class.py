@@ -53,14 +53,17 @@ def add_class(
 
     from gsmflow.cli.display import addition_table
     from gsmflow.compute.devices import resolve_device
-    from gsmflow.files.class_table import read_classes
+    from gsmflow.files.class_table import read_class_table, read_classes
     from gsmflow.runs.add_classes import add_classes
     from gsmflow.runs.folder import SEMANTICS, load_classifier
 
     load_classifier(run)  # a folder that is no run is refused before anything else is said about it
     dimensions = read_classes(run / SEMANTICS)[2]
     if table is not None:
-        names, vectors, columns = read_classes(table)
+        given = read_class_table(table, dimensions)
+        names, vectors, columns = given.names, given.semantics, given.dimensions
+        if given.note:
+            click.echo(f"{table}: left out {given.note}", err=True)
         if sorted(columns) != sorted(dimensions):
             odd = sorted(set(columns) ^ set(dimensions))[0]
             raise InputError(

@@ -68,6 +68,8 @@ def describe(
         raise InputError("--norm none: sentences are averaged at unit length; leave it out")
     chosen = tuple(part.strip() for part in columns.split(",")) if columns else ()
     described = read_described(classes, chosen, as_text=encoder is not None)
+    if described.note:
+        click.echo(f"{classes}: left out {described.note}", err=True)
     if described.attributes is not None:
         vectors = scaled(described.attributes, described.names, described.columns, scaling or "minmax")
         if norm == "unit":

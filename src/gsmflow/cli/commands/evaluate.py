@@ -33,6 +33,7 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
             f"features, but {loaded.name} has {len(loaded.classes)} classes and {loaded.feature_dim}-d "
             "features, or their names differ; evaluate on the data it was trained for"
         )
+    loaded = loaded.relative_to(classifier.transform.offset)
     scores = score(loaded, classifier.logits, unseen_logits=classifier.unseen_logits)
     result = {
         "run": str(run),

@@ -90,7 +90,7 @@ def predict(
     if cluster:  # whose workers have other working folders
         run, file, root = run.absolute(), file.absolute(), root and root.absolute()
     check_finished(run)
-    if _holds_images(file):
+    if _holds_images(run, file):
         work, parts, total = _of_images(
             run, file, root=root, backbone=backbone, weights=weights, batch_size=batch_size, device=device
         )
@@ -120,14 +120,21 @@ def predict(
     return 3 if unreadable else 0
 
 
-def _holds_images(file: Path) -> bool:
+def _holds_images(run: Path, file: Path) -> bool:
     """A folder, an image, or a CSV that lists paths: everything that a table of features is not."""
     from gsmflow.files.chunks import shards
     from gsmflow.files.encoding import header_words
+    from gsmflow.files.roles import is_path, role_of
     from gsmflow.images.listing import is_image
+    from gsmflow.runs.folder import feature_names, read_config
 
     if file.suffix.lower() == ".csv":
-        return "path" in header_words(file)
+        words = header_words(file)
+        names = feature_names(read_config(run))
+        if names is not None and words >= {name.casefold() for name in names}:
+            return False
+        alone = all(role_of(word) for word in words)
+        return "path" in words or (alone and any(is_path(word) for word in words))
     if shards(file) is not None:
         return False
     if not file.exists():
@@ -168,10 +175,10 @@ def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
     """What to do to a table, in parts, and how many rows it has; made of images, it is of the run's own backbone."""
     from gsmflow.files.chunks import parts_of
     from gsmflow.images.backbone import BackboneSpec
-    from gsmflow.runs.folder import load_backbone, read_config
+    from gsmflow.runs.folder import feature_names, load_backbone, read_config
     from gsmflow.runs.labelling import Labelling
 
-    parts, known, total = parts_of(file)
+    parts, known, total = parts_of(file, feature_names(read_config(run)))
     if known and "backbone" in read_config(run):
         made, trained = BackboneSpec.from_dict(known, f"{file}: backbone"), load_backbone(run)
         if not made.same_as(trained):

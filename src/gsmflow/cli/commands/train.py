@@ -128,7 +128,7 @@ def train(
 
     # Late: loading torch takes over a second that --help need not wait for.
     from gsmflow import sources
-    from gsmflow.cli.display import closing_table, seeds_table
+    from gsmflow.cli.display import closing_table, seeds_table, tell_remarks
     from gsmflow.cli.many_runs import check_failures, run_cells
     from gsmflow.compute.devices import divide_cores, resolve_device, set_threads
     from gsmflow.recipes.recipe import make_recipe, preset_for
@@ -149,6 +149,8 @@ def train(
     elif weights:
         raise InputError(f"--weights {weights}: belongs to a --backbone; name that too")
     loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
+    if first:
+        tell_remarks(loaded)
     dims = recipe.features.out_dim(loaded)
     requests: dict[Path, Request] = {}
     for each in chosen_seeds:
