@@ -25,7 +25,8 @@ from benchmarks.published import PublishedTraining, synthesize, train_head
 from gsmflow.learning import softmax
 from gsmflow.learning.head_data import Pool
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 from gsmflow.runs.folder import read_metrics
 
 REAL, DIM, ATTRIBUTES, SEEN, UNSEEN = 23_527, 2048, 85, 40, 10

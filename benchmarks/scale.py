@@ -19,9 +19,11 @@ import torch
 from benchmarks.measure import keep, peak_memory
 from gsmflow.files.feature_store import open_store, write_store
 from gsmflow.learning.head_data import Pool
-from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData, tensor_of
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 
 DIM, ATTRIBUTES, GLOBAL, HIDDEN, BLOCKS, BATCH = 2048, 300, 1024, 2048, 5, 256
 STORED = 100_000  # samples of the store: 0.8 GB

@@ -22,9 +22,11 @@ import torch
 
 from benchmarks.measure import PrivateMemory, keep
 from gsmflow.learning.head_data import Pool
-from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 
 BASE = {"dimensions": 256, "blocks": 3, "seen classes": 100, "unseen classes": 50, "features": 20_000}
 GROWING = {

@@ -17,7 +17,8 @@ from benchmarks.published import PublishedTraining
 from gsmflow.compute.devices import has_bfloat16
 from gsmflow.flow import ConditionalFlow
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 
 SAMPLES, DIM, ATTRIBUTES, SEEN, UNSEEN = 7057, 2048, 312, 150, 50
 GLOBAL, HIDDEN, BLOCKS, BATCH = 1024, 2048, 5, 256

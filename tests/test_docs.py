@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gsmflow.base.options import Options
-from gsmflow.data.transform import FeatureOptions
-from gsmflow.learning.softmax import HeadOptions
+from gsmflow.data.feature_options import FeatureOptions
+from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import find_method, method_names
 from gsmflow.methods.gsmflow import GSMFlowOptions
 from gsmflow.recipes.recipe import SelectionOptions, preset_names

@@ -15,6 +15,7 @@ from typing import Any
 import griffe
 
 OPTION = "gsmflow.base.options.option"
+DECLARED = ("click.option", "click.argument")  # an option of a command, in an annotation of its group's field
 BOUNDS = {"low": "at least {}", "above": "above {}", "high": "at most {}", "below": "below {}"}
 
 
@@ -33,6 +34,28 @@ def _read(value: Any) -> tuple[Any, str] | None:
     if allowed:
         text += " " + (", ".join(allowed)).capitalize() + "."
     return default, text
+
+
+def _declared(attribute: Any) -> tuple[Any, str] | None:
+    """(type, meaning) of a field that is annotated with an option or argument of the command line."""
+    annotation = attribute.annotation
+    if not isinstance(annotation, griffe.ExprSubscript) or annotation.left.canonical_name != "Annotated":
+        return None
+    kind, declared = annotation.slice.elements
+    try:
+        call = declared.resolved.value if hasattr(declared, "resolved") else None
+    except (griffe.NameResolutionError, KeyError):
+        call = None
+    if call is None:
+        name = declared.canonical_path
+        call = attribute.parent.package[name.removeprefix("gsmflow.")].value
+    if not isinstance(call, griffe.ExprCall) or call.function.canonical_path not in DECLARED:
+        return None
+    named = {a.name: a.value for a in call.arguments if isinstance(a, griffe.ExprKeyword)}
+    if "help" in named:
+        return kind, ast.literal_eval(str(named["help"])).split("  [")[0].rstrip(".") + "."
+    flags = [str(a).strip("'\"") for a in call.arguments if not isinstance(a, griffe.ExprKeyword)]
+    return kind, f"The argument or option `{flags[0]}` of the command line."
 
 
 class ReferenceText(griffe.Extension):
@@ -56,6 +79,9 @@ class ReferenceText(griffe.Extension):
                 read = None if attribute.is_alias else _read(attribute.value)
                 if read:
                     attribute.value, fields[attribute.name] = read
+                declared = None if attribute.is_alias else _declared(attribute)
+                if declared:
+                    attribute.annotation, fields[attribute.name] = declared
             meanings[cls.path] = fields
         for cls in classes:
             try:

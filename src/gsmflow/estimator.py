@@ -17,16 +17,9 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.options import from_mapping
 from gsmflow.compute.devices import resolve_device
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import (
-    json_bytes,
-    make_folder,
-    read_json,
-    read_tensors,
-    write_bytes,
-    write_checksums,
-    write_tensors,
-)
+from gsmflow.files.atomic import json_bytes, make_folder, read_json, write_bytes, write_checksums
 from gsmflow.files.checksums import check
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.flow.model import GSMFlow
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gsmflow.files.atomic import read_tensors
+from gsmflow.files.tensors import read_tensors
 from support.recipes import ARGUMENTS, PROBLEM
 
 pytestmark = pytest.mark.slow

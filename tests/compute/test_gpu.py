@@ -11,11 +11,13 @@ import torch
 from gsmflow.compute import fusion
 from gsmflow.flow import ConditionalFlow
 from gsmflow.learning.head_data import Pool
+from gsmflow.learning.head_options import HeadOptions
 from gsmflow.learning.journal import Recorder
-from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods import find_method, method_names
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 from gsmflow.protocol.fitting import run
 from gsmflow.recipes.recipe import make_recipe
 from support.recipes import problem

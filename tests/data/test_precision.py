@@ -14,8 +14,9 @@ import pytest
 from gsmflow import sources
 from gsmflow.cli import main
 from gsmflow.data import bundle
+from gsmflow.data.feature_options import FeatureOptions
 from gsmflow.data.problem import Problem
-from gsmflow.data.transform import FeatureOptions, FeatureTransform
+from gsmflow.data.transform import FeatureTransform
 from gsmflow.estimator import GSMFlowClassifier
 from gsmflow.files.narrowing import narrowed
 from support import strangers

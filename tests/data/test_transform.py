@@ -10,7 +10,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
 
 from gsmflow.base.errors import InputError
-from gsmflow.data.transform import SCALINGS, FeatureOptions, FeatureTransform
+from gsmflow.data.feature_options import SCALINGS, FeatureOptions
+from gsmflow.data.transform import FeatureTransform
 from support.recipes import problem
 
 JUDGES = {"minmax": MinMaxScaler(), "standard": StandardScaler(), "length": Normalizer()}

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from gsmflow.files.atomic import read_tensors
 from gsmflow.files.rows import read_rows
+from gsmflow.files.tensors import read_tensors
 from support.pictures import SIDE, digits, patches_model
 from support.recipes import ARGUMENTS, PROBLEM
 

@@ -12,17 +12,9 @@ import pytest
 import torch
 
 from gsmflow.base.errors import InputError
-from gsmflow.files.atomic import (
-    json_bytes,
-    os,
-    read_json,
-    read_tensors,
-    write_bytes,
-    write_checksums,
-    write_json,
-    write_tensors,
-)
+from gsmflow.files.atomic import json_bytes, os, read_json, write_bytes, write_checksums, write_json
 from gsmflow.files.checksums import CHECKSUMS, check
+from gsmflow.files.tensors import read_tensors, write_tensors
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,10 @@ import torch
 from gsmflow import sources
 from gsmflow.base.errors import InputError
 from gsmflow.cli import main
-from gsmflow.data.transform import FeatureOptions, FeatureTransform
-from gsmflow.files.atomic import read_tensors
+from gsmflow.data.feature_options import FeatureOptions
+from gsmflow.data.transform import FeatureTransform
 from gsmflow.files.feature_store import is_mapped, open_store, rows_of, write_store
+from gsmflow.files.tensors import read_tensors
 from gsmflow.learning.tensors import Batches
 from gsmflow.recipes.recipe import make_recipe
 from gsmflow.runs.folder import Request

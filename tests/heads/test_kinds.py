@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.transform import FeatureTransform
-from gsmflow.files.atomic import read_tensors, write_tensors
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads import Graph, LinearHead, register_head
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.kinds import HEADS, head_from_state, head_state

@@ -20,7 +20,7 @@ from PIL import Image
 from gsmflow.cli import main
 from gsmflow.files.atomic import lock
 from gsmflow.files.rows import read_rows
-from gsmflow.images import extraction
+from gsmflow.images import extraction, shards
 from gsmflow.images.backbone import BackboneSpec
 from gsmflow.images.extraction import extract, features_of
 from gsmflow.images.listing import list_labelled
@@ -124,13 +124,13 @@ def test_killed_and_resumed_it_writes_the_same_bytes(tmp_path: Path, monkeypatch
     assert done >= 3
     listing, backbone = list_labelled(tmp_path / "images"), open_backbone(spec(model), CPU)
     computed: list[int] = []
-    original = extraction._computed
+    original = shards.computed
 
     def counted(*arguments):  # type: ignore[no-untyped-def]
         computed.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(extraction, "_computed", counted)
+    monkeypatch.setattr(shards, "computed", counted)
     damaged = sorted(parts.glob("[!.]*.safetensors"))[0]
     damaged.write_bytes(damaged.read_bytes()[:-7])  # as a power cut may leave it
     extract(backbone, listing, tmp_path / "killed.npz")
@@ -203,8 +203,8 @@ def test_an_image_that_can_be_read_by_now_is_read(tmp_path: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(extraction, "read_image", away)
-        patch.setattr(extraction, "_write_table", killed)
+        patch.setattr(shards, "read_image", away)
+        patch.setattr(extraction, "write_table", killed)
         with pytest.raises(KeyboardInterrupt):
             extract(backbone, listing, tmp_path / "f.npz")
     made = extract(backbone, listing, tmp_path / "f.npz")
@@ -441,7 +441,7 @@ def test_requests_that_do_not_go_together(tmp_path: Path, capsys: pytest.Capture
     digits(tmp_path / "images", 3)
     model = str(mean_colour_model(tmp_path / "model.onnx"))
     for wanted, expected in (
-        (["--backbone", model], f"give `gsmflow extract` --size {SIDE}"),
+        (["--backbone", model], f"extract with --size {SIDE}"),
         (["--backbone", model, *WHOLE, "--output", "z"], "no output 'z'"),
         (["--backbone", model, *WHOLE, "--weights", "w.safetensors"], "weights of its own"),
         (["--backbone", model, *WHOLE, "--normalize", "imagnet"], "expected one of imagenet"),

@@ -9,7 +9,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.averaging import heads_on_sets, mean_head
 from gsmflow.learning.head_data import Pool
-from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.softmax import train_head
 
 
 def pool(draw: int) -> Pool:

@@ -14,7 +14,7 @@ from torch import Tensor
 from gsmflow.base.errors import InputError
 from gsmflow.base.progress import Progress
 from gsmflow.compute.finite import TrainingFailed
-from gsmflow.files.atomic import read_tensors, write_tensors
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.learning import journal
 from gsmflow.learning.journal import Interrupted, Recorder
 

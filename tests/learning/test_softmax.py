@@ -10,9 +10,11 @@ from torch.nn import functional as F
 from gsmflow.compute.randomness import normal, stream
 from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.head_data import Pool, Stream
-from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 from gsmflow.protocol.unseen_bias import UnseenRates, bias_for, rates_of
 from support.recipes import problem
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gsmflow.compute.randomness import stream
-from gsmflow.files.atomic import read_tensors, write_tensors
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.kinds import head_from_state
 from gsmflow.heads.likelihood import GatedHead, LikelihoodHead
 from gsmflow.heads.linear import LinearHead
@@ -23,13 +23,16 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.learning.learner import Generator, Scorer
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods import find_method, method_names
-from gsmflow.methods.cnzsl import ClassStandardization
-from gsmflow.methods.cvae import kl_to_standard_normal
-from gsmflow.methods.eszsl import ESZSLOptions, solutions
-from gsmflow.methods.gsmflow import GSMFlowOptions, build
-from gsmflow.methods.gsmflow_tmm import RelationNetwork, TMMOptions, mine
+from gsmflow.methods.eszsl import ESZSLOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.gsmflow_tmm import TMMOptions
 from gsmflow.methods.kernel_eszsl import KernelESZSLOptions
 from gsmflow.methods.lda import LDAOptions
+from gsmflow.methods.workings.cnzsl import ClassStandardization
+from gsmflow.methods.workings.cvae import kl_to_standard_normal
+from gsmflow.methods.workings.eszsl import solutions
+from gsmflow.methods.workings.gsmflow import build
+from gsmflow.methods.workings.gsmflow_tmm import RelationNetwork, mine
 from gsmflow.protocol.fitting import run
 from gsmflow.recipes.recipe import make_recipe
 from support.recipes import problem

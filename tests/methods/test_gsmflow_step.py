@@ -14,7 +14,8 @@ from gsmflow.compute.adam import MasterAdam
 from gsmflow.compute.cuda_graphs import Beside, Recording
 from gsmflow.flow import ConditionalCoupling, gradients
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 from support.freia import FreiaFlow, freia_twin
 
 SAMPLES, DIM, ATTRIBUTES, SEEN, UNSEEN = 50, 9, 6, 5, 2

@@ -13,7 +13,8 @@ from scipy.stats import spearmanr
 from gsmflow.data.problem import Problem
 from gsmflow.learning.loop import advance
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.methods.gsmflow import GSMFlowLearner, GSMFlowOptions
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 from gsmflow.sources.synthetic import SyntheticOptions, Truth, make
 
 SEEDS = range(3)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gsmflow.cli import main
-from gsmflow.files.atomic import read_tensors
+from gsmflow.files.tensors import read_tensors
 from gsmflow.heads.stack import StackHead
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice

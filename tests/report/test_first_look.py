@@ -16,7 +16,7 @@ from PIL import Image
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import main
-from gsmflow.files.atomic import write_tensors
+from gsmflow.files.tensors import write_tensors
 from gsmflow.report import read, render
 from gsmflow.report.cards import cards, summary
 from gsmflow.report.charts import embedding_chart

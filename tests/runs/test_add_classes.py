@@ -17,7 +17,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli import main
 from gsmflow.data.problem import Problem
 from gsmflow.estimator import GSMFlowClassifier
-from gsmflow.files.atomic import read_tensors
+from gsmflow.files.tensors import read_tensors
 from gsmflow.methods import method_names
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.fitting import refit

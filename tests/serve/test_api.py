@@ -377,7 +377,7 @@ def test_a_run_on_images_takes_images(tmp_path: Path) -> None:
     assert added.status_code == 201
     assert extractor_of(run.with_name("run-v2"), cpu) is not None
     model.unlink()
-    with pytest.raises(InputError, match="name the model's file by --backbone"):
+    with pytest.raises(InputError, match="name the model's file by `backbone`"):
         extractor_of(run, cpu)
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import main
-from gsmflow.data.transform import SCALINGS, FeatureOptions, FeatureTransform
+from gsmflow.data.feature_options import SCALINGS, FeatureOptions
+from gsmflow.data.transform import FeatureTransform
 from gsmflow.flow.model import FlowSizes, GSMFlow
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.likelihood import GatedHead, LikelihoodHead

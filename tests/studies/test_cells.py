@@ -111,7 +111,7 @@ def test_a_finished_cell_is_told_from_another_one(run: tuple[Path, dict[str, Any
         other.finished(root)
     with pytest.raises(InputError, match=r"run\.oracle = True, this command False"):
         cell(oracle=False).finished(root)
-    with pytest.raises(InputError, match="add --resume"):
+    with pytest.raises(InputError, match="add `resume`"):
         cell(place=cell().folder(root), resume=False).finished(root)
 
 

@@ -17,15 +17,8 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choosing import choose
 from gsmflow.recipes.recipe import make_recipe
 from gsmflow.studies import tuning
-from gsmflow.studies.tuning import (
-    Dimension,
-    Search,
-    best_recipe,
-    default_space,
-    parse_dimension,
-    tune,
-    write_preset,
-)
+from gsmflow.studies.search_space import Dimension, default_space, parse_dimension
+from gsmflow.studies.tuning import Search, best_recipe, tune, write_preset
 from support.recipes import OVERRIDES, problem
 
 optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
@@ -62,7 +55,7 @@ def test_dimensions_are_read(text: str, whole: bool | None, expected: Dimension)
     "text", ["b", "b=", "=1:2", "b=2:1", "b=0:1:log", "b=1:2:lin", "b=x:y", "b=1:2:log:3"]
 )
 def test_what_is_no_dimension_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"--vary .*expected KEY=LOW:HIGH"):
+    with pytest.raises(InputError, match=r"vary = .*expected KEY=LOW:HIGH"):
         parse_dimension(text)
 
 
@@ -169,7 +162,7 @@ def test_a_search_that_cannot_be_is_refused_before_anything_runs(
 def test_a_study_of_another_objective_is_refused(tmp_path: Path) -> None:
     search(tmp_path / "s.log", 1)
     other = replace(SEARCH, overrides=("selection.score=AUSUC",))
-    with pytest.raises(InputError, match="maximizes H, not AUSUC; name another --study"):
+    with pytest.raises(InputError, match="maximizes H, not AUSUC; name another `study_name`"):
         search(tmp_path / "s.log", 2, other)
 
 

@@ -44,7 +44,7 @@ def option(
     choices : tuple[str, ...] | None
         The only values that are allowed.
     search : str
-        Where tuning looks for a good value, as [`parse_dimension`][gsmflow.studies.tuning.parse_dimension]
+        Where tuning looks for a good value, as [`parse_dimension`][gsmflow.studies.search_space.parse_dimension]
         reads it. Without it, the option is tuned only on request.
     """
     bounds = {"low": low, "high": high, "above": above, "below": below, "choices": choices, "search": search}

@@ -26,15 +26,52 @@ from gsmflow.cli.commands.import_checkpoint import import_checkpoint
 from gsmflow.cli.commands.methods import methods
 from gsmflow.cli.commands.predict import predict
 from gsmflow.cli.commands.report import report
+from gsmflow.cli.commands.runs import runs
 from gsmflow.cli.commands.serve import serve
 from gsmflow.cli.commands.train import train
 from gsmflow.cli.commands.tune import tune
 from gsmflow.cli.commands.worker import worker
+from gsmflow.cli.group import Commands
+from gsmflow.cli.grouping import flags_of
+
+_SECTIONS = {
+    "What there is": (data, methods),
+    "Features and semantics": (extract, describe),
+    "Train": (train, tune),
+    "Use a run": (predict, evaluate, add_class, serve, export),
+    "Look at runs": (runs, report),
+    "Compare": (bench, ablate),
+    "Bring in": (import_checkpoint,),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _install(ctx: click.Context, parameter: click.Parameter, shell: str | None) -> None:
+    if shell is None or ctx.resilient_parsing:
+        return
+    from gsmflow.cli.completion import install_completion
+
+    assert isinstance(ctx.command, click.Group)
+    click.echo(install_completion(ctx.command, shell))
+    ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    sections=_SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="gsmflow")
 @click.option("--debug", is_flag=True, help="Show a traceback with an error.")
+@click.option(
+    "--install-completion",
+    metavar="[SHELL]",
+    is_flag=False,
+    flag_value="auto",
+    expose_value=False,
+    is_eager=True,
+    callback=_install,
+    help="Have bash, zsh or fish complete commands, options and names.  [default: the shell in use]",
+)
 def cli(debug: bool) -> None:
     """Recognise classes you have no pictures of.
 
@@ -42,25 +79,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (
-    train,
-    extract,
-    describe,
-    evaluate,
-    predict,
-    add_class,
-    bench,
-    ablate,
-    tune,
-    report,
-    serve,
-    export,
-    import_checkpoint,
-    methods,
-    data,
-    worker,
-):
-    cli.add_command(command)
+cli.add_command(worker)  # hidden
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +114,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except InputError as error:
         if debug:
             raise
-        return _fail(str(error), 2)
+        return _fail(error.worded(flags_of(_command(arguments)).get), 2)
     except BrokenPipeError:
         # Whoever read our output has gone; keep Python from complaining about it at exit.
         sys.stderr.close()
@@ -115,6 +134,11 @@ def _run(arguments: list[str], debug: bool) -> int:
                 "size or the size of the model, then --resume"
             )
         return _fail(f"the run failed: {reason} (--debug shows where)", 1)
+
+
+def _command(arguments: Sequence[str]) -> click.Command | None:
+    """The command that was asked for."""
+    return cli.commands.get(next((word for word in arguments if not word.startswith("-")), ""))
 
 
 def _fail(message: str, code: int) -> int:

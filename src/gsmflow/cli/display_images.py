@@ -1,9 +1,8 @@
-"""What a person sees while images are read: progress, and which images were left out."""
+"""What a person is told about images: which were passed over or left out."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,34 +12,13 @@ import click
 from gsmflow.base.suggest import listed
 
 if TYPE_CHECKING:
+    from gsmflow.cli.options import BackboneOptions
+    from gsmflow.compute.distributed_map import Cluster
+    from gsmflow.images.extraction import Pictures
     from gsmflow.images.feature_table import Unreadable
     from gsmflow.images.listing import Listing
 
-_PLAIN_SECONDS = 10  # between lines where the terminal is not live
 _SHOWN = 5  # unreadable images named one by one
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that is told (done, total) and shows it on stderr: a bar in a terminal, lines elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, markup=False)
-    if console.is_terminal:
-        with Progress(console=console) as bar:
-            task = bar.add_task(what)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-    last = time.monotonic()
-
-    def told(done: int, total: int) -> None:
-        nonlocal last
-        if done == total or time.monotonic() - last > _PLAIN_SECONDS:
-            last = time.monotonic()
-            click.echo(f"  {done} of {total} {what}", err=True)
-
-    yield told
 
 
 def tell_passed_over(listing: Listing) -> None:
@@ -73,3 +51,44 @@ def tell_unreadable(unreadable: Sequence[Unreadable], file: Path | None) -> None
     if unreadable and file:
         images = "1 image" if len(unreadable) == 1 else f"{len(unreadable)} images"
         click.echo(f"{images} could not be read, listed in {file}", err=True)
+
+
+def extract_shown(
+    images: Path,
+    pictures: BackboneOptions,
+    out: Path,
+    *,
+    root: Path | None = None,
+    cluster: Cluster | None = None,
+    device: str = "auto",
+) -> Pictures:
+    """Make a table of features and show its progress, and what was passed over or left out, on stderr."""
+    from gsmflow.cli.progress import counting
+    from gsmflow.images.extraction import extract_images
+    from gsmflow.images.feature_table import unreadable_file
+
+    with _told_how_to_continue(out), counting("images") as told:
+        table = extract_images(
+            images,
+            pictures.spec(),
+            out,
+            root=root,
+            batch_size=pictures.batch_size,
+            cluster=cluster,
+            device=device,
+            listed=tell_passed_over,
+            told=told,
+        )
+    tell_unreadable(table.unreadable, unreadable_file(out))
+    tell_without_images(table.listing, table.unreadable)
+    return table
+
+
+@contextmanager
+def _told_how_to_continue(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        if out.with_name(f"{out.name}.parts").exists():
+            click.echo(f"gsmflow: what is done is kept beside {out}; the same command continues", err=True)
+        raise

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gsmflow.base.errors import InputError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -55,14 +53,14 @@ def run_cells(
         How to continue after an interruption, for the message.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from gsmflow.cli.progress import counting
     from gsmflow.compute.ray import parse_place
     from gsmflow.files.atomic import make_folder
+    from gsmflow.sources import check_name
     from gsmflow.studies.local import Workers, default_jobs
     from gsmflow.studies.ray import RayWorkers
 
-    make_folder(root)
     results = {cell: cell.finished(root) for cell in cells}
     waiting = [cell for cell, metrics in results.items() if metrics is None]
     console = Console(stderr=True, markup=False)
@@ -70,20 +68,28 @@ def run_cells(
     address = parse_place(on)
     workers = RayWorkers(root, each, address) if address is not None else None
     workers = workers or Workers(root, jobs or default_jobs(each), each)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("runs", total=len(cells), completed=len(cells) - len(waiting))
-        if len(waiting) < len(cells):
-            bar.console.print(f"{len(cells) - len(waiting)} of {len(cells)} runs were finished before")
+    asked = {(cell.problem, cell.data_root, cell.features, cell.semantics) for cell in waiting}
+    for problem, data_root, features, semantics in sorted(asked, key=str):  # refused before anything runs
+        check_name(problem, data_root=data_root, features=features, semantics=semantics)
+    finished_before = len(cells) - len(waiting)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    make_folder(root)
+    with counting("runs", console, spoken=console.is_terminal) as told:
+        if finished_before:
+            say(f"{finished_before} of {len(cells)} runs were finished before")
+        told(finished_before, len(cells))
 
         def done(finished: Finished) -> None:
             results[finished.cell] = finished.metrics
-            bar.advance(task)
             said = f"failed: {finished.failure}"
             if finished.metrics:
                 seconds = finished.metrics["seconds"]["total"]
                 said = f"H {100 * (finished.metrics['H'] or 0):.1f}, {seconds:.0f} seconds"
-            bar.console.print(f"{finished.cell.name}: {said}", highlight=False, markup=False, soft_wrap=True)
+            say(f"{finished.cell.name}: {said}")
+            told(sum(metrics is not None for metrics in results.values()), len(cells))
 
         with _stopping(workers, continues):
             workers.run(waiting, done)
@@ -113,10 +119,9 @@ def write_tables(
     rows: Sequence[Row], reference: str | None, root: Path, title: str, notes: Sequence[str], as_json: bool
 ) -> None:
     """Print the table, and write it as table.md, .tex, .csv and .json."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
+    from gsmflow.cli.wide import show_table
     from gsmflow.files.atomic import write_bytes, write_json
     from gsmflow.studies import tables
 
@@ -135,35 +140,13 @@ def write_tables(
     names, texts = tables.cells(rows, reference)
     console.print(title, style="bold", highlight=False)
     for problem in dict.fromkeys(row.problem for row in rows):
-        table = Table(title=problem, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for index, name in enumerate(names[1:]):
-            table.add_column(name, justify="right" if index else "left", overflow="fold")
-        for row, line in zip(rows, texts, strict=True):
-            if row.problem == problem:
-                table.add_row(*line[1:])
-        console.print(table)
+        lines = [line[1:] for row, line in zip(rows, texts, strict=True) if row.problem == problem]
+        show_table(console, names[1:], lines, title=problem)
     for note in notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"tables in {root}: table.md, .tex, .csv, .json", highlight=False, markup=False, soft_wrap=True
     )
-
-
-def by_problem(values: Sequence[str], option: str, problems: Sequence[str]) -> dict[str, str]:
-    """``VALUE`` for all problems, under "", or ``PROBLEM=VALUE`` for one.
-
-    Raises
-    ------
-    InputError
-        A problem that is not among them.
-    """
-    found = {}
-    for text in values:
-        problem, separator, value = text.rpartition("=")
-        if separator and problem not in problems:
-            raise InputError(f"{option} {text}: '{problem}' is not among the problems {', '.join(problems)}")
-        found[problem] = value
-    return found
 
 
 def check_failures(results: Mapping[Cell, dict[str, Any] | None]) -> None:

@@ -1,19 +1,24 @@
-"""Options that several commands take."""
+"""Options that commands share, in groups (see [`grouped`][gsmflow.cli.grouping.grouped])."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from gsmflow.base.errors import InputError
+from gsmflow.cli.completion import complete_methods, complete_presets, complete_problems
 
 if TYPE_CHECKING:
     from gsmflow.compute.distributed_map import Cluster
+    from gsmflow.data.problem import Problem
+    from gsmflow.images.backbone import BackboneSpec
 
-data_root = click.option(
+
+data_root_option = click.option(
     "--data-root",
     type=click.Path(path_type=Path),
     default=Path("data"),
@@ -22,59 +27,247 @@ data_root = click.option(
     show_envvar=True,
     help="Folder that holds the named data sets.",
 )
-device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-weights = click.option(
-    "--weights",
-    default="",
-    metavar="FILE",
-    help="Weights of a timm backbone, .safetensors; 'random' for untrained ones.  [default: the published ones]",
-)
-batch_size = click.option(
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+batch_size_option = click.option(
     "--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images at a time."
 )
+on_option = click.option(
+    "--on", metavar="ray[:ADDRESS]", help="Spread the work over a Ray cluster.  [default: this machine]"
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead.")
-seeds = click.option("--seeds", default="0-4", show_default=True, metavar="A-B", help="Such as 0-4 or 0,3,7.")
-protocol = click.option(
+seed_option = click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+
+
+_problem = click.argument("problem", shell_complete=complete_problems)
+_features = click.option(
+    "--features",
+    metavar="NAME",
+    help="Feature file NAME.mat (or .npz, .csv) instead of the usual one.",
+)
+_semantics = click.option(
+    "--semantics",
+    metavar="NAME",
+    help="Class semantics NAME_splits.mat (or NAME.csv) instead of the usual ones.",
+)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The problem a command works on."""
+
+    problem: Annotated[str, _problem]
+    features: Annotated[str | None, _features]
+    semantics: Annotated[str | None, _semantics]
+    data_root: Annotated[Path, data_root_option]
+
+    def load(self) -> Problem:
+        """The problem itself, read and checked.
+
+        Raises
+        ------
+        InputError
+            It is not there, or not right.
+        """
+        from gsmflow import sources
+
+        return sources.load(
+            self.problem, data_root=self.data_root, features=self.features, semantics=self.semantics
+        )
+
+
+_preset = click.option(
+    "--preset",
+    shell_complete=complete_presets,
+    help="A preset's name or a .toml file.  [default: the problem's own, or 'best']",
+)
+_overrides = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
+)
+
+
+@dataclass(frozen=True)
+class PresetOptions:
+    """Where the options of a training come from."""
+
+    preset: Annotated[str | None, _preset]
+    overrides: Annotated[tuple[str, ...], _overrides]
+
+
+method_option = click.option(
+    "--method",
+    shell_complete=complete_methods,
+    default="gsmflow",
+    show_default=True,
+    help="One of `gsmflow methods`.",
+)
+
+
+_seeds = click.option(
+    "--seeds", default="0-4", show_default=True, metavar="A-B", help="Such as 0-4 or 0,3,7."
+)
+_protocol = click.option(
     "--protocol",
     type=click.Choice(["validated", "last"]),
     default="validated",
     show_default=True,
     help="validated: choose on a validation problem; last: the whole budget, no choice.",
 )
-overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
-)
-jobs = click.option("--jobs", type=click.IntRange(1), help="Runs at a time.  [default: as many as cores]")
-on = click.option(
-    "--on", metavar="ray[:ADDRESS]", help="Spread the work over a Ray cluster.  [default: this machine]"
-)
-threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of a run.  [default: 1]")
-worker_threads = click.option(
+_jobs = click.option("--jobs", type=click.IntRange(1), help="Runs at a time.  [default: as many as cores]")
+_threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of a run.  [default: 1]")
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """How many runs a study makes, and where."""
+
+    seeds: Annotated[str, _seeds]
+    protocol: Annotated[str, _protocol]
+    jobs: Annotated[int | None, _jobs]
+    on: Annotated[str | None, on_option]
+    threads: Annotated[int | None, _threads]
+    device: Annotated[str, device_option]
+
+
+_worker_threads = click.option(
     "--threads",
     type=click.IntRange(1),
     help="CPU threads, on a cluster those of each worker.  [default: as many as cores, on a cluster 1]",
 )
 
 
-def place(on: str | None, threads: int | None) -> Cluster | None:
-    """Where ``--on`` and ``--threads`` say that parts are worked on: a cluster, or None for here.
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What a command computes on: this machine or a cluster."""
 
-    Raises
-    ------
-    InputError
-        `on` is no place.
-    """
-    import torch
+    on: Annotated[str | None, on_option]
+    threads: Annotated[int | None, _worker_threads]
+    device: Annotated[str, device_option]
 
-    from gsmflow.compute.distributed_map import Cluster
-    from gsmflow.compute.ray import parse_place
+    def cluster(self) -> Cluster | None:
+        """The cluster to work on; None for here, where the number of threads is then set.
 
-    address = parse_place(on)
-    if address is not None:
-        return Cluster(address, threads or 1)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return None
+        Raises
+        ------
+        InputError
+            `on` is no place.
+        """
+        from gsmflow.compute.ray import parse_place
+
+        address = parse_place(self.on)
+        if address is not None:
+            from gsmflow.compute.distributed_map import Cluster
+
+            return Cluster(address, self.threads or 1)
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        return None
+
+
+_backbone = click.option(
+    "--backbone",
+    metavar="NAME|FILE",
+    help="What makes features of pictures: a model of timm, such as resnet101, vit_small_patch14_dinov2 or "
+    "vit_base_patch16_clip_224.openai; or an .onnx or TorchScript (.pt) file. A TorchScript file is a program: "
+    "open only what you trust.",
+)
+_weights = click.option(
+    "--weights",
+    default="",
+    metavar="FILE",
+    help="Weights of a timm backbone, .safetensors; 'random' for untrained.  [default: published ones]",
+)
+_size = click.option(
+    "--size", type=int, help="Side of the pictures a model file takes, in pixels.  [default: 224]"
+)
+_crop = click.option(
+    "--crop", type=float, help="That side as a fraction of the shorter side.  [default: 0.875]"
+)
+_interpolation = click.option(
+    "--interpolation", metavar="KIND", help="bilinear or bicubic.  [default: bicubic]"
+)
+_normalization = click.option(
+    "--normalize",
+    "normalization",
+    metavar="KIND",
+    help="Scale of the colours that a model file expects. imagenet: mean 0 and variance 1 over ImageNet; clip: "
+    "the same over CLIP's pictures; half: -1 to 1; none: 0 to 1.  [default: imagenet]",
+)
+_output = click.option(
+    "--output", default="", metavar="NAME", help="Output of an ONNX model.  [default: its first]"
+)
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """The model that makes features of pictures, and how pictures are prepared for it."""
+
+    backbone: Annotated[str | None, _backbone]
+    weights: Annotated[str, _weights]
+    size: Annotated[int | None, _size]
+    crop: Annotated[float | None, _crop]
+    interpolation: Annotated[str | None, _interpolation]
+    normalization: Annotated[str | None, _normalization]
+    output: Annotated[str, _output]
+    batch_size: Annotated[int, batch_size_option]
+
+    def spec(self) -> BackboneSpec:
+        """The backbone that is asked for.
+
+        Raises
+        ------
+        InputError
+            None is named, or one that cannot be.
+        """
+        from gsmflow.images.backbone import BackboneSpec
+
+        if not self.backbone:
+            raise click.UsageError("Missing option '--backbone'.")
+        given = {name: getattr(self, name) for name in ("size", "crop", "interpolation", "normalization")}
+        return BackboneSpec.of(
+            self.backbone,
+            weights=self.weights,
+            output=self.output,
+            preprocessing={name: value for name, value in given.items() if value is not None},
+        )
+
+    def refuse_alone(self) -> None:
+        """Refuse options of a backbone where none is named.
+
+        Raises
+        ------
+        InputError
+            There are some.
+        """
+        if self.backbone:
+            return
+        names = ("weights", "size", "crop", "interpolation", "normalization", "output")
+        for name in names:
+            if getattr(self, name):
+                raise InputError(
+                    f"{getattr(self, name)}: belongs to a backbone",
+                    parameter=name,
+                    remedy="name a `backbone` too",
+                )
+
+
+_moved_backbone = click.option(
+    "--backbone",
+    metavar="FILE",
+    help="Where the run's own .onnx or TorchScript file lies now, if it was moved.",
+)
+_moved_weights = click.option(
+    "--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now."
+)
+
+
+@dataclass(frozen=True)
+class MovedOptions:
+    """Where the files of a run's backbone lie now."""
+
+    backbone: Annotated[str | None, _moved_backbone]
+    weights: Annotated[str | None, _moved_weights]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -85,10 +278,10 @@ def parse_seeds(text: str) -> list[int]:
     InputError
         Neither.
     """
-    found: list[int] = []
+    seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
         if not match or int(match[2] or match[1]) < int(match[1]):
             raise InputError(f"--seeds {text}: expected a range such as 0-4 or a list such as 0,3,7")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return list(dict.fromkeys(found))
+        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return list(dict.fromkeys(seeds))

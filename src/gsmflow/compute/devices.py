@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
-
-import torch
+import re
+from typing import TYPE_CHECKING
 
 from gsmflow.base.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
+
 DIVIDED = 128  # dimensions from which a step is worth dividing among threads
+
+
+def check_device(name: str) -> None:
+    """Refuse what is no device's name, without asking torch.
+
+    Raises
+    ------
+    InputError
+        It is not auto, cpu, cuda or cuda:N.
+    """
+    if not re.fullmatch(r"auto|cpu(:\d{1,3})?|cuda(:\d{1,3})?", name):
+        raise InputError(f"device '{name}': expected auto, cpu or cuda")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -21,16 +36,14 @@ def resolve_device(name: str) -> torch.device:
     InputError
         The name is not that of a device, or this machine has no such device.
     """
+    check_device(name)
+    import torch  # late: over a second that a refusal need not wait for
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"device '{name}': expected auto, cpu or cuda") from None
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device '{name}': expected auto, cpu or cuda")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device '{name}': torch finds no such GPU here; use --device cpu")
+        raise InputError(f"device '{name}': torch finds no such GPU here", remedy="use `device` cpu")
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # streams and recordings belong to the current one
     return device
@@ -38,6 +51,8 @@ def resolve_device(name: str) -> torch.device:
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 run on hardware of their own (AMX, AVX512-BF16, GPU)."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     # torch has only private functions for this; without them float32 is used.
@@ -59,6 +74,8 @@ def set_threads(wanted: int | None, dims: int) -> None:
     dims : int
         Dimensions of the training features.
     """
+    import torch
+
     if wanted is None and dims < DIVIDED:
         wanted = 1
     if wanted is not None:
@@ -97,6 +114,8 @@ def divide_cores(jobs: int | None, runs: int, threads: int | None, dims: int) ->
 
 def describe(device: torch.device) -> str:
     """The device in words, for the record of a run."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} threads"

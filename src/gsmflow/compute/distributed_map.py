@@ -71,12 +71,12 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
         try:
             from ray import data
         except ImportError as error:
-            raise InputError(f"--on ray needs {error.name}: {installing('ray')}") from None
+            raise InputError(f"ray: needs {error.name}; {installing('ray')}", parameter="on") from None
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         cores = int(ray.cluster_resources().get("CPU", 1))
         if cores < cluster.threads:
             raise InputError(
-                f"--threads {cluster.threads}: the cluster has {cores} cores in all; ask for fewer"
+                f"{cluster.threads}: the cluster has {cores} cores in all; ask for fewer", parameter="threads"
             )
         blocks = min(len(parts), _BLOCKS)
         source = data.from_items(
@@ -104,7 +104,7 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
             for block in results.iter_batches(batch_size=None, batch_format="pandas", prefetch_batches=0):
                 for place, held in zip(block["place"], block["result"], strict=True):
                     if held.failure:
-                        raise InputError(held.failure)
+                        raise held.failure
                     if place != expected:
                         raise RuntimeError(f"part {place} came where {expected} was expected")
                     expected += 1
@@ -121,7 +121,7 @@ class _Held:
     """One value, wrapped so that Ray Data does not split lists and arrays."""
 
     value: Any
-    failure: str = ""
+    failure: InputError | None = None
 
 
 class _Worker:
@@ -132,11 +132,11 @@ class _Worker:
 
         torch.set_num_threads(threads)
         self._function: Callable[[Any], Any] | None = None
-        self._failure = ""
+        self._failure: InputError | None = None
         try:
             self._function = work.open()
         except InputError as error:
-            self._failure = str(error)
+            self._failure = error
 
     def __call__(self, batch: Any) -> Any:
         batch["result"] = [self._done(held.value) for held in batch.pop("part")]
@@ -148,4 +148,4 @@ class _Worker:
         try:
             return _Held(self._function(part))
         except InputError as error:
-            return _Held(None, str(error))
+            return _Held(None, error)

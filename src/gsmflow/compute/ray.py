@@ -28,7 +28,7 @@ def connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError:
-        raise InputError(f"--on ray needs Ray: {installing('ray')}") from None
+        raise InputError(f"ray: needs Ray; {installing('ray')}", parameter="on") from None
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     already = ray.is_initialized()
     host, colon, port = address.rpartition(":")
@@ -36,7 +36,9 @@ def connected(address: str) -> Iterator[Any]:
         try:  # Ray itself would wait for minutes
             socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
         except OSError as error:
-            raise InputError(f"--on ray:{address}: no cluster answers ({_one_line(error)})") from None
+            raise InputError(
+                f"ray:{address}: no cluster answers ({_one_line(error)})", parameter="on"
+            ) from None
     if not already:
         try:
             ray.init(
@@ -46,7 +48,9 @@ def connected(address: str) -> Iterator[Any]:
                 logging_level=logging.ERROR,
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise InputError(f"--on ray:{address}: no cluster answers ({_one_line(error)})") from None
+            raise InputError(
+                f"ray:{address}: no cluster answers ({_one_line(error)})", parameter="on"
+            ) from None
     with redirect_stdout(sys.stderr):  # or Ray would report lost workers between our own output
         try:
             yield ray
@@ -67,7 +71,7 @@ def parse_place(text: str | None) -> str | None:
         return None
     kind, _, address = text.partition(":")
     if kind != "ray":
-        raise InputError(f"--on {text}: expected ray, ray:auto or ray:HOST:PORT")
+        raise InputError(f"{text}: expected ray, ray:auto or ray:HOST:PORT", parameter="on")
     return address
 
 

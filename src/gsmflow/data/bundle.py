@@ -23,7 +23,7 @@ def save(problem: Problem, path: Path) -> None:
     """
     import torch
 
-    from gsmflow.files.atomic import write_tensors
+    from gsmflow.files.tensors import write_tensors
 
     arrays = {name: np.ascontiguousarray(getattr(problem, name)) for name in _ARRAYS}
     meta = {
@@ -49,7 +49,7 @@ def load(path: Path) -> Problem:
     InputError
         The file is missing, damaged or holds something else.
     """
-    from gsmflow.files.atomic import read_tensors
+    from gsmflow.files.tensors import read_tensors
 
     tensors, meta = read_tensors(path)
     try:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
-from torch import Tensor
-
 from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import CHECKSUMS, digest_of, line_of
+
+LOCK = ".lock"  # in a folder that one process at a time may write to
 
 
 def make_folder(path: Path) -> None:
@@ -31,7 +31,9 @@ def make_folder(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise InputError(f"{path}: cannot write there ({error.strerror}); choose another --out") from None
+        raise InputError(
+            f"{path}: cannot write there ({error.strerror})", remedy="choose another `out`"
+        ) from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -63,7 +65,8 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or choose another --out"
+            f"{path}: cannot be written ({error.strerror or error})",
+            remedy="free space or choose another `out`",
         ) from None
     finally:
         with suppress(
@@ -96,64 +99,6 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Any = None) -> None:
-    """Write tensors and JSON-able `meta` as one safetensors file, atomically."""
-    from safetensors.torch import save
-
-    plain: dict[str, Tensor] = {}
-    taken: set[int] = set()
-    for name, tensor in tensors.items():
-        whole = tensor.detach().cpu().contiguous()
-        memory = whole.untyped_storage().data_ptr()
-        plain[name] = whole.clone() if memory in taken else whole  # the format knows no shared memory
-        taken.add(memory)
-    text = json.dumps(meta)
-    # A single entry: of several, the format writes one first or the other, and the same content would differ.
-    write_bytes(path, save(plain, metadata={"gsmflow": f"{digest_of_tensors(plain, text)} {text}"}))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
-    """The tensors and the meta of a safetensors file; nothing in it is ever executed.
-
-    Raises
-    ------
-    InputError
-        The file is missing, unreadable, cut short, not as it was written, or no safetensors file (a pickle,
-        say).
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            digest, _, text = (file.metadata() or {}).get("gsmflow", "").partition(" ")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if digest != digest_of_tensors(tensors, text):
-                raise ValueError("its content does not match its checksum")
-            return tensors, json.loads(text)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a readable safetensors file ({error}); it is damaged or of another format, and "
-            "pickled checkpoints are not loaded"
-        ) from None
-
-
-def digest_of_tensors(tensors: Mapping[str, Tensor], text: str = "") -> str:
-    """SHA-256 over the text and over names, types, shapes and bytes of the tensors."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"|{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        flat = tensor.reshape(-1)
-        if flat.stride(0) != 1:  # as an empty array may have it, which then has no view as bytes
-            flat = flat.clone(memory_format=torch.contiguous_format)
-        digest.update(flat.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def write_checksums(folder: Path, names: Iterable[str], coming: Mapping[str, bytes]) -> None:
@@ -192,11 +137,75 @@ def lock(folder: Path) -> Iterator[None]:
     except ImportError:  # no such locks on this platform
         yield
         return
-    with (folder / ".lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(
-                f"{folder}: another process is writing there; wait, or choose another --out"
+                f"{folder}: another process is writing there", remedy="wait, or choose another `out`"
             ) from None
         yield
+
+
+@contextmanager
+def held(folder: Path, *, worth: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Make a folder and hold it for this process; where the request is refused meanwhile, nothing new stays there.
+
+    Parameters
+    ----------
+    folder : Path
+        What was in it before is never removed.
+    worth : Callable[[], bool]
+        Asked after a refusal: whether what is there now is worth keeping, a checkpoint say.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written to or is another process's; or the refusal itself.
+    """
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    make_folder(folder)
+    locked_before = (folder / LOCK).exists()
+    with lock(folder):
+        before = set(os.listdir(folder))  # only now: others may have been here until now
+        if not locked_before:
+            before.discard(LOCK)
+        try:
+            yield
+        except InputError:
+            if not worth():
+                with suppress(OSError):
+                    _clear(folder, before)
+                    for each in new:  # from the innermost outwards
+                        each.rmdir()
+            raise
+
+
+@contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """Make the folder that a file is to be written into; where the request is refused meanwhile, it goes again.
+
+    Raises
+    ------
+    InputError
+        It cannot be made or written to; or the refusal itself.
+    """
+    new = [each for each in path.parents if not each.exists()]
+    make_folder(path.parent)
+    try:
+        yield
+    except InputError:
+        with suppress(OSError):
+            for each in new:  # from the innermost outwards; one that is not empty stays
+                each.rmdir()
+        raise
+
+
+def _clear(folder: Path, but: set[str]) -> None:
+    """Remove what is in a folder but for some names."""
+    for name in set(os.listdir(folder)) - but:
+        each = folder / name
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()

@@ -15,6 +15,7 @@ from gsmflow.files.guard import literal
 if TYPE_CHECKING:
     import polars as pl
 
+DIGITS = 6  # after the point, in text
 _ROWS = 1 << 16  # rows held in memory
 
 
@@ -85,12 +86,12 @@ class LongTable:
             write_file(out, lambda file: everything.sink_parquet(literal(Path(file.name))))
         except pl.exceptions.PolarsError as error:  # the data are its own, so only the disk can fail
             raise InputError(
-                f"{out}: cannot be written ({str(error)[-120:]}); free space or choose another --out"
+                f"{out}: cannot be written ({str(error)[-120:]})", remedy="free space or choose another `out`"
             ) from None
 
     def _write_csv(self, file: BinaryIO) -> None:
         for index, table in enumerate(self.batches()):
-            table.write_csv(file, include_header=index == 0)
+            table.write_csv(file, include_header=index == 0, float_precision=DIGITS)
 
     def _put_aside(self) -> None:
         import polars as pl

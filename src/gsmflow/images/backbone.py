@@ -63,20 +63,23 @@ class BackboneSpec:
         settings = dict(preprocessing or {})
         kind = _kind_of(name)
         if weights and "weights" not in kind.takes:
-            raise InputError(f"--weights {weights}: {name} has weights of its own; leave it out")
+            raise InputError(f"{weights}: {name} has weights of its own; leave it out", parameter="weights")
         if (settings or output) and "preprocessing" not in kind.takes:
             raise InputError(
-                f"--backbone {name}: a {kind.name} model, which brings its own preprocessing and output; leave out "
-                "--size, --crop, --interpolation, --normalize and --output"
+                f"{name}: a {kind.name} model, which brings its own preprocessing and output",
+                parameter="backbone",
+                remedy="leave out `size`, `crop`, `interpolation`, `normalization` and `output`",
             )
         if output and "output" not in kind.takes:
             raise InputError(
-                f"--output {output}: a {kind.name} model has no named outputs to choose from; leave it out"
+                f"{output}: a {kind.name} model has no named outputs to choose from; leave it out",
+                parameter="output",
             )
         if weights and weights != RANDOM:
             if Path(weights).suffix != ".safetensors":
                 raise InputError(
-                    f"--weights {weights}: expected a .safetensors file; pickled weights are never loaded"
+                    f"{weights}: expected a .safetensors file; pickled weights are never loaded",
+                    parameter="weights",
                 )
             weights = str(Path(weights).resolve())
         model = str(Path(name).resolve()) if kind.of_file else name
@@ -126,13 +129,15 @@ class BackboneSpec:
         kind = BACKBONES.find(self.kind)
         if model is not None and not kind.of_file:
             raise InputError(
-                f"--backbone {model}: the run's backbone is {self.kind}'s {self.model}; leave it out"
+                f"{model}: the run's backbone is {self.kind}'s {self.model}; leave it out",
+                parameter="backbone",
             )
         if weights is not None and "weights" not in kind.takes:
-            remedy = (
-                f"the file {self.model}; use --backbone" if kind.of_file else f"{self.model}; leave it out"
+            raise InputError(
+                f"{weights}: the run's backbone is {'the file ' * kind.of_file}{self.model}",
+                parameter="weights",
+                remedy="use `backbone`" if kind.of_file else "leave it out",
             )
-            raise InputError(f"--weights {weights}: the run's backbone is {remedy}")
         return replace(
             self,
             model=self.model if model is None else str(Path(model).resolve()),
@@ -176,7 +181,7 @@ class BackboneKind:
     name : str
         Letters, digits and ``. _ -``; a run remembers it.
     owns : Callable[[str], bool]
-        Whether what a person gave as ``--backbone``, a name or a file, is of this kind. Opens no file.
+        Whether what a person gave as a backbone, a name or a file, is of this kind. Opens no file.
     open : Callable[[BackboneSpec, torch.device], Backbone]
         Loads a backbone of this kind. The `spec` of the result has a `sha256` that is another one for other
         weights. Raises [`InputError`][gsmflow.base.errors.InputError] where it cannot.
@@ -235,13 +240,15 @@ def _kind_of(name: str) -> BackboneKind:
         return kinds[0]
     if suffix == ".safetensors":
         raise InputError(
-            f"--backbone {name}: holds weights without an architecture; name that one, such as "
-            f"--backbone resnet101 --weights {name}"
+            f"{name}: holds weights without an architecture",
+            parameter="backbone",
+            remedy=f"name that one, such as `backbone` resnet101 `weights` {name}",
         )
     if suffix in (".pth", ".pkl", ".ckpt", ".tar", ".bin"):
         raise InputError(
-            f"--backbone {name}: a pickled checkpoint, which is never loaded; convert it to .safetensors, "
-            "or export the model to ONNX or TorchScript"
+            f"{name}: a pickled checkpoint, which is never loaded; convert it to .safetensors, "
+            "or export the model to ONNX or TorchScript",
+            parameter="backbone",
         )
     return BACKBONES.find("timm")
 
@@ -255,7 +262,7 @@ def digest_of_model(path: Path) -> str:
         It is missing or cannot be read.
     """
     if not path.exists():
-        raise InputError(f"{path}: no such file; name the model's file by --backbone")
+        raise InputError(f"{path}: no such file", remedy="name the model's file by `backbone`")
     return digest_of(path)
 
 

@@ -65,8 +65,20 @@ def unreadable_file(out: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class _Shard:
-    """Images start, ..., stop - 1 of a listing: features of the readable ones, and reasons for the others."""
+class Shard:
+    """Images start, ..., stop - 1 of a listing.
+
+    Parameters
+    ----------
+    start : int
+        The position of the first image.
+    stop : int
+        One past the position of the last image.
+    features : NDArray[np.float32]
+        (n, D) features of the readable images.
+    reasons : dict[int, str]
+        Why the others cannot be read, by position from `start`.
+    """
 
     start: int
     stop: int
@@ -75,17 +87,17 @@ class _Shard:
 
 
 @dataclass(frozen=True)
-class _Contents:
-    """
+class Contents:
+    """What all shards together hold.
 
     Parameters
     ----------
     shape : tuple[int, int]
-        (n, D) of all shards.
+        (n, D): images that were read, dimensions of their features.
     kept : NDArray[np.int64]
         (n,) positions of the readable images.
     unreadable : tuple[Unreadable, ...]
-        The others.
+        The images that were left out.
     """
 
     shape: tuple[int, int]
@@ -96,8 +108,8 @@ class _Contents:
 # -- the table --------------------------------------------------------------------------------
 
 
-def _write_table(
-    out: Path, spec: BackboneSpec, listing: Listing, contents: _Contents, shards: Iterable[_Shard]
+def write_table(
+    out: Path, spec: BackboneSpec, listing: Listing, contents: Contents, shards: Iterable[Shard]
 ) -> None:
     """What numpy.savez would write, one shard in memory at a time."""
 
@@ -129,7 +141,8 @@ def _write_table(
     write_file(out, write)
 
 
-def _write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
+def write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
+    """List the images that were left out beside the table, or remove such a list where there are none."""
     file = unreadable_file(out)
     if not unreadable:
         file.unlink(missing_ok=True)
@@ -141,7 +154,7 @@ def _write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
     write_bytes(file, text.getvalue().encode())
 
 
-def _finished(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted:
+def finished_table(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted:
     """What is in a table that was made of the same images by the same backbone."""
     from gsmflow.files.rows import read_rows
 
@@ -160,6 +173,8 @@ def _finished(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted:
     known = BackboneSpec.from_dict(rows.backbone, f"{out}: backbone") if rows.backbone else None
     if not same or known is None or not known.same_as(spec):
         what = "other images or classes" if not same else "another backbone"
-        raise InputError(f"{out}: is there already, made of {what}; delete it, or choose another --out")
+        raise InputError(
+            f"{out}: is there already, made of {what}", remedy="delete it, or choose another `out`"
+        )
     count, dims = rows.features.shape
     return Extracted((count, dims), left_out)

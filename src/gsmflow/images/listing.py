@@ -116,7 +116,7 @@ def list_any(path: Path, root: Path | None = None) -> Listing:
 
 def _refuse_root(root: Path | None) -> None:
     if root is not None:
-        raise InputError(f"--root {root}: only a CSV's paths have a root; leave it out")
+        raise InputError(f"{root}: only a CSV's paths have a root; leave it out", parameter="root")
 
 
 def _expected() -> str:
@@ -154,8 +154,9 @@ def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
                 raise InputError(f"{here}: holds a file whose name is not UTF-8 ({name!a}); rename it")
             if file.is_symlink() and not file.resolve().is_relative_to(inside):
                 raise InputError(
-                    f"{file}: is a link that leads out of {folder}; put the image itself there, or list the "
-                    "images in a CSV and name the folder they lie in by --root"
+                    f"{file}: is a link that leads out of {folder}",
+                    remedy="put the image itself there, or list the images in a CSV and name the folder they lie in "
+                    "by `root`",
                 )
             (images if is_image(file) else others).append(file.relative_to(folder).as_posix())
     return tuple(sorted(images)), tuple(sorted(others))
@@ -189,7 +190,8 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
         full = Path(os.path.normpath(base / name))
         if not full.resolve().is_relative_to(inside):
             raise InputError(
-                f"{where}: '{given}' leads out of {base}; name the folder that all images lie in by --root"
+                f"{where}: '{given}' leads out of {base}",
+                remedy="name the folder that all images lie in by `root`",
             )
         if not is_image(full):
             raise InputError(f"{where}: '{given}' is no image by its ending; expected {_expected()}")

@@ -54,8 +54,8 @@ def open_onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
     fixed = [side for side in shape[2:] if isinstance(side, int)]
     if any(side != preprocessing.size for side in fixed):
         raise InputError(
-            f"{path}: takes pictures of {fixed[0]} x {fixed[-1]} pixels, not {preprocessing.size}; give "
-            f"`gsmflow extract` --size {fixed[0]}"
+            f"{path}: takes pictures of {fixed[0]} x {fixed[-1]} pixels, not {preprocessing.size}",
+            remedy=f"extract with `size` {fixed[0]}",
         )
     names = [output.name for output in session.get_outputs()]
     wanted = spec.output or names[0]

@@ -52,15 +52,15 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 4096:
-            raise InputError(f"--size {self.size}: expected 1 to 4096 pixels")
+            raise InputError(f"{self.size}: expected 1 to 4096 pixels", parameter="size")
         if not 0 < self.crop <= 1:
-            raise InputError(f"--crop {self.crop}: expected a fraction above 0, at most 1")
-        for option, value, known in (
-            ("--interpolation", self.interpolation, INTERPOLATIONS),
-            ("--normalize", self.normalization, tuple(NORMALIZATIONS)),
+            raise InputError(f"{self.crop}: expected a fraction above 0, at most 1", parameter="crop")
+        for parameter, value, known in (
+            ("interpolation", self.interpolation, INTERPOLATIONS),
+            ("normalization", self.normalization, tuple(NORMALIZATIONS)),
         ):
             if value not in known:
-                raise InputError(f"{option} {value}: expected one of {', '.join(known)}")
+                raise InputError(f"{value}: expected one of {', '.join(known)}", parameter=parameter)
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
         """An RGB picture as float32 (3, size, size)."""

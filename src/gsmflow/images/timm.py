@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.base.suggest import instead_of
-from gsmflow.files.atomic import digest_of_tensors
+from gsmflow.files.tensors import digest_of_tensors
 from gsmflow.images.backbone import RANDOM, Backbone, BackboneSpec, pooled
 
 _SEED = 0  # of random weights
@@ -36,13 +36,14 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
         timm = _timm()
     except ImportError as error:
         raise InputError(
-            f"--backbone {spec.model}: needs timm: {installing('images')} ({error}); or name an .onnx or "
-            "TorchScript file"
+            f"{spec.model}: needs timm: {installing('images')} ({error}); or name an .onnx or TorchScript file",
+            parameter="backbone",
         ) from None
     if not timm.is_model(spec.model):
         raise InputError(
-            f"--backbone {spec.model}: neither a model of timm {timm.__version__} nor a file ending in .onnx or .pt; "
-            + instead_of(spec.model, timm.list_models())
+            f"{spec.model}: neither a model of timm {timm.__version__} nor a file ending in .onnx or .pt; "
+            + instead_of(spec.model, timm.list_models()),
+            parameter="backbone",
         )
     name, tag = spec.model, spec.model.partition(".")[2]
     try:
@@ -51,8 +52,9 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
         known = None
     if known is None and tag:
         raise InputError(
-            f"--backbone {name}: no published weights '{tag}'; "
-            + instead_of(name, timm.list_pretrained(name.partition(".")[0]))
+            f"{name}: no published weights '{tag}'; "
+            + instead_of(name, timm.list_pretrained(name.partition(".")[0])),
+            parameter="backbone",
         )
     if spec.weights == RANDOM:
         with torch.random.fork_rng(devices=[]):
@@ -71,7 +73,7 @@ def open_timm(spec: BackboneSpec, device: torch.device) -> Backbone:
     def features(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
             features = model(torch.from_numpy(pictures).to(device))
-        return pooled(features.float().cpu().numpy(), f"--backbone {name}")
+        return pooled(features.float().cpu().numpy(), f"backbone {name}")
 
     return Backbone(replace(spec, sha256=digest_of_tensors(model.state_dict())), prepare, features)
 
@@ -88,7 +90,7 @@ def _load(name: str, file: Path) -> torch.nn.Module:
         with safe_open(file, framework="pt"):
             pass
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file; name the weights of {name} by --weights") from None
+        raise InputError(f"{file}: no such file", remedy=f"name the weights of {name} by `weights`") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{file}: not a readable safetensors file ({error}); fetch it anew") from None
     try:
@@ -105,7 +107,9 @@ def _published(name: str, known: Any) -> Path:
     repository = getattr(known, "hf_hub_id", None)
     if not repository:
         raise InputError(
-            f"--backbone {name}: has no published weights; name a .safetensors file of them by --weights"
+            f"{name}: has no published weights",
+            parameter="backbone",
+            remedy="name a .safetensors file of them by `weights`",
         )
     from huggingface_hub import constants, hf_hub_download
 
@@ -122,8 +126,9 @@ def _published(name: str, known: Any) -> Path:
         return Path(hf_hub_download(repository, file))
     except Exception as error:
         raise InputError(
-            f"--backbone {name}: its weights are not in the cache ({constants.HF_HUB_CACHE}) and cannot be "
-            f"downloaded here ({type(error).__name__}); fetch "
-            f"https://huggingface.co/{repository}/resolve/main/{file} elsewhere, put it anywhere here and add "
-            f"--weights {file}"
+            f"{name}: its weights are not in the cache ({constants.HF_HUB_CACHE}) and cannot be "
+            f"downloaded here ({type(error).__name__})",
+            parameter="backbone",
+            remedy=f"fetch https://huggingface.co/{repository}/resolve/main/{file} elsewhere, put it anywhere here "
+            f"and add `weights` {file}",
         ) from None

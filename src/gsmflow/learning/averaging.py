@@ -12,7 +12,8 @@ import torch
 
 from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.head_data import Pool, Stream
-from gsmflow.learning.softmax import HeadOptions, train_head
+from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.softmax import train_head
 
 
 def heads_on_sets(

@@ -18,10 +18,14 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.progress import Progress
 from gsmflow.compute.data_parallel import anywhere
 from gsmflow.compute.finite import LossGuard, check_state
-from gsmflow.files.atomic import make_folder, read_tensors, write_bytes, write_tensors
+from gsmflow.files.atomic import make_folder, write_bytes
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.learning.learner import Learner, Losses
 
 _LOG_EVERY = 20  # steps between two lines of history
+
+
+CHECKPOINT = Path("checkpoint") / "state.safetensors"  # in a run folder
 
 
 class Interrupted(Exception):
@@ -75,11 +79,11 @@ class Recorder:
 
     @property
     def _checkpoint_file(self) -> Path | None:
-        return self.folder / "checkpoint" / "state.safetensors" if self.folder else None
+        return self.folder / CHECKPOINT if self.folder else None
 
     @property
     def _resumed_file(self) -> Path | None:
-        return self._follows / "checkpoint" / "state.safetensors" if self._follows else self._checkpoint_file
+        return self._follows / CHECKPOINT if self._follows else self._checkpoint_file
 
     def resume(self) -> bool:
         """Read the checkpoint of the folder, if there is one, to continue from it.
@@ -125,7 +129,8 @@ class Recorder:
                 learner.load_state(tensors)
             except ValueError as error:
                 raise InputError(
-                    f"{self._checkpoint_file}: does not fit this run ({error}); start over without --resume"
+                    f"{self._checkpoint_file}: does not fit this run ({error})",
+                    remedy="start over without `resume`",
                 ) from None
             self._done = meta["done"]
             self._resume = None
@@ -241,7 +246,8 @@ class Recorder:
                     file.write(json.dumps(entry) + "\n")
             except OSError as error:
                 raise InputError(
-                    f"{self._history_file}: cannot be written ({error.strerror}); free space, then --resume"
+                    f"{self._history_file}: cannot be written ({error.strerror})",
+                    remedy="free space, then `resume`",
                 ) from None
 
     def _settle_history(self) -> None:

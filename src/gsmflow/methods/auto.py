@@ -46,4 +46,7 @@ METHOD = Method(
         Member("small gsmflow", "gsmflow", _SMALL),
         Member("gsmflow", "gsmflow"),
     ),
+    kind="several, stacked",
+    speed="the sum of its members'",
+    when="where nothing but the result matters: tries the others and keeps what validation shows to be best",
 )

@@ -1,18 +1,14 @@
 """GSMFlow's flow as a classifier: log p(x | class) of every class, no synthesis and no head.
 
-By the change of variables, with z = f(x; g(a_c))::
-
-    log p(x | c) = log|det dz/dx| - |z|^2 / 2 - D / 2 log(2 pi)
+How it works is in [`gsmflow.methods.workings.likelihood`][gsmflow.methods.workings.likelihood].
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gsmflow.flow.model import GSMFlow
-from gsmflow.heads.likelihood import LikelihoodHead
-from gsmflow.methods.gsmflow import PARTS, GSMFlowLearner, GSMFlowOptions
-from gsmflow.methods.method import Method
+from gsmflow.methods.gsmflow import PARTS, GSMFlowOptions
+from gsmflow.methods.method import Method, later
 
 
 @dataclass(frozen=True)
@@ -22,27 +18,6 @@ class LikelihoodOptions(GSMFlowOptions):
     table = "likelihood"
 
 
-def likelihood_head(learner: GSMFlowLearner) -> LikelihoodHead:
-    """The float32 classifier of a flow in training: bfloat16 is too coarse for log-determinants."""
-    clamp = learner.options.clamp
-    model = GSMFlow.from_state({name: t.clone() for name, t in learner.weights().items()}, clamp)
-    return LikelihoodHead(model.to(learner.data.device), learner.data.semantics, clamp)
-
-
-class LikelihoodLearner:
-    """The flow in training (see [`Scorer`][gsmflow.learning.learner.Scorer])."""
-
-    def __init__(self, flow: GSMFlowLearner) -> None:
-        self.flow = flow
-        self.steps_per_epoch, self.total_steps = flow.steps_per_epoch, flow.total_steps
-        self.step, self.weights, self.load_weights = flow.step, flow.weights, flow.load_weights
-        self.state, self.load_state = flow.state, flow.load_state
-
-    def head(self) -> LikelihoodHead:
-        """The classifier with the current weights."""
-        return likelihood_head(self.flow)
-
-
 METHOD = Method(
     name="likelihood",
     citation="the flow of Chen et al. (ACM MM 2021) with Bayes' rule",
@@ -50,5 +25,8 @@ METHOD = Method(
     inherits="gsmflow",
     parts=PARTS,
     divisible=True,
-    learner=lambda data, options, seed: LikelihoodLearner(GSMFlowLearner(data, options, seed)),
+    learner=later("gsmflow.methods.workings.likelihood:learner"),
+    kind="classifier by itself",
+    speed="2 to 6 minutes",
+    when="log-likelihoods instead of a softmax; good where features are few, such as digits",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 from gsmflow.base.options import Options
@@ -84,6 +85,12 @@ class Method:
         Of a composite method: those that are judged and stacked, in the order in which they are tried.
     preset : str
         The kind of preset it starts from where none is named, such as ``best``; empty: the problem's own.
+    kind : str
+        ``closed form``, ``trained generator`` or ``classifier by itself``.
+    speed : str
+        How long a validated run takes on two cores with some thousand features of a thousand dimensions.
+    when : str
+        When to use it, in a sentence.
     """
 
     name: str
@@ -99,6 +106,9 @@ class Method:
     divisible: bool = False
     members: tuple[Member, ...] = ()
     preset: str = ""
+    kind: str = ""
+    speed: str = ""
+    when: str = ""
 
 
 def complaint_about(name: str, method: Any) -> str:
@@ -116,3 +126,20 @@ def complaint_about(name: str, method: Any) -> str:
     if sum((method.direct is not None, method.learner is not None, bool(method.members))) != 1:
         return "gives several of a learner, a direct solution and members or none, expected one of them"
     return ""
+
+
+@dataclass(frozen=True)
+class later:
+    """A function that is imported when it is called, so that a method's options are known without torch.
+
+    Parameters
+    ----------
+    place : str
+        Where it is: ``module:name``.
+    """
+
+    place: str
+
+    def __call__(self, *given: Any) -> Any:
+        """What the function gives."""
+        return EntryPoint("", self.place, "").load()(*given)

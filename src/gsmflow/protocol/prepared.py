@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from gsmflow.compute.finite import TrainingFailed, first_not_finite
+from gsmflow.data.feature_options import FeatureOptions
 from gsmflow.data.problem import Problem
-from gsmflow.data.transform import FeatureOptions, FeatureTransform
+from gsmflow.data.transform import FeatureTransform
 from gsmflow.heads.base import Head
 from gsmflow.heads.calibration import BINS, expected_calibration_error, fit_temperature, softmax
 from gsmflow.heads.classifier import FittedClassifier

@@ -341,7 +341,7 @@ def nothing_synthesized(recipe: Recipe) -> InputError:
     """Why a method without synthesis cannot be judged where validation is not trusted."""
     return InputError(
         f"method '{recipe.method.name}' synthesizes nothing, so without trust in validation nothing can "
-        "judge it; use --protocol last"
+        "judge it; use protocol last"
     )
 
 

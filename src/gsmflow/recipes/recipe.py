@@ -12,9 +12,9 @@ from typing import Any, get_type_hints
 from gsmflow.base.errors import InputError
 from gsmflow.base.options import Options, from_mapping, option, parse_value
 from gsmflow.base.suggest import instead_of
+from gsmflow.data.feature_options import FeatureOptions
 from gsmflow.data.semantic_scaling import SemanticOptions
-from gsmflow.data.transform import FeatureOptions
-from gsmflow.learning.softmax import HeadOptions
+from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import METHODS, find_method
 from gsmflow.methods.method import Member, Method
 
@@ -169,9 +169,12 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
             of_members.append(f"{table}.{name}={override.partition('=')[2]}")
         if table not in classes:
             continue
-        origins[table] = f"{origin} with --set"
+        origins[table] = f"{origin} with `overrides`"
         if table == own and name in chosen.fixed:
-            raise InputError(f"--set {override}: in method '{method}' {name} is always {chosen.fixed[name]}")
+            raise InputError(
+                f"{override}: in method '{method}' {name} is always {chosen.fixed[name]}",
+                parameter="overrides",
+            )
         values[table][name] = value
     values[own] |= chosen.fixed
     made = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
@@ -189,6 +192,19 @@ def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Rec
     tables = ("features", "semantics", "head", "selection", find_method(member.method).options.table)
     own = [override for override in overrides if override.partition(".")[0] in tables]
     return make_recipe(member.method, preset, [*own, *member.overrides])
+
+
+def overridden(recipe: Recipe, overrides: Sequence[str]) -> set[str]:
+    """Which options (``table.option``) overrides of a recipe are about.
+
+    Raises
+    ------
+    InputError
+        One names no option.
+    """
+    parts = (recipe.features, recipe.semantics, recipe.options, recipe.head, recipe.selection)
+    classes = {part.table: type(part) for part in parts}
+    return {".".join(_parse_override(text, classes)[:2]) for text in overrides}
 
 
 def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
@@ -222,7 +238,7 @@ def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[st
     key, separator, value = text.partition("=")
     key = key.strip()
     if not separator or not key:
-        raise InputError(f"--set {text}: expected key=value, such as head.epochs=20")
+        raise InputError(f"{text}: expected key=value, such as head.epochs=20", parameter="overrides")
     table, dot, name = key.rpartition(".")
     everything = [f"{t}.{f.name}" for t, cls in classes.items() for f in fields(cls)]  # type: ignore[arg-type]
     if not dot:
@@ -230,5 +246,7 @@ def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[st
         own = [t for t in owners if t not in ("features", "semantics", "head", "selection")]
         table = (own or owners or [""])[0]
     if f"{table}.{name}" not in everything:
-        raise InputError(f"--set {text}: unknown option '{key}'; {instead_of(key, everything, quote='')}")
+        raise InputError(
+            f"{text}: unknown option '{key}'; {instead_of(key, everything, quote='')}", parameter="overrides"
+        )
     return table, name, parse_value(value.strip(), get_type_hints(classes[table])[name])

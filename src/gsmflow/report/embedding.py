@@ -103,7 +103,7 @@ def _umap(components: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         from umap import UMAP  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(
-            "--embedding umap needs umap-learn: pip install umap-learn; or choose pca or t-sne"
+            "umap: needs umap-learn: pip install umap-learn; or choose pca or t-sne", parameter="embedding"
         ) from None
     return np.asarray(UMAP(random_state=seed, n_jobs=1).fit_transform(components), dtype=np.float64)
 

@@ -6,21 +6,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import read_json, read_tensors
+from gsmflow.files.atomic import read_json
 from gsmflow.files.class_table import read_classes
-from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.report.embedding import Unseen
 from gsmflow.runs.folder import CONFIG, METRICS, SEMANTICS, load_classifier, read_config, read_problem
 from gsmflow.runs.thumbnails import FILE as THUMBNAILS
 from gsmflow.runs.thumbnails import Thumbnails
 from gsmflow.scores.samples import Samples
+
+if TYPE_CHECKING:
+    from gsmflow.heads.classifier import FittedClassifier
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def _history(file: Path, synthesizes: bool, missing: list[str]) -> list[dict[str
 def _shifts(
     folder: Path, synthesizes: bool, missing: list[str]
 ) -> tuple[dict[str, Any] | None, Samples | None, Unseen | None]:
+    from gsmflow.files.tensors import read_tensors
+
     file = folder / "shifts.json"
     if not file.exists():
         missing.append(

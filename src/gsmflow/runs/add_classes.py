@@ -24,7 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import CHECKSUMS, make_folder, read_tensors, write_bytes, write_tensors
+from gsmflow.files.atomic import CHECKSUMS, folder_for, write_bytes
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.fitting import refit
@@ -124,6 +125,8 @@ def add_classes(
     """
     begun = time.monotonic()
     classifier = load_classifier(folder)
+    if out:
+        _refuse_taken(out)
     metrics, config = read_metrics(folder), read_config(folder)
     recipe = recipe_from(config, str(folder / CONFIG))
     old = _unchanged_problem(folder, config, classifier, data_root)
@@ -213,13 +216,13 @@ def _unchanged_problem(
         problem, same = read_problem(folder, config, data_root=data_root)
     except InputError as error:
         raise InputError(
-            f"{folder}: fitting the head needs the data it was trained on, and they cannot be read: {error} "
-            "(a run made with --keep-data does not need them)"
+            f"{folder}: fitting the head needs the data it was trained on, and they cannot be read: {error.message}",
+            remedy=f"{error.remedy} (a run made by `gsmflow train --keep-data` does not need them)",
         ) from None
     if not same or problem.classes != classifier.classes:
         raise InputError(
-            f"{asked}: now holds other data than {folder} was trained on; restore them, or train again (with "
-            "--keep-data a run keeps its own)"
+            f"{asked}: now holds other data than {folder} was trained on",
+            remedy="restore them, or train again (made by `gsmflow train --keep-data`, a run has its own)",
         )
     return problem
 
@@ -228,6 +231,11 @@ def _choice(metrics: Mapping[str, Any], folder: Path) -> Choice | None:
     if "chosen" not in metrics:
         return None
     return Chosen.from_dict(metrics["chosen"], f"{folder / METRICS}: 'chosen'").choice
+
+
+def _refuse_taken(target: Path) -> None:
+    if target.exists():
+        raise InputError(f"{target}: is there already", remedy="choose another `out`")
 
 
 def _next_folder(folder: Path) -> Path:
@@ -249,10 +257,11 @@ def _write(
 ) -> None:
     """Write the version whole into a folder of another name, then give that folder its name."""
     target = addition.folder
-    if target.exists():
-        raise InputError(f"{target}: is there already; choose another --out")
-    make_folder(target.parent)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as made:
+    _refuse_taken(target)
+    with (
+        folder_for(target),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as made,
+    ):
         new = Path(made) / "run"
         new.mkdir()
         for file in folder.iterdir():
@@ -293,26 +302,5 @@ def _write(
             os.rename(new, target)
         except OSError as error:
             raise InputError(
-                f"{target}: cannot be written ({error.strerror}); choose another --out"
+                f"{target}: cannot be written ({error.strerror})", remedy="choose another `out`"
             ) from None
-
-
-def named_semantics(problem_names: Sequence[str] | None, values: Mapping[str, float]) -> list[float]:
-    """The vector of values given by name, in the order of the dimensions.
-
-    Raises
-    ------
-    InputError
-        The dimensions have no names, one is missing, or one is unknown.
-    """
-    from gsmflow.base.suggest import instead_of, listed
-
-    if problem_names is None:
-        raise InputError("attributes: the dimensions of this run have no names; give the values in order")
-    unknown = [name for name in values if name not in problem_names]
-    if unknown:
-        raise InputError(f"attributes: no '{unknown[0]}'; {instead_of(unknown[0], problem_names)}")
-    missing = [name for name in problem_names if name not in values]
-    if missing:
-        raise InputError(f"attributes: {len(missing)} missing: {listed(missing)}")
-    return [float(values[name]) for name in problem_names]

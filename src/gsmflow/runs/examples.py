@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import read_tensors, write_tensors
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.runs.thumbnails import has_pictures, packed, small_pictures, unpacked
 
 _MOST = 96  # most samples, so that the file stays small beside the weights

@@ -23,25 +23,20 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gsmflow import sources
 from gsmflow.base.errors import InputError
 from gsmflow.data.bundle import load
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import (
-    json_bytes,
-    read_json,
-    read_tensors,
-    write_bytes,
-    write_checksums,
-    write_json,
-)
+from gsmflow.files.atomic import json_bytes, read_json, write_bytes, write_checksums, write_json
 from gsmflow.files.checksums import CHECKSUMS, check
 from gsmflow.files.class_table import classes_csv
-from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.images.backbone import BackboneSpec
-from gsmflow.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from gsmflow.heads.classifier import FittedClassifier
+    from gsmflow.recipes.recipe import Recipe
 
 METRICS, CONFIG = "metrics.json", "config.toml"
 _NAME = 150  # characters; file systems allow 255, and more is added to a name
@@ -103,8 +98,11 @@ def check_finished(folder: Path) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
     if not (folder / METRICS).exists():
-        state = "an unfinished run; finish it with --resume" if (folder / CONFIG).exists() else "no run"
-        raise InputError(f"{folder}: holds {state}")
+        if (folder / CONFIG).exists():
+            raise InputError(
+                f"{folder}: holds an unfinished run; resume it first, by the command it was started with"
+            )
+        raise InputError(f"{folder}: holds no run")
 
 
 def load_classifier(folder: Path) -> FittedClassifier:
@@ -116,6 +114,9 @@ def load_classifier(folder: Path) -> FittedClassifier:
         The folder holds no finished run, or its files are damaged or do not fit together.
     """
     check_finished(folder)
+    from gsmflow.files.tensors import read_tensors
+    from gsmflow.heads.classifier import FittedClassifier
+
     classes = read_json(check(folder / "classes.json"))
     try:
         names = tuple(str(entry["name"]) for entry in classes)
@@ -256,7 +257,8 @@ def refuse_taken(folder: Path) -> None:
     """
     if _taken(folder):
         raise InputError(
-            f"{folder}: holds a run already; add --resume to continue it, or choose another --out"
+            f"{folder}: holds a run already",
+            remedy="add `resume` to continue it, or choose another `out`",
         )
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.files.chunks import Part
 from gsmflow.heads.classifier import FittedClassifier
-from gsmflow.images.extraction import Reading
 from gsmflow.images.feature_table import Unreadable
+from gsmflow.images.shards import Reading
 from gsmflow.runs.folder import load_classifier
 
 if TYPE_CHECKING:

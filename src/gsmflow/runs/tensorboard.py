@@ -57,7 +57,10 @@ class EventFiles(Progress):
         try:
             import torch.utils.tensorboard  # noqa: F401
         except ImportError:
-            raise InputError(f"--tensorboard needs TensorBoard: {installing('tensorboard')}") from None
+            raise InputError(
+                f"TensorBoard is not installed: {installing('tensorboard')}",
+                remedy="or leave out `tensorboard`",
+            ) from None
         self._folder = folder
         self._writer: SummaryWriter | None = None
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import read_tensors, write_tensors
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.images.reading import UnreadableImage, read_image
 

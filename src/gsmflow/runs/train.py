@@ -19,17 +19,12 @@ from gsmflow.base.version import __version__
 from gsmflow.compute.data_parallel import rank, size, together
 from gsmflow.compute.devices import describe
 from gsmflow.data.bundle import save
+from gsmflow.data.feature_options import check_projection
 from gsmflow.data.problem import Problem
-from gsmflow.data.transform import FeatureTransform, check_projection
-from gsmflow.files.atomic import (
-    lock,
-    make_folder,
-    sweep,
-    write_bytes,
-    write_json,
-    write_tensors,
-)
-from gsmflow.learning.journal import Recorder
+from gsmflow.data.transform import FeatureTransform
+from gsmflow.files.atomic import held, sweep, write_bytes, write_json
+from gsmflow.files.tensors import write_tensors
+from gsmflow.learning.journal import CHECKPOINT, Recorder
 from gsmflow.protocol.choice import ChosenOn, Outcome
 from gsmflow.protocol.fitting import refit
 from gsmflow.protocol.fitting import run as carry_out
@@ -108,8 +103,7 @@ def train(
     config = _config(request, problem, recipe, device)
     existing = folder / CONFIG
     _check_free(folder, config, resume)
-    make_folder(folder)
-    with lock(folder):
+    with held(folder, worth=(folder / CHECKPOINT).exists):
         _check_free(folder, config, resume)  # once more: another run may have begun and ended in between
         sweep(folder)
         if (folder / METRICS).exists():
@@ -178,7 +172,7 @@ def adopt(
         The weights do not fit the problem and the recipe, or the folder holds a run.
     """
     if _taken(folder):
-        raise InputError(f"{folder}: holds a run already; choose another --out")
+        raise InputError(f"{folder}: holds a run already", remedy="choose another `out`")
     recorder = Recorder()
     transform = FeatureTransform.fit(problem, recipe.features)
     try:
@@ -187,8 +181,7 @@ def adopt(
         raise InputError(f"{origin.get('file', 'weights')}: {error}") from None
     scores = score(problem, made.logits, unseen_logits=made.unseen_logits)
     outcome = Outcome(None, scores, None, made, dict(weights), steps)
-    make_folder(folder)
-    with lock(folder):
+    with held(folder):
         config = _config(request, problem, recipe, device) | {"imported": dict(origin)}
         write_bytes(folder / CONFIG, tomli_w.dumps(config).encode())
         metrics = _metrics(request, problem, recipe, outcome, recorder).to_dict()
@@ -294,8 +287,8 @@ def _check_same(file: Path, config: Mapping[str, Any]) -> None:
         if key.startswith("machine.") or old.get(key) == new.get(key):
             continue
         raise InputError(
-            f"{file}: the run there has {key} = {old.get(key)}, this request {new.get(key)}; repeat the "
-            "command it was started with, or choose another --out"
+            f"{file}: the run there has {key} = {old.get(key)}, this request {new.get(key)}",
+            remedy="repeat the command it was started with, or choose another `out`",
         )
 
 

@@ -33,23 +33,23 @@ def scaled(
         class is the lowest in every attribute, and ``minmax`` would leave nothing of it.
     """
     if scaling not in SCALINGS:
-        raise InputError(f"--scaling {scaling}: expected one of {', '.join(SCALINGS)}")
+        raise InputError(f"{scaling}: expected one of {', '.join(SCALINGS)}", parameter="scaling")
     if scaling == "none":
         return values.astype(np.float32)
     exact = np.asarray(values, dtype=np.float64)
     constant = np.flatnonzero(exact.max(axis=0) == exact.min(axis=0))
     if constant.size:
         raise InputError(
-            f"column '{columns[constant[0]]}' has the same value for every class and says nothing; remove it, or "
-            "use --scaling none"
+            f"column '{columns[constant[0]]}' has the same value for every class and says nothing",
+            remedy="remove it, or use `scaling` none",
         )
     if scaling == "minmax":
         low, high = exact.min(axis=0), exact.max(axis=0)
         lowest = np.flatnonzero((exact == low).all(axis=1))
         if lowest.size:
             raise InputError(
-                f"class '{names[lowest[0]]}' is the lowest in every attribute, so that --scaling minmax makes it all "
-                "zero; use --scaling standard, or add an attribute that it has"
+                f"class '{names[lowest[0]]}' is the lowest in every attribute, so that minmax makes it all zero",
+                remedy="use `scaling` standard, or add an attribute that it has",
             )
         return ((exact - low) / (high - low)).astype(np.float32)
     return ((exact - exact.mean(axis=0)) / exact.std(axis=0)).astype(np.float32)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.semantics.sentences import Encode
+
+if TYPE_CHECKING:
+    import torch
 
 _BATCH = 32
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # files that are neither pickles nor programs
@@ -32,11 +34,35 @@ def open_encoder(name: str, device: torch.device) -> Encode:
         Sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own; or
         the name is neither in the cache nor can it be downloaded.
     """
-    if find_spec("sentence_transformers") is None:
-        raise InputError(f"--encoder {name}: needs sentence-transformers: {installing('text')}")
-    folder = Path(name) if Path(name).is_dir() else _published(name)
+    folder = check_encoder(name) or _published(name)
+    _check_kind(folder)
     if (folder / "modules.json").exists():
         return _sentence_transformer(folder, device)
+    return _clip(folder, device)
+
+
+def check_encoder(name: str) -> Path | None:
+    """The folder of an encoder; None for a name that has to be looked up, or downloaded, first. Loads nothing.
+
+    Raises
+    ------
+    InputError
+        Sentence-transformers is missing; the folder holds no encoder, or the name can be none's.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise InputError(f"{name}: needs sentence-transformers: {installing('text')}", parameter="encoder")
+    folder = Path(name)
+    if not folder.is_dir():
+        if name.endswith(("/", "\\")) or name.startswith((".", "/", "~")) or name.count("/") > 1:
+            raise InputError(f"{name}: no such folder", parameter="encoder")
+        return None
+    _check_kind(folder)
+    return folder
+
+
+def _check_kind(folder: Path) -> None:
+    if (folder / "modules.json").exists():
+        return
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError):
@@ -46,29 +72,29 @@ def open_encoder(name: str, device: torch.device) -> Encode:
             f"{folder}: neither a sentence-transformers folder (modules.json) nor a CLIP model (config.json with "
             "model_type clip); name the folder such a model was saved to"
         )
-    return _clip(folder, device)
 
 
 def _published(name: str) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.utils import HFValidationError
 
-    if name.endswith(("/", "\\")) or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"--encoder {name}: no such folder")
     repository = name if "/" in name else f"sentence-transformers/{name}"
     try:
         return Path(snapshot_download(repository, allow_patterns=list(_FILES), local_files_only=True))
     except HFValidationError:
-        raise InputError(f"--encoder {name}: neither a folder nor the name of an encoder") from None
+        raise InputError(
+            f"{name}: neither a folder nor the name of an encoder", parameter="encoder"
+        ) from None
     except Exception:  # not in the cache; the library raises various errors
         pass
     try:
         return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
     except Exception as error:
         raise InputError(
-            f"--encoder {name}: no such folder, not in the cache ({constants.HF_HUB_CACHE}), and cannot be "
+            f"{name}: no such folder, not in the cache ({constants.HF_HUB_CACHE}), and cannot be "
             f"downloaded here ({type(error).__name__}); fetch the files of https://huggingface.co/{repository} "
-            "elsewhere, put them into one folder and name that"
+            "elsewhere, put them into one folder and name that",
+            parameter="encoder",
         ) from None
 
 
@@ -94,6 +120,7 @@ def _sentence_transformer(folder: Path, device: torch.device) -> Encode:
 
 
 def _clip(folder: Path, device: torch.device) -> Encode:
+    import torch
     from transformers import AutoTokenizer, CLIPModel
     from transformers.utils import logging
 

@@ -87,7 +87,7 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
     try:
         values = numbers(table, chosen).astype(np.float64)
     except InputError as error:
-        raise InputError(f"{error}; for sentences, name an --encoder") from None
+        raise InputError(str(error), remedy="for sentences, name an `encoder`") from None
     return Described(rows, chosen, attributes=values, note=left_out_note(left_out))
 
 

@@ -25,7 +25,7 @@ import torch
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.base.version import __version__
-from gsmflow.files.atomic import make_folder, write_bytes
+from gsmflow.files.atomic import folder_for, write_bytes
 from gsmflow.heads.base import GraphHead
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.graph import Graph, transformed
@@ -77,8 +77,8 @@ def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | No
         kept["preprocessing"] = json.dumps(backbone.preprocessing.to_dict())
     helper.set_model_props(model, kept)
     checker.check_model(model, full_check=True)
-    make_folder(path.parent)
-    write_bytes(path, model.SerializeToString())
+    with folder_for(path):
+        write_bytes(path, model.SerializeToString())
 
 
 def _classifier(
@@ -131,8 +131,8 @@ def _behind(spec: BackboneSpec, classifier: FittedClassifier) -> Any:
 
     if spec.kind != "onnx":
         raise InputError(
-            f"--images: the backbone of this run is {spec.model} ({spec.kind}), and only one in an ONNX file can be "
-            "included; leave out --images and give the graph features"
+            f"the backbone of this run is {spec.model} ({spec.kind}), and only one in an ONNX file can be included",
+            remedy="leave out `images` and give the graph features",
         )
     open_backbone(spec, torch.device("cpu"))  # refuses another file than the run was trained with
     try:
@@ -155,7 +155,7 @@ def _behind(spec: BackboneSpec, classifier: FittedClassifier) -> Any:
     except Exception as error:  # onnx's own exceptions share no base but this one
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{spec.model}: cannot be joined to the classifier ({reason}); leave out --images"
+            f"{spec.model}: cannot be joined to the classifier ({reason})", remedy="leave out `images`"
         ) from None
 
 

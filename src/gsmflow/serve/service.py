@@ -19,9 +19,10 @@ from gsmflow.files.class_table import read_classes
 from gsmflow.files.names import matched
 from gsmflow.heads.calibration import softmax
 from gsmflow.heads.classifier import FittedClassifier
-from gsmflow.runs.add_classes import Addition, add_classes, named_semantics
+from gsmflow.runs.add_classes import Addition, add_classes
 from gsmflow.runs.examples import Examples
 from gsmflow.runs.folder import EXAMPLES, SEMANTICS, feature_names, load_classifier, read_config, read_metrics
+from gsmflow.runs.named_semantics import named_semantics
 from gsmflow.serve.images import Extractor
 from gsmflow.serve.texts import Encode
 

@@ -17,7 +17,7 @@ from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
 from gsmflow.sources.source import SOURCES, Layout, NamedProblem, named_problems, register_source
 
-__all__ = ["Layout", "NamedProblem", "Survey", "load", "register_source", "survey"]
+__all__ = ["Layout", "NamedProblem", "Survey", "check_name", "load", "register_source", "survey"]
 
 
 def load(
@@ -53,10 +53,31 @@ def load(
     source = SOURCES.find(name) if name in SOURCES.names() else None
     if isinstance(source, NamedProblem):
         if features or semantics:
-            raise InputError(f"{name} has no files to choose from; leave out --features and --semantics")
+            raise InputError(
+                f"{name} has no files to choose from", remedy="leave out `features` and `semantics`"
+            )
         return source.load(details, seed)
     folder, name = _folder(problem, data_root, features, semantics)
     return load_folder(folder, name, features=features, semantics=semantics, seed=seed)
+
+
+def check_name(
+    problem: str, *, data_root: Path, features: str | None = None, semantics: str | None = None
+) -> None:
+    """Refuse a problem that [`load`][gsmflow.sources.load] would not find, without reading it.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, or there is no such folder.
+    """
+    name, _, details = problem.partition(":")
+    if name == "synthetic":
+        from gsmflow.sources import synthetic
+
+        synthetic.parse(details, seed=0)
+    elif name not in SOURCES.names():
+        _folder(problem, data_root, features, semantics)
 
 
 def _folder(
@@ -73,9 +94,9 @@ def _folder(
         return named, named.name
     if known:
         raise InputError(
-            f"{data_root / known.name}: no such folder; put {features or xlsa17.FEATURES}.mat and "
-            f"{semantics or xlsa17.SEMANTICS}"
-            f"_splits.mat there, or name another place by --data-root; {known.citation}"
+            f"{data_root / known.name}: no such folder",
+            remedy=f"put {features or xlsa17.FEATURES}.mat and {semantics or xlsa17.SEMANTICS}_splits.mat there, or "
+            f"name another place by `data_root`; {known.citation}",
         )
     if exists(problem):
         raise InputError(f"{problem}: is a file; name the folder it lies in")

@@ -34,7 +34,7 @@ class Survey:
     counts : dict[str, int]
         The fields of [`Counts`][gsmflow.data.problem.Counts].
     features, semantics : tuple[str, ...]
-        What ``--features`` and ``--semantics`` can name.
+        What `features` and `semantics` can name.
     split : str
         Which known split it is.
     message : str

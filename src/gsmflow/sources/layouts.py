@@ -40,9 +40,9 @@ def load_folder(
     if len(layouts) > 1:
         layouts = [each for each in layouts if features in (None, *each.features(folder))] or layouts
     if len(layouts) > 1:
-        choices = [f"--features {each}" for layout in layouts for each in layout.features(folder)]
+        choices = [f"`features` {each}" for layout in layouts for each in layout.features(folder)]
         raise InputError(
-            f"{folder}: holds {' and '.join(each.name for each in layouts)} files; choose with {listed(choices)}, or "
-            "move one kind elsewhere"
+            f"{folder}: holds {' and '.join(each.name for each in layouts)} files",
+            remedy=f"choose with {listed(choices)}, or move one kind elsewhere",
         )
     return layouts[0].load(folder, name, features=features, semantics=semantics, seed=seed)

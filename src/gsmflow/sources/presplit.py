@@ -46,8 +46,8 @@ def load(
     """
     if features not in (None, FEATURES) or semantics is not None:
         raise InputError(
-            f"{folder}: pre-split data have one set of features and semantics; leave out --features and "
-            "--semantics"
+            f"{folder}: pre-split data have one set of features and semantics",
+            remedy="leave out `features` and `semantics`",
         )
     data, label, labels, vectors = _read(folder)
     _check_said_twice(data, label, labels, vectors)

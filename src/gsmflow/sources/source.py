@@ -26,7 +26,7 @@ class Load(Protocol):
         name : str
             What the problem is called.
         features, semantics : str | None
-            What a person gave as ``--features`` and ``--semantics``, to choose among several files.
+            What a person gave as `features` and `semantics`, to choose among several files.
         seed : int
             For what is drawn.
 
@@ -53,7 +53,7 @@ class Layout:
     load : Load
         Reads such a folder.
     features : Callable[[Path], Sequence[str]]
-        What ``--features`` can name in a folder, to choose between layouts where a folder has several.
+        What `features` can name in a folder, to choose between layouts where a folder has several.
     begun : Callable[[Sequence[str]], bool]
         Like `owns`, for a folder that has only a part of the files: the layout is chosen where no other owns the
         folder, so that `load` can say what is missing.

@@ -48,7 +48,7 @@ def images_of(folder: Path) -> Path | None:
 
 
 def feature_files(folder: Path) -> tuple[str, ...]:
-    """What ``--features`` can name."""
+    """What `features` can name."""
     names = file_names(folder)
     stems = {Path(name).stem for name in names if name.endswith(ENDINGS) and ".rows." not in name}
     return tuple(sorted(stems - {CLASSES}))
@@ -126,14 +126,15 @@ def load(
 def _features_file(folder: Path, names: list[str], stem: str) -> Path:
     found = [f"{stem}{ending}" for ending in ENDINGS if f"{stem}{ending}" in names]
     if not found:
-        others = [f"--features {other}" for other in feature_files(folder)]
+        others = [f"`features` {other}" for other in feature_files(folder)]
         hint = f"there is {listed(others)}; " if others else ""
         if images := images_of(folder):
             hint = (
-                f"make it of the images with `gsmflow extract {images} --backbone resnet101 -o {folder / stem}.npz`, "
-                "or train with --backbone resnet101; "
+                f"make it of the images {images} with `gsmflow extract`, or train with `backbone` resnet101; "
             )
-        raise InputError(f"{folder}: no {stem}.npz, {stem}.csv or {stem}.parquet; {hint}{_EXPECTED}")
+        raise InputError(
+            f"{folder}: no {stem}.npz, {stem}.csv or {stem}.parquet", remedy=f"{hint}{_EXPECTED}"
+        )
     if len(found) > 1:
         raise InputError(f"{folder}: {' and '.join(found)} are both there; keep one")
     return folder / found[0]

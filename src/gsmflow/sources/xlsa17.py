@@ -32,7 +32,7 @@ _PRESPLIT = ("data.mat", "label.mat")
 
 
 def feature_files(folder: Path) -> tuple[str, ...]:
-    """What ``--features`` can name: every .mat file that is no class embedding and not pre-split."""
+    """What `features` can name: every .mat file that is no class embedding and not pre-split."""
     return tuple(
         name.removesuffix(".mat")
         for name in file_names(folder)
@@ -41,7 +41,7 @@ def feature_files(folder: Path) -> tuple[str, ...]:
 
 
 def semantics_files(folder: Path) -> tuple[str, ...]:
-    """What ``--semantics`` can name."""
+    """What `semantics` can name."""
     return tuple(
         name.removesuffix("_splits.mat") for name in file_names(folder) if name.endswith("_splits.mat")
     )
@@ -61,7 +61,7 @@ def load(
     InputError
         A file or variable is missing, damaged or contradicts another; see the message.
     """
-    chosen = _choose(folder, features, FEATURES, feature_files(folder), ".mat", "--features")
+    chosen = _choose(folder, features, FEATURES, feature_files(folder), ".mat", "features")
     images = MatFile(chosen)
     images.require("features", "labels")
     described = _read_semantics(folder, semantics)
@@ -170,18 +170,18 @@ def _choose(
         return folder / f"{name}{ending}"
     if not available:
         remedy = (
-            f"no other file that {option} could name is there either; gsmflow data says where to obtain it"
+            f"no other file that `{option}` could name is there either; gsmflow data says where to obtain it"
         )
     elif asked:
         remedy = instead_of(asked, available)
     else:
-        remedy = f"choose one that is there: {' or '.join(f'{option} {a}' for a in available)}"
-    raise InputError(f"{folder}: no {name}{ending}; {remedy}")
+        remedy = f"choose one that is there: {' or '.join(f'`{option}` {a}' for a in available)}"
+    raise InputError(f"{folder}: no {name}{ending}", remedy=remedy)
 
 
 def _read_semantics(folder: Path, semantics: str | None) -> _Described:
     available = semantics_files(folder)
-    file = MatFile(_choose(folder, semantics, SEMANTICS, available, "_splits.mat", "--semantics"))
+    file = MatFile(_choose(folder, semantics, SEMANTICS, available, "_splits.mat", "semantics"))
     file.require("att")
     other = file
     if SEMANTICS in available and not all(name in file for name in (*_PARTS, "allclasses_names")):

@@ -178,8 +178,8 @@ class Cell:
                 found = found.get(part) if isinstance(found, Mapping) else None
             if found != value:
                 raise InputError(
-                    f"{folder / CONFIG}: the run there has {key} = {found}, this command "
-                    f"{value}; choose another --out, or remove that folder"
+                    f"{folder / CONFIG}: the run there has {key} = {found}, this command {value}",
+                    remedy="choose another `out`, or remove that folder",
                 )
         return read_metrics(folder) if (folder / METRICS).exists() else None
 

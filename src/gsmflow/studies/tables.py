@@ -11,6 +11,8 @@ from typing import Any
 
 from gsmflow.scores.gzsl import SCORES, mean_interval, paired_difference
 
+FEW = 3  # seeds from which an interval is shown: of two it is 6.4 times as wide as they are apart
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -38,11 +40,13 @@ class Estimate:
         return Estimate(mean, half, len(present))
 
     def text(self, factor: float = 100.0, digits: int = 1, sign: bool = False) -> str:
-        """``54.8 ± 2.2``, or ``-`` where there is nothing."""
+        """``54.8 ± 2.2``; the mean alone where there are fewer than three seeds; ``-`` where there is nothing."""
         if not math.isfinite(self.mean):
             return "-"
         shown = f"{factor * self.mean:{'+' if sign else ''}.{digits}f}"
-        return f"{shown} ± {factor * self.half:.{digits}f}" if math.isfinite(self.half) else shown
+        if self.count < FEW or not math.isfinite(self.half):
+            return shown
+        return f"{shown} ± {factor * self.half:.{digits}f}"
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Plain values, None for NaN."""
@@ -51,6 +55,16 @@ class Estimate:
             "half_width": self.half if math.isfinite(self.half) else None,
             "seeds": self.count,
         }
+
+
+def over_seeds(count: int) -> str:
+    """What a table of so many seeds shows.
+
+    >>> over_seeds(5), over_seeds(2)
+    ('5 seeds, mean ± 95% interval', '2 seeds, mean (an interval takes 3)')
+    """
+    seeds = "1 seed" if count == 1 else f"{count} seeds"
+    return f"{seeds}, mean ± 95% interval" if count >= FEW else f"{seeds}, mean (an interval takes {FEW})"
 
 
 @dataclass(frozen=True)
@@ -256,8 +270,9 @@ def findings(rows: Sequence[Row], reference: str) -> list[str]:
             continue
         text = f"{row.problem}: H of {row.label} is {100 * abs(d.mean):.1f} points "
         text += ("above" if d.mean > 0 else "below") + f" that of {reference}"
-        if not math.isfinite(d.half):
-            said.append(f"{text}; one seed allows no conclusion.")
+        if d.count < FEW or not math.isfinite(d.half):
+            seeds = "one seed allows" if d.count == 1 else f"{d.count} seeds allow"
+            said.append(f"{text}; {seeds} no conclusion.")
         elif abs(d.mean) > d.half:
             said.append(
                 f"{text}, and the 95% interval over {d.count} seeds (± {100 * d.half:.1f}) excludes zero."

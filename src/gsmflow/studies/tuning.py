@@ -6,121 +6,28 @@ The test set is never looked at: a trial's value is what [`choose`][gsmflow.prot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
-import torch
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.base.options import Options
-from gsmflow.compute.finite import TrainingFailed
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import make_folder, write_bytes
-from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Choice
-from gsmflow.protocol.choosing import choose
 from gsmflow.recipes.recipe import Recipe, make_recipe
 from gsmflow.scores.gzsl import CURVE_SCORES
 from gsmflow.studies.ray import evaluate_on_cluster
+from gsmflow.studies.search_space import Dimension, any_value
 
 if TYPE_CHECKING:
     import optuna
+    import torch
 
-
-@dataclass(frozen=True)
-class Dimension:
-    """The values of one option that are searched: a range, or a list.
-
-    Parameters
-    ----------
-    key : str
-        The option, as ``table.name``.
-    low : float
-        Lower end of the range.
-    high : float
-        Upper end of the range.
-    log : bool
-        Search on a logarithmic scale.
-    whole : bool
-        Search whole numbers only.
-    values : tuple[str, ...]
-        The list; empty for a range.
-    """
-
-    key: str
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    whole: bool = False
-    values: tuple[str, ...] = ()
-
-    def suggest(self, trial: optuna.Trial) -> str:
-        """The trial's value, as ``--set`` takes it."""
-        if self.values:
-            return str(trial.suggest_categorical(self.key, self.values))
-        if self.whole:
-            return str(trial.suggest_int(self.key, round(self.low), round(self.high), log=self.log))
-        return repr(trial.suggest_float(self.key, self.low, self.high, log=self.log))
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value lies in it."""
-        if self.values:
-            return str(value) in self.values
-        return isinstance(value, int | float) and self.low <= value <= self.high
-
-
-def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
-    """The dimension that ``KEY=LOW:HIGH``, ``KEY=LOW:HIGH:log`` or ``KEY=A,B,C`` spells.
-
-    Parameters
-    ----------
-    text : str
-        What the user wrote.
-    whole : bool | None
-        Whether only whole numbers are searched; None: if both ends are whole numbers.
-
-    Raises
-    ------
-    InputError
-        The text is neither.
-
-    Examples
-    --------
-    >>> parse_dimension("gsmflow.blocks=1:5")
-    Dimension(key='gsmflow.blocks', low=1.0, high=5.0, log=False, whole=True, values=())
-    >>> parse_dimension("features.scaling=minmax,none").values
-    ('minmax', 'none')
-    """
-    key, _, spelled = text.partition("=")
-    ends = spelled.split(":")
-    if key and len(ends) in (2, 3) and (len(ends) == 2 or ends[2] == "log"):
-        try:
-            low, high = float(ends[0]), float(ends[1])
-        except ValueError:
-            low, high = 1.0, 0.0
-        if whole is None:
-            whole = all(end.strip().lstrip("-").isdigit() for end in ends[:2])
-        if low <= high and (low > 0 or len(ends) == 2):
-            return Dimension(key.strip(), low, high, len(ends) == 3, whole)
-    elif key and spelled and len(ends) == 1:
-        return Dimension(key.strip(), values=tuple(part.strip() for part in spelled.split(",")))
-    raise InputError(f"--vary {text}: expected KEY=LOW:HIGH, KEY=LOW:HIGH:log (above 0) or KEY=A,B,C")
-
-
-def default_space(recipe: Recipe) -> list[Dimension]:
-    """The options of the method, and of the head where it trains one, that say where to look."""
-    found = []
-    parts = (recipe.options,) if recipe.method.direct else (recipe.options, recipe.head)
-    for part in parts:
-        for field in fields(part):  # type: ignore[arg-type]
-            where = field.metadata.get("search")
-            if where and field.name not in recipe.method.fixed:
-                whole = isinstance(getattr(part, field.name), int)
-                found.append(parse_dimension(f"{part.table}.{field.name}={where}", whole))
-    return found
+    from gsmflow.protocol.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -193,7 +100,9 @@ def tune(
     optuna = _optuna()
     base = search.recipe()
     if not search.space:
-        raise InputError(f"method '{search.method}' says of no option where to look; name some by --vary")
+        raise InputError(
+            f"method '{search.method}' says of no option where to look", remedy="name some by `vary`"
+        )
     if base.method.direct and not base.selection.trust_validation:
         raise InputError(
             f"method '{search.method}' synthesizes nothing, so only validation problems can judge it; leave "
@@ -201,7 +110,11 @@ def tune(
         )
     objective = base.selection.score if base.selection.trust_validation else "S"
     for dimension in search.space:  # refused before anything runs
-        search.recipe([f"{dimension.key}={_any_value(dimension)}"])
+        search.recipe([f"{dimension.key}={any_value(dimension)}"])
+
+    import torch  # late, as what follows: what is refused need not wait for it
+
+    from gsmflow.compute.finite import TrainingFailed
 
     study = optuna.create_study(
         storage=_storage(storage),
@@ -213,7 +126,8 @@ def tune(
     made_for = study.user_attrs.get("objective", objective)
     if made_for != objective:
         raise InputError(
-            f"{storage}: study '{study_name}' maximizes {made_for}, not {objective}; name another --study"
+            f"{storage}: study '{study_name}' maximizes {made_for}, not {objective}",
+            remedy="name another `study_name`",
         )
     study.set_user_attr("objective", objective)
     if not study.trials:
@@ -258,6 +172,9 @@ def evaluate(
     problem: Problem, search: Search, settings: Sequence[str], seed: int, device: torch.device
 ) -> Choice:
     """What a recipe with these settings reaches on validation problems: one trial."""
+    from gsmflow.learning.journal import Recorder
+    from gsmflow.protocol.choosing import choose
+
     return choose(problem, search.recipe(settings), seed, device, Recorder())
 
 
@@ -278,19 +195,33 @@ def best_recipe(study: optuna.Study, search: Search) -> tuple[Recipe, float]:
         No trial was completed.
     """
     if not study.best_trials:
-        raise InputError(f"study '{study.study_name}': no trial was completed; run more, or narrow --vary")
+        raise InputError(
+            f"study '{study.study_name}': no trial was completed", remedy="run more, or narrow `vary`"
+        )
     best = study.best_trial
     return search.recipe([f"{key}={value}" for key, value in best.params.items()]), float(best.values[0])
 
 
 def write_preset(path: Path, recipe: Recipe, description: str) -> None:
-    """Write a recipe as a preset file that ``--preset`` takes, atomically."""
+    """Write a recipe as a preset file, atomically."""
     make_folder(path.parent)
     tables = recipe.tables()
     tables[recipe.options.table] = {
         name: value for name, value in tables[recipe.options.table].items() if name not in recipe.method.fixed
     }
     write_bytes(path, tomli_w.dumps({"description": description} | tables).encode())
+
+
+def check_installed() -> None:
+    """Refuse to tune without Optuna, before anything is loaded.
+
+    Raises
+    ------
+    InputError
+        It is not installed.
+    """
+    if find_spec("optuna") is None:
+        raise InputError(f"tuning needs Optuna: {installing('tune')}")
 
 
 def _optuna() -> Any:
@@ -318,13 +249,9 @@ def _storage(where: str) -> Any:
     except InputError:
         raise
     except Exception as error:  # whatever the database's driver raises
-        raise InputError(f"--storage {where}: cannot be opened ({' '.join(str(error).split())})") from None
-
-
-def _any_value(dimension: Dimension) -> str:
-    if dimension.values:
-        return dimension.values[0]
-    return str(round(dimension.low)) if dimension.whole else repr(dimension.low)
+        raise InputError(
+            f"{where}: cannot be opened ({' '.join(str(error).split())})", parameter="storage"
+        ) from None
 
 
 def _current(recipe: Recipe, key: str) -> Any:

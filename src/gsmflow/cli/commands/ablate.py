@@ -8,46 +8,28 @@ import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import DataOptions, PresetOptions, StudyOptions
 
 _FULL, _METHOD = "full", "gsmflow"
 _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance", "structure")}
 
 
 @click.command()
-@click.argument("problem")
 @click.option("--method", help=f"One of `gsmflow methods` that has parts.  [default: {_METHOD}]")
-@options.seeds
-@options.protocol
-@click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own]")
-@click.option("--features", metavar="NAME", help="Feature file, as for train.")
-@click.option("--semantics", metavar="NAME", help="Class embeddings, as for train.")
-@options.overrides
+@grouped(data=DataOptions, study=StudyOptions, preset=PresetOptions)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder of the runs and tables.  [default: runs/ablate-PROBLEM, with -METHOD where one is given]",
 )
-@options.jobs
-@options.on
-@options.threads
-@options.data_root
-@options.device
 @options.as_json
 def ablate(
-    problem: str,
     method: str | None,
-    seeds: str,
-    protocol: str,
-    preset: str | None,
-    features: str | None,
-    semantics: str | None,
-    overrides: tuple[str, ...],
+    data: DataOptions,
+    study: StudyOptions,
+    preset: PresetOptions,
     out: Path | None,
-    jobs: int | None,
-    on: str | None,
-    threads: int | None,
-    data_root: Path,
-    device: str,
     as_json: bool,
 ) -> None:
     """A method on PROBLEM, whole and without each of its parts.
@@ -56,9 +38,11 @@ def ablate(
     all; the table has H and the measures of the three generation shifts.
     """
     from gsmflow.cli.many_runs import check_failures, run_cells, write_tables
+    from gsmflow.compute.devices import check_device
     from gsmflow.methods import find_method
+    from gsmflow.recipes.recipe import make_recipe
     from gsmflow.studies.cells import Variant, cells_of
-    from gsmflow.studies.tables import findings, rows_of
+    from gsmflow.studies.tables import findings, over_seeds, rows_of
 
     chosen = find_method(method or _METHOD, "--method")
     if not chosen.parts:
@@ -66,32 +50,34 @@ def ablate(
             f"--method {chosen.name}: says no parts that could be left out; choose another, or compare options of it "
             "by `gsmflow bench`"
         )
-    chosen_seeds = options.parse_seeds(seeds)
-    name = f"ablate-{Path(problem).name}" + (f"-{method}" if method else "")
-    root = out or Path("runs") / name
+    seeds = options.parse_seeds(study.seeds)
+    check_device(study.device)
+    root = out or Path("runs") / (f"ablate-{Path(data.problem).name}" + (f"-{method}" if method else ""))
     variants = [
-        Variant(label.replace(" ", "-"), chosen.name, preset, (*overrides, *off))
+        Variant(label.replace(" ", "-"), chosen.name, preset.preset, (*preset.overrides, *off))
         for label, off in {_FULL: (), **chosen.parts}.items()
     ]
     cells = cells_of(
-        [problem],
+        [data.problem],
         variants,
-        chosen_seeds,
-        features={"": features} if features else {},
-        semantics={"": semantics} if semantics else {},
+        seeds,
+        features={"": data.features} if data.features else {},
+        semantics={"": data.semantics} if data.semantics else {},
         presets={},
-        protocol=protocol,
+        protocol=study.protocol,
         oracle=False,
-        data_root=data_root,
-        device=device,
+        data_root=data.data_root,
+        device=study.device,
     )
-    results = run_cells(cells, root, jobs, threads, on)
+    for cell in cells:  # refused before anything runs
+        make_recipe(cell.variant.method, cell.chosen_preset, cell.variant.overrides)
+    results = run_cells(cells, root, study.jobs, study.threads, study.on)
     rows = rows_of(
         {(c.problem, c.variant.label, c.seed): m for c, m in results.items()},
-        protocol=protocol,
+        protocol=study.protocol,
         reference=_FULL,
         others=_SHIFTS,
     )
-    title = f"Percent, mean ± 95% interval over {len(chosen_seeds)} seeds, test set, protocol {protocol}"
+    title = f"Percent, {over_seeds(len(seeds))}, test set, protocol {study.protocol}"
     write_tables(rows, _FULL, root, title, findings(rows, _FULL), as_json)
     check_failures(results)

@@ -28,8 +28,8 @@ from gsmflow.cli import options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the new version.  [default: RUN-v2, -v3, ...]"
 )
-@options.data_root
-@options.device
+@options.data_root_option
+@options.device_option
 @options.as_json
 def add_class(
     run: Path,
@@ -51,13 +51,14 @@ def add_class(
     if table is None and (name is None or attributes is None):
         raise InputError("add-class: --name and --attributes go together")
 
-    from gsmflow.cli.display import addition_table
-    from gsmflow.compute.devices import resolve_device
+    from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.files.class_table import read_class_table, read_classes
-    from gsmflow.runs.add_classes import add_classes
-    from gsmflow.runs.folder import SEMANTICS, load_classifier
+    from gsmflow.runs.folder import SEMANTICS, check_finished
 
-    load_classifier(run)  # a folder that is no run is refused before anything else is said about it
+    check_finished(run)
+    check_device(device)
+    if out and out.exists():
+        raise InputError(f"{out}: is there already; choose another --out")
     dimensions = read_classes(run / SEMANTICS)[2]
     if table is not None:
         given = read_class_table(table, dimensions)
@@ -74,6 +75,10 @@ def add_class(
         assert name is not None
         assert attributes is not None
         names, semantics = (name,), [parse_attributes(attributes, dimensions)]
+
+    from gsmflow.cli.display import addition_table  # late, as what follows loads torch
+    from gsmflow.runs.add_classes import add_classes
+
     addition = add_classes(run, names, semantics, data_root=data_root, device=resolve_device(device), out=out)
     for note in addition.notes:
         click.echo(note, err=True)
@@ -89,7 +94,7 @@ def parse_attributes(text: str, dimensions: tuple[str, ...]) -> list[float]:
     >>> parse_attributes("4,0.5", ("legs", "wings")), parse_attributes("wings=0.5,legs=4", ("legs", "wings"))
     ([4.0, 0.5], [4.0, 0.5])
     """
-    from gsmflow.runs.add_classes import named_semantics
+    from gsmflow.runs.named_semantics import named_semantics
 
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if "=" not in text:

@@ -2,38 +2,96 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import StudyOptions
+
+_problems = click.argument("problems", nargs=-1, required=True)
+_preset = click.option(
+    "--preset",
+    multiple=True,
+    metavar="[PROBLEM=]PRESET",
+    help="Instead of the problem's own; repeatable.",
+)
+_features = click.option(
+    "--features",
+    multiple=True,
+    metavar="[PROBLEM=]NAME",
+    help="Feature file, as for train; repeatable.",
+)
+_semantics = click.option(
+    "--semantics", multiple=True, metavar="[PROBLEM=]NAME", help="Class semantics; repeatable."
+)
 
 
-@click.command()
-@click.argument("problems", nargs=-1, required=True)
-@click.option(
+@dataclass(frozen=True)
+class ProblemsOptions:
+    """Several problems, each with files and a preset of its own."""
+
+    problems: Annotated[tuple[str, ...], _problems]
+    preset: Annotated[tuple[str, ...], _preset]
+    features: Annotated[tuple[str, ...], _features]
+    semantics: Annotated[tuple[str, ...], _semantics]
+    data_root: Annotated[Path, options.data_root_option]
+
+    def by_problem(self, option: str) -> dict[str, str]:
+        """The values of an option: ``VALUE`` for all problems, under "", or ``PROBLEM=VALUE`` for one.
+
+        Raises
+        ------
+        InputError
+            A problem that is not among them.
+        """
+        values: dict[str, str] = {}
+        for text in getattr(self, option):
+            problem, separator, value = text.rpartition("=")
+            if separator and problem not in self.problems:
+                raise InputError(
+                    f"--{option} {text}: '{problem}' is not among the problems {', '.join(self.problems)}"
+                )
+            values[problem] = value
+        return values
+
+
+_methods = click.option(
     "--methods",
     default="gsmflow,eszsl,lda",
     show_default=True,
-    help="With commas between; METHOD@PRESET for another preset than the problem's; 'all' for all methods.",
+    help="Names with commas between; METHOD@PRESET for another preset than the problem's; 'all' for all methods.",
 )
-@options.seeds
-@options.protocol
-@click.option(
+_against = click.option(
     "--against", metavar="METHOD", help="Compare H with this method's, by seed.  [default: the first]"
 )
-@click.option(
-    "--oracle/--no-oracle", default=True, show_default=True, help="Also the best on the test set, labelled."
+_oracle = click.option(
+    "--oracle/--no-oracle",
+    default=True,
+    show_default=True,
+    help="Also the best on the test set, labelled.",
 )
-@click.option(
-    "--preset", multiple=True, metavar="[PROBLEM=]PRESET", help="Instead of the problem's own; repeatable."
+_overrides = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
 )
-@click.option(
-    "--features", multiple=True, metavar="[PROBLEM=]NAME", help="Feature file, as for train; repeatable."
-)
-@click.option("--semantics", multiple=True, metavar="[PROBLEM=]NAME", help="Class embeddings; repeatable.")
-@options.overrides
+
+
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """What is compared with what."""
+
+    methods: Annotated[str, _methods]
+    against: Annotated[str | None, _against]
+    oracle: Annotated[bool, _oracle]
+    overrides: Annotated[tuple[str, ...], _overrides]
+
+
+@click.command()
+@grouped(problems=ProblemsOptions, comparison=ComparisonOptions, study=StudyOptions)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -41,72 +99,51 @@ from gsmflow.cli import options
     show_default=True,
     help="Folder of the runs and tables; what is finished there is not run again.",
 )
-@options.jobs
-@options.on
-@options.threads
-@options.data_root
-@options.device
 @options.as_json
 def bench(
-    problems: tuple[str, ...],
-    methods: str,
-    seeds: str,
-    protocol: str,
-    against: str | None,
-    oracle: bool,
-    preset: tuple[str, ...],
-    features: tuple[str, ...],
-    semantics: tuple[str, ...],
-    overrides: tuple[str, ...],
-    out: Path,
-    jobs: int | None,
-    on: str | None,
-    threads: int | None,
-    data_root: Path,
-    device: str,
-    as_json: bool,
+    problems: ProblemsOptions, comparison: ComparisonOptions, study: StudyOptions, out: Path, as_json: bool
 ) -> None:
     """Compare methods on PROBLEMS: means with 95% intervals over seeds, and differences paired by seed.
 
     Runs go in parallel processes where cores allow. Interrupt it at any moment; the same command continues.
     """
-    from gsmflow.cli.many_runs import by_problem, check_failures, run_cells, write_tables
+    from gsmflow.cli.many_runs import check_failures, run_cells, write_tables
+    from gsmflow.compute.devices import check_device
     from gsmflow.methods import method_names
     from gsmflow.recipes.recipe import make_recipe
     from gsmflow.studies.cells import Variant, cells_of
-    from gsmflow.studies.tables import findings, rows_of
+    from gsmflow.studies.tables import findings, over_seeds, rows_of
 
+    methods = comparison.methods
     names = method_names() if methods == "all" else [name.strip() for name in methods.split(",")]
-    variants = [Variant.parse(name, overrides) for name in dict.fromkeys(names)]
-    reference = against or variants[0].label
-    if reference not in [v.label for v in variants]:
-        raise InputError(
-            f"--against {reference}: not among the methods {', '.join(v.label for v in variants)}"
-        )
-    chosen_seeds = options.parse_seeds(seeds)
+    variants = [Variant.parse(name, comparison.overrides) for name in dict.fromkeys(names)]
+    labels = [variant.label for variant in variants]
+    reference = comparison.against or labels[0]
+    if reference not in labels:
+        raise InputError(f"--against {reference}: not among the methods {', '.join(labels)}")
+    seeds = options.parse_seeds(study.seeds)
+    check_device(study.device)
     cells = cells_of(
-        dict.fromkeys(problems),
+        dict.fromkeys(problems.problems),
         variants,
-        chosen_seeds,
-        features=by_problem(features, "--features", problems),
-        semantics=by_problem(semantics, "--semantics", problems),
-        presets=by_problem(preset, "--preset", problems),
-        protocol=protocol,
-        oracle=oracle,
-        data_root=data_root,
-        device=device,
+        seeds,
+        features=problems.by_problem("features"),
+        semantics=problems.by_problem("semantics"),
+        presets=problems.by_problem("preset"),
+        protocol=study.protocol,
+        oracle=comparison.oracle,
+        data_root=problems.data_root,
+        device=study.device,
     )
-    for cell in cells:
-        make_recipe(
-            cell.variant.method, cell.chosen_preset, cell.variant.overrides
-        )  # refused before anything runs
-    results = run_cells(cells, out, jobs, threads, on)
+    for cell in cells:  # refused before anything runs
+        make_recipe(cell.variant.method, cell.chosen_preset, cell.variant.overrides)
+    results = run_cells(cells, out, study.jobs, study.threads, study.on)
     rows = rows_of(
         {(c.problem, c.variant.label, c.seed): m for c, m in results.items()},
-        protocol=protocol,
+        protocol=study.protocol,
         reference=reference if len(variants) > 1 else None,
     )
-    title = f"Percent, mean ± 95% interval over {len(chosen_seeds)} seeds, test set, protocol {protocol}"
-    notes = findings(rows, reference) if len(chosen_seeds) > 1 else []
+    title = f"Percent, {over_seeds(len(seeds))}, test set, protocol {study.protocol}"
+    notes = findings(rows, reference) if len(seeds) > 1 else []
     write_tables(rows, reference if len(variants) > 1 else None, out, title, notes, as_json)
     check_failures(results)

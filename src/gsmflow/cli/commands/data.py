@@ -4,48 +4,56 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
+from typing import Annotated
 
 import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.completion import complete_problems
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import DataOptions
+
+_problem = click.argument("problem", required=False, default="", shell_complete=complete_problems)
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownDataOptions(DataOptions):
+    """A problem, or none for all that are known."""
+
+    problem: Annotated[str, _problem]
 
 
 @click.command()
-@click.argument("problem", required=False)
-@click.option("--features", metavar="NAME", help="Feature file, as for train.")
-@click.option("--semantics", metavar="NAME", help="Class embeddings, as for train.")
-@options.data_root
+@grouped(data=KnownDataOptions)
 @options.as_json
-def data(
-    problem: str | None, features: str | None, semantics: str | None, data_root: Path, as_json: bool
-) -> None:
+def data(data: KnownDataOptions, as_json: bool) -> None:
     """List every known data set: whether it was found, its counts, where its files are expected.
 
     With PROBLEM (a name or a folder): read it, check it as `train` would, and say what was understood.
     """
     from gsmflow import sources
 
-    if problem is not None:
+    if data.problem:
         from gsmflow.cli.display import problem_table
 
-        loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
+        problem = data.load()
         if as_json:
-            click.echo(json.dumps(loaded.summary(), allow_nan=False))
+            click.echo(json.dumps(problem.summary(), allow_nan=False))
         else:
-            problem_table(loaded)
+            problem_table(problem)
         return
-    if features or semantics:
+    if data.features or data.semantics:
         raise InputError("--features and --semantics choose among the files of a PROBLEM; name one")
-    known = sources.survey(data_root)
+    known = sources.survey(data.data_root)
     if as_json:
         click.echo(
             json.dumps(
-                {"data_root": str(data_root), "known": [dataclasses.asdict(k) for k in known]}, default=str
+                {"data_root": str(data.data_root), "known": [dataclasses.asdict(k) for k in known]},
+                default=str,
             )
         )
         return
     from gsmflow.cli.display import data_table
 
-    data_table(known, data_root)
+    data_table(known, data.data_root)

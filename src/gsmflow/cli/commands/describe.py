@@ -37,7 +37,7 @@ from gsmflow.cli import options
     metavar="FOLDER|NAME",
     help="Columns hold sentences: encode them by sentence-transformers or CLIP's text tower.",
 )
-@options.device
+@options.device_option
 @options.as_json
 def describe(
     classes: Path,
@@ -55,7 +55,9 @@ def describe(
     whose vectors are averaged. Put the result beside the features as classes.csv, or choose it by
     `gsmflow train FOLDER --semantics NAME`.
     """
+    from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.semantics.attributes import scaled, unit_length
+    from gsmflow.semantics.encoder import check_encoder, open_encoder
     from gsmflow.semantics.table import read_described, write_semantics
 
     if out.suffix != ".csv":
@@ -66,6 +68,9 @@ def describe(
         raise InputError(f"--scaling {scaling}: is for attributes, not for sentences; leave it out")
     if encoder and norm == "none":
         raise InputError("--norm none: sentences are averaged at unit length; leave it out")
+    check_device(device)
+    if encoder:
+        check_encoder(encoder)
     chosen = tuple(part.strip() for part in columns.split(",")) if columns else ()
     described = read_described(classes, chosen, as_text=encoder is not None)
     if described.note:
@@ -76,8 +81,6 @@ def describe(
             vectors = unit_length(vectors, described.names)
         names = described.columns
     else:
-        from gsmflow.compute.devices import resolve_device
-        from gsmflow.semantics.encoder import open_encoder
         from gsmflow.semantics.sentences import averaged
 
         assert described.sentences is not None

@@ -15,18 +15,19 @@ from gsmflow.cli import options
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("problem", required=False)
 @click.option("--features", metavar="NAME", help="Feature file, as for train.")
-@options.data_root
+@options.data_root_option
 @options.as_json
 def evaluate(run: Path, problem: str | None, features: str | None, data_root: Path, as_json: bool) -> None:
     """Score the classifier of RUN on the test set of PROBLEM (default: the problem it was trained on)."""
     from gsmflow.cli.display import closing_table
-    from gsmflow.runs.folder import load_classifier, read_config, read_problem
+    from gsmflow.runs.folder import check_finished, load_classifier, read_config, read_problem
     from gsmflow.scores.gzsl import score
 
-    classifier = load_classifier(run)
+    check_finished(run)
     config = read_config(run)
     asked = config["run"]
     loaded, same = read_problem(run, config, data_root=data_root, problem=problem, features=features)
+    classifier = load_classifier(run)
     if loaded.classes != classifier.classes or loaded.feature_dim != classifier.transform.in_dim:
         raise InputError(
             f"{run}: trained on {len(classifier.classes)} classes and {classifier.transform.in_dim}-d "

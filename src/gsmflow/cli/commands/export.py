@@ -13,7 +13,7 @@ from gsmflow.cli import options
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--onnx", is_flag=True, required=True, help="Write an ONNX graph.")
+@click.option("--onnx", is_flag=True, help="Write an ONNX graph, the default.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: classifier.onnx in RUN]"
 )
@@ -29,16 +29,20 @@ def export(
 
     Names of the classes are in the file's metadata. It runs in onnxruntime and everything else that reads ONNX.
     """
-    from gsmflow.runs.folder import load_backbone, load_classifier
-    from gsmflow.serve import onnx as exporting
+    from gsmflow.runs.folder import check_finished, load_backbone, load_classifier
 
     if out and out.suffix != ".onnx":
         raise InputError(f"{out}: expected a name ending in .onnx")
-    classifier = load_classifier(run)
+    check_finished(run)
     file = out or run / "classifier.onnx"
     if backbone and not images:
         raise InputError(f"--backbone {backbone}: is for --images; add that, or leave it out")
-    exporting.export(classifier, file, load_backbone(run).moved(backbone, None) if images else None)
+    spec = load_backbone(run).moved(backbone, None) if images else None
+    classifier = load_classifier(run)
+
+    from gsmflow.serve.onnx import export as write_graph  # late, because it loads torch
+
+    write_graph(classifier, file, spec)
     told = {
         "run": str(run),
         "out": str(file),

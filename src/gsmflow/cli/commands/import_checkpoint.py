@@ -10,34 +10,25 @@ import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import DataOptions, PresetOptions
 
 
 @click.command("import")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.argument("problem")
-@click.option(
-    "--preset", help="For the features' scaling and the head.  [default: the problem's own, or 'best']"
-)
-@options.overrides
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of the head.")
-@click.option("--features", metavar="NAME", help="Feature file, as for train.")
-@click.option("--semantics", metavar="NAME", help="Class embeddings, as for train.")
+@grouped(data=DataOptions, preset=PresetOptions)
+@options.seed_option
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/PROBLEM-gsmflow-...]"
 )
-@options.data_root
-@options.device
+@options.device_option
 @options.as_json
 def import_checkpoint(
     checkpoint: Path,
-    problem: str,
-    preset: str | None,
-    overrides: tuple[str, ...],
+    data: DataOptions,
+    preset: PresetOptions,
     seed: int,
-    features: str | None,
-    semantics: str | None,
     out: Path | None,
-    data_root: Path,
     device: str,
     as_json: bool,
 ) -> None:
@@ -49,57 +40,63 @@ def import_checkpoint(
     """
     import numpy as np
 
-    from gsmflow import sources
     from gsmflow.cli.display import closing_table
-    from gsmflow.compute.devices import resolve_device
+    from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.methods.gsmflow import GSMFlowOptions
     from gsmflow.recipes.recipe import make_recipe, preset_for
-    from gsmflow.runs.authors_checkpoint import read_checkpoint
-    from gsmflow.runs.folder import Request, new_folder
+    from gsmflow.runs.folder import Request, new_folder, refuse_taken
+
+    recipe = make_recipe("gsmflow", preset_for(data.problem, preset.preset), preset.overrides)
+    assert isinstance(recipe.options, GSMFlowOptions)
+    if out:
+        refuse_taken(out)
+    if not checkpoint.is_file():
+        raise InputError(f"{checkpoint}: no such file")
+    check_device(device)
+    problem = data.load()
+
+    from gsmflow.runs.authors_checkpoint import read_checkpoint  # late, as what follows loads torch
     from gsmflow.runs.train import adopt
 
-    kept = read_checkpoint(checkpoint)
-    recipe = make_recipe("gsmflow", preset_for(problem, preset), overrides)
-    assert isinstance(recipe.options, GSMFlowOptions)
+    saved = read_checkpoint(checkpoint)
     sizes = {
-        "blocks": kept.sizes.blocks,
-        "hidden": kept.sizes.hidden,
-        "global_semantic": kept.sizes.global_semantic,
+        "blocks": saved.sizes.blocks,
+        "hidden": saved.sizes.hidden,
+        "global_semantic": saved.sizes.global_semantic,
     }
     recipe = replace(recipe, options=replace(recipe.options, **sizes, clamp=1.0))
-    loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
     for what, own, given in (
-        ("feature", recipe.features.out_dim(loaded), kept.sizes.feature_dim),
-        ("semantic", loaded.semantic_dim, kept.semantic_dim),
+        ("feature", recipe.features.out_dim(problem), saved.sizes.feature_dim),
+        ("semantic", problem.semantic_dim, saved.semantic_dim),
     ):
         if own != given:
             raise InputError(
-                f"{checkpoint}: trained on {given} {what} dimensions, but {problem} has {own}; choose others "
+                f"{checkpoint}: trained on {given} {what} dimensions, but {data.problem} has {own}; choose others "
                 "with --features and --semantics"
             )
-    anchors = kept.weights["positioning.anchors"].numpy()
-    away = np.abs(loaded.semantics[:, None] - anchors[None]).max(axis=2).min(axis=0).max()
+    anchors = saved.weights["positioning.anchors"].numpy()
+    away = np.abs(problem.semantics[:, None] - anchors[None]).max(axis=2).min(axis=0).max()
     if away > 1e-4:
         click.echo(
-            f"{checkpoint}: its anchors are no class's semantics in {problem}, so it was trained with others",
+            f"{checkpoint}: its anchors are no class's semantics in {data.problem}, so it was trained with others",
             err=True,
         )
     request = Request(
-        problem=problem,
-        features=features,
-        semantics=semantics,
-        protocol="oracle" if kept.chosen_on_test else "last",
+        problem=data.problem,
+        features=data.features,
+        semantics=data.semantics,
+        protocol="oracle" if saved.chosen_on_test else "last",
         oracle=False,
         seed=seed,
     )
     folder = out or new_folder(Path("runs"), request, recipe, resume=False)
-    origin = {"file": str(checkpoint), "iteration": kept.iteration, "seed": kept.seed}
+    origin = {"file": str(checkpoint), "iteration": saved.iteration, "seed": saved.seed}
     metrics = adopt(
         request,
-        loaded,
+        problem,
         recipe,
-        kept.weights,
-        steps=kept.iteration,
+        saved.weights,
+        steps=saved.iteration,
         origin=origin,
         device=resolve_device(device),
         folder=folder,

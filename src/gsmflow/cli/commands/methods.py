@@ -14,7 +14,7 @@ from gsmflow.cli import options
 @click.argument("name", required=False)
 @options.as_json
 def methods(name: str | None, as_json: bool) -> None:
-    """List the methods, or all options of the method NAME with their meanings, ranges and defaults."""
+    """List the methods: what kind, how fast, when to use; or all options of the method NAME with their defaults."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -24,7 +24,14 @@ def methods(name: str | None, as_json: bool) -> None:
     chosen = [find_method(name)] if name else list(METHODS.each())
     if as_json:
         listed = [
-            {"name": m.name, "citation": m.citation, "options": m.options().as_dict() | dict(m.fixed)}
+            {
+                "name": m.name,
+                "kind": m.kind,
+                "speed": m.speed,
+                "when": m.when,
+                "citation": m.citation,
+                "options": m.options().as_dict() | dict(m.fixed),
+            }
             for m in chosen
         ]
         click.echo(json.dumps({"methods": listed}))
@@ -32,14 +39,23 @@ def methods(name: str | None, as_json: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     console = Console(markup=False)
     if not name:
-        for column in ("method", "paper"):
-            table.add_column(column, overflow="fold")
+        for column in ("method", "kind, time of a run, when to use it"):
+            table.add_column(column)
         for method in chosen:
-            table.add_row(method.name, method.citation)
+            facts = ", ".join(fact for fact in (method.kind, method.speed) if fact)
+            table.add_row(
+                method.name, "\n".join(line for line in (facts or method.citation, method.when) if line)
+            )
         console.print(table)
+        note = "A run is a validated one on two cores, with some thousand features of a thousand dimensions."
+        console.print(
+            f"{note} `gsmflow methods NAME` tells paper and options.", highlight=False, soft_wrap=True
+        )
         return
     method = chosen[0]
-    console.print(f"{method.name}: {method.citation}", highlight=False, markup=False)
+    console.print(f"{method.name}: {method.citation}", highlight=False, soft_wrap=True)
+    if method.kind:
+        console.print(f"{method.kind}; {method.speed}; {method.when}", highlight=False, soft_wrap=True)
     for column in ("option", "default", "meaning"):
         table.add_column(column, overflow="fold")
     for field in fields(method.options):  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,13 @@ import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import MovedOptions, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gsmflow.cli.class_counts import ClassCounts
     from gsmflow.files.chunks import Part
     from gsmflow.files.spool import LongTable
     from gsmflow.images.feature_table import Unreadable
@@ -42,16 +46,9 @@ if TYPE_CHECKING:
 @click.option(
     "--root", type=click.Path(path_type=Path), help="Folder of a CSV's paths.  [default: the CSV's]"
 )
-@click.option(
-    "--backbone",
-    metavar="FILE",
-    help="Where the run's own .onnx or TorchScript file lies now, if it was moved.",
-)
-@click.option("--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now.")
-@options.batch_size
-@options.on
-@options.worker_threads
-@options.device
+@grouped(moved=MovedOptions)
+@options.batch_size_option
+@grouped(workers=WorkerOptions)
 @options.as_json
 def predict(
     run: Path,
@@ -60,12 +57,9 @@ def predict(
     top: int,
     unsure: float | None,
     root: Path | None,
-    backbone: str | None,
-    weights: str | None,
+    moved: MovedOptions,
     batch_size: int,
-    on: str | None,
-    threads: int | None,
-    device: str,
+    workers: WorkerOptions,
     as_json: bool,
 ) -> int:
     """Label NEW with the classifier of RUN.
@@ -78,45 +72,49 @@ def predict(
     one of them, the probability of the class, and the next most probable classes. Images that cannot be read
     are named on stderr and left out; the exit code is then 3.
     """
-    from gsmflow.cli.display_images import counting, tell_unreadable
+    from gsmflow.cli.class_counts import ClassCounts
+    from gsmflow.cli.display_images import tell_unreadable
+    from gsmflow.cli.progress import counting
+    from gsmflow.compute.devices import check_device
     from gsmflow.compute.distributed_map import results
-    from gsmflow.files.atomic import make_folder
+    from gsmflow.files.atomic import folder_for
     from gsmflow.files.spool import LongTable
     from gsmflow.runs.folder import check_finished
 
     if out and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name ending in .csv or .parquet")
-    cluster = options.place(on, threads)
+    check_device(workers.device)
+    check_finished(run)
+    cluster = workers.cluster()
     if cluster:  # whose workers have other working folders
         run, file, root = run.absolute(), file.absolute(), root and root.absolute()
-    check_finished(run)
     if _holds_images(run, file):
         work, parts, total = _of_images(
-            run, file, root=root, backbone=backbone, weights=weights, batch_size=batch_size, device=device
+            run, file, root=root, moved=moved, batch_size=batch_size, device=workers.device
         )
         what = "images"
     else:
-        for name, given in (("--root", root), ("--backbone", backbone), ("--weights", weights)):
+        for name, given in (("--root", root), ("--backbone", moved.backbone), ("--weights", moved.weights)):
             if given is not None:
                 raise InputError(f"{name} {given}: is for images, but {file} holds features; leave it out")
         work, parts, total = _of_table(run, file)
         what = "samples"
     work = replace(work, top=top, unsure=unsure)
     unreadable: list[Unreadable] = []
-    if out:
-        make_folder(out.parent)
-    with LongTable() as table, counting(what) as told:
+    counts = ClassCounts(unsure)
+    with folder_for(out) if out else nullcontext(), LongTable() as table, counting(what) as told:
         for made in results(work, parts, cluster):
             unreadable += made.unreadable
             if len(made.table):
                 table.add(made.table)
+                counts.add(made.table)
             if len(parts) > 1:
                 told(table.rows + len(unreadable), total)
         if not table.rows:
             one = unreadable[0]
             raise InputError(f"{one.name}: {one.reason}; none of the {len(unreadable)} images can be read")
         tell_unreadable(unreadable, None)
-        _show(table, run, out, unreadable, as_json)
+        _show(table, run, out, unreadable, counts, as_json)
     return 3 if unreadable else 0
 
 
@@ -147,19 +145,18 @@ def _of_images(
     file: Path,
     *,
     root: Path | None,
-    backbone: str | None,
-    weights: str | None,
+    moved: MovedOptions,
     batch_size: int,
     device: str,
 ) -> tuple[Labelling, Sequence[Pictures], int]:
     """What to do to images with the run's backbone, in parts, and how many images there are."""
     from gsmflow.cli.display_images import tell_passed_over
-    from gsmflow.images.extraction import SHARD, Reading
     from gsmflow.images.listing import list_any
+    from gsmflow.images.shards import SHARD, Reading
     from gsmflow.runs.folder import load_backbone
     from gsmflow.runs.labelling import Labelling, Pictures
 
-    spec = load_backbone(run).moved(backbone, weights)
+    spec = load_backbone(run).moved(moved.backbone, moved.weights)
     listing = list_any(file, root)
     tell_passed_over(listing)
     total, labels = len(listing.names), listing.labels
@@ -190,8 +187,15 @@ def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
 
 
 def _show(
-    table: LongTable, run: Path, out: Path | None, unreadable: Sequence[Unreadable], as_json: bool
+    table: LongTable,
+    run: Path,
+    out: Path | None,
+    unreadable: Sequence[Unreadable],
+    counts: ClassCounts,
+    as_json: bool,
 ) -> None:
+    from gsmflow.files.spool import DIGITS
+
     if out:
         table.write(out)
     if as_json:
@@ -208,7 +212,9 @@ def _show(
             )
         )
     elif out:
+        for line in counts.lines():
+            click.echo(line, err=True)
         click.echo(f"{table.rows} samples labelled, table in {out}", err=True)
     else:
         for index, some in enumerate(table.batches()):
-            click.echo(some.write_csv(include_header=index == 0), nl=False)
+            click.echo(some.write_csv(include_header=index == 0, float_precision=DIGITS), nl=False)

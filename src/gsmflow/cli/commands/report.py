@@ -29,7 +29,7 @@ from gsmflow.cli import options
     help="How features are placed in a plane, with commas between: pca, t-sne, umap.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
-@options.data_root
+@options.data_root_option
 @options.as_json
 def report(
     runs: tuple[Path, ...],
@@ -45,19 +45,22 @@ def report(
     Where the data a run was made from are still there, they are read again for the curve and the confusions.
     """
     from gsmflow.base.errors import InputError
-    from gsmflow.files.atomic import make_folder, write_bytes
+    from gsmflow.files.atomic import folder_for, write_bytes
     from gsmflow.report import draw, read, render
     from gsmflow.report.embedding import METHODS
+    from gsmflow.runs.folder import check_finished
 
     methods = tuple(name.strip() for name in embedding.split(","))
     unknown = [name for name in methods if name not in METHODS]
     if unknown:
         raise InputError(f"--embedding {embedding}: '{unknown[0]}' is none of {', '.join(METHODS)}")
+    for run in runs:
+        check_finished(run)
     records = read(runs, data_root)
     page = render(records, methods)
     file = out or runs[0] / "report.html"
-    make_folder(file.parent)
-    write_bytes(file, page.encode())
+    with folder_for(file):
+        write_bytes(file, page.encode())
     if opens:
         webbrowser.open(file.resolve().as_uri())
     drawn = draw(records, figures, methods) if figures else []

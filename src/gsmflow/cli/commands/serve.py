@@ -4,80 +4,111 @@ from __future__ import annotations
 
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.cli import options
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import MovedOptions
+
+if TYPE_CHECKING:
+    from gsmflow.serve.guard import Limits
 
 
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free."
+_host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+_port = click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0: any that is free.",
 )
-@click.option(
+_token = click.option(
     "--token",
     envvar="GSMFLOW_TOKEN",
     show_envvar=True,
     default="",
     help="Ask for it in every request: Authorization: Bearer TOKEN.",
 )
-@click.option(
-    "--backbone",
-    metavar="FILE",
-    help="Where the run's own .onnx or TorchScript file lies now, if it was moved.",
-)
-@click.option("--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now.")
-@click.option(
-    "--encoder",
-    metavar="FOLDER|NAME",
-    help="The text encoder that RUN's semantics were made with: new classes can then be described by a text.",
-)
-@click.option("--read-only", is_flag=True, help="Take no new classes.")
-@click.option(
+_read_only = click.option("--read-only", is_flag=True, help="Take no new classes.")
+_max_mb = click.option(
     "--max-mb",
     default=32.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     help="MiB of a request.",
 )
-@click.option(
+_timeout = click.option(
     "--timeout",
     default=30.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     help="Seconds a request may take, its arrival included; adding a class may take 20 times as long.",
 )
-@click.option(
-    "--at-once", default=2, show_default=True, type=click.IntRange(1), help="Requests computed at a time."
+_at_once = click.option(
+    "--at-once",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests computed at a time.",
 )
-@click.option(
+_waiting = click.option(
     "--waiting",
     default=64,
     show_default=True,
     type=click.IntRange(1),
     help="Requests at a time, those that wait included; more are refused.",
 )
-@options.data_root
-@options.device
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """Where the service listens, and what it takes from whom."""
+
+    host: Annotated[str, _host]
+    port: Annotated[int, _port]
+    token: Annotated[str, _token]
+    read_only: Annotated[bool, _read_only]
+    max_mb: Annotated[float, _max_mb]
+    timeout: Annotated[float, _timeout]
+    at_once: Annotated[int, _at_once]
+    waiting: Annotated[int, _waiting]
+
+    def limits(self) -> Limits:
+        """The same as the service takes it."""
+        from gsmflow.serve.guard import LOOPBACK, Limits
+
+        return Limits(
+            megabytes=self.max_mb,
+            seconds=self.timeout,
+            adding_seconds=20 * self.timeout,
+            waiting=self.waiting,
+            computing=self.at_once,
+            token=self.token,
+            hosts=LOOPBACK if self.host in LOOPBACK else (),
+        )
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@grouped(service=ServiceOptions, moved=MovedOptions)
+@click.option(
+    "--encoder",
+    metavar="FOLDER|NAME",
+    help="The text encoder that RUN's semantics were made with: new classes can then be described by a text.",
+)
+@options.data_root_option
+@options.device_option
 def serve(
     run: Path,
-    host: str,
-    port: int,
-    token: str,
-    backbone: str | None,
-    weights: str | None,
+    service: ServiceOptions,
+    moved: MovedOptions,
     encoder: str | None,
-    read_only: bool,
-    max_mb: float,
-    timeout: float,
-    at_once: int,
-    waiting: int,
     data_root: Path,
     device: str,
 ) -> None:
@@ -86,14 +117,20 @@ def serve(
     The page is at /, the API reference at /docs. A class that is added becomes a new version of
     the run, in a folder beside it.
     """
+    from gsmflow.compute.devices import check_device, resolve_device
+    from gsmflow.runs.folder import check_finished
+
+    check_finished(run)
+    check_device(device)
+    host = service.host
+    listening = _listen(host, service.port)  # a port that is taken is told at once
     try:
         import uvicorn
 
         from gsmflow.serve.app import create_app
     except ModuleNotFoundError as error:
         raise InputError(f"serve needs {error.name}: {installing('serve')}") from None
-    from gsmflow.compute.devices import resolve_device
-    from gsmflow.serve.guard import LOOPBACK, Limits
+    from gsmflow.serve.guard import LOOPBACK
     from gsmflow.serve.images import extractor_of
     from gsmflow.serve.service import Service
     from gsmflow.serve.texts import encoder_of
@@ -101,36 +138,26 @@ def serve(
     where = resolve_device(device)
     images: dict[str, Any] = {}
     try:
-        images["extractor"] = extractor_of(run, where, backbone=backbone, weights=weights)
+        images["extractor"] = extractor_of(run, where, backbone=moved.backbone, weights=moved.weights)
     except InputError as error:
-        if backbone or weights:
+        if moved.backbone or moved.weights:
             raise
         click.echo(f"no images can be labelled: {error}", err=True)  # features still can
         images["no_images"] = "the backbone of this run is not at hand, so it takes no images"
-    service = Service(run, data_root=data_root, device=where, **images)
+    loaded = Service(run, data_root=data_root, device=where, **images)
     if encoder:
-        service.encode = encoder_of(encoder, len(service.version.dimensions), where)
-    limits = Limits(
-        megabytes=max_mb,
-        seconds=timeout,
-        adding_seconds=20 * timeout,
-        waiting=waiting,
-        computing=at_once,
-        token=token,
-        hosts=LOOPBACK if host in LOOPBACK else (),
-    )
-    if host not in LOOPBACK and not token:
+        loaded.encode = encoder_of(encoder, len(loaded.version.dimensions), where)
+    if host not in LOOPBACK and not service.token:
         click.echo(f"anyone who reaches {host} can use this service; --token asks for a token", err=True)
-    app = create_app(service, limits, read_only=read_only)
-    listening = _listen(host, port)
+    app = create_app(loaded, service.limits(), read_only=service.read_only)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"{run} on http://{shown}:{listening.getsockname()[1]} (Ctrl-C stops it)")
     config = uvicorn.Config(
         app,
         log_level="warning",
         server_header=False,
-        limit_concurrency=4 * waiting,
-        timeout_graceful_shutdown=max(1, round(timeout)),
+        limit_concurrency=4 * service.waiting,
+        timeout_graceful_shutdown=max(1, round(service.timeout)),
     )
     # uvicorn finishes what was asked, then raises the signal once more; it has been obeyed by then.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import BackboneOptions, DataOptions, PresetOptions
 
 if TYPE_CHECKING:
     import torch
@@ -24,22 +26,18 @@ if TYPE_CHECKING:
     from gsmflow.studies.cells import Cell
 
 
-@click.command()
-@click.argument("problem")
-@click.option("--method", default="gsmflow", show_default=True, help="One of `gsmflow methods`.")
-@click.option("--preset", help="A preset's name or a .toml file.  [default: the problem's own, or 'best']")
-@options.overrides
-@click.option(
+_project = click.option(
     "--project",
     type=click.IntRange(0),
     metavar="K",
     help="Work on K principal components of the training features; 0: on the features themselves.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
-@click.option(
-    "--seeds", metavar="A-B", help="Several runs, such as 0-4 or 0,3,7; prints the mean and its interval."
+_seeds = click.option(
+    "--seeds",
+    metavar="A-B",
+    help="Several runs, such as 0-4 or 0,3,7; prints the mean and its interval.",
 )
-@click.option(
+_protocol = click.option(
     "--protocol",
     type=click.Choice(["validated", "last", "oracle"]),
     default="validated",
@@ -47,73 +45,152 @@ if TYPE_CHECKING:
     help="validated: choose on a validation problem; last: the whole budget, no choice; "
     "oracle: last, and beside it the best on the test set.",
 )
-@click.option("--oracle", is_flag=True, help="Also score the best on the test set, labelled as such.")
-@click.option(
-    "--features", metavar="NAME", help="Feature file NAME.mat (or .npz, .csv) instead of the usual one."
+_oracle = click.option(
+    "--oracle", is_flag=True, help="Also score the best on the test set, labelled as such."
 )
-@click.option(
-    "--semantics", metavar="NAME", help="Class embeddings NAME_splits.mat instead of att_splits.mat."
-)
-@click.option(
-    "--backbone",
-    metavar="NAME|FILE",
-    help="PROBLEM is a folder with images/ (one folder a class): make features of them first, see `gsmflow extract`.",
-)
-@options.weights
-@click.option(
+_out = click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/PROBLEM-METHOD-...]"
 )
-@click.option("--resume", is_flag=True, help="Continue the interrupted run of the same command.")
-@click.option(
+_resume = click.option("--resume", is_flag=True, help="Continue the interrupted run of the same command.")
+_checkpoint_seconds = click.option(
     "--checkpoint-seconds",
     default=60.0,
     show_default=True,
     type=click.FloatRange(0),
     help="Between checkpoints.",
 )
-@click.option(
+_tensorboard = click.option(
     "--tensorboard",
     is_flag=True,
     help="Write TensorBoard event files into the run folder, under tensorboard/.",
 )
-@click.option(
+_keep_data = click.option(
     "--keep-data",
     is_flag=True,
     help="Keep the features in the run folder, so that classes can be added where the data are not at hand.",
 )
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
-@click.option(
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is trained, how often, by which protocol, and where it is kept."""
+
+    method: Annotated[str, options.method_option]
+    project: Annotated[int | None, _project]
+    seed: Annotated[int, options.seed_option]
+    seeds: Annotated[str | None, _seeds]
+    protocol: Annotated[str, _protocol]
+    oracle: Annotated[bool, _oracle]
+    out: Annotated[Path | None, _out]
+    resume: Annotated[bool, _resume]
+    checkpoint_seconds: Annotated[float, _checkpoint_seconds]
+    tensorboard: Annotated[bool, _tensorboard]
+    keep_data: Annotated[bool, _keep_data]
+
+    def chosen_seeds(self) -> list[int]:
+        """The seeds that are asked for.
+
+        Raises
+        ------
+        InputError
+            They are no seeds, or --seed is given beside --seeds.
+        """
+        given = click.get_current_context().get_parameter_source("seed")
+        if self.seeds and given is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"--seed {self.seed} and --seeds {self.seeds}: give one of them")
+        return options.parse_seeds(self.seeds) if self.seeds else [self.seed]
+
+    def overrides(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Those given, and --project as overrides."""
+        if self.project is None:
+            return tuple(given)
+        return (*given, f"features.project={self.project}", "features.project_at_most=0")
+
+    def requests(self, data: DataOptions, recipe: Recipe, seeds: Sequence[int]) -> dict[Path, Request]:
+        """A run folder and a request for each seed."""
+        from gsmflow.runs.folder import Request, new_folder, refuse_taken
+
+        requests: dict[Path, Request] = {}
+        for seed in seeds:
+            request = Request(
+                problem=data.problem,
+                features=data.features,
+                semantics=data.semantics,
+                protocol="last" if self.protocol == "oracle" else self.protocol,
+                oracle=self.oracle or self.protocol == "oracle",
+                seed=seed,
+            )
+            folder = self.out or new_folder(Path("runs"), request, recipe, resume=self.resume)
+            folder = self.out / f"seed{seed}" if self.out and len(seeds) > 1 else folder
+            if not self.resume:
+                refuse_taken(folder)
+            requests[folder] = request
+        return requests
+
+
+_threads = click.option(
+    "--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]"
+)
+_jobs = click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Runs of --seeds at a time, each in a process of its own.  [default: as many as cores for small features, "
-    "else 1]",
+    help="Runs of --seeds at a time, each in a process of its own.  [default: as many as cores for small "
+    "features, else 1]",
 )
-@options.data_root
-@options.device
+
+
+@dataclass(frozen=True)
+class MachineOptions:
+    """What the runs are computed on."""
+
+    threads: Annotated[int | None, _threads]
+    jobs: Annotated[int | None, _jobs]
+    device: Annotated[str, options.device_option]
+
+    @property
+    def processes(self) -> int:
+        """Processes that torchrun started for every run."""
+        return int(os.environ.get("WORLD_SIZE", "1"))
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process is the one of them that speaks."""
+        return int(os.environ.get("RANK", "0")) == 0
+
+    def check(self) -> None:
+        """Refuse what does not go together.
+
+        Raises
+        ------
+        InputError
+            Several runs at a time, each of them divided by torchrun.
+        """
+        if self.processes > 1 and self.jobs and self.jobs > 1:
+            raise InputError(
+                f"--jobs {self.jobs}: torchrun divides every run among its processes; leave it out"
+            )
+
+    def divided(self, runs: int, dims: int, device: torch.device) -> tuple[int, int]:
+        """How many runs go at a time, and the threads of each."""
+        from gsmflow.compute.devices import divide_cores
+
+        jobs = self.jobs
+        if jobs is None and (self.processes > 1 or device.type != "cpu"):
+            jobs = 1
+        return divide_cores(jobs, runs, self.threads, dims)
+
+
+@click.command()
+@grouped(
+    data=DataOptions, preset=PresetOptions, run=RunOptions, pictures=BackboneOptions, machine=MachineOptions
+)
 @options.as_json
 def train(
-    problem: str,
-    method: str,
-    preset: str | None,
-    overrides: tuple[str, ...],
-    project: int | None,
-    seed: int,
-    seeds: str | None,
-    protocol: str,
-    oracle: bool,
-    features: str | None,
-    semantics: str | None,
-    backbone: str | None,
-    weights: str,
-    out: Path | None,
-    resume: bool,
-    checkpoint_seconds: float,
-    tensorboard: bool,
-    keep_data: bool,
-    threads: int | None,
-    jobs: int | None,
-    data_root: Path,
-    device: str,
+    data: DataOptions,
+    preset: PresetOptions,
+    run: RunOptions,
+    pictures: BackboneOptions,
+    machine: MachineOptions,
     as_json: bool,
 ) -> int:
     """Train on PROBLEM, classify its test set, and keep the run.
@@ -121,89 +198,81 @@ def train(
     PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`. Straight from images:
     a folder with classes.csv and images/ (one folder a class), and --backbone.
     """
-    given = click.get_current_context().get_parameter_source("seed")
-    if seeds and given is click.core.ParameterSource.COMMANDLINE:
-        raise InputError(f"--seed {seed} and --seeds {seeds}: give one of them")
-    chosen_seeds = options.parse_seeds(seeds) if seeds else [seed]
+    seeds = run.chosen_seeds()
+    machine.check()
 
-    # Late: loading torch takes over a second that --help need not wait for.
-    from gsmflow import sources
+    # What is refused from here to the device's name is refused without torch, which takes over a second to load.
     from gsmflow.cli.display import closing_table, seeds_table, tell_remarks
-    from gsmflow.cli.many_runs import check_failures, run_cells
-    from gsmflow.compute.devices import divide_cores, resolve_device, set_threads
+    from gsmflow.cli.many_runs import check_failures
+    from gsmflow.compute.devices import check_device, resolve_device, set_threads
+    from gsmflow.data.feature_options import check_projection
     from gsmflow.recipes.recipe import make_recipe, preset_for
-    from gsmflow.runs.folder import Request, new_folder
-    from gsmflow.studies.cells import Cell, Variant
 
-    where = resolve_device(device)
-    processes = int(os.environ.get("WORLD_SIZE", "1"))  # that torchrun started
-    first = int(os.environ.get("RANK", "0")) == 0  # of them, the one that speaks
-    if processes > 1 and jobs and jobs > 1:
-        raise InputError(f"--jobs {jobs}: torchrun divides every run among its processes; leave it out")
-    if project is not None:
-        overrides = (*overrides, f"features.project={project}", "features.project_at_most=0")
-    recipe = make_recipe(method, preset_for(problem, preset, method), overrides)
-    left_out = False
-    if backbone:
-        left_out = _extract_first(Path(problem), features, backbone, weights, where)
-    elif weights:
-        raise InputError(f"--weights {weights}: belongs to a --backbone; name that too")
-    loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
-    if first:
-        tell_remarks(loaded)
-    dims = recipe.features.out_dim(loaded)
-    requests: dict[Path, Request] = {}
-    for each in chosen_seeds:
-        request = Request(
-            problem=problem,
-            features=features,
-            semantics=semantics,
-            protocol="last" if protocol == "oracle" else protocol,
-            oracle=oracle or protocol == "oracle",
-            seed=each,
-        )
-        folder = out or new_folder(Path("runs"), request, recipe, resume=resume)
-        requests[out / f"seed{each}" if out and len(chosen_seeds) > 1 else folder] = request
-    if jobs is None and (processes > 1 or where.type != "cpu"):
-        jobs = 1
-    jobs, each_threads = divide_cores(jobs, len(requests), threads, dims)
-    found: dict[Cell, dict[str, Any] | None] = {}
+    check_device(machine.device)
+    overrides = run.overrides(preset.overrides)
+    recipe = make_recipe(run.method, preset_for(data.problem, preset.preset, run.method), overrides)
+    requests = run.requests(data, recipe, seeds)
+    pictures.refuse_alone()
+    left_out = bool(pictures.backbone) and _extract_first(data, pictures, machine.device)
+    problem = data.load()
+    if machine.speaks:
+        tell_remarks(problem)
+    check_projection(problem, recipe.features)
+    dims = recipe.features.out_dim(problem)
+    device = resolve_device(machine.device)
+    jobs, threads = machine.divided(len(requests), dims, device)
+    results: Mapping[Cell, dict[str, Any] | None] = {}
     if jobs > 1:
-        variant = Variant(method, method, recipe.preset, overrides)
-        cells = [
-            Cell(
-                variant=variant,
-                place=folder,
-                data_root=data_root,
-                device=device,
-                resume=resume,
-                checkpoint_seconds=checkpoint_seconds,
-                keep_data=keep_data,
-                tensorboard=tensorboard,
-                **asdict(request),
-            )
-            for folder, request in requests.items()
-        ]
-        root, again = out or Path("runs"), "the same command with --resume"
-        found = run_cells(cells, root, jobs, each_threads, continues=again)
-        made = (m | {"run": str(cell.folder(root))} for cell, m in found.items() if m)
+        results = _side_by_side(requests, recipe, overrides, data, run, machine.device, (jobs, threads))
+        finished: Iterable[dict[str, Any]] = (
+            metrics | {"run": str(cell.folder(Path()))} for cell, metrics in results.items() if metrics
+        )
     else:
-        set_threads(threads, dims)
-        arguments = {"resume": resume, "checkpoint_seconds": checkpoint_seconds, "keep_data": keep_data}
-        made = _in_turn(requests, loaded, recipe, where, tensorboard and first, arguments)
-    results = []
-    for metrics in made:
-        results.append(metrics)
-        if not as_json and first:
+        set_threads(machine.threads, dims)
+        finished = _in_turn(requests, problem, recipe, device, run, machine.speaks)
+    shown = []
+    for metrics in finished:
+        shown.append(metrics)
+        if not as_json and machine.speaks:
             closing_table(metrics)
-    if not first:
+    if not machine.speaks:
         return 0
     if as_json:
-        click.echo(json.dumps(results[0] if not seeds else {"runs": results}, allow_nan=False))
-    elif len(results) > 1:
-        seeds_table(results)
-    check_failures(found)
+        click.echo(json.dumps({"runs": shown} if run.seeds else shown[0], allow_nan=False))
+    elif len(shown) > 1:
+        seeds_table(shown)
+    check_failures(results)
     return 3 if left_out else 0
+
+
+def _side_by_side(
+    requests: Mapping[Path, Request],
+    recipe: Recipe,
+    overrides: tuple[str, ...],
+    data: DataOptions,
+    run: RunOptions,
+    device: str,
+    divided: tuple[int, int],
+) -> Mapping[Cell, dict[str, Any] | None]:
+    """Make the runs in processes of their own, several at a time: their metrics."""
+    from gsmflow.cli.many_runs import run_cells
+    from gsmflow.studies.cells import Cell, Variant
+
+    cells = [
+        Cell(
+            variant=Variant(run.method, run.method, recipe.preset, overrides),
+            place=folder,
+            data_root=data.data_root,
+            device=device,
+            resume=run.resume,
+            checkpoint_seconds=run.checkpoint_seconds,
+            keep_data=run.keep_data,
+            tensorboard=run.tensorboard,
+            **asdict(request),
+        )
+        for folder, request in requests.items()
+    ]
+    return run_cells(cells, run.out or Path("runs"), *divided, continues="the same command with --resume")
 
 
 def _in_turn(
@@ -211,22 +280,25 @@ def _in_turn(
     problem: Problem,
     recipe: Recipe,
     device: torch.device,
-    events: bool,
-    arguments: Mapping[str, Any],
+    run: RunOptions,
+    speaks: bool,
 ) -> Iterator[dict[str, Any]]:
     """Make one run after the other in this process, on the same loaded data: their metrics."""
-    from gsmflow.cli.display import live_display
+    from gsmflow.cli.progress import Pace, live_display
     from gsmflow.compute.data_parallel import joined
     from gsmflow.runs.stopping import stoppable
     from gsmflow.runs.tensorboard import event_files
     from gsmflow.runs.train import train
 
-    for folder, request in requests.items():
+    validated = any(request.protocol == "validated" for request in requests.values())
+    stages = 1 + (recipe.selection.problems if validated else 0)  # of a run
+    pace = Pace(stages * len(requests))
+    for number, (folder, request) in enumerate(requests.items(), 1):
         with ExitStack() as open_:
             open_.enter_context(joined(device))
             title = f"{problem.name}, {recipe.method.name}, seed {request.seed}"
-            progress = open_.enter_context(live_display(title))
-            if events:
+            progress = open_.enter_context(live_display(title, pace, number * stages))
+            if run.tensorboard and speaks:
                 progress = open_.enter_context(event_files(folder / "tensorboard", progress))
             watch = open_.enter_context(stoppable())
             metrics = train(
@@ -235,38 +307,26 @@ def _in_turn(
                 recipe,
                 device=device,
                 folder=folder,
+                resume=run.resume,
+                checkpoint_seconds=run.checkpoint_seconds,
+                keep_data=run.keep_data,
                 progress=progress,
                 on_recorder=watch,
-                **arguments,
             )
         yield metrics | {"run": str(folder)}
 
 
-def _extract_first(
-    folder: Path, features: str | None, backbone: str, weights: str, device: torch.device
-) -> bool:
-    """Make the features of the images in a folder, unless they are there; whether images were left out."""
-    from gsmflow.cli.display_images import counting, tell_passed_over, tell_unreadable, tell_without_images
-    from gsmflow.images.backbone import BackboneSpec
-    from gsmflow.images.extraction import extract
-    from gsmflow.images.feature_table import unreadable_file
-    from gsmflow.images.listing import list_labelled
-    from gsmflow.images.opening import open_backbone
+def _extract_first(data: DataOptions, pictures: BackboneOptions, device: str) -> bool:
+    """Make the features of the pictures in a folder, unless they are there; whether pictures were left out."""
+    from gsmflow.cli.display_images import extract_shown
     from gsmflow.sources.table import images_of
 
+    folder = Path(data.problem)
     images = images_of(folder)
     if images is None:
         raise InputError(
-            f"{folder}: has no images/ (one folder a class) and no images.csv to use --backbone {backbone} on; put "
-            "the images there, or leave out --backbone"
+            f"{folder}: has no images/ (one folder a class) and no images.csv to use --backbone {pictures.backbone} "
+            "on; put the images there, or leave out --backbone"
         )
-    listing = list_labelled(images)
-    tell_passed_over(listing)
-    out = folder / f"{features or 'features'}.npz"
-    with counting("images") as told:
-        made = extract(
-            open_backbone(BackboneSpec.of(backbone, weights=weights), device), listing, out, told=told
-        )
-    tell_unreadable(made.unreadable, unreadable_file(out))
-    tell_without_images(listing, made.unreadable)
-    return bool(made.unreadable)
+    table = extract_shown(images, pictures, folder / f"{data.features or 'features'}.npz", device=device)
+    return bool(table.unreadable)

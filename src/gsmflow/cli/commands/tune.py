@@ -3,77 +3,110 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import click
 
 from gsmflow.cli import options
+from gsmflow.cli.grouping import grouped
+from gsmflow.cli.options import DataOptions, PresetOptions
 
-
-@click.command()
-@click.argument("problem")
-@click.option("--method", default="gsmflow", show_default=True, help="One of `gsmflow methods`.")
-@click.option("--preset", help="Where to start from.  [default: the problem's own, or 'best']")
-@options.overrides
-@click.option(
+_vary = click.option(
     "--vary",
     multiple=True,
     metavar="KEY=RANGE",
     help="LOW:HIGH, LOW:HIGH:log or A,B,C; repeatable.  [default: what the method and the head propose]",
 )
-@click.option(
-    "--trials", default=30, show_default=True, type=click.IntRange(1), help="Finished trials in the study."
+_trials = click.option(
+    "--trials",
+    default=30,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Finished trials in the study.",
 )
-@click.option(
+_score = click.option(
     "--score",
     type=click.Choice(["H", "AUSUC"]),
     default="H",
     show_default=True,
-    help="What is to be highest.",
+    help="Score on validation that the search makes as high as it can.",
 )
-@click.option(
+_trust_validation = click.option(
     "--trust-validation",
     type=click.Choice(["yes", "no"]),
     default="yes",
     show_default=True,
     help="no: the features were learned with labels of all seen classes; judge by held-out samples of those.",
 )
-@click.option(
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What is looked for, where, and for how long."""
+
+    method: Annotated[str, options.method_option]
+    vary: Annotated[tuple[str, ...], _vary]
+    trials: Annotated[int, _trials]
+    score: Annotated[str, _score]
+    trust_validation: Annotated[str, _trust_validation]
+    seed: Annotated[int, options.seed_option]
+
+    def told(self) -> str:
+        """The score in words."""
+        return self.score if self.trust_validation == "yes" else "S on held-out samples"
+
+
+_storage = click.option(
     "--storage",
     metavar="FILE|URL",
     help="Where the study is kept; several commands may share it.  [default: runs/tune-PROBLEM-METHOD.log]",
 )
-@click.option("--study", help="Name of the study there.  [default: PROBLEM-METHOD]")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Preset to write.  [default: PROBLEM-METHOD-tuned.toml]"
+_study_name = click.option(
+    "--study", "study_name", help="Name of the study there.  [default: PROBLEM-METHOD]"
 )
-@click.option("--features", metavar="NAME", help="Feature file, as for train.")
-@click.option("--semantics", metavar="NAME", help="Class embeddings, as for train.")
-@options.on
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]")
-@options.data_root
-@options.device
+_out = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Preset to write.  [default: PROBLEM-METHOD-tuned.toml]",
+)
+
+
+@dataclass(frozen=True)
+class KeptOptions:
+    """Where the study and its result are kept."""
+
+    storage: Annotated[str | None, _storage]
+    study_name: Annotated[str | None, _study_name]
+    out: Annotated[Path | None, _out]
+
+
+_threads = click.option(
+    "--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]"
+)
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """What the trials are computed on."""
+
+    on: Annotated[str | None, options.on_option]
+    threads: Annotated[int | None, _threads]
+    device: Annotated[str, options.device_option]
+
+
+@click.command()
+@grouped(
+    data=DataOptions, preset=PresetOptions, wanted=SearchOptions, place=KeptOptions, machine=TrialOptions
+)
 @options.as_json
 def tune(
-    problem: str,
-    method: str,
-    preset: str | None,
-    overrides: tuple[str, ...],
-    vary: tuple[str, ...],
-    trials: int,
-    score: str,
-    trust_validation: str,
-    storage: str | None,
-    study: str | None,
-    seed: int,
-    out: Path | None,
-    features: str | None,
-    semantics: str | None,
-    on: str | None,
-    threads: int | None,
-    data_root: Path,
-    device: str,
+    data: DataOptions,
+    preset: PresetOptions,
+    wanted: SearchOptions,
+    place: KeptOptions,
+    machine: TrialOptions,
     as_json: bool,
 ) -> None:
     """Search options for PROBLEM with Optuna and write them as a preset for `gsmflow train --preset`.
@@ -81,20 +114,35 @@ def tune(
     Only validation problems cut from the training data are looked at, never the test set. Stop it at any
     moment; the same command continues. Several of them with one --storage share the work.
     """
-    from gsmflow import sources
-    from gsmflow.compute.devices import resolve_device, set_threads
+    from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.compute.ray import parse_place
     from gsmflow.recipes.recipe import preset_for
     from gsmflow.studies import tuning
+    from gsmflow.studies.search_space import default_space, parse_dimension, without_fixed
 
-    name = Path(problem).name.replace(":", "-")
-    settings = (*overrides, f"selection.score={score}", f"selection.trust_validation={trust_validation}")
-    search = tuning.Search(method, preset_for(problem, preset, method), settings, ())
-    space = [tuning.parse_dimension(text) for text in vary] or tuning.default_space(search.recipe())
-    search = tuning.Search(method, search.preset, settings, tuple(space))
-    loaded = sources.load(problem, data_root=data_root, features=features, semantics=semantics)
-    set_threads(threads, search.recipe().features.out_dim(loaded))
-    shown = score if trust_validation == "yes" else "S on held-out samples"
+    check_device(machine.device)
+    address = parse_place(machine.on)
+    name, method, shown = Path(data.problem).name.replace(":", "-"), wanted.method, wanted.told()
+    chosen_preset = preset_for(data.problem, preset.preset, method)
+    settings = (
+        *preset.overrides,
+        f"selection.score={wanted.score}",
+        f"selection.trust_validation={wanted.trust_validation}",
+    )
+    search = tuning.Search(method, chosen_preset, settings, ())
+    space = [
+        parse_dimension(text) for text in wanted.vary
+    ]  # which goes before --set, whose value is tried first
+    if not space:
+        base = search.recipe()
+        space, fixed = without_fixed(default_space(base), base, preset.overrides)
+        if fixed:
+            click.echo(f"not searched, because --set fixes them: {', '.join(fixed)}", err=True)
+    search = tuning.Search(method, chosen_preset, settings, tuple(space))
+    path = place.out or Path(f"{name}-{method}-tuned.toml")
+    tuning.check_installed()
+    problem = data.load()
+    set_threads(machine.threads, search.recipe().features.out_dim(problem))
 
     def told(trial) -> None:
         value = "failed" if trial.value is None else f"{shown} {100 * trial.value:.1f}"
@@ -103,20 +151,19 @@ def tune(
         )
         click.echo(f"trial {trial.number}: {value} ({said})", err=True)
 
-    found = tuning.tune(
-        loaded,
+    study = tuning.tune(
+        problem,
         search,
-        trials=trials,
-        seed=seed,
-        device=resolve_device(device),
-        address=parse_place(on),
-        storage=storage or f"runs/tune-{name}-{method}.log",
-        study_name=study or f"{name}-{method}",
+        trials=wanted.trials,
+        seed=wanted.seed,
+        device=resolve_device(machine.device),
+        address=address,
+        storage=place.storage or f"runs/tune-{name}-{method}.log",
+        study_name=place.study_name or f"{name}-{method}",
         told=told,
     )
-    recipe, value = tuning.best_recipe(found, search)
-    path = out or Path(f"{name}-{method}-tuned.toml")
-    finished = sum(trial.state.is_finished() for trial in found.trials)
+    recipe, value = tuning.best_recipe(study, search)
+    finished = sum(trial.state.is_finished() for trial in study.trials)
     tuning.write_preset(
         path,
         recipe,
@@ -124,6 +171,6 @@ def tune(
     )
     if as_json:
         best = {"preset": str(path), "score": shown, "validation": value, "trials": finished}
-        click.echo(json.dumps(best | {"parameters": found.best_params}))
+        click.echo(json.dumps(best | {"parameters": study.best_params}))
     else:
         click.echo(f"best of {finished} trials: {shown} {100 * value:.1f} on validation; preset in {path}")

@@ -13,7 +13,7 @@ from gsmflow.compute.randomness import normal
 from gsmflow.heads.representation import Representation
 from gsmflow.learning.learner import Losses
 from gsmflow.learning.tensors import Batches, TrainingData
-from gsmflow.methods.networks import Network, reset
+from gsmflow.methods.workings.networks import Network, reset
 
 # With larger semantics networks become steep functions of them: exact on seen classes, wrong in between.
 SMOOTHNESS = 0.25
@@ -44,7 +44,7 @@ class Units(nn.Module):
         return features / self.spread
 
     def restored(self, features: Tensor) -> Tensor:
-        """Inverse of [`features`][gsmflow.methods.trained.Units.features]: (N, D) to (N, D)."""
+        """Inverse of [`features`][gsmflow.methods.workings.trained.Units.features]: (N, D) to (N, D)."""
         return features * self.spread
 
     def semantics(self, semantics: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class PeerLearner:
     """Base of methods trained by autograd: batches, networks, optimizers, and their state by name.
 
     A subclass makes its networks and optimizers in its constructor by
-    [`add`][gsmflow.methods.trained.PeerLearner.add], and gives ``step`` and
+    [`add`][gsmflow.methods.workings.trained.PeerLearner.add], and gives ``step`` and
     either ``sample`` (see [`Generator`][gsmflow.learning.learner.Generator]) or ``head``
     ([`Scorer`][gsmflow.learning.learner.Scorer]). Draws are keyed by (seed, name, step), so that an interrupted
     training continues as if it had not been.
@@ -100,7 +100,7 @@ class PeerLearner:
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Load what [`weights`][gsmflow.methods.trained.PeerLearner.weights] returned.
+        """Load what [`weights`][gsmflow.methods.workings.trained.PeerLearner.weights] returned.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class PeerLearner:
         return tensors
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what [`state`][gsmflow.methods.trained.PeerLearner.state] returned.
+        """Continue from what [`state`][gsmflow.methods.workings.trained.PeerLearner.state] returned.
 
         Raises
         ------
@@ -149,9 +149,9 @@ class PeerLearner:
 
 class ConditionalPeer(PeerLearner):
     """Base of methods that synthesize features from noise and semantics, in
-    [`Units`][gsmflow.methods.trained.Units].
+    [`Units`][gsmflow.methods.workings.trained.Units].
 
-    A subclass sets `noise_dim` and gives [`synthesize`][gsmflow.methods.trained.ConditionalPeer.synthesize].
+    A subclass sets `noise_dim` and gives [`synthesize`][gsmflow.methods.workings.trained.ConditionalPeer.synthesize].
     """
 
     noise_dim: int

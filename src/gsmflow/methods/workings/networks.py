@@ -20,7 +20,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
     """Linear layers of the given sizes with LeakyReLU(0.2) between them, and `last` at the end.
 
-    Weights are undefined until [`reset`][gsmflow.methods.networks.reset] draws them.
+    Weights are undefined until [`reset`][gsmflow.methods.workings.networks.reset] draws them.
     """
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
@@ -31,7 +31,7 @@ def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
 
 def linear(network: nn.Sequential, index: int) -> tuple[Tensor, Tensor]:
     """Weight (out, in) and bias (out,) of the linear layer at that place of an
-    [`mlp`][gsmflow.methods.networks.mlp].
+    [`mlp`][gsmflow.methods.workings.networks.mlp].
     """
     layer = network[index]
     if not isinstance(layer, nn.Linear):
@@ -40,7 +40,7 @@ def linear(network: nn.Sequential, index: int) -> tuple[Tensor, Tensor]:
 
 
 class ConditionalMLP(nn.Module):
-    """An [`mlp`][gsmflow.methods.networks.mlp] of [x, a], for samples x that share the semantics a of their classes.
+    """An [`mlp`][gsmflow.methods.workings.networks.mlp] of [x, a], for samples x that share their classes' semantics a.
 
     W [x, a] + b = (W_x x + b) + W_a a, and the second term is computed once a class and not once a sample.
 
@@ -53,7 +53,7 @@ class ConditionalMLP(nn.Module):
     sizes : Sequence[int]
         Sizes of the layers after the first.
     last : nn.Module | None
-        See [`mlp`][gsmflow.methods.networks.mlp].
+        See [`mlp`][gsmflow.methods.workings.networks.mlp].
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ConditionalMLP(nn.Module):
 
     def hidden(self, x: Tensor, condition: Tensor, rows: Tensor) -> Tensor:
         """The first layer's activations (B, sizes[0]); arguments as in
-        [`given`][gsmflow.methods.networks.ConditionalMLP.given].
+        [`given`][gsmflow.methods.workings.networks.ConditionalMLP.given].
         """
         return self.rest[0](self.of_input(x) + take(condition, rows))
 

@@ -1,0 +1,58 @@
+"""Options in groups: a command gets one object for each group.
+
+A group is a dataclass whose fields are options of the command line. `grouped` gives a command their options
+and hands it the filled objects::
+
+    @click.command()
+    @grouped(data=DataOptions, preset=PresetOptions)
+    def train(data: DataOptions, preset: PresetOptions) -> None: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, get_type_hints
+
+import click
+
+
+def grouped(**groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of each group, and the command one object for each, under the group's name.
+
+    Parameters
+    ----------
+    groups : type
+        Dataclasses, each field of which is annotated with its type and with what declares it to click.
+    """
+    declared = {
+        name: {
+            field: hint.__metadata__[0] for field, hint in get_type_hints(group, include_extras=True).items()
+        }
+        for name, group in groups.items()
+    }
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def collected(**given: Any) -> Any:
+            filled = {
+                name: group(**{field: given.pop(field) for field in declared[name]})
+                for name, group in groups.items()
+            }
+            return command(**given, **filled)
+
+        for declare in reversed([each for fields in declared.values() for each in fields.values()]):
+            collected = declare(collected)
+        return collected
+
+    return decorate
+
+
+def flags_of(command: click.Command | None) -> dict[str, str]:
+    """The options of a command by the names that the library knows them under."""
+    declared = command.params if command else []
+    return {
+        each.name: max(each.opts, key=len)
+        for each in declared
+        if isinstance(each, click.Option) and each.name
+    }

@@ -1,0 +1,200 @@
+"""GSMFlow (Chen et al., ACM Multimedia 2021): the conditional flow with its three remedies.
+
+Per step, over a batch of B features x of D dimensions with class semantics a and g = g(a)::
+
+    x~      = x + pi * eps,  eps ~ N(0, I)                       visual perturbation
+    L_flow  = mean(z^2) / 2 - mean(log|det dz/dx~|) / D,  z = f(x~; g)
+    L_proto = lambda * MSE(f^-1(0; g(a_s)), mean feature of s)   over all seen classes s
+    Adam on L_flow + L_proto; no gradient of L_proto flows into g
+
+Features of class u are synthesized as f^-1(z; g(a_u)) with z ~ N(0, I).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from gsmflow.compute.adam import MasterAdam, copy_weights
+from gsmflow.compute.cuda_graphs import Beside, Recording, current_gpu
+from gsmflow.compute.data_parallel import mean, share, size
+from gsmflow.compute.devices import has_bfloat16
+from gsmflow.compute.randomness import stream
+from gsmflow.flow import (
+    WeightGradients,
+    perturb,
+    semantic_anchors,
+)
+from gsmflow.flow.model import FlowSizes, GSMFlow
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.loop import step_decay
+from gsmflow.learning.tensors import Batches, TrainingData
+from gsmflow.methods.gsmflow import GSMFlowOptions
+
+
+class GSMFlowLearner:
+    """GSMFlow in training on one problem (see [`Learner`][gsmflow.learning.learner.Learner])."""
+
+    def __init__(self, data: TrainingData, options: GSMFlowOptions, seed: int) -> None:
+        self.data, self.options, self.seed = data, options, seed
+        samples, dim = data.features.shape
+        self.batches = Batches(samples, options.batch_size, seed, data.device)
+        self.steps_per_epoch = self.batches.per_epoch
+        self.total_steps = max(self.steps_per_epoch * options.epochs, options.least_steps)
+        self.seen_semantics = data.semantics[data.seen]
+        self.means = data.class_means()
+        chosen_from = self.seen_semantics if options.anchors_from == "seen" else data.semantics
+        self.model = build(dim, chosen_from.cpu(), options, seed).to(data.device)
+        masters = {name: p.data for name, p in self.model.named_parameters()}
+        if resolve_precision(options, dim, data.device) == "bfloat16":
+            masters = {name: p.data.clone() for name, p in self.model.named_parameters()}
+            self.model.flow.to(torch.bfloat16)
+        self.optimizer = MasterAdam(
+            dict(self.model.named_parameters()), masters, weight_decay=options.weight_decay, divided=True
+        )
+        self.gradients = WeightGradients()
+        self.model.flow.note_gradients(self.gradients)
+        # Processes that divide a batch talk to each other within a step.
+        self.recording = Recording() if current_gpu(data.device) and size() == 1 else None
+        self.prototypes, self.updates = Beside(data.device), Beside(data.device)
+
+    def step(self, index: int) -> Losses:
+        """One step of Adam on L_flow + L_proto."""
+        options, data = self.options, self.data
+        picked = self.batches[index]
+        features, rows = data.rows(picked)
+        features = perturb(
+            features,
+            options.perturbation,
+            options.perturbation_dropout,
+            self.seed,
+            "perturbation",
+            index,
+        )
+        rate = self.learning_rate(index)
+        if self.recording is not None:
+            # Filled on the GPU: a copy from the CPU would wait for all earlier steps.
+            return self.recording.run(self._update, features, rows, torch.full((), rate, device=data.device))
+        return self._update(features, rows, rate)
+
+    def _update(self, features: Tensor, rows: Tensor, rate: float | Tensor) -> Losses:
+        """Adam on both losses of a batch: perturbed features (B, D) and their labels (B,)."""
+        options = self.options
+        batch = len(rows)
+        mine = share(batch)
+        features, rows = features[mine], rows[mine]
+        few = options.prototype_weight == 0 and len(self.seen_semantics) > batch  # fewer samples than classes
+        conditions, apart = self.model.conditions(self.seen_semantics[rows] if few else self.seen_semantics)
+        start = self.prototypes.mark()
+        flow_loss = self.model.flow_loss(features, conditions, None if few else rows)
+        # Each share of a divided batch counts by its size; the optimizer averages over the processes.
+        weight = size() * len(rows) / batch
+        if weight != 1:
+            flow_loss = flow_loss * weight
+        losses = {"loss_flow": mean(flow_loss.detach())}
+        total = flow_loss
+        if options.prototype_weight > 0:
+            with self.prototypes.launched(start):
+                prototype_loss = self.model.prototype_loss(apart, self.means)
+            self.prototypes.join()
+            losses["loss_prototype"] = prototype_loss.detach()
+            total = total + options.prototype_weight * prototype_loss
+        with self._updates(rate):
+            total.backward()
+        self.prototypes.join()
+        self.optimizer.step(rate, self.gradients.collect())
+        return losses
+
+    def _updates(self, rate: float | Tensor) -> AbstractContextManager[None]:
+        """On a GPU, update large weights while the backward pass goes on, once it no longer needs them."""
+        if self.recording is None:
+            return nullcontext()
+        batches = 2 if self.options.prototype_weight > 0 else 1
+        update = partial(self.optimizer.update, rate)
+        return self.gradients.used_early(update, self.updates, batches)
+
+    def learning_rate(self, index: int) -> float:
+        """The learning rate of step `index`."""
+        o = self.options
+        return step_decay(
+            o.learning_rate, o.decay_gamma, o.decay_epochs, len(self.data.features), self.batches.size, index
+        )
+
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Synthesize (len(semantics) * count, D) features, see
+        [`GSMFlow.sample`][gsmflow.flow.model.GSMFlow.sample].
+        """
+        return self.model.sample(semantics, count, *key)
+
+    def represent(self, features: Tensor, *key: int | str) -> Tensor:
+        """The features themselves, (N, D)."""
+        return features
+
+    def representation(self) -> None:
+        """None: a head sees the features themselves."""
+        return None
+
+    def weights(self) -> dict[str, Tensor]:
+        """Float32 weights and anchors, by the names of [`GSMFlow`][gsmflow.flow.model.GSMFlow]'s state."""
+        return dict(self.optimizer.masters) | dict(self.model.named_buffers())
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what [`weights`][gsmflow.methods.workings.gsmflow.GSMFlowLearner.weights] returned.
+
+        Raises
+        ------
+        ValueError
+            Names or shapes differ from this learner's.
+        """
+        buffers = dict(self.model.named_buffers())
+        copy_weights(buffers, {name: tensor for name, tensor in weights.items() if name in buffers})
+        self.optimizer.load_masters({name: t for name, t in weights.items() if name not in buffers})
+
+    def state(self) -> dict[str, Tensor]:
+        """Master weights and the state of Adam."""
+        return self.optimizer.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what [`state`][gsmflow.methods.workings.gsmflow.GSMFlowLearner.state] returned."""
+        self.optimizer.load_state(state)
+
+
+def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: int) -> GSMFlow:
+    """A GSMFlow with its initial weights, determined by `seed`; on the CPU, in float32.
+
+    Parameters
+    ----------
+    feature_dim : int
+        D, dimensions of the transformed features.
+    semantics : Tensor
+        (C, A) the class vectors that anchors are chosen from.
+    options : GSMFlowOptions
+        Sizes of the flow and its parts.
+    seed : int
+        Determines the initial weights.
+    """
+    anchors = torch.zeros_like(semantics[:1])
+    if options.relative_positioning:
+        anchors = semantic_anchors(semantics)
+    sizes = FlowSizes(
+        feature_dim, options.blocks, options.hidden, options.global_semantic, options.semantics_in_every_layer
+    )
+    model = GSMFlow(sizes, anchors, options.clamp)
+    model.positioning.reset(stream("cpu", seed, "positioning"))
+    model.flow.reset(stream("cpu", seed, "flow"))
+    return model
+
+
+def resolve_precision(options: GSMFlowOptions, feature_dim: int, device: torch.device) -> str:
+    """``float32`` or ``bfloat16``: what ``auto`` means for a flow of this size on this device."""
+    if options.precision != "auto":
+        return options.precision
+    large = feature_dim * options.hidden >= _BFLOAT16_FROM
+    return "bfloat16" if large and has_bfloat16(device) else "float32"
+
+
+_BFLOAT16_FROM = 1 << 16  # size of a subnet's matrix below which conversions cost more than they save

@@ -1,0 +1,162 @@
+"""Kernel ESZSL (Romera-Paredes and Torr, ICML 2015, section 3.3) with a Gaussian kernel.
+
+With kernel matrices K of the training features (N, N) and K_s of the semantics of the seen classes (S, S), and targets
+Y (N, S) of +1 / -1::
+
+    k(x, x') = exp(-|x - x'|^2 / (2 w^2))
+    logit of class c for x:  k(x, X) (K + gamma I)^-1  Y (K_s + lambda I)^-1 k_s(S, a_c)
+
+With the linear k_s(a, a') = a'a' that is ESZSL's own right half; here semantics are centered, and a Gaussian kernel on
+them may be tried too.
+
+Up to `exact_up_to` training features that is solved as it stands. Of more of them `landmarks` are drawn, evenly
+over the classes, and the coefficients of these are fitted to all (subset of regressors: Smola and Schölkopf, ICML
+2000)::
+
+    k(x, Z) (K_zx K_xz + gamma K_zz)^-1  K_zx Y (K_s + lambda I)^-1 k_s(S, a_c)
+
+Random Fourier features (Rahimi and Recht, NIPS 2007), whose cost grows with their number alone, remain for problems
+too large for either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gsmflow.compute.finite import TrainingFailed, positive
+from gsmflow.compute.randomness import normal, stream
+from gsmflow.heads.base import Head
+from gsmflow.heads.kernel import GaussianKernel, KernelHead, squared_distances
+from gsmflow.heads.representation import Representation, RepresentedHead
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.kernel_eszsl import KernelESZSLOptions
+from gsmflow.methods.workings.eszsl import solutions, targets
+
+_ROWS = 1 << 13  # training features whose kernels with the landmarks are computed in one go
+_JITTER = 1e-5  # added to the diagonal of a kernel matrix before it is factorized
+
+
+def kernel_solutions(
+    data: TrainingData, options: KernelESZSLOptions
+) -> Iterator[tuple[dict[str, float], Head]]:
+    """A head for every width and pair of exponents that is tried, those of the options first."""
+    distance = median_distance(data.features)
+    solve = _by_fourier if options.fourier_features else _by_kernel
+    for shift in sorted(range(-options.widths_tried, options.widths_tried + 1), key=abs):
+        width = options.width + shift
+        for parameters, head in solve(data, options, 2**width * distance):
+            yield {"width": width, **parameters}, head
+
+
+def _by_kernel(
+    data: TrainingData, options: KernelESZSLOptions, width: float
+) -> Iterator[tuple[dict[str, float], Head]]:
+    """Heads of one width: the exact solution, or that on landmarks."""
+    exact = len(data.features) <= options.exact_up_to
+    centers = data.features if exact else data.features[_landmarks(data.labels, options.landmarks)]
+    kernel = GaussianKernel(centers, width)
+    among = kernel(centers).double()
+    among.diagonal().add_(_JITTER)
+    if exact:
+        gram, right = None, targets(data.labels, len(data.seen))
+    else:
+        gram, right = _products(data, kernel)
+    shifts = sorted(range(-options.tried, options.tried + 1), key=abs)
+    semantics = [
+        (each, ds, _across(data, each, options.semantic + ds))
+        for each in _semantic_widths(options)
+        for ds in shifts
+    ]
+    for dg in shifts:
+        gamma = options.gamma + dg
+        left = among.clone() if gram is None else gram + 10**gamma * among
+        if gram is None:
+            left.diagonal().add_(10**gamma)
+        coefficients = torch.cholesky_solve(right, _factor(left))  # (M, S)
+        for semantic_width, ds, across in semantics:
+            parameters = {"gamma": gamma, "semantic": options.semantic + ds, "semantic_width": semantic_width}
+            yield parameters, KernelHead(kernel, (coefficients @ across).T.float().contiguous())
+
+
+def _factor(matrix: Tensor) -> Tensor:
+    """The Cholesky factor; where rounding has made the matrix indefinite, of one with a little more on its diagonal."""
+    size = matrix.diagonal().mean()
+    for exponent in range(-9, 0):
+        factor, broken = torch.linalg.cholesky_ex(matrix)
+        if not broken:
+            return factor
+        matrix.diagonal().add_(10**exponent * size)
+    raise TrainingFailed(
+        "kernel-eszsl: the kernel matrix cannot be factorized; choose another features.scaling"
+    )
+
+
+def _semantic_widths(options: KernelESZSLOptions) -> list[float]:
+    also = (0.0, 1.0) if options.semantic_widths_tried else ()
+    return list(dict.fromkeys((options.semantic_width, *also)))
+
+
+def _across(data: TrainingData, width: float, regularizer: float) -> Tensor:
+    """(K_s + lambda I)^-1 K_s,all of seen and of all classes (S, C), on semantics centered by the seen ones.
+
+    A constant is added to the kernel, for what all classes share. The linear kernel has a mean diagonal of 1.
+    """
+    centered = data.semantics.double() - data.semantics[data.seen].double().mean(dim=0)
+    seen = centered[data.seen]
+    if width:
+        between = squared_distances(seen, centered)
+        others = between[:, data.seen][~torch.eye(len(seen), dtype=torch.bool, device=seen.device)]
+        kernel = (-0.5 * between / (width**2 * positive(others.median()))).exp()
+    else:
+        kernel = seen @ centered.T / positive(seen.square().sum(dim=1).mean())
+    kernel = kernel + 1
+    among = kernel[:, data.seen].clone()
+    among.diagonal().add_(10**regularizer)
+    return torch.linalg.solve(among, kernel)
+
+
+def _products(data: TrainingData, kernel: GaussianKernel) -> tuple[Tensor, Tensor]:
+    """K_zx K_xz (M, M) and K_zx Y (M, S) over all training features, some rows at a time."""
+    size = len(kernel.centers)
+    gram = torch.zeros(size, size, dtype=torch.float64, device=data.device)
+    right = torch.zeros(size, len(data.seen), dtype=torch.float64, device=data.device)
+    for rows, labels in zip(data.features.split(_ROWS), data.labels.split(_ROWS), strict=True):
+        part = kernel(rows).double()
+        gram += part.T @ part
+        right += part.T @ targets(labels, len(data.seen))
+    return gram, right
+
+
+def _landmarks(labels: Tensor, count: int) -> Tensor:
+    """Indices of `count` training features, about equally many a class: the first of each in a drawn order."""
+    order = torch.randperm(len(labels), generator=stream("cpu", 0, "landmarks")).to(labels.device)
+    mixed = labels[order]
+    by_class = torch.argsort(mixed, stable=True)
+    starts = torch.bincount(mixed).cumsum(0) - torch.bincount(mixed)
+    rank = torch.empty_like(mixed)
+    rank[by_class] = torch.arange(len(mixed), device=labels.device) - starts[mixed[by_class]]
+    return order[torch.argsort(rank, stable=True)[:count]]
+
+
+def _by_fourier(
+    data: TrainingData, options: KernelESZSLOptions, width: float
+) -> Iterator[tuple[dict[str, float], Head]]:
+    """ESZSL on phi(x) = sqrt(2 / R) cos(Omega x + b), up to that factor."""
+    count, dim, device = options.fourier_features, data.features.shape[1], data.device
+    omega = normal((count, dim), device, 0, "fourier")
+    phase = torch.rand(count, generator=stream("cpu", 0, "phase")).to(device) * 2 * math.pi
+    phi = Representation(((omega / width, phase, "cos"),), (1,))
+    mapped = replace(data, features=torch.cat([phi(rows) for rows in data.features.split(1 << 14)]))
+    for parameters, head in solutions(mapped, options):
+        yield parameters, RepresentedHead(phi, head)
+
+
+def median_distance(features: torch.Tensor) -> float:
+    """The median Euclidean distance between up to 1,000 of the features (N, D); 1 where that is 0."""
+    some = features[:: max(1, len(features) // 1000)][:1000]
+    return float(torch.pdist(some).median()) or 1.0 if len(some) > 1 else 1.0
