@@ -112,7 +112,7 @@ def test_numeric_labels_come_back_as_they_were(problem: Problem) -> None:
 
 def test_parameters_and_clone(fitted: GSMFlowClassifier) -> None:
     parameters = fitted.get_params()
-    assert set(parameters) == {"preset", "options", "protocol", "random_state", "device"}
+    assert set(parameters) == {"method", "preset", "options", "protocol", "random_state", "device"}
     copy = clone(fitted)
     assert copy.get_params() == parameters
     assert not hasattr(copy, "classes_")
@@ -181,7 +181,17 @@ def test_synthesize(fitted: GSMFlowClassifier, problem: Problem) -> None:
 
 def test_save_and_load(fitted: GSMFlowClassifier, problem: Problem, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model")
-    assert {p.suffix for p in (tmp_path / "model").iterdir()} == {".json", ".safetensors", ".txt"}
+    assert {p.name for p in (tmp_path / "model").iterdir() if not p.name.startswith(".")} == {
+        "checksums.txt",
+        "classes.json",
+        "config.toml",
+        "data.safetensors",
+        "head.safetensors",
+        "history.jsonl",
+        "metrics.json",
+        "model.safetensors",
+        "semantics.csv",
+    }
     loaded = GSMFlowClassifier.load(tmp_path / "model")
     x = problem.features[problem.test_unseen]
     assert np.array_equal(loaded.predict_proba(x), fitted.predict_proba(x))
@@ -191,17 +201,16 @@ def test_save_and_load(fitted: GSMFlowClassifier, problem: Problem, tmp_path: Pa
 
 
 def test_load_refuses_what_save_did_not_write(fitted: GSMFlowClassifier, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"estimator\.json: cannot be read"):
+    with pytest.raises(ValueError, match="holds no run"):
         GSMFlowClassifier.load(tmp_path)
     fitted.save(tmp_path)
     torch.save({"weights": torch.zeros(3)}, tmp_path / "head.safetensors")
     with pytest.raises(ValueError, match="pickled checkpoints are not loaded"):
         GSMFlowClassifier.load(tmp_path)
     fitted.save(tmp_path)
-    kept = json.loads((tmp_path / "estimator.json").read_text())
-    kept["labels"], kept["seen"] = kept["labels"][:-1], kept["seen"][:-1]
-    (tmp_path / "estimator.json").write_text(json.dumps(kept))
-    with pytest.raises(ValueError, match=r"estimator\.json: does not match its checksum"):
+    classes = json.loads((tmp_path / "classes.json").read_text())
+    (tmp_path / "classes.json").write_text(json.dumps(classes[:-1]))
+    with pytest.raises(ValueError, match=r"classes\.json: does not match its checksum"):
         GSMFlowClassifier.load(tmp_path)
     (tmp_path / "checksums.txt").unlink()
     with pytest.raises(ValueError, match="takes 12 dimensions to 15 classes, expected 12 and 14"):

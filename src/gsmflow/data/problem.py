@@ -168,6 +168,10 @@ class Problem:
                 f"{self.image_shape[0]} x {self.image_shape[1]}; correct image_shape"
             )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling and copying, which know no read-only dictionaries."""
+        return self.__dict__ | {"origins": dict(self.origins), "notes": dict(self.notes)}
+
     # -- what follows from the arrays ---------------------------------------------------------
 
     @property

@@ -233,7 +233,7 @@ class ConditionalCoupling(nn.Module):
     def __init__(self, dim: int, hidden: int, condition_dim: int, clamp: float = 1.0) -> None:
         super().__init__()
         if dim < 2:
-            raise ValueError(f"dim: {dim}, a coupling needs at least 2 feature dimensions to split")
+            raise ValueError(f"n_features = {dim}: a coupling splits features in two and needs at least 2")
         self.split = (round(dim * 0.5), dim - round(dim * 0.5))
         self.clamp = clamp
         first, second = self.split

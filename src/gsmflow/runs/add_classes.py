@@ -129,7 +129,7 @@ def add_classes(
         _refuse_taken(out)
     metrics, config = read_metrics(folder), read_config(folder)
     recipe = recipe_from(config, str(folder / CONFIG))
-    old = _unchanged_problem(folder, config, classifier, data_root)
+    old = unchanged_problem(folder, config, classifier, data_root)
     vectors, notes = fitted_to(old, names, semantics)
     problem = old.with_classes(names, vectors)
     weights: dict[str, torch.Tensor] = {}
@@ -141,7 +141,7 @@ def add_classes(
         new = refit(
             problem,
             recipe,
-            _choice(metrics, folder),
+            choice_of(metrics, folder),
             weights,
             classifier.transform,
             seed=config["run"]["seed"],
@@ -207,10 +207,16 @@ def fitted_to(
     return vectors, notes
 
 
-def _unchanged_problem(
+def unchanged_problem(
     folder: Path, config: Mapping[str, Any], classifier: FittedClassifier, data_root: Path
 ) -> Problem:
-    """The problem of the run, which must be the very same."""
+    """The problem of the run, which must be the very same.
+
+    Raises
+    ------
+    InputError
+        It cannot be read any more, or has changed.
+    """
     asked = config["run"]["problem"]
     try:
         problem, same = read_problem(folder, config, data_root=data_root)
@@ -227,8 +233,15 @@ def _unchanged_problem(
     return problem
 
 
-def _choice(metrics: Mapping[str, Any], folder: Path) -> Choice | None:
-    if "chosen" not in metrics:
+def choice_of(metrics: Mapping[str, Any], folder: Path) -> Choice | None:
+    """What the protocol of a run chose, None where it chose nothing.
+
+    Raises
+    ------
+    InputError
+        The metrics are not as a run writes them.
+    """
+    if metrics.get("chosen") is None:
         return None
     return Chosen.from_dict(metrics["chosen"], f"{folder / METRICS}: 'chosen'").choice
 

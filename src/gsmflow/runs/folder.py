@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 METRICS, CONFIG = "metrics.json", "config.toml"
 _NAME = 150  # characters; file systems allow 255, and more is added to a name
 SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safetensors"
+GIVEN = "data given to fit"  # in place of a problem's name, where an estimator was given arrays
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,8 @@ def read_problem(
     asked = config["run"]
     if problem is None and features is None and (folder / DATA).exists():
         found = load(folder / DATA)
+    elif problem is None and asked["problem"] == GIVEN:
+        raise InputError(f"{folder}: holds no {DATA}; save the estimator with keep_data=True")
     else:
         found = sources.load(
             problem or asked["problem"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,8 +109,9 @@ class Labelling:
     def _table(
         self,
         classifier: FittedClassifier,
-        features: NDArray[np.float32] | NDArray[np.float64],
-        names: Sequence[str] | None,
+        probabilities = classifier.probabilities(classifier.transform.narrowed(features), first=first)
+        names = np.array(classifier.classes)
+        return pl.DataFrame(columns | answers(names, classifier.unseen, probabilities, self.top, self.unsure))
         labels: Sequence[str] | None,
         first: int,
     ) -> pl.DataFrame:
@@ -123,34 +124,48 @@ class Labelling:
                 f"{self.origin}: {features.shape[1]} feature dimensions, but {self.run} was trained on "
                 f"{classifier.transform.in_dim}"
             )
-        samples = range(first, first + len(features)) if names is None else names
+        samples = range(first, first + len(features)) if sample_names is None else sample_names
         columns: dict[str, object] = {"sample": list(samples)}
         if labels is not None:
             columns["label"] = list(labels)
         probabilities = classifier.probabilities(classifier.transform.narrowed(features), first=first)
-        return pl.DataFrame(columns | _answers(classifier, probabilities, self.top, self.unsure))
+        names = np.array(classifier.classes)
+        return pl.DataFrame(columns | answers(names, classifier.unseen, probabilities, self.top, self.unsure))
 
 
-def _answers(
-    classifier: FittedClassifier, probabilities: NDArray[np.float64], top: int, unsure: float | None
-) -> dict[str, object]:
-    """Columns of what the classifier says."""
-    count = min(top, len(classifier.classes))
+def answers(
+    classes: NDArray[Any],
+    unseen: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    top: int,
+    unsure: float | None = None,
+) -> dict[str, list[Any]]:
+    """Columns of what a classifier says, by the names of [`Labelling`][gsmflow.runs.labelling.Labelling].
+
+    Parameters
+    ----------
+    classes : NDArray[Any]
+        (C,) names or labels.
+    unseen : NDArray[np.int64]
+        Indices of the unseen ones.
+    probabilities : NDArray[np.float64]
+        (N, C).
+    """
+    count = min(top, len(classes))
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    names = np.array(classifier.classes)
     rows = np.arange(len(order))
     best = probabilities[rows, order[:, 0]]
-    columns: dict[str, object] = {
-        "class": names[order[:, 0]].tolist(),
-        "unseen_class": np.isin(order[:, 0], classifier.unseen).tolist(),
-        "unseen_probability": probabilities[:, classifier.unseen].sum(axis=1).clip(0, 1).tolist(),
+    columns: dict[str, list[Any]] = {
+        "class": classes[order[:, 0]].tolist(),
+        "unseen_class": np.isin(order[:, 0], unseen).tolist(),
+        "unseen_probability": probabilities[:, unseen].sum(axis=1).clip(0, 1).tolist(),
     }
     if unsure is not None:
         columns["unsure"] = (best < unsure).tolist()
     for rank in range(count):
         chosen = order[:, rank]
         if rank:
-            columns[f"class_{rank + 1}"] = names[chosen].tolist()
+            columns[f"class_{rank + 1}"] = classes[chosen].tolist()
         key = "probability" if rank == 0 else f"probability_{rank + 1}"
         columns[key] = probabilities[rows, chosen].tolist()
     return columns

@@ -100,7 +100,7 @@ def train(
         )
     if rank():
         return _follow(request, problem, recipe, device, folder, resume, on_recorder)
-    config = _config(request, problem, recipe, device)
+    config = config_of(request, problem, recipe, device)
     existing = folder / CONFIG
     _check_free(folder, config, resume)
     with held(folder, worth=(folder / CHECKPOINT).exists):
@@ -126,7 +126,7 @@ def train(
             device=device,
             recorder=recorder,
         )
-        metrics = _metrics(request, problem, recipe, outcome, recorder).to_dict()
+        metrics = metrics_of(request, problem, recipe, outcome, recorder).to_dict()
         _write(folder, problem, outcome, metrics, keep_data=keep_data)
         recorder.finished()
         return metrics
@@ -182,9 +182,9 @@ def adopt(
     scores = score(problem, made.logits, unseen_logits=made.unseen_logits)
     outcome = Outcome(None, scores, None, made, dict(weights), steps)
     with held(folder):
-        config = _config(request, problem, recipe, device) | {"imported": dict(origin)}
+        config = config_of(request, problem, recipe, device) | {"imported": dict(origin)}
         write_bytes(folder / CONFIG, tomli_w.dumps(config).encode())
-        metrics = _metrics(request, problem, recipe, outcome, recorder).to_dict()
+        metrics = metrics_of(request, problem, recipe, outcome, recorder).to_dict()
         _write(folder, problem, outcome, metrics, keep_data=False)
     return metrics
 
@@ -241,10 +241,11 @@ def _follow(
         device=device,
         recorder=recorder,
     )
-    return _metrics(request, problem, recipe, outcome, recorder).to_dict()
+    return metrics_of(request, problem, recipe, outcome, recorder).to_dict()
 
 
-def _config(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
+def config_of(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
+    """What ``config.toml`` says: the request, all options, the data and the machine."""
     run = {key: value for key, value in asdict(request).items() if value is not None}
     backbone = {"backbone": dict(problem.backbone)} if problem.backbone else {}
     return {
@@ -307,9 +308,10 @@ def _members(recipe: Recipe) -> list[dict[str, Any]]:
     ]
 
 
-def _metrics(
+def metrics_of(
     request: Request, problem: Problem, recipe: Recipe, outcome: Outcome, recorder: Recorder
 ) -> Metrics:
+    """What ``metrics.json`` says: the scores with their protocol, what was chosen, and the seconds."""
     seconds = {part: round(value, 3) for part, value in recorder.records.get("seconds", {}).items()}
     on = ChosenOn.VALIDATION if recipe.selection.trust_validation else ChosenOn.HELD_OUT
     return Metrics(

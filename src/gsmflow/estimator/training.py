@@ -1,0 +1,116 @@
+"""Runs from Python: what `gsmflow train` makes, as an estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gsmflow import sources
+from gsmflow.base.errors import InputError
+from gsmflow.compute.devices import resolve_device, set_threads
+from gsmflow.data.problem import Problem
+from gsmflow.estimator.arguments import whole_number
+from gsmflow.estimator.classifier import ZeroShotClassifier
+from gsmflow.estimator.conversions import recipe_of
+from gsmflow.recipes.recipe import preset_for
+from gsmflow.runs.folder import Request, new_folder
+from gsmflow.runs.train import train as make_run
+
+
+def load(folder: str | Path) -> ZeroShotClassifier:
+    """The classifier in a run folder, see [`load`][gsmflow.estimator.classifier.ZeroShotClassifier.load].
+
+    Raises
+    ------
+    ValueError
+        The folder holds no finished run, or its files are damaged.
+    """
+    return ZeroShotClassifier.load(folder)
+
+
+def train(
+    problem: str | Path | Problem,
+    *,
+    method: str = "gsmflow",
+    preset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    protocol: str = "validated",
+    oracle: bool = False,
+    seed: int = 0,
+    features: str | None = None,
+    semantics: str | None = None,
+    data_root: str | Path = "data",
+    out: str | Path | None = None,
+    resume: bool = False,
+    keep_data: bool | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> ZeroShotClassifier:
+    """Make a run as `gsmflow train` does, and load it: the same folder, and the same metrics bit for bit.
+
+    Parameters
+    ----------
+    problem : str | Path | Problem
+        A data set's name, ``digits``, ``synthetic:...``, a folder, or a problem in memory.
+    method, preset, protocol, oracle, seed, features, semantics, resume, device, threads
+        As the options of the command, with the same defaults.
+    options : Mapping[str, Any] | None
+        Overrides of single options, such as ``{"gsmflow.epochs": 50}``.
+    data_root : str | Path
+        The folder that holds the named data sets.
+    out : str | Path | None
+        Run folder; without it one under ``runs/``, named after the run.
+    keep_data : bool | None
+        Write the problem into the run folder. None: where it is one in memory, which can be read from nowhere else.
+
+    Returns
+    -------
+    ZeroShotClassifier
+        With the scores in ``metrics_`` and the run folder in ``folder_``.
+
+    Raises
+    ------
+    ValueError
+        The request or the data are wrong, or the folder holds another run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> small = "synthetic:n=300,d=8,classes=8,unseen=2,a=5"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = train(small, method="lda", out=f"{folder}/run")
+    >>> sorted(model.metrics_)[:4], model.unseen_classes_.tolist()
+    (['AUSUC', 'H', 'S', 'T1'], ['class 6', 'class 7'])
+    """
+    if protocol == "oracle":
+        protocol, oracle = "last", True
+    if protocol not in ("validated", "last"):
+        raise InputError(f"protocol = '{protocol}': expected 'validated', 'last' or 'oracle'")
+    in_memory = isinstance(problem, Problem)
+    name = problem.name if isinstance(problem, Problem) else str(problem)
+    recipe = recipe_of(method, preset_for(name, preset), options)
+    where = resolve_device(device)
+    if isinstance(problem, Problem):
+        loaded = problem
+    else:
+        loaded = sources.load(name, data_root=Path(data_root), features=features, semantics=semantics)
+    request = Request(name, features, semantics, protocol, oracle, whole_number(seed, "seed", 0, 2**32 - 1))
+    folder = Path(out) if out else new_folder(Path("runs"), request, recipe, resume=resume)
+    before = torch.get_num_threads()
+    set_threads(threads, recipe.features.out_dim(loaded))
+    try:
+        make_run(
+            request,
+            loaded,
+            recipe,
+            device=where,
+            folder=folder,
+            resume=resume,
+            keep_data=in_memory if keep_data is None else keep_data,
+        )
+    finally:
+        torch.set_num_threads(before)
+    return load(folder)
