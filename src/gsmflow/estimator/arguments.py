@@ -129,7 +129,7 @@ class Semantics:
     vectors : NDArray[np.float32]
         (C, A).
     names : tuple[str, ...] | None
-        Of the A dimensions, where a table named them.
+        Names of the A dimensions, where a table named them.
     """
 
     classes: NDArray[Any]

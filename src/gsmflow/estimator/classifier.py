@@ -26,7 +26,6 @@ from gsmflow.estimator.conversions import (
     checked,
     checked_features,
     given_again,
-    joined,
     more_classes,
     problem_of,
     recipe_of,
@@ -75,13 +74,14 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     choice_ : Choice | None
         What the protocol chose.
     metrics_ : dict[str, Any]
-        As in ``metrics.json``; scores are None unless the run had a test set.
+        What ``metrics.json`` holds; scores are None unless the run had a test set.
+    folder_ : Path
+        The run folder, of an estimator that was loaded.
     seed_ : int
         What `random_state` stood for.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from gsmflow.sources import synthetic
     >>> problem, _ = synthetic.make()
     >>> names = np.array(problem.classes)
@@ -93,6 +93,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
 
     n_features_in_: int
     feature_names_in_: NDArray[Any]
+    folder_: Path
 
     def __init__(
         self,
@@ -113,10 +114,14 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     def fit(
         self, X: ArrayLike, y: ArrayLike, *, semantics: Any = None, classes: ArrayLike | None = None
     ) -> Self:
-        """Learn from features X (N, D) and labels y (N,).
+        """Learn from features and labels of seen classes, and from the semantics of all classes.
 
         Parameters
         ----------
+        X : ArrayLike
+            (N, D) finite features.
+        y : ArrayLike
+            (N,) the class of each sample.
         semantics : Any
             One vector a class, classes without samples included. A dictionary {class: vector} and a pandas frame
             whose index holds the classes are bound by name. Rows of an array (C, A), and of a frame without such an
@@ -220,21 +225,18 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
             A class is known already, the semantics do not fit, or X and y are needed.
         """
         run = self._fitted()
-        names, vectors = more_classes(self._labels(), classes, semantics, self.semantics_.shape[1])
-        labels = joined(self._labels(), names)
+        labels, vectors = more_classes(self._labels(), classes, semantics, self.semantics_.shape[1])
         if (X is None) != (y is None):
             raise InputError("X and y: give both or neither")
         if X is not None:
             run = given_again(run, self._labels(), *checked(self, X, y, reset=False))
-        new, notes = run.with_classes(
-            [str(name) for name in names.tolist()],
-            vectors,
-            data_root=Path(data_root),
-            device=resolve_device(self.device),
-        )
+        names = [str(label) for label in labels[-len(vectors) :].tolist()]
+        where, device = Path(data_root), resolve_device(self.device)
+        new, notes = run.with_classes(names, vectors, data_root=where, device=device)
         for note in notes:
             warnings.warn(note, stacklevel=2)
         more = copy(self)
+        more.__dict__.pop("folder_", None)
         more._take(new, labels)
         return more
 
@@ -285,8 +287,6 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     def save(self, folder: str | Path, *, keep_data: bool = True) -> None:
         """Keep the fitted estimator as a run folder: safetensors, JSON and TOML, nothing that executes on load.
 
-        Every command takes the folder: `gsmflow predict`, `serve`, `export`, `report`, `add-class`.
-
         Parameters
         ----------
         folder : str | Path
@@ -316,6 +316,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         """
         saved = read_estimator(Path(folder))
         model = cls(**saved.parameters)
+        model.folder_ = Path(folder)
         model._take(saved.run, saved.labels)
         model.n_features_in_ = saved.run.classifier.transform.in_dim
         if saved.feature_names:

@@ -71,7 +71,7 @@ def problem_of(
 def more_classes(
     known: NDArray[Any], classes: Any, semantics: Any, dimensions: int
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """New labels (K,) and their semantics (K, A), of one class or of several.
+    """Known labels with new ones after them, (C + K,), and semantics (K, A) of the new ones, one or several.
 
     Raises
     ------
@@ -87,10 +87,10 @@ def more_classes(
     vectors = bound_semantics(semantics, names, names).vectors
     if vectors.shape[1] != dimensions:
         raise InputError(f"semantics: shape {vectors.shape}, expected ({len(names)}, {dimensions})")
-    return names, vectors
+    return _joined(known, names), vectors
 
 
-def joined(labels: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+def _joined(labels: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
     """Labels (C + K,), of the type of the first (C,) ones.
 
     Raises
@@ -120,8 +120,14 @@ def given_again(
 
     Parameters
     ----------
+    run : FittedRun
+        The run, with its own data or without.
     classes : NDArray[Any]
-        (C,) in the order of the run.
+        (C,) labels in the order of the run.
+    features : NDArray[np.float32]
+        (N, D) samples.
+    labels : NDArray[Any]
+        (N,) their classes.
 
     Raises
     ------

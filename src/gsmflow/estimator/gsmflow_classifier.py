@@ -14,9 +14,9 @@ class GSMFlowClassifier(ZeroShotClassifier):
     Parameters
     ----------
     preset, options, protocol, random_state, device
-        As for [`ZeroShotClassifier`][gsmflow.estimator.classifier.ZeroShotClassifier].
+        See [`ZeroShotClassifier`][gsmflow.estimator.classifier.ZeroShotClassifier].
     method : str
-        Another method.
+        Another method, where one is wanted.
 
     Examples
     --------

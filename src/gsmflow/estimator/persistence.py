@@ -29,7 +29,7 @@ class SavedEstimator:
     labels : NDArray[Any]
         (C,) of the classes in the order of the run, of the type they were given in.
     feature_names : tuple[str, ...]
-        Of the D columns; empty where they have none.
+        Names of the D columns; empty where they have none.
     """
 
     parameters: dict[str, Any]

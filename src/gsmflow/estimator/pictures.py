@@ -37,8 +37,18 @@ def label_images(
 
     Parameters
     ----------
+    run : FittedRun
+        The run, which has to know its backbone.
+    images : str | Path | Iterable[str | Path]
+        A folder, one file, or a list of files.
     labels : NDArray[Any]
         (C,) of the classes in the order of the run.
+    top : int
+        Classes listed for each image.
+    batch_size : int
+        Images the backbone takes at a time.
+    device : torch.device
+        Where the backbone runs.
     moved : tuple[str | None, str | None]
         Where the backbone's file and its weights lie now.
 

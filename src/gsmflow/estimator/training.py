@@ -56,7 +56,7 @@ def train(
     problem : str | Path | Problem
         A data set's name, ``digits``, ``synthetic:...``, a folder, or a problem in memory.
     method, preset, protocol, oracle, seed, features, semantics, resume, device, threads
-        As the options of the command, with the same defaults.
+        The options of the command, with the same defaults.
     options : Mapping[str, Any] | None
         Overrides of single options, such as ``{"gsmflow.epochs": 50}``.
     data_root : str | Path
@@ -69,7 +69,7 @@ def train(
     Returns
     -------
     ZeroShotClassifier
-        With the scores in ``metrics_`` and the run folder in ``folder_``.
+        The classifier, with the scores in ``metrics_`` and the run folder in ``folder_``.
 
     Raises
     ------

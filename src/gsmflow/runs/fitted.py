@@ -65,13 +65,13 @@ class FittedRun:
     classifier : FittedClassifier
         Over all C classes, in the order of the run.
     weights : Mapping[str, Tensor]
-        Of the generator; empty for a direct method.
+        Weights of the generator; empty for a direct method.
     semantics : NDArray[np.float32]
         (C, A) in that order.
     metrics : Mapping[str, Any]
-        As in ``metrics.json``.
+        What ``metrics.json`` holds.
     semantic_names : tuple[str, ...] | None
-        Of the A dimensions.
+        Names of the A dimensions.
     problem : Problem | None
         The data, without classes added since; None where they have to be read first.
     added : tuple[Mapping[str, Any], ...]
@@ -206,6 +206,8 @@ class FittedRun:
 
         Parameters
         ----------
+        folder : Path
+            New, empty, or written by an estimator.
         keep_data : bool
             Write the samples too, where they are in memory or in the folder this was read from.
         data, estimator : Mapping[str, Any]

@@ -150,6 +150,10 @@ def answers(
         Indices of the unseen ones.
     probabilities : NDArray[np.float64]
         (N, C).
+    top : int
+        Classes listed for each sample.
+    unsure : float | None
+        Below which probability of the best class a sample is unsure; None for no such column.
     """
     count = min(top, len(classes))
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
