@@ -98,7 +98,10 @@ def _labels(run: FittedRun, dtype: str) -> NDArray[Any]:
             return names.astype(np.float64 if kind == "f" else np.int64).astype(dtype)
     except ValueError:  # a class of another kind was added on the command line
         return names
-    return names.astype(object) if kind == "O" else names
+    if kind == "O":
+        return names.astype(object)
+    wide = np.dtype(dtype or "U").itemsize > names.dtype.itemsize  # than these classes need; never cut them
+    return names.astype(dtype) if wide and kind == "U" else names
 
 
 def _all_options(recipe: Recipe) -> dict[str, Any]:
