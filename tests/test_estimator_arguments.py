@@ -16,6 +16,7 @@ from sklearn.base import clone
 from gsmflow import GSMFlowClassifier, ZeroShotClassifier
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
+from gsmflow.data.semantic_scaling import scaled_semantics
 from gsmflow.files.atomic import read_tensors
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods import find_method
@@ -325,10 +326,9 @@ def test_every_generator_synthesizes_as_in_training(
         recipe_from(read_config(tmp_path / "run"), "run"),
         load_classifier(tmp_path / "run").transform,
     )
-    rows = np.arange(len(X))
-    plain = replace(problem, features=transform(X), labels=problem.labels[problem.train], train=rows)
-    none = np.zeros(0, np.int64)
-    data = TrainingData.of(replace(plain, test_seen=none, test_unseen=none), torch.device("cpu"))
+    data = TrainingData.of(replace(problem, features=transform(problem.features)), torch.device("cpu"))
+    scaled = scaled_semantics(problem.semantics, problem.seen, recipe.semantics)
+    data = replace(data, semantics=torch.from_numpy(scaled))
     build = recipe.method.learner
     assert build is not None
     learner = build(data, recipe.options, 0)

@@ -36,7 +36,7 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.fitting import run as carry_out
 from gsmflow.runs.fitted import FittedRun
 from gsmflow.runs.folder import GIVEN, Request
-from gsmflow.runs.synthesis import generator_of, synthesized
+from gsmflow.runs.synthesis import Synthesizer
 
 
 class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
@@ -149,7 +149,8 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         seed, device = seed_of(self.random_state), resolve_device(self.device)
         order = np.argsort(bound.classes, kind="stable")
         names, vectors = bound.classes[order], bound.vectors[order]
-        problem = problem_of(features, labels, names, vectors, bound.names)
+        columns = getattr(self, "feature_names_in_", None)
+        problem = problem_of(features, labels, names, vectors, bound.names, columns)
         request = Request(GIVEN, None, None, self.protocol, False, seed)
         recorder = Recorder()
         how: dict[str, Any] = {"protocol": self.protocol, "oracle": False, "seed": seed}
@@ -159,7 +160,9 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities (N, C) in the order of ``classes_``."""
-        return self._fitted().classifier.probabilities(checked_features(self, X))[:, self._order]
+        classifier = self._fitted().classifier
+        features = classifier.transform.narrowed(checked_features(self, X))
+        return classifier.probabilities(features)[:, self._order]
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """Logits (N, C) in the order of ``classes_``; of two classes (N,), the second's above the first's."""
@@ -173,8 +176,10 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         best = self._logits(X).argmax(axis=1)
         return self.classes_[best]
 
-    def synthesize(self, class_: Any, n: int = 1, *, seed: int = 0) -> NDArray[np.float32]:
-        """Synthetic features (n, D) of a class, in the space of X, by a method that synthesizes.
+    def synthesize(
+        self, class_: Any, n: int = 1, *, seed: int = 0
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Synthetic features (n, D) of a class, in the space of X; float64 where X was, and float32 would lose digits.
 
         With a projection (``features.project``) they lie in the projected subspace, mapped back.
 
@@ -189,8 +194,8 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         if np.ndim(class_) or class_ not in listed:
             raise InputError(f"class {class_!r}: not among the {len(listed)} classes")
         if self._generator is None:
-            self._generator = generator_of(run)
-        return synthesized(run, self._generator, listed.index(class_), count, seed)
+            self._generator = Synthesizer.of(run)
+        return self._generator.features(listed.index(class_), count, seed)
 
     def add_classes(
         self,
@@ -342,7 +347,8 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         return self._run
 
     def _logits(self, X: ArrayLike) -> NDArray[np.float32]:
-        return self._fitted().classifier.logits(checked_features(self, X))[:, self._order]
+        classifier = self._fitted().classifier
+        return classifier.logits(classifier.transform.narrowed(checked_features(self, X)))[:, self._order]
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the generator, which is made again of the weights when it is asked for."""

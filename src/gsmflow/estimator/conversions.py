@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,32 +19,56 @@ from gsmflow.recipes.recipe import Recipe, make_recipe
 from gsmflow.runs.fitted import FittedRun
 from gsmflow.runs.folder import GIVEN
 
+_KINDS = [np.float64, np.float32]  # float64 where digits would be lost; other types become float64
 
-def checked_features(model: BaseEstimator, X: ArrayLike) -> NDArray[np.float32]:
+
+def checked_features(model: BaseEstimator, X: ArrayLike) -> NDArray[Any]:
     """scikit-learn's checks of X (N, D) to be classified: finite, and of as many features as in fit."""
     validate: Any = validate_data  # scikit-learn's own annotations do not admit arrays
-    return validate(model, X, dtype=np.float32, reset=False)
+    return validate(model, X, dtype=_KINDS, reset=False)
 
 
 def checked(
     model: BaseEstimator, X: ArrayLike, y: ArrayLike | None, *, reset: bool
-) -> tuple[NDArray[np.float32], NDArray[Any]]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """scikit-learn's checks of X and y; features (N, D) that nobody else can change any more, and labels (N,)."""
     validate: Any = validate_data
-    features, labels = validate(model, X, y, dtype=np.float32, reset=reset)
+    features, labels = validate(model, X, y, dtype=_KINDS, reset=reset)
     if np.may_share_memory(features, X) and not (is_mapped(features) and not features.flags.writeable):
         features = features.copy()
     return features, labels
 
 
 def problem_of(
-    features: NDArray[np.float32],
+    features: NDArray[Any],
     labels: NDArray[Any],
     classes: NDArray[Any],
     semantics: NDArray[np.float32],
     dimensions: tuple[str, ...] | None,
+    columns: Iterable[str] | None = None,
 ) -> Problem:
-    """Features (N, D) and labels (N,) as training samples, over classes (C,) with semantics (C, A)."""
+    """Features (N, D) and labels (N,) as training samples, over classes (C,) with semantics (C, A).
+
+    Parameters
+    ----------
+    features : NDArray[Any]
+        (N, D) float32 or float64.
+    labels : NDArray[Any]
+        (N,) classes of the samples.
+    classes : NDArray[Any]
+        (C,) all classes.
+    semantics : NDArray[np.float32]
+        (C, A) vectors of the classes.
+    dimensions : tuple[str, ...] | None
+        Names of the A dimensions.
+    columns : Iterable[str] | None
+        Names of the D features.
+
+    Raises
+    ------
+    InputError
+        Labels and classes do not fit together, or there is a single seen class.
+    """
     if kind_of(labels) != kind_of(classes):
         raise InputError(f"y: labels are {kind_of(labels)}, classes {kind_of(classes)}; give one kind")
     place = {label: index for index, label in enumerate(classes.tolist())}
@@ -64,6 +88,7 @@ def problem_of(
         test_seen=np.zeros(0, np.int64),
         test_unseen=np.zeros(0, np.int64),
         semantic_names=dimensions,
+        feature_names=None if columns is None else tuple(map(str, columns)),
         origins={"features": "X", "labels": "y", "train": "y"},
     )
 
@@ -114,7 +139,7 @@ def _joined(labels: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
 
 
 def given_again(
-    run: FittedRun, classes: NDArray[Any], features: NDArray[np.float32], labels: NDArray[Any]
+    run: FittedRun, classes: NDArray[Any], features: NDArray[Any], labels: NDArray[Any]
 ) -> FittedRun:
     """A run with samples, features (N, D) and labels (N,), in place of those it remembers.
 
@@ -139,6 +164,7 @@ def given_again(
     problem = problem_of(features, given, classes[:first], run.semantics[:first], run.semantic_names)
     if not np.array_equal(problem.unseen, run.classifier.unseen[run.classifier.unseen < first]):
         raise InputError("y: other classes than this estimator was fitted on")
+    problem = problem.relative_to(run.classifier.transform.offset)
     problem = replace(problem, backbone=(run.read or {}).get("backbone"))
     request = replace(run.request, problem=GIVEN, features=None, semantics=None)
     return replace(run, problem=problem, request=request)

@@ -108,7 +108,7 @@ def _all_options(recipe: Recipe) -> dict[str, Any]:
     """All options of a recipe by their full names, but those that its method does not let anybody set."""
     return {
         f"{part.table}.{field.name}": getattr(part, field.name)
-        for part in (recipe.features, recipe.options, recipe.head, recipe.selection)
+        for part in (recipe.features, recipe.semantics, recipe.options, recipe.head, recipe.selection)
         for field in fields(part)  # type: ignore[arg-type]
         if not (part is recipe.options and field.name in recipe.method.fixed)
     }

@@ -73,7 +73,12 @@ def label_images(
     if not listing.names:
         raise InputError("predict_images: no images given")
     made = features_of(open_backbone(spec, device), listing, batch_size=batch_size)
-    said = answers(labels, run.classifier.unseen, run.classifier.probabilities(made.features), top)
+    said = answers(
+        labels,
+        run.classifier.unseen,
+        run.classifier.probabilities(run.classifier.transform.narrowed(made.features)),
+        top,
+    )
     reasons = {each.name: each.reason for each in made.unreadable}
     columns: dict[str, list[Any]] = {"sample": [str(listing.root / name) for name in listing.names]}
     for name, values in said.items():

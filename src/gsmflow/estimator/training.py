@@ -91,7 +91,7 @@ def train(
         raise InputError(f"protocol = '{protocol}': expected 'validated', 'last' or 'oracle'")
     in_memory = isinstance(problem, Problem)
     name = problem.name if isinstance(problem, Problem) else str(problem)
-    recipe = recipe_of(method, preset_for(name, preset), options)
+    recipe = recipe_of(method, preset_for(name, preset, method), options)
     where = resolve_device(device)
     if isinstance(problem, Problem):
         loaded = problem

@@ -177,6 +177,7 @@ class FittedRun:
                 self.classifier.transform,
                 seed=self.request.seed,
                 device=device,
+                members=self.metrics.get("members", ()),
             )
         except InputError:
             raise
@@ -270,8 +271,9 @@ def read_run(folder: Path) -> FittedRun:
     metrics, config = read_metrics(folder), read_config(folder)
     recipe = recipe_from(config, str(folder / CONFIG))
     weights: dict[str, Tensor] = {}
-    if recipe.method.learner:
-        weights, _ = read_tensors(folder / "model.safetensors")
+    model = folder / "model.safetensors"
+    if recipe.method.learner or (recipe.members and model.exists()):
+        weights, _ = read_tensors(model)
         weights.pop("semantics", None)
     names, semantics, dimensions = read_classes(check(folder / SEMANTICS))
     if names != classifier.classes:

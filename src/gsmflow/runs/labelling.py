@@ -109,9 +109,8 @@ class Labelling:
     def _table(
         self,
         classifier: FittedClassifier,
-        probabilities = classifier.probabilities(classifier.transform.narrowed(features), first=first)
-        names = np.array(classifier.classes)
-        return pl.DataFrame(columns | answers(names, classifier.unseen, probabilities, self.top, self.unsure))
+        features: NDArray[np.float32] | NDArray[np.float64],
+        sample_names: Sequence[str] | None,
         labels: Sequence[str] | None,
         first: int,
     ) -> pl.DataFrame:

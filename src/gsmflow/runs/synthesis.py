@@ -2,64 +2,98 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from gsmflow.base.errors import InputError
 from gsmflow.compute.randomness import normal
+from gsmflow.data.problem import Problem
+from gsmflow.data.transform import FeatureTransform
+from gsmflow.learning.journal import Recorder
 from gsmflow.learning.learner import Generator
 from gsmflow.learning.tensors import TrainingData
+from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.trial import Trial
 from gsmflow.runs.fitted import FittedRun
 
+CPU = torch.device("cpu")
 
-def generator_of(run: FittedRun) -> Generator:
-    """The generator of a run with its weights, in float32 or as it was trained, on the CPU.
 
-    What a learner prepares for its training it prepares of one made-up sample a class: synthesis depends on weights and
-    semantics alone.
+@dataclass(frozen=True)
+class Synthesizer:
+    """A trained generator, and what leads from what it makes to raw features.
 
-    Raises
-    ------
-    InputError
-        The method synthesizes nothing, or the weights are of another run.
+    Parameters
+    ----------
+    generator : Generator
+        With its weights, on the CPU.
+    semantics : Tensor
+        (C, A) of all classes in the order of the run, as the generator takes them.
+    transform : FeatureTransform
+        What was done to raw features.
     """
-    method = run.recipe.method
-    nothing = InputError(
-        f"synthesize: method '{method.name}' synthesizes no features; fit one that does, such as 'gsmflow'"
-    )
-    build = method.rebuild or method.learner
-    if build is None:
-        raise nothing
-    classes = np.arange(len(run.semantics) - len(run.added))
-    unseen = torch.from_numpy(run.classifier.unseen[run.classifier.unseen < len(classes)])
-    seen = torch.from_numpy(np.setdiff1d(classes, unseen.numpy()))
-    data = TrainingData(
-        features=normal((len(seen), run.classifier.transform.out_dim), "cpu", run.request.seed, "stand-in"),
-        labels=torch.arange(len(seen)),
-        semantics=torch.from_numpy(run.semantics[classes]),
-        seen=seen,
-        unseen=unseen,
-    )
-    learner = build(data, run.recipe.options, run.request.seed)
-    if not isinstance(learner, Generator):
-        raise nothing
-    try:
-        learner.load_weights(run.weights)
-    except ValueError as error:
-        raise InputError(f"{run.folder or 'weights'}: {error}; the files are of different runs") from None
-    representation = learner.representation()
-    if representation is not None and representation.kept[0] != 0:
-        raise InputError(
-            f"synthesize: method '{method.name}' synthesizes what its head sees "
-            f"({representation.out_dim} dimensions), no features; fit one that does, such as 'gsmflow'"
-        )
-    return learner
+
+    generator: Generator
+    semantics: Tensor
+    transform: FeatureTransform
+
+    @staticmethod
+    def of(run: FittedRun) -> Synthesizer:
+        """The generator of a run.
+
+        What a learner prepares for its training it prepares of one made-up sample a class here: synthesis depends on
+        weights and semantics alone.
+
+        Raises
+        ------
+        InputError
+            The method synthesizes no features, or the weights are of another run.
+        """
+        name, classifier = run.recipe.method.name, run.classifier
+        trial = Trial(_stand_in(run), run.recipe, run.request.seed, Recorder())
+        if run.recipe.method.learner is None or not trial.synthesizes:
+            raise InputError(
+                f"synthesize: method '{name}' synthesizes no features; fit one that does, such as 'gsmflow'"
+            )
+        try:
+            trial.restore(run.weights)
+        except ValueError as error:
+            raise InputError(f"{run.folder or 'weights'}: {error}; the files are of different runs") from None
+        generator = trial.learner
+        assert isinstance(generator, Generator)
+        representation = generator.representation()
+        if representation is not None and representation.kept[0] != 0:
+            raise InputError(
+                f"synthesize: method '{name}' synthesizes what its head sees ({representation.out_dim} dimensions), no "
+                "features; fit one that does, such as 'gsmflow'"
+            )
+        return Synthesizer(generator, trial.prepared.data.semantics, classifier.transform)
+
+    def features(self, position: int, count: int, seed: int) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Raw features (count, D) of the class at `position` in the run."""
+        semantics = self.semantics[position : position + 1]
+        samples = self.generator.sample(semantics, count, seed, "synthesize", position)
+        # A generator that represents features puts those themselves first.
+        return self.transform.inverse(samples[:, : self.transform.out_dim].float().numpy())
 
 
-def synthesized(run: FittedRun, generator: Generator, position: int, count: int, seed: int) -> np.ndarray:
-    """Features (count, D) of the class at `position` in the run, in the space of the raw features."""
-    semantics = torch.from_numpy(run.semantics[position : position + 1])
-    samples = generator.sample(semantics, count, seed, "synthesize", position)
-    transform = run.classifier.transform
-    # A generator that represents features puts those themselves first.
-    return transform.inverse(samples[:, : transform.out_dim].float().numpy())
+def _stand_in(run: FittedRun) -> Prepared:
+    """A problem over the classes of a run with one made-up sample of every seen class, as if it were transformed."""
+    count, transform = len(run.semantics), run.classifier.transform
+    seen = np.setdiff1d(np.arange(count), run.classifier.unseen)
+    nobody = np.zeros(0, np.int64)
+    problem = Problem(
+        name="stand-in",
+        features=normal((len(seen), transform.out_dim), CPU, run.request.seed, "stand-in").numpy(),
+        labels=seen,
+        semantics=run.semantics,
+        classes=run.classifier.classes,
+        train=np.arange(len(seen)),
+        test_seen=nobody,
+        test_unseen=nobody,
+    )
+    return Prepared(problem, transform, TrainingData.of(problem, CPU))
