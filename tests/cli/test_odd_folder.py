@@ -121,7 +121,7 @@ def test_a_problem_whose_own_name_is_odd(tmp_path: Path, capsys: pytest.CaptureF
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows = [f"{name},{','.join(map(str, rng.random(3)))}" for name in "abcdef" for _ in range(6)]
-    (folder / "features.csv").write_text("label,x,y,z\n" + "\n".join(rows) + "\n")
+    (folder / "features.csv").write_text("label,f0,f1,f2\n" + "\n".join(rows) + "\n")
     (folder / "classes.csv").write_text(
         "name,p,q\n" + "".join(f"{c},{i},{i * i + 1}\n" for i, c in enumerate("abcdefg"))
     )

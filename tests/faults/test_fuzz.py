@@ -5,6 +5,7 @@ The same few hundred examples every time; GSMFLOW_FUZZ=5000 tries so many of eac
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ from gsmflow.recipes import recipe
 from gsmflow.runs.folder import Request, load_classifier, read_config, read_metrics
 from gsmflow.runs.train import train
 from support.folders import presplit, table, xlsa17
+from support.matlab import with_objects
 from support.recipes import OVERRIDES, PROBLEM, problem
 
 EXAMPLES = int(os.environ.get("GSMFLOW_FUZZ", "0"))
@@ -79,9 +81,23 @@ def _parquet(folder: Path) -> None:
     (folder / "features.csv").unlink()
 
 
+def _mat_with_objects(folder: Path) -> None:
+    xlsa17(folder)
+    with_objects(folder / "att_splits.mat", packed=True)
+
+
+def _with_checksums(folder: Path) -> None:
+    table(folder)
+    digest = hashlib.sha256((folder / "features.csv").read_bytes()).hexdigest()
+    lines = f"# of today\n{digest}  ./features.csv\nSHA256 (features.csv) = {digest.upper()}\n"
+    (folder / "checksums.txt").write_text(lines, encoding="utf-16")
+
+
 @pytest.mark.parametrize(
     ("make", "file"),
     [
+        (_mat_with_objects, "att_splits.mat"),
+        (_with_checksums, "checksums.txt"),
         (xlsa17, "res101.mat"),
         (xlsa17, "att_splits.mat"),
         (presplit, "label.mat"),

@@ -128,3 +128,19 @@ def test_a_list_that_changed_is_read_again(tmp_path: Path) -> None:
     place.write_text("0" * 63 + "1  features.csv\n# another size\n")
     with pytest.raises(InputError, match="does not match"):
         check(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_list_cut_anywhere_is_read_or_refused_and_never_calls_the_data_damaged(
+    encoding: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "features.csv"
+    file.write_bytes(b"1,2\n")
+    content = "".join(listed(FORMS[form], file) for form in ("sha256sum", "sha256sum --tag")).encode(encoding)
+    for end in range(0, len(content), max(1, len(content) // 50)):
+        (tmp_path / "checksums.txt").write_bytes(content[:end])
+        try:
+            check(file)
+        except InputError as error:
+            assert str(error).startswith(f"{tmp_path / 'checksums.txt'}: ")  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017

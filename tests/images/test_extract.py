@@ -346,7 +346,7 @@ REFUSED = {
     "no label": ("path\nin.png\n", "'label'"),
     "no path": ("file,label\nin.png,a\n", "'path'"),
     "no image": ("path,label\nlist.csv,a\n", "no image by its ending"),
-    "another split": ("path,label,split\nin.png,a,val\n", "'val'"),
+    "another split": ("path,label,split\nin.png,a,extra\n", "'extra'"),
 }
 
 

@@ -76,7 +76,7 @@ def test_the_result_is_the_class_table_of_a_problem(tmp_path: Path) -> None:
         (ANIMALS + "bat,2,0.00001\n", (), "'bat' is the lowest in every attribute"),
         (ANIMALS + "bat,2,0.00001\n", (), "use --scaling standard"),
         (ANIMALS + "bat,0,0\n", ("--scaling", "none"), "'bat' is all zero"),
-        ("name,legs\na,4\nb,4\n", (), "'legs' has the same value for every class"),
+        ("name,legs\na,4\nb,4\n", (), "every attribute has the same value for every class (legs)"),
         ("class,legs\na,4\n", (), "no column 'name'"),
         ("name\na\n", (), "nothing but names"),
         (ANIMALS, ("--columns", "leg"), "did you mean 'legs'?"),

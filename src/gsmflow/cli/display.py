@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -127,13 +126,6 @@ def problem_table(problem: Problem) -> None:
         )
     for key, note in counts["notes"].items():
         console.print(f"{key.replace('_', ' ')}: {note}", highlight=False, markup=False, soft_wrap=True)
-
-
-def tell_remarks(problem: Problem) -> None:
-    """Say on stderr which columns of the data were left out, and of which digits are lost."""
-    for key in ("left out", "digits", "digits of semantics"):
-        if key in problem.notes:
-            click.echo(f"{key}: {problem.notes[key]}", err=True)
 
 
 def data_table(known: Sequence[Any], data_root: Path) -> None:

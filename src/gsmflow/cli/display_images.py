@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gsmflow.base.suggest import listed
+from gsmflow.cli.display_concerns import tell_concerns
+from gsmflow.images.repeated import repeated
 
 if TYPE_CHECKING:
     from gsmflow.cli.options import BackboneOptions
@@ -22,7 +24,9 @@ _SHOWN = 5  # unreadable images named one by one
 
 
 def tell_passed_over(listing: Listing) -> None:
-    """Name the files that are no images by their ending."""
+    """Name the files that are no images by their ending, and labelled images that are there twice."""
+    if listing.labels:
+        tell_concerns(repeated(listing))
     if listing.passed_over:
         count = len(listing.passed_over)
         files = "1 file that is no image" if count == 1 else f"{count} files that are no images"

@@ -269,6 +269,35 @@ class Problem:
             "notes": dict(self.notes),
         }
 
+    def in_order_of(self, place: Sequence[int], classes: Sequence[str]) -> Problem:
+        """The same problem with its classes in another order, under other names.
+
+        Parameters
+        ----------
+        place : Sequence[int]
+            For each class of this problem, where it comes to be: a permutation of 0, ..., C - 1.
+        classes : Sequence[str]
+            C names, in the new order.
+
+        Raises
+        ------
+        InputError
+            Two classes would come to the same place.
+        """
+        new = np.asarray(place, dtype=np.int64)
+        if not np.array_equal(np.sort(new), np.arange(len(self.classes))):
+            raise InputError(
+                f"{self.where('classes')}: two classes would be one; give each a name of its own"
+            )
+        playing = self.validation_unseen
+        return replace(
+            self,
+            labels=new[self.labels],
+            semantics=self.semantics[np.argsort(new)],
+            classes=tuple(classes),
+            validation_unseen=None if playing is None else new[playing],
+        )
+
     def with_classes(self, names: Sequence[str], semantics: ArrayLike) -> Problem:
         """The same problem with more classes, which have no samples and come after all others.
 

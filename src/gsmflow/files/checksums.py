@@ -30,7 +30,9 @@ _KINDS = {
     128: "sha512",
 }  # by number of digits
 _PLAIN = re.compile(r"(?P<escaped>\\?)(?P<digits>[0-9A-Fa-f]+)\s[\s*]?(?P<name>.+)")
-_TAGGED = re.compile(r"(?P<escaped>\\?)[A-Za-z0-9/-]+ ?\((?P<name>.+)\) ?= ?(?P<digits>[0-9A-Fa-f]+)")
+_TAGGED = re.compile(
+    r"(?P<escaped>\\?)(?P<kind>[A-Za-z0-9/-]+) ?\((?P<name>.+)\) ?= ?(?P<digits>[0-9A-Fa-f]+)"
+)
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 
 
@@ -90,7 +92,13 @@ def _read(place: Path, changed: int, size: int) -> dict[str, list[str]]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _TAGGED.fullmatch(line.strip()) or _PLAIN.fullmatch(line.strip())
-        if match is None or len(match["digits"]) not in _KINDS:
+        kind = _KINDS.get(len(match["digits"])) if match else None
+        said = match.groupdict().get("kind") if match else None
+        if (
+            match is None
+            or kind is None
+            or kind != (said or kind).lower().replace("sha2-", "sha").replace("-", "")
+        ):
             raise InputError(
                 f"{place}: line {number} is no checksum ('{line.strip()[:40]}'); expected '<64 hexadecimal digits>  "
                 "name' as sha256sum writes it; correct it, or put # before the line"

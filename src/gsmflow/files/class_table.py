@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.files.class_names import clash, normal
 from gsmflow.files.columns import numbers, read_table, texts
 from gsmflow.files.dialect import Dialect
 from gsmflow.files.roles import KEEP, indices, left_out_note
@@ -93,12 +94,10 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
             f"{path}: the first column is '{first}', expected 'name', then one column a semantic "
             "dimension, separated by commas"
         )
-    classes = texts(table, columns[0])
-    row_of: dict[str, int] = {}
-    for row, name in enumerate(classes):
-        if row_of.setdefault(name, row) != row:
-            first, second = table.place(row_of[name]), table.place(row)
-            raise InputError(f"{path}: {first} and {second} are both named '{name}'; remove one")
+    classes = tuple(map(normal, texts(table, columns[0])))
+    if pair := clash(classes):
+        first, second = map(table.place, pair)
+        raise InputError(f"{path}: {first} and {second} are both named '{classes[pair[0]]}'; remove one")
     dimensions = columns[1:]
     return ClassTable(
         classes,

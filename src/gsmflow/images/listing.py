@@ -12,11 +12,16 @@ from pathlib import Path, PurePosixPath
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
+from gsmflow.files.class_names import normal, part
 from gsmflow.files.columns import read_table, texts
 from gsmflow.files.roles import of_listing
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-_PARTS = ("test", "train")
+_NO_CLASSES = {  # what file servers, archives and programs leave behind; in any case
+    *("__macosx", "@eadir", "@tmp", "#recycle", "$recycle.bin", "system volume information", "lost+found"),
+    *("__pycache__", "thumbnails", "thumbs"),
+}
+_NO_FILES = {"thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Listing:
     names : tuple[str, ...]
         (N,) with forward slashes.
     labels, split : tuple[str, ...] | None
-        (N,) class and ``train`` or ``test`` of each, or None where nothing says so.
+        (N,) class and ``train``, ``val`` or ``test`` of each, or None where nothing says so.
     passed_over : tuple[str, ...]
         Files that are no images by their ending.
     empty : tuple[str, ...]
@@ -56,7 +61,8 @@ def list_labelled(path: Path, root: Path | None = None) -> Listing:
     Parameters
     ----------
     path : Path
-        A folder with one folder a class, or with ``train`` and ``test`` that hold those; or a CSV with columns
+        A folder with one folder a class, or with folders of parts that hold those (``train``, ``val``, ``test``,
+        in any case, under any name that [`part`][gsmflow.files.class_names.part] knows); or a CSV with columns
         ``path``, ``label`` and optionally ``split``.
     root : Path | None
         The folder that a CSV's paths are relative to and must stay in; the CSV's own without it.
@@ -76,21 +82,44 @@ def list_labelled(path: Path, root: Path | None = None) -> Listing:
     if not names:
         raise InputError(f"{path}: no images in it ({_expected()})")
     parts = [PurePosixPath(name).parts for name in names]
-    split = None
-    if {each[0] for each in parts} == set(_PARTS) and all(len(each) > 2 for each in parts):
-        split = tuple(each[0] for each in parts)
+    split = _split(path, parts)
+    if split:
         parts = [each[1:] for each in parts]
     for name, each in zip(names, parts, strict=True):
         if len(each) < 2:
             raise InputError(
                 f"{path / name}: lies in no class folder; put it into the folder of its class, such as "
-                f"{path / 'zebra' / PurePosixPath(name).name}, or list images and classes in a CSV"
+                f"{(path / name).with_name('zebra') / PurePosixPath(name).name}, or list images and classes in a CSV"
             )
-    labels = tuple(each[0] for each in parts)
-    empty = {folder for place in (_PARTS if split else ("",)) for folder in _folders(path / place)} - set(
-        labels
-    )
+    labels = tuple(normal(each[0]) for each in parts)
+    places = [path / name for name in _folders(path)] if split else [path]
+    empty = {normal(name) for place in places for name in _folders(place)} - set(labels)
     return Listing(path, names, labels, split, passed_over, tuple(sorted(empty)))
+
+
+def _split(path: Path, parts: list[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The part of each image, where the folders at the top are parts of one set; None where they are classes.
+
+    Raises
+    ------
+    InputError
+        It could be either.
+    """
+    of_top = {each[0]: part(each[0]) for each in parts if len(each) > 1}
+    deep = sorted({each[0] for each in parts if len(each) > 2 and of_top[each[0]]})
+    bare = next(("/".join(each) for each in parts if len(each) == 2 and of_top[each[0]]), None)
+    other = next((each[0] for each in parts if not of_top.get(each[0])), None)
+    if other is None and bare:
+        raise InputError(
+            f"{path / bare}: lies in no class folder; in the folder of a part ({listed(sorted(of_top))}) put it into "
+            "the folder of its class; `gsmflow predict` labels images whose class nobody knows"
+        )
+    if deep and other:  # a folder with images alone, called train, holds pictures of trains
+        raise InputError(
+            f"{path / deep[0]}: holds folders, as a part of the data does, but {other} beside it is no part; put "
+            f"{other} elsewhere, or list images and classes in a CSV"
+        )
+    return tuple(str(of_top[each[0]]) for each in parts) if deep else None
 
 
 def list_any(path: Path, root: Path | None = None) -> Listing:
@@ -124,8 +153,13 @@ def _expected() -> str:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the folders right in a folder; hidden ones are left out."""
-    return [each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")]
+    """Names of the folders right in a folder, but for hidden ones and those that are no classes."""
+    return [each.name for each in folder.iterdir() if each.is_dir() and not _left_out(each.name)]
+
+
+def _left_out(folder: str) -> bool:
+    """Whether a folder is hidden, or one that a file server, an archive or a program leaves behind."""
+    return folder.startswith(".") or folder.casefold() in _NO_CLASSES
 
 
 def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -139,16 +173,16 @@ def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     others: list[str] = []
     for place, folders, files in os.walk(folder, onerror=refuse):
         here = Path(place)
+        folders[:] = [name for name in folders if not _left_out(name)]
         for name in folders:
             if (here / name).is_symlink():
                 raise InputError(
                     f"{here / name}: is a link to a folder, which is not followed; put the folder itself there, "
                     "or list the images in a CSV"
                 )
-        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             file = here / name
-            if name.startswith("."):
+            if name.startswith(".") or name.casefold() in _NO_FILES:
                 continue
             if not _is_text(name):
                 raise InputError(f"{here}: holds a file whose name is not UTF-8 ({name!a}); rename it")
@@ -200,7 +234,12 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
             raise InputError(f"{where}: '{given}' is already in {table.place(row_of[known])}; remove one")
         names.append(known)
     said = [texts(table, columns[role]) if role in columns else None for role in ("label", "split")]
-    for row, part in enumerate(said[1] or ()):
-        if part not in _PARTS:
-            raise InputError(f"{path}: {table.place(row)} has split '{part}', expected train or test")
-    return Listing(base, tuple(names), said[0], said[1])
+    split = None
+    if said[1] is not None:
+        split = tuple(part(text) or "" for text in said[1])
+        if "" in split:
+            row = split.index("")
+            raise InputError(
+                f"{path}: {table.place(row)} has split '{said[1][row]}', expected train, val or test"
+            )
+    return Listing(base, tuple(names), said[0] and tuple(map(normal, said[0])), split)

@@ -24,7 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
+from gsmflow.data.warnings import of_run, twins
 from gsmflow.files.atomic import CHECKSUMS, folder_for, write_bytes
+from gsmflow.files.class_names import alike
 from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.protocol.choice import Choice
@@ -174,7 +176,8 @@ def fitted_to(
     Raises
     ------
     InputError
-        Another number of dimensions, a value that is not finite, or a vector that is all zero.
+        Another number of dimensions, a value that is not finite, a vector that is all zero, or a name that is written
+        like the one of another class.
     """
     vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
     if vectors.shape != (len(names), problem.semantic_dim):
@@ -182,7 +185,10 @@ def fitted_to(
             f"semantics of {', '.join(names)}: {vectors.shape[-1]} values, expected {problem.semantic_dim} "
             "as for the other classes"
         )
+    known = {alike(name): name for name in problem.classes}
     for name, vector in zip(names, vectors, strict=True):
+        if (other := known.get(alike(name), name)) != name:
+            raise InputError(f"class '{name}': there is a class '{other}' already; choose another name")
         if not np.isfinite(vector).all():
             raise InputError(f"semantics of {name}: a value is not a finite number; correct it")
         if not vector.any():
@@ -204,6 +210,10 @@ def fitted_to(
                 f"{name}: {called} = {vector[d]:g} lies far outside {low[d]:g} to {high[d]:g} of the other "
                 f"classes{more}; features synthesized there are a guess."
             )
+    called = (*problem.classes, *names)
+    for i, j, cosine in twins(np.vstack((problem.semantics, vectors))):
+        if j >= len(problem.classes):
+            notes.append(f"{called[j]} is described nearly like {called[i]} (cosine {cosine:.3f}).")
     return vectors, notes
 
 
@@ -310,7 +320,8 @@ def _write(
             "before": addition.before.to_dict(),
             "seconds": round(addition.seconds, 3),
         }
-        finish(new, {k: v for k, v in metrics.items() if k not in _OUTDATED} | scores | {"version": history})
+        remade = {"version": history, "warnings": of_run(problem, addition.after.per_class)}
+        finish(new, {k: v for k, v in metrics.items() if k not in _OUTDATED} | scores | remade)
         try:
             os.rename(new, target)
         except OSError as error:

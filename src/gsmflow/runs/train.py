@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from gsmflow.data.bundle import save
 from gsmflow.data.feature_options import check_projection
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
+from gsmflow.data.warnings import of_run
 from gsmflow.files.atomic import held, sweep, write_bytes, write_json
 from gsmflow.files.tensors import write_tensors
 from gsmflow.learning.journal import CHECKPOINT, Recorder
@@ -44,6 +43,7 @@ from gsmflow.runs.folder import (
     write_classes,
 )
 from gsmflow.runs.metrics import Chosen, Metrics
+from gsmflow.runs.provenance import git_commit, installed
 from gsmflow.runs.thumbnails import FILE as THUMBNAILS
 from gsmflow.runs.thumbnails import Thumbnails
 from gsmflow.scores.gzsl import score
@@ -266,8 +266,8 @@ def config_of(request: Request, problem: Problem, recipe: Recipe, device: torch.
             "processes": size(),
             "python": platform.python_version(),
             "gsmflow": __version__,
-            **{name: _version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
-            "git_commit": _git_commit(),
+            **{name: installed(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
+            "git_commit": git_commit(),
         },
     }
 
@@ -327,29 +327,6 @@ def metrics_of(
         confidence=outcome.confidence,
         shifts=headline(outcome.shifts) if outcome.shifts else None,
         oracle=Chosen(ChosenOn.TEST, outcome.oracle) if outcome.oracle else None,
-        more={"members": outcome.members} if outcome.members else {},
+        more={"warnings": of_run(problem, outcome.scores.per_class)}
+        | ({"members": outcome.members} if outcome.members else {}),
     )
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _git_commit() -> str:
-    """The commit of the checkout this package is imported from, with ``+changes``; empty outside one."""
-    here = Path(__file__).parent
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
-    try:
-        if not git("ls-files", __file__):
-            return ""
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return ""

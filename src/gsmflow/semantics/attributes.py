@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
 
 SCALINGS = ("none", "minmax", "standard")
 
@@ -53,6 +54,23 @@ def scaled(
             )
         return ((exact - low) / (high - low)).astype(np.float32)
     return ((exact - exact.mean(axis=0)) / exact.std(axis=0)).astype(np.float32)
+
+
+def varying(values: NDArray[np.floating], columns: tuple[str, ...]) -> NDArray[np.int64]:
+    """Which of A attributes (C, A) differ between classes at all; the others say nothing.
+
+    Raises
+    ------
+    InputError
+        None does.
+    """
+    differ = np.flatnonzero((values != values[:1]).any(axis=0))
+    if not differ.size:
+        raise InputError(
+            f"every attribute has the same value for every class ({listed(columns)}); add attributes that tell the "
+            "classes apart"
+        )
+    return differ
 
 
 def unit_length(vectors: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.float32]:

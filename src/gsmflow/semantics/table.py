@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.files.atomic import write_bytes
+from gsmflow.files.class_names import normal
 from gsmflow.files.columns import Table, numbers, read_table, texts
 from gsmflow.files.roles import indices, left_out_note
 
@@ -74,7 +75,7 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
     chosen = tuple(columns) or tuple(others)
     if not chosen:
         raise InputError(f"{path}: nothing but names; add columns of attributes or of sentences")
-    rows = texts(table, "name")
+    rows = tuple(map(normal, texts(table, "name")))
     if as_text:
         return replace(_sentences(table, rows, chosen), note=left_out_note(left_out))
     first: dict[str, int] = {}

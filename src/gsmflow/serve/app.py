@@ -14,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.version import __version__
+from gsmflow.data.warnings import recorded
 from gsmflow.serve import answers
 from gsmflow.serve.counting import TYPE, Counting, Counts
 from gsmflow.serve.guard import Guard, Limits
@@ -237,6 +238,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             adds_classes=not read_only,
             takes_text=service.encode is not None,
             scores=answers.scores(told),
+            warnings=[concern.text for concern in recorded(told)],
         )
 
     @router.get("/health", tags=["Service"], summary="Whether it is up", responses=_refusals())

@@ -171,6 +171,7 @@ class Run(BaseModel):
     adds_classes: bool
     takes_text: bool = Field(description="Whether a new class can be described by a text.")
     scores: Scores
+    warnings: list[str] = Field(description="What looked wrong about its data or its result.")
 
 
 class Added(BaseModel):

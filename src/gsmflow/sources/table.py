@@ -7,7 +7,7 @@ column is a feature dimension), or ``features.npy`` larger than memory (see
 ``classes.csv`` (column ``name`` first, then the semantics).
 
 Classes without training rows are the unseen ones; they may have test rows or none at all. The split column
-says ``train`` or ``test``. Without one, all classes with rows are seen, and a fifth of each one's rows is
+says ``train``, ``val`` or ``test``. Without one, all classes with rows are seen, and a fifth of each one's rows is
 drawn for testing.
 """
 
@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
-from gsmflow.base.suggest import instead_of, listed
+from gsmflow.base.suggest import listed
 from gsmflow.data.problem import Problem
+from gsmflow.files.class_names import matched, part
 from gsmflow.files.class_table import ClassTable, read_class_table
 from gsmflow.files.narrowing import narrowed
 from gsmflow.files.rows import ENDINGS, Rows, read_rows
@@ -80,13 +81,17 @@ def load(
     if rows.labels is None:
         raise InputError(f"{rows_file}: no labels; name the class of each row in " + _label_place(rows_file))
     values, offset = narrowed(rows.features)
-    labels = _number(rows_file, rows, classes, classes_file)
+    meant = matched(
+        rows.labels, classes, lambda row: f"{rows_file}: {rows.place(row)} is labelled", str(classes_file)
+    )
+    labels = np.array(meant.index, dtype=np.int64)
+    playing = None
     if rows.split is None:
         is_train = _draw(labels, seed)
         split = f"drawn with seed {seed}: {_TESTED:.0%} of the rows of each class for testing"
     else:
-        is_train = _is_train(rows_file, rows)
-        split = f"given in {rows_file.name}"
+        is_train, playing, used = _divided(rows_file, rows, labels)
+        split = f"given in {rows_file.name}{used}"
     is_seen = np.isin(labels, labels[is_train])
     return Problem(
         name=name,
@@ -97,6 +102,7 @@ def load(
         train=np.flatnonzero(is_train),
         test_seen=np.flatnonzero(~is_train & is_seen),
         test_unseen=np.flatnonzero(~is_train & ~is_seen),
+        validation_unseen=playing,
         semantic_names=described.dimensions,
         origins={
             "features": f"{rows_file}: features",
@@ -106,6 +112,7 @@ def load(
             "train": f"{rows_file}: split train",
             "test_seen": f"{rows_file}: split test",
             "test_unseen": f"{rows_file}: split test",
+            "validation_unseen": f"{rows_file}: split val",
         },
         backbone=rows.backbone,
         pictures=_pictures(folder, rows.names) if rows.backbone else None,
@@ -114,6 +121,7 @@ def load(
         notes={
             "split": split,
             "semantics": f"{classes_file.name}: {vectors.shape[1]} dimensions",
+            **({"names": meant.note} if meant.note else {}),
             **_written(rows_file, rows, classes_file, described),
             **_remarks(rows_file, rows, classes_file, described),
         },
@@ -195,24 +203,29 @@ def _label_place(path: Path) -> str:
     return places.get(path.suffix, "a column 'label'")
 
 
-def _number(path: Path, rows: Rows, classes: tuple[str, ...], table: Path) -> NDArray[np.int64]:
-    index = {name: position for position, name in enumerate(classes)}
-    labels = rows.labels or ()
-    for row, label in enumerate(labels):
-        if label not in index:
-            raise InputError(
-                f"{path}: {rows.place(row)} is labelled '{label}', which has no row in {table}; "
-                f"{instead_of(label, classes)}"
-            )
-    return np.array([index[label] for label in labels], dtype=np.int64)
+def _divided(
+    path: Path, rows: Rows, labels: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64] | None, str]:
+    """Which rows are for training, which classes play unseen in validation, and a word on what became of ``val``.
 
-
-def _is_train(path: Path, rows: Rows) -> NDArray[np.bool_]:
-    split = tuple(value.strip().casefold() for value in rows.split or ())
-    for row, value in enumerate(split):
-        if value not in ("train", "test"):
-            raise InputError(f"{path}: {rows.place(row)} has split '{value}', expected train or test")
-    return np.array([value == "train" for value in split])
+    Rows of ``val`` are for training, too: validation problems are cut from the training part, and classes that are in
+    ``val`` alone play unseen in them. Without any ``test``, ``val`` is what is tested on.
+    """
+    given = rows.split or ()
+    parts = np.array([part(text) or "" for text in given])
+    if (parts == "").any():
+        row = int(np.flatnonzero(parts == "")[0])
+        raise InputError(f"{path}: {rows.place(row)} has split '{given[row]}', expected train, val or test")
+    is_train, is_val = parts == "train", parts == "val"
+    if not is_val.any():
+        return is_train, None, ""
+    if not (parts == "test").any() and is_train.any():
+        return is_train, None, "; val is tested on, because there is no test"
+    alone = np.setdiff1d(labels[is_val], labels[is_train])
+    seen = np.unique(labels[is_train | is_val])
+    if 1 <= len(alone) <= len(seen) - 2:
+        return is_train | is_val, alone, f"; the {len(alone)} classes of val alone play unseen in validation"
+    return is_train | is_val, None, "; val is for training, and validation is cut from that"
 
 
 def _draw(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:

@@ -36,12 +36,17 @@ def data(data: KnownDataOptions, as_json: bool) -> None:
 
     if data.problem:
         from gsmflow.cli.display import problem_table
+        from gsmflow.cli.display_concerns import tell_concerns
+        from gsmflow.data.warnings import of_problem
 
         problem = data.load()
+        concerns = of_problem(problem)
         if as_json:
-            click.echo(json.dumps(problem.summary(), allow_nan=False))
+            warned = {"warnings": [each.to_dict() for each in concerns]}
+            click.echo(json.dumps(problem.summary() | warned, allow_nan=False))
         else:
             problem_table(problem)
+        tell_concerns(concerns)
         return
     if data.features or data.semantics:
         raise InputError("--features and --semantics choose among the files of a PROBLEM; name one")

@@ -55,8 +55,11 @@ def describe(
     whose vectors are averaged. Put the result beside the features as classes.csv, or choose it by
     `gsmflow train FOLDER --semantics NAME`.
     """
+    from gsmflow.base.suggest import listed
+    from gsmflow.cli.display_concerns import tell_concerns
     from gsmflow.compute.devices import check_device, resolve_device
-    from gsmflow.semantics.attributes import scaled, unit_length
+    from gsmflow.data.warnings import of_semantics
+    from gsmflow.semantics.attributes import scaled, unit_length, varying
     from gsmflow.semantics.encoder import check_encoder, open_encoder
     from gsmflow.semantics.table import read_described, write_semantics
 
@@ -75,11 +78,16 @@ def describe(
     described = read_described(classes, chosen, as_text=encoder is not None)
     if described.note:
         click.echo(f"{classes}: left out {described.note}", err=True)
+    dropped: tuple[str, ...] = ()
     if described.attributes is not None:
-        vectors = scaled(described.attributes, described.names, described.columns, scaling or "minmax")
+        attributes, names = described.attributes, described.columns
+        if scaling != "none" and len(described.names) > 1:
+            chosen_columns = varying(attributes, names)
+            dropped = tuple(name for d, name in enumerate(names) if d not in chosen_columns)
+            attributes, names = attributes[:, chosen_columns], tuple(names[d] for d in chosen_columns)
+        vectors = scaled(attributes, described.names, names, scaling or "minmax")
         if norm == "unit":
             vectors = unit_length(vectors, described.names)
-        names = described.columns
     else:
         from gsmflow.semantics.sentences import averaged
 
@@ -90,11 +98,16 @@ def describe(
         )
         names = tuple(f"d{index}" for index in range(vectors.shape[1]))
     write_semantics(out, described.names, names, vectors)
+    if dropped:
+        same = "has the same value" if len(dropped) == 1 else "have the same value"
+        click.echo(f"left out, because it says nothing: {listed(dropped)} {same} for every class", err=True)
+    concerns = of_semantics(vectors, described.names, names)
+    tell_concerns(concerns)
     count, dims = vectors.shape
     if as_json:
-        click.echo(
-            json.dumps({"out": str(out), "classes": count, "dimensions": dims, "from": described.columns})
-        )
+        told = {"out": str(out), "classes": count, "dimensions": dims, "from": described.columns}
+        told |= {"left_out": dropped, "warnings": [each.to_dict() for each in concerns]}
+        click.echo(json.dumps(told))
     else:
         classes_said = "1 class" if count == 1 else f"{count} classes"
         click.echo(f"{out}: {classes_said} in {dims} dimensions", err=True)

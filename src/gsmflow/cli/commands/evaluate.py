@@ -20,6 +20,7 @@ from gsmflow.cli import options
 def evaluate(run: Path, problem: str | None, features: str | None, data_root: Path, as_json: bool) -> None:
     """Score the classifier of RUN on the test set of PROBLEM (default: the problem it was trained on)."""
     from gsmflow.cli.display import closing_table
+    from gsmflow.files.class_names import matched
     from gsmflow.runs.folder import check_finished, load_classifier, read_config, read_problem
     from gsmflow.scores.gzsl import score
 
@@ -28,6 +29,11 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
     asked = config["run"]
     loaded, same = read_problem(run, config, data_root=data_root, problem=problem, features=features)
     classifier = load_classifier(run)
+    note = ""
+    if loaded.classes != classifier.classes and len(loaded.classes) == len(classifier.classes):
+        where = loaded.where("classes")
+        meant = matched(loaded.classes, classifier.classes, lambda _: f"{where}: there is", str(run))
+        loaded, note = loaded.in_order_of(meant.index, classifier.classes), meant.note
     if loaded.classes != classifier.classes or loaded.feature_dim != classifier.transform.in_dim:
         raise InputError(
             f"{run}: trained on {len(classifier.classes)} classes and {classifier.transform.in_dim}-d "
@@ -35,6 +41,8 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
             "features, or their names differ; evaluate on the data it was trained for"
         )
     loaded = loaded.relative_to(classifier.transform.offset)
+    if note:
+        click.echo(note, err=True)
     scores = score(loaded, classifier.logits, unseen_logits=classifier.unseen_logits)
     result = {
         "run": str(run),

@@ -130,6 +130,8 @@ def serve(
         from gsmflow.serve.app import create_app
     except ModuleNotFoundError as error:
         raise InputError(f"serve needs {error.name}: {installing('serve')}") from None
+    from gsmflow.cli.display_concerns import tell_concerns
+    from gsmflow.data.warnings import recorded
     from gsmflow.serve.guard import LOOPBACK
     from gsmflow.serve.images import extractor_of
     from gsmflow.serve.service import Service
@@ -149,6 +151,7 @@ def serve(
         loaded.encode = encoder_of(encoder, len(loaded.version.dimensions), where)
     if host not in LOOPBACK and not service.token:
         click.echo(f"anyone who reaches {host} can use this service; --token asks for a token", err=True)
+    tell_concerns(recorded(loaded.version.metrics))
     app = create_app(loaded, service.limits(), read_only=service.read_only)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"{run} on http://{shown}:{listening.getsockname()[1]} (Ctrl-C stops it)")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from gsmflow.data.problem import Problem
+    from gsmflow.learning.journal import Recorder
     from gsmflow.recipes.recipe import Recipe
     from gsmflow.runs.folder import Request
     from gsmflow.studies.cells import Cell
@@ -202,10 +203,12 @@ def train(
     machine.check()
 
     # What is refused from here to the device's name is refused without torch, which takes over a second to load.
-    from gsmflow.cli.display import closing_table, seeds_table, tell_remarks
+    from gsmflow.cli.display import closing_table, seeds_table
+    from gsmflow.cli.display_concerns import tell_concerns, told_about
     from gsmflow.cli.many_runs import check_failures
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.data.feature_options import check_projection
+    from gsmflow.data.warnings import recorded
     from gsmflow.recipes.recipe import make_recipe, preset_for
 
     check_device(machine.device)
@@ -215,14 +218,14 @@ def train(
     pictures.refuse_alone()
     left_out = bool(pictures.backbone) and _extract_first(data, pictures, machine.device)
     problem = data.load()
-    if machine.speaks:
-        tell_remarks(problem)
     check_projection(problem, recipe.features)
     dims = recipe.features.out_dim(problem)
     device = resolve_device(machine.device)
     jobs, threads = machine.divided(len(requests), dims, device)
     results: Mapping[Cell, dict[str, Any] | None] = {}
     if jobs > 1:
+        for text in told_about(problem):
+            click.echo(text, err=True)
         results = _side_by_side(requests, recipe, overrides, data, run, machine.device, (jobs, threads))
         finished: Iterable[dict[str, Any]] = (
             metrics | {"run": str(cell.folder(Path()))} for cell, metrics in results.items() if metrics
@@ -235,6 +238,8 @@ def train(
         shown.append(metrics)
         if not as_json and machine.speaks:
             closing_table(metrics)
+        if machine.speaks:  # what was odd about the data was said before
+            tell_concerns(each for each in recorded(metrics) if each.kind == "missed")
     if not machine.speaks:
         return 0
     if as_json:
@@ -283,7 +288,11 @@ def _in_turn(
     run: RunOptions,
     speaks: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Make one run after the other in this process, on the same loaded data: their metrics."""
+    """Make one run after the other in this process, on the same loaded data: their metrics.
+
+    What looks wrong about the data is told once, by the process that speaks, when nothing can be refused any more.
+    """
+    from gsmflow.cli.display_concerns import told_about
     from gsmflow.cli.progress import Pace, live_display
     from gsmflow.compute.data_parallel import joined
     from gsmflow.runs.stopping import stoppable
@@ -301,6 +310,14 @@ def _in_turn(
             if run.tensorboard and speaks:
                 progress = open_.enter_context(event_files(folder / "tensorboard", progress))
             watch = open_.enter_context(stoppable())
+
+            said = told_about(problem) if speaks and number == 1 else []
+
+            def begun(recorder: Recorder, watch: Any = watch, to: Any = progress, said: Any = said) -> None:
+                watch(recorder)
+                for text in said:
+                    to.message(text)
+
             metrics = train(
                 request,
                 problem,
@@ -311,7 +328,7 @@ def _in_turn(
                 checkpoint_seconds=run.checkpoint_seconds,
                 keep_data=run.keep_data,
                 progress=progress,
-                on_recorder=watch,
+                on_recorder=begun,
             )
         yield metrics | {"run": str(folder)}
 

@@ -1,0 +1,268 @@
+"""What looks wrong about data or about a result and yet is no error: said once, with names and numbers.
+
+The same concerns are shown by `gsmflow data`, `describe`, `train`, `report` and `serve`, and kept in
+``metrics.json`` under ``warnings``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.base.suggest import listed
+from gsmflow.data.checks import row_chunks
+from gsmflow.data.problem import Problem
+from gsmflow.files.class_names import alike
+
+FEW = 5  # training samples, below which a class counts as hardly pictured
+_ALIKE, _APART = 0.96, 0.7  # of two descriptions, where the median pair is no more alike than the latter
+_ALIKE_CENTRED = 0.99  # of two descriptions less the mean one, however alike they are on the whole
+_SAMPLED = 2000  # classes that the median pair is looked for among
+_SHOWN = 5  # pairs and samples told one by one
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something that a person should look at.
+
+    Parameters
+    ----------
+    kind : str
+        ``names``, ``twins``, ``constant``, ``unseen alone``, ``few``, ``repeated`` or ``missed``.
+    text : str
+        A sentence or two for people.
+    """
+
+    kind: str
+    text: str
+
+    def to_dict(self) -> dict[str, str]:
+        """As it stands in ``metrics.json``."""
+        return asdict(self)
+
+
+def of_problem(problem: Problem) -> list[Concern]:
+    """What is odd about a problem, before anything is trained on it."""
+    seen = np.isin(np.arange(len(problem.classes)), problem.seen)
+    return [
+        *of_semantics(problem.semantics, problem.classes, problem.semantic_names, seen),
+        *_few(problem),
+        *_repeated(problem),
+    ]
+
+
+def of_semantics(
+    semantics: NDArray[np.floating],
+    classes: Sequence[str],
+    names: Sequence[str] | None = None,
+    seen: NDArray[np.bool_] | None = None,
+) -> list[Concern]:
+    """What is odd about descriptions (C, A) of classes.
+
+    Parameters
+    ----------
+    names : Sequence[str] | None
+        A names of the dimensions.
+    seen : NDArray[np.bool_] | None
+        (C,) which classes have training samples, where that is known. Two that have are told apart by those, however
+        alike they are described.
+    """
+    concerns = _names(classes)
+    called = names or [f"dimension {index + 1}" for index in range(semantics.shape[1])]
+    pairs = twins(semantics, seen)
+    if pairs:
+        told = [f"{classes[i]} and {classes[j]} (cosine {cosine:.3f})" for i, j, cosine in pairs]
+        concerns.append(
+            Concern(
+                "twins",
+                f"{_count(len(pairs), 'pair')} of classes described nearly alike: {_some(told)}. Samples of one will "
+                "be taken for the other; add what tells them apart.",
+            )
+        )
+    constant = (semantics == semantics[:1]).all(axis=0)
+    if constant.any():
+        told = [f"{called[d]} ({semantics[0, d]:g})" for d in np.flatnonzero(constant).tolist()]
+        concerns.append(
+            Concern(
+                "constant",
+                f"{_count(len(told), 'attribute')} with the same value for every class: {listed(told)}. They say "
+                "nothing; leave them out.",
+            )
+        )
+    if seen is not None and seen.any() and not seen.all():
+        of_seen = semantics[seen]
+        alone = np.flatnonzero((of_seen == of_seen[:1]).all(axis=0) & ~constant)
+        if alone.size:
+            told = [f"{called[d]} ({of_seen[0, d]:g} for every seen class)" for d in alone.tolist()]
+            concerns.append(
+                Concern(
+                    "unseen alone",
+                    f"{_count(len(told), 'attribute')} that only unseen classes differ in: {listed(told)}. No training "
+                    "sample shows what they mean, so they cannot help; describe the classes by others too.",
+                )
+            )
+    return concerns
+
+
+def of_scores(per_class: Mapping[str, float], seen: Sequence[str]) -> list[Concern]:
+    """Which seen classes a classifier hardly ever recognises, given the accuracy of each class."""
+    tested = {name: per_class[name] for name in seen if name in per_class}
+    mean = float(np.mean(list(tested.values()))) if tested else 0.0
+    missed = sorted((value, name) for name, value in tested.items() if value == 0 or value < mean / 10)
+    if not missed:
+        return []
+    told = [f"{name} ({100 * value:.1f}%)" for value, name in missed]
+    return [
+        Concern(
+            "missed",
+            f"{_count(len(missed), 'seen class', 'seen classes')} hardly ever recognised: {listed(told)}; the mean "
+            f"of the seen classes is {100 * mean:.1f}%. Look at their samples, their labels and whether another class "
+            "is described like them.",
+        )
+    ]
+
+
+def of_run(problem: Problem, per_class: Mapping[str, float]) -> list[dict[str, str]]:
+    """All that is odd about a run, as it stands in ``metrics.json``, given the accuracy of each class."""
+    seen = [problem.classes[c] for c in problem.seen]
+    return [concern.to_dict() for concern in (*of_problem(problem), *of_scores(per_class, seen))]
+
+
+def recorded(metrics: Mapping[str, Any]) -> list[Concern]:
+    """Those in the metrics of a run; none in runs that were made before they were kept."""
+    written = metrics.get("warnings")
+    entries = written if isinstance(written, list) else []
+    return [
+        Concern(str(each.get("kind", "")), str(each["text"]))
+        for each in entries
+        if isinstance(each, dict) and "text" in each
+    ]
+
+
+def twins(
+    semantics: NDArray[np.floating], seen: NDArray[np.bool_] | None = None
+) -> list[tuple[int, int, float]]:
+    """Pairs of classes whose descriptions (C, A) are nearly alike, with their cosine, the closest first.
+
+    Those above 0.96 where the median pair is below 0.7, and those whose cosine about the mean description is above
+    0.99. Pairs of two seen classes are passed over.
+    """
+    exact = np.asarray(semantics, dtype=np.float64)
+    plain, centred = _unit(exact), _unit(exact - exact.mean(axis=0))
+    some = plain[:: max(1, len(plain) // _SAMPLED)]
+    apart = np.triu_indices(len(some), 1)
+    is_apart = len(some) > 2 and np.median((some @ some.T)[apart]) <= _APART
+    pairs = []
+    for start in range(0, len(plain), 512):
+        rows = slice(start, start + 512)
+        cosine = plain[rows] @ plain.T
+        near = (centred[rows] @ centred.T >= _ALIKE_CENTRED) & (len(plain) > 2)
+        if is_apart:
+            near |= cosine >= _ALIKE
+        for i, j in np.argwhere(np.triu(near, start + 1)).tolist():
+            if seen is None or not (seen[start + i] and seen[j]):
+                pairs.append((start + i, j, float(cosine[i, j])))
+    return sorted(pairs, key=lambda pair: (-pair[2], pair[:2]))
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
+def _names(classes: Sequence[str]) -> list[Concern]:
+    """Classes that a label could mean both of, were it not written exactly like one of them."""
+    of_alike: dict[str, list[str]] = {}
+    for name in classes:
+        of_alike.setdefault(alike(name), []).append(name)
+    told = [" and ".join(f"'{name}'" for name in group) for group in of_alike.values() if len(group) > 1]
+    if not told:
+        return []
+    return [
+        Concern(
+            "names",
+            f"Classes whose names differ in case or signs alone: {_some(told)}. If they are the same class, give "
+            "it one name.",
+        )
+    ]
+
+
+def _few(problem: Problem) -> list[Concern]:
+    counts = np.bincount(problem.labels[problem.train], minlength=len(problem.classes))
+    told = [f"{problem.classes[c]} ({counts[c]})" for c in problem.seen if counts[c] < FEW]
+    if not told:
+        return []
+    return [
+        Concern(
+            "few",
+            f"{_count(len(told), 'seen class', 'seen classes')} with fewer than {FEW} training samples: "
+            f"{listed(told)}. Their accuracy is chance in part; add samples, or leave the classes without any, so that "
+            "they count as unseen.",
+        )
+    ]
+
+
+def _repeated(problem: Problem) -> list[Concern]:
+    """The very same features in training and test, or under two labels."""
+    part = np.zeros(len(problem.labels), np.int8)
+    for code, indices in enumerate((problem.train, problem.test_seen, problem.test_unseen), start=1):
+        part[indices] = code
+    leaks: list[str] = []
+    doubles: list[str] = []
+    for group in _same_rows(problem.features, np.flatnonzero(part)):
+        names = [problem.classes[problem.labels[i]] for i in group]
+        tested = [i for i in group if part[i] > 1]
+        trained = [i for i in group if part[i] == 1]
+        if trained:
+            leaks += [f"sample {i} is training sample {trained[0]}" for i in tested]
+        if len(set(names)) > 1:
+            other = next(index for index, name in enumerate(names) if name != names[0])
+            doubles.append(f"samples {group[0]} ({names[0]}) and {group[other]} ({names[other]})")
+    concerns = []
+    if leaks:
+        concerns.append(
+            Concern(
+                "repeated",
+                f"{_count(len(leaks), 'test sample')} with the very features of a training sample: {_some(leaks)} "
+                "(counted from 0). Scores are better than they should be; remove one of each.",
+            )
+        )
+    if doubles:
+        concerns.append(
+            Concern(
+                "repeated",
+                f"{_count(len(doubles), 'group')} of samples with the same features and different labels: "
+                f"{_some(doubles)} (counted from 0). Correct the labels, or remove them.",
+            )
+        )
+    return concerns
+
+
+def _same_rows(features: NDArray[np.float32], chosen: NDArray[np.int64]) -> list[list[int]]:
+    """Groups of chosen rows that are equal to the last bit, each in order."""
+    sums = np.empty(len(features), np.int64)
+    for rows in row_chunks(features):
+        piece = np.ascontiguousarray(features[rows] + np.float32(0))  # + 0: -0.0 is 0.0
+        sums[rows.start : rows.start + len(piece)] = [hash(row.tobytes()) for row in piece]
+    order = chosen[np.argsort(sums[chosen], kind="stable")]
+    ends = np.flatnonzero(sums[order[1:]] != sums[order[:-1]]) + 1
+    groups = []
+    for rows in np.split(order, ends):
+        if len(rows) > 1:
+            same: dict[bytes, list[int]] = {}
+            for row in rows.tolist():
+                same.setdefault((features[row] + np.float32(0)).tobytes(), []).append(row)
+            groups += [group for group in same.values() if len(group) > 1]
+    return sorted(groups)
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def _some(told: Sequence[str]) -> str:
+    more = len(told) - _SHOWN
+    return ", ".join(told[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

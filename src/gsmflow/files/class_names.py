@@ -1,0 +1,133 @@
+"""Names of classes and of parts of a split, as different programs and people write them.
+
+A name has one normal form, see [`normal`][gsmflow.files.class_names.normal]. Two names in it may still be meant
+alike: they differ in case, or in what stands between words. [`matched`][gsmflow.files.class_names.matched] takes them
+for the same where only one class can be meant, and says so.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of, listed
+
+_PARTS = {
+    "train": "train training",
+    "val": "val valid validation dev",
+    "test": "test testing",
+}
+_PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_BETWEEN = re.compile(r"(?<=[^\W_])[\s_+-]+(?=[^\W_])")  # not at the ends: -1 is not 1
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Which classes are meant.
+
+    Parameters
+    ----------
+    index : tuple[int, ...]
+        For each of the names asked about, its place among the classes.
+    note : str
+        Which names were written otherwise than their class, in a sentence; empty where none was.
+    """
+
+    index: tuple[int, ...]
+    note: str
+
+
+def normal(name: str) -> str:
+    """A name in normal form: Unicode's composed one, with plain spaces, one at a time and none around it.
+
+    >>> normal("lo\\u0308we\\u00a0"), normal(" polar\\u00a0 bear")
+    ('löwe', 'polar bear')
+    """
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def alike(name: str) -> str:
+    """What names that are meant alike have in common: no case, one space for ``_``, ``+``, ``-`` or spaces between
+    words, and nothing invisible.
+
+    >>> alike("Grizzly+Bear") == alike("grizzly_bear"), alike("-1") == alike("1")
+    (True, False)
+    """
+    return _BETWEEN.sub(" ", normal(name.translate(_INVISIBLE)).casefold())
+
+
+def part(name: str) -> str | None:
+    """``train``, ``val`` or ``test`` where a name stands for that part of a split; None otherwise.
+
+    >>> part("Training"), part("valid"), part("dev"), part("TEST"), part("horse")
+    ('train', 'val', 'val', 'test', None)
+    """
+    return _PART_OF.get(normal(name).casefold())
+
+
+def clash(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of the first two names that are the same in normal form; None where there are none."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if first.setdefault(normal(name), place) != place:
+            return first[normal(name)], place
+    return None
+
+
+def matched(names: Sequence[str], classes: Sequence[str], where: Callable[[int], str], of: str) -> Matched:
+    """Find the class that each name means: the one of that very name, or the only one that is written alike.
+
+    Parameters
+    ----------
+    names : Sequence[str]
+        N names, of the labels of samples for example; they may repeat.
+    classes : Sequence[str]
+        C distinct names.
+    where : Callable[[int], str]
+        The place of a name, by its index, for messages.
+    of : str
+        Where the classes are listed, for messages.
+
+    Raises
+    ------
+    InputError
+        A name belongs to no class, or several are written alike and none exactly so.
+    """
+    exact = {name: place for place, name in enumerate(classes)}
+    of_normal: dict[str, list[int]] = {}
+    of_alike: dict[str, list[int]] = {}
+    for place, name in enumerate(classes):
+        of_normal.setdefault(normal(name), []).append(place)
+        of_alike.setdefault(alike(name), []).append(place)
+    meant: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in meant:
+            continue
+        if name in exact:
+            meant[name] = exact[name]
+            continue
+        possible = of_normal.get(normal(name)) or of_alike.get(alike(name), [])
+        if not possible:
+            raise InputError(
+                f"{where(index)} '{name}', which has no row in {of}; {instead_of(name, tuple(classes))}"
+            )
+        if len(possible) > 1:
+            one, other = (classes[place] for place in possible[:2])
+            raise InputError(
+                f"{where(index)} '{name}', which may mean '{one}' or '{other}' in {of}; write it as one of them"
+            )
+        meant[name] = possible[0]
+    changed = [
+        f"'{_shown(name, classes[p])}' as '{classes[p]}'" for name, p in meant.items() if name != classes[p]
+    ]
+    note = f"{len(changed)} written otherwise than their class: {listed(changed)}" if changed else ""
+    return Matched(tuple(meant[name] for name in names), note)
+
+
+def _shown(name: str, other: str) -> str:
+    """A name as people can tell it from another one that may look the same."""
+    return ascii(name)[1:-1] if normal(name) == normal(other) or not name.isprintable() else name
