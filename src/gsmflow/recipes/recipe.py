@@ -59,10 +59,10 @@ class Recipe:
         How the head is trained.
     selection : SelectionOptions
         When and on what choices are made.
+    members : Mapping[str, Recipe]
+        The recipes of the members of a composite method, by label; empty for other methods.
     semantics : SemanticOptions
         How semantics are scaled.
-    members : Mapping[str, Recipe]
-        Of a composite method, by label.
     """
 
     preset: str
