@@ -33,14 +33,17 @@ class Table:
 
     Parameters
     ----------
+    path : Path
+        The file it was read from.
     frame : pl.DataFrame
-        Of a .csv file texts, an empty cell as an empty text; of a .parquet file what it holds.
+        The rows: texts from a .csv file, where an empty cell is an empty text; the values of a .parquet file
+        with their types.
     dialect : Dialect | None
         How a .csv file is written.
     lines : NDArray[np.int64] | None
         (N,) line of a .csv file on which a row begins.
     first : int
-        Of which row (from 0) of a .parquet file the first row is.
+        The number of the first row in a .parquet file, from 0.
     """
 
     path: Path
@@ -158,6 +161,10 @@ def numbers(
 
     Parameters
     ----------
+    table : Table
+        The table.
+    columns : Sequence[str]
+        The columns to read.
     left_out : Collection[str]
         Other columns, which a message names where there are none of numbers.
 

@@ -68,8 +68,11 @@ def read_rows(path: Path, wanted: Sequence[str] | None = None) -> Rows:
 
     Parameters
     ----------
+    path : Path
+        The .npz, .csv, .parquet or .npy file.
     wanted : Sequence[str] | None
-        Names of the features that a run was trained on: they are looked up by name, where the table has names.
+        Names of the features that a run was trained on: they are looked up by name, where the table has
+        names.
 
     Raises
     ------

@@ -2,11 +2,11 @@
 
 A weight vector w over members m gives the logits sum_m w_m l_m, of logits l_m that were divided by their spread. The
 bias is chosen as a *rate*: the fraction of held-out samples of seen classes that the classifier calls unseen. One rate
-r serves all validation problems, since it is what carries over to the final classifier, and ::
+r serves all validation problems, since it is what carries over to the final classifier. Weights are chosen by::
 
     H(w) = max_r  mean over validation problems of H(w, r)
 
-is what weights are chosen by: greedily, starting from the best single member and adding the member and weight that
+greedily, starting from the best single member and adding the member and weight that
 gain most, as long as a gain is worth its member.
 """
 
