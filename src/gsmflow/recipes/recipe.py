@@ -177,8 +177,8 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
             )
         values[table][name] = value
     values[own] |= chosen.fixed
-    made = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
-    features, semantics, options, head, selection = made.values()
+    parts = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
+    features, semantics, options, head, selection = parts.values()
     assert isinstance(features, FeatureOptions)
     assert isinstance(semantics, SemanticOptions)
     assert isinstance(head, HeadOptions)

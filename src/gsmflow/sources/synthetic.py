@@ -28,7 +28,7 @@ _LATENT = 4  # dimensions of the space the classes lie in; few, so that 15 seen 
 _HIDDEN = 64  # width of the map from semantics to class means
 _RANK = 4  # directions in which the features of a class vary together
 _ROWS = 4096  # samples computed at a time
-_RESNET_DIM = 2048  # dimensions dimensions of the published features
+_RESNET_DIM = 2048  # dimensions of the published features
 
 
 @dataclass(frozen=True)
