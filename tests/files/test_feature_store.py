@@ -118,9 +118,11 @@ def test_batches_of_a_store_are_shuffled_over_all_of_it() -> None:
 
 PEAK = """
 import re, sys, threading, time
-from gsmflow import judge, pool
 from gsmflow.cli import main
-pool._STREAMED_FROM, pool._SHARD, judge._KNOWN = 1 << 20, 1 << 22, 1 << 20
+from gsmflow.learning import head_data
+from gsmflow.protocol import generation_shifts
+assert head_data._STREAMED_FROM and head_data._SHARD and generation_shifts._KNOWN
+head_data._STREAMED_FROM, head_data._SHARD, generation_shifts._KNOWN = 1 << 20, 1 << 22, 1 << 20
 peak = 0
 def watch():
     global peak

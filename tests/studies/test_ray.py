@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -229,24 +228,15 @@ def test_what_is_wrong_with_a_part_is_said_as_here(address: str, run: Path, tmp_
     assert not (tmp_path / "labels.csv").exists()
 
 
-@dataclass(frozen=True)
-class Deadly:
-    """Work that kills whoever does it."""
-
-    def open(self) -> Callable[[int], int]:
-        """Nothing to load."""
-        return lambda part: os.kill(os.getpid(), signal.SIGKILL) or part
-
-
 def test_a_part_that_kills_every_worker_ends_the_command(address: str) -> None:
     pytest.importorskip("pyarrow", reason="Ray Data is not installed")
     script = (
-        "from test_cluster import Deadly\nfrom gsmflow.compute.distributed_map import Cluster, results\n"
+        "from support.deadly import Deadly\nfrom gsmflow.compute.distributed_map import Cluster, results\n"
         f"print(list(results(Deadly(), [1], Cluster('{address}'))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         timeout=400,

@@ -1,4 +1,4 @@
-"""What commands of many runs share: cells run with a live display, tables written."""
+"""What commands of many runs share: running cells with a live display, writing tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOG_WIDTH = 160  # columns where there is no terminal to ask
 
 
 class CellsFailed(RuntimeError):
-    """Some cells gave no result; the tables say which."""
+    """Some runs failed; the tables say which."""
 
 
 def run_cells(
@@ -155,7 +155,7 @@ def check_failures(results: Mapping[Cell, dict[str, Any] | None]) -> None:
     Raises
     ------
     CellsFailed
-        Some did.
+        A cell failed.
     """
     failed = [cell.name for cell, metrics in results.items() if metrics is None]
     if failed:

@@ -276,7 +276,7 @@ def parse_seeds(text: str) -> list[int]:
     Raises
     ------
     InputError
-        Neither.
+        The text is neither.
     """
     seeds: list[int] = []
     for part in text.split(","):

@@ -32,7 +32,7 @@ def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
 
 
 def real_matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[Any]:
-    """Real numbers as a matrix of their own type, with one row a `unit` and at least one column.
+    """Real numbers as a matrix (N, K) of their own type, with one row a `unit` and at least one column.
 
     Raises
     ------

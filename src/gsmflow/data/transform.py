@@ -36,6 +36,11 @@ class FeatureTransform:
         (D,) mean of the scaled training features; None without projection.
     axes : NDArray[np.float32] | None
         (D, K) orthonormal columns, the principal components; None without projection.
+    offset : NDArray[np.float64] | None
+        (D,) what was subtracted from the raw values in float64 before they became float32, see
+        [`Problem`][gsmflow.data.problem.Problem]; None without one.
+    absolute : bool
+        The offset is added again first, because log and lengths are of the raw values.
     """
 
     shift: NDArray[np.float32]
@@ -118,8 +123,8 @@ class FeatureTransform:
         return off(raw, self.offset)
 
     def raw(self, features: NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Inverse of [`narrowed`][gsmflow.data.transform.FeatureTransform.narrowed]; in float64 where there is an
-        offset.
+        """Inverse of [`narrowed`][gsmflow.data.transform.FeatureTransform.narrowed], (N, D) to (N, D); float64 if there
+        is an offset.
         """
         return features if self.offset is None else features.astype(np.float64) + self.offset
 

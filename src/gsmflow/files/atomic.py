@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, whatever happens in between."""
+"""Atomic writing: a file is either the old one or the new one, even after a crash."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def make_folder(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one atomic step, on disk before the name changes.
+    """Replace `path` by `content` in one atomic step; the content is on disk before the name changes.
 
     Raises
     ------
     InputError
-        The disk is full or the folder cannot be written to; `path` is as it was.
+        The disk is full or the folder cannot be written to; `path` is unchanged.
     """
     write_file(path, lambda file: file.write(content))
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Replace `path` by what `write` puts into the file it is given, as
+    """Replace `path` by what `write` writes into the file it gets, as
     [`write_bytes`][gsmflow.files.atomic.write_bytes] does.
 
     Raises
     ------
     InputError
-        The disk is full or the folder cannot be written to; `path` is as it was.
+        The disk is full or the folder cannot be written to; `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -69,9 +69,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             remedy="free space or choose another `out`",
         ) from None
     finally:
-        with suppress(
-            OSError
-        ):  # a file system that can only be read says so even of files that are not there
+        with suppress(OSError):  # a read-only file system reports this also for files that do not exist
             temporary.unlink(missing_ok=True)
 
 
@@ -102,19 +100,19 @@ def read_json(path: Path) -> Any:
 
 
 def write_checksums(folder: Path, names: Iterable[str], coming: Mapping[str, bytes]) -> None:
-    """Write the SHA-256 of files in `folder` and of others about to be written, for ``sha256sum -c``."""
+    """Write the SHA-256 of files in `folder`, and of files that are written next, for ``sha256sum -c``."""
     digits = {name: digest_of(folder / name) for name in names}
     digits |= {name: hashlib.sha256(content).hexdigest() for name, content in coming.items()}
     write_bytes(folder / CHECKSUMS, "".join(line_of(*pair[::-1]) for pair in digits.items()).encode())
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed; for whoever alone may write there.
+    """Remove the temporary files of killed writers. The caller must be the only one that writes there.
 
     Raises
     ------
     InputError
-        One cannot be removed.
+        A file cannot be removed.
     """
     for left in (path for part in (folder, folder / "checkpoint") for path in part.glob(".*.tmp")):
         try:
@@ -125,12 +123,12 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go of it however the process ends.
+    """Lock the folder for this process; the system releases it when the process ends, for any reason.
 
     Raises
     ------
     InputError
-        Another process holds it.
+        Another process has locked it.
     """
     try:
         import fcntl

@@ -1,7 +1,7 @@
 """Tables of features read part by part, for data larger than memory: Parquet files, shards of them, and stores.
 
-A part is a description that can travel; only `read` reads, and no more than the rows it describes. Tables of
-other kinds are read as a whole and handed on in parts.
+A part is a small description that can be sent to another process. Only `read` reads, and only the rows of the
+part. Tables of other kinds are read as a whole and then divided.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Part(Protocol):
         Raises
         ------
         InputError
-            The file is damaged or a cell is no finite number.
+            The file is damaged, or a cell is not a finite number.
         """
         ...
 
@@ -73,7 +73,7 @@ class ParquetPart:
 
 @dataclass(frozen=True)
 class StorePart:
-    """Rows of a feature store, which is one file, and what the table beside it says of them.
+    """Rows of a feature store, with labels and names from the table beside it.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class StorePart:
     file : Path
         The .npy file.
     said : Rows
-        What the table beside the store says of these rows.
+        Labels, split and names of these rows, from the table beside the store.
     """
 
     first: int
@@ -123,37 +123,35 @@ class HeldPart:
 
 
 def shards(path: Path) -> list[Path] | None:
-    """The .parquet files that a folder of them or a pattern such as ``day*/*.parquet`` means, in sorted order.
+    """The .parquet files in a folder or matching a pattern such as ``day*/*.parquet``, in sorted order.
 
-    What exists under the very name is no pattern, and neither are the folders at the front of a pattern that exist.
-    None for anything else: a single file, a folder without any.
+    A path that exists is never a pattern, and neither are the leading folders that exist. None for a single
+    file and for a folder without .parquet files.
 
     Raises
     ------
     InputError
-        A pattern matches nothing, or something that is no .parquet file.
+        A pattern matches nothing, or something that is not a .parquet file.
     """
     if path.is_dir():
         return sorted(f for f in path.glob("*.parquet") if not f.name.startswith(".")) or None
     if path.exists() or not glob.has_magic(str(path)):
         return None
-    place = next(
-        folder for folder in path.parents if folder.exists()
-    )  # as far as it exists, it is no pattern
+    place = next(folder for folder in path.parents if folder.exists())  # what exists is not a pattern
     pattern = str(path.relative_to(place))
-    found = sorted(place / name for name in glob.glob(pattern, root_dir=place, recursive=True))
-    if not found:
+    matching = sorted(place / name for name in glob.glob(pattern, root_dir=place, recursive=True))
+    if not matching:
         raise InputError(f"{path}: no such file, and as a pattern it matches none")
-    other = next((file for file in found if file.suffix != ".parquet"), None)
+    other = next((file for file in matching if file.suffix != ".parquet"), None)
     if other:
         raise InputError(f"{path}: matches {other}, expected .parquet files alone; narrow it")
-    return found
+    return matching
 
 
 def parts_of(
     path: Path, wanted: tuple[str, ...] | None = None
 ) -> tuple[Sequence[Part], dict[str, Any] | None, int]:
-    """A table's parts, the backbone that made its features, where it says so, and its number of rows.
+    """The parts of a table, the backbone of its features if it names one, and its number of rows.
 
     Parameters
     ----------
@@ -165,7 +163,7 @@ def parts_of(
     Raises
     ------
     InputError
-        There is nothing there, it is damaged, or shards have different columns.
+        Nothing is there, a file is damaged, or shards have different columns.
     """
     files = shards(path) or [path]
     if files[0].suffix == ".parquet":
@@ -186,14 +184,14 @@ def _of_parquet(files: Sequence[Path], wanted: tuple[str, ...] | None) -> list[P
     parts: list[ParquetPart] = []
     first, columns = 0, None
     for file in files:
-        rows, found = parquet_shape(check(file))
-        columns = columns or found
-        if found != columns:
+        rows, own_columns = parquet_shape(check(file))
+        columns = columns or own_columns
+        if own_columns != columns:
             raise InputError(
-                f"{file}: {len(found)} columns, not the same {len(columns)} in the same order as {files[0]}; "
+                f"{file}: {len(own_columns)} columns, not the same {len(columns)} in the same order as {files[0]}; "
                 "shards of a table have the same columns"
             )
-        step = _step(len(found))
+        step = _step(len(own_columns))
         parts += [
             ParquetPart(first + start, file, start, min(step, rows - start), wanted)
             for start in range(0, rows, step)

@@ -63,7 +63,7 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tupl
     Raises
     ------
     InputError
-        As [`read_class_table`][gsmflow.files.class_table.read_class_table].
+        The same errors as in [`read_class_table`][gsmflow.files.class_table.read_class_table].
     """
     table = read_class_table(path, whole=True)
     return table.names, table.semantics.astype(np.float32), table.dimensions
@@ -74,10 +74,12 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
 
     Parameters
     ----------
+    path : Path
+        The .csv or .parquet file.
     wanted : Collection[str]
         Dimensions that are never taken for an index.
     whole : bool
-        Nothing is.
+        Take no column for an index.
 
     Raises
     ------

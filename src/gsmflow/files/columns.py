@@ -1,4 +1,4 @@
-"""Columns of numbers and texts out of .csv, .parquet and .npz files, every bad cell named."""
+"""Columns of numbers and texts from .csv, .parquet and .npz files. Errors name the cell."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ class Table:
 
     Parameters
     ----------
+    path : Path
+        The file it was read from.
     frame : pl.DataFrame
-        Of a .csv file texts, an empty cell as an empty text; of a .parquet file what it holds.
+        The rows: texts from a .csv file, where an empty cell is an empty text; the values of a .parquet file
+        with their types.
     dialect : Dialect | None
         How a .csv file is written.
     lines : NDArray[np.int64] | None
         (N,) line of a .csv file on which a row begins.
     first : int
-        Of which row (from 0) of a .parquet file the first row is.
+        The number of the first row in a .parquet file, from 0.
     """
 
     path: Path
@@ -93,12 +96,12 @@ def read_table(path: Path) -> Table:
 
 
 def parquet_shape(path: Path) -> tuple[int, list[str]]:
-    """How many rows a .parquet file has, and its columns; nothing else of it is read.
+    """The number of rows of a .parquet file, and its columns; nothing else is read.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, without rows, or unpacks to more than it may.
+        The file is missing, damaged, without rows, or unpacks to more than the limit.
     """
     import polars as pl
 
@@ -106,7 +109,7 @@ def parquet_shape(path: Path) -> tuple[int, list[str]]:
     rows = _guarded(
         path, lambda: pl.scan_parquet(literal(path), glob=False).select(pl.len()).collect().item()
     )
-    # Not pl.read_parquet_schema: it takes a path for a pattern.
+    # Not pl.read_parquet_schema, which treats a path as a pattern.
     columns = list(_guarded(path, lambda: pl.scan_parquet(literal(path), glob=False).collect_schema()))
     check_unpacked(path, 4 * rows * len(columns))
     if not rows:
@@ -115,7 +118,7 @@ def parquet_shape(path: Path) -> tuple[int, list[str]]:
 
 
 def parquet_rows(path: Path, start: int, count: int) -> Table:
-    """Rows start, ..., start + count - 1 of a .parquet file; the others are not kept in memory.
+    """Rows start, ..., start + count - 1 of a .parquet file; other rows are not kept in memory.
 
     Raises
     ------
@@ -158,6 +161,10 @@ def numbers(
 
     Parameters
     ----------
+    table : Table
+        The table.
+    columns : Sequence[str]
+        The columns to read.
     left_out : Collection[str]
         Other columns, which a message names where there are none of numbers.
 
@@ -219,14 +226,14 @@ def _not_a_number(table: Table, column: str, row: int, *, whole: bool) -> str:
 
 
 def _guarded(path: Path, read: Callable[..., T], *arguments: Any) -> T:
-    """What `read` returns; whatever polars says of a damaged file becomes one line."""
+    """What `read` returns; polars' errors about damaged files become one line."""
     import polars as pl
 
     try:
         return read(*arguments)
     except InputError:
         raise
-    # A damaged parquet file can make the library underneath panic, which is no Exception.
+    # A damaged parquet file can make polars panic, which is not an Exception.
     except (Exception, pl.exceptions.PanicException) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
@@ -238,12 +245,12 @@ def _guarded(path: Path, read: Callable[..., T], *arguments: Any) -> T:
 
 
 def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Those of the wanted arrays that an .npz file has. Pickled objects are refused, never loaded.
+    """The wanted arrays that an .npz file has. Pickled objects are refused and never loaded.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, no .npz file, unpacks to more than it may, or a wanted array holds
+        The file is missing, damaged, no .npz file, unpacks to more than the limit, or a wanted array holds
         objects.
     """
     head = first_bytes(check(path), 4)
@@ -260,7 +267,7 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         raise
     except MemoryError:
         raise InputError(f"{path}: needs more memory than there is; free memory or split it") from None
-    except Exception as error:  # zip, decompression and array headers each fail in ways of their own
+    except Exception as error:  # zip, decompression and array headers raise different errors
         reason = str(error) or type(error).__name__
         raise InputError(f"{path}: damaged or cut short ({reason[:120]}); save it anew") from None
 
@@ -280,7 +287,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) ->
             f"{path}: {name}: contains pickled objects, which are never loaded; save plain arrays (texts "
             "as numpy.array(list_of_str))"
         )
-    # The size is looked at before memory is set aside for what the header claims.
+    # The size is checked before memory is allocated for what the header claims.
     if int(np.prod(shape, dtype=object)) * dtype.itemsize > info.file_size:
         raise InputError(f"{path}: {name}: holds less than its header says; save it anew")
     with archive.open(info) as file:

@@ -67,7 +67,17 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Record:
-    """A row of a file: the line (from 1) on which it begins, its cells, and how its last line ends."""
+    """A row of a file.
+
+    Parameters
+    ----------
+    line : int
+        The line, from 1, on which it begins.
+    cells : list[str]
+        Its cells as texts.
+    end : str
+        How its last line ends.
+    """
 
     line: int
     cells: list[str]

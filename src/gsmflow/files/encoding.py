@@ -29,10 +29,16 @@ class Text:
 
     Parameters
     ----------
+    path : Path
+        The file.
     body : str
-        From the header on.
+        The text from the header on.
+    encoding : str
+        Name of the encoding that it was decoded with.
+    header_line : int
+        The line, from 1, that the header is on.
     separator : str | None
-        Where a ``sep=`` line says it.
+        The separator that a ``sep=`` line names; None without such a line.
     comments : tuple[tuple[int, str], ...]
         Each comment line before the header: its number, and the file from there on.
     """
@@ -50,6 +56,10 @@ def read_text(path: Path, content: bytes, *, whole: bool = True) -> Text:
 
     Parameters
     ----------
+    path : Path
+        The file, for messages.
+    content : bytes
+        Its bytes, or those of its beginning.
     whole : bool
         False for the beginning of a file, which may end amid a character.
 

@@ -120,6 +120,8 @@ def roles_of(table: Table, wanted: Sequence[str] | None = None) -> Roles:
 
     Parameters
     ----------
+    table : Table
+        The table.
     wanted : Sequence[str] | None
         Names of the features that a run was trained on: then they are the features, in this order.
 

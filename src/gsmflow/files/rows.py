@@ -1,4 +1,4 @@
-"""A table of features with labels, names and splits, in any of the formats it may come in."""
+"""A table of features with labels, names and split, in any of its file formats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDINGS = (".npz", ".npy", ".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of features (N, D) and what it says of each row; None where it says nothing.
+    """A table of features (N, D) with label, split and name of each row, as far as it has them.
 
     Parameters
     ----------
@@ -64,12 +64,15 @@ class Rows:
 
 
 def read_rows(path: Path, wanted: Sequence[str] | None = None) -> Rows:
-    """A table of features and what it says of each row.
+    """Read a table of features with label, split and name of each row.
 
     Parameters
     ----------
+    path : Path
+        The .npz, .csv, .parquet or .npy file.
     wanted : Sequence[str] | None
-        Names of the features that a run was trained on: they are looked up by name, where the table has names.
+        Names of the features that a run was trained on: they are looked up by name, where the table has
+        names.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def read_rows(path: Path, wanted: Sequence[str] | None = None) -> Rows:
 
 
 def rows_of_table(table: Table, wanted: Sequence[str] | None = None) -> Rows:
-    """A table's columns sorted into features and what is said of each row.
+    """Divide a table's columns into features, labels, split and names.
 
     Raises
     ------
@@ -109,16 +112,16 @@ def rows_of_table(table: Table, wanted: Sequence[str] | None = None) -> Rows:
 
 
 def _rows_of_store(path: Path) -> Rows:
-    """Mapped features of a feature store and, from the table beside them, what is said of each row."""
+    """Mapped features of a feature store, with labels, split and names from the table beside it."""
     features = open_store(check(path))
     beside = [path.with_suffix(f".rows{ending}") for ending in (".parquet", ".csv")]
-    found = [file for file in beside if file.exists()]
-    if not found:
+    tables = [file for file in beside if file.exists()]
+    if not tables:
         return Rows(features, None, None, None)
-    table = read_table(found[0])
+    table = read_table(tables[0])
     if len(table) != len(features):
         raise InputError(
-            f"{found[0]}: {len(table)} rows, but {path} has {len(features)}; the two belong to different stores"
+            f"{tables[0]}: {len(table)} rows, but {path} has {len(features)}; the two belong to different stores"
         )
     given = {role: texts(table, column) for role, column in roles_of(table).said.items()}
     return Rows(

@@ -24,21 +24,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Any = None) -
     for name, tensor in tensors.items():
         whole = tensor.detach().cpu().contiguous()
         memory = whole.untyped_storage().data_ptr()
-        plain[name] = whole.clone() if memory in taken else whole  # the format knows no shared memory
+        plain[name] = whole.clone() if memory in taken else whole  # the format does not allow shared memory
         taken.add(memory)
     text = json.dumps(meta)
-    # A single entry: of several, the format writes one first or the other, and the same content would differ.
+    # A single entry: the format writes several in any order, so equal content could give different files.
     write_bytes(path, save(plain, metadata={"gsmflow": f"{digest_of_tensors(plain, text)} {text}"}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
-    """The tensors and the meta of a safetensors file; nothing in it is ever executed.
+    """The tensors and the meta of a safetensors file. Nothing in it is executed.
 
     Raises
     ------
     InputError
-        The file is missing, unreadable, cut short, not as it was written, or no safetensors file (a pickle,
-        say).
+        The file is missing, unreadable, cut short, changed since it was written, or not a safetensors file
+        (for example a pickle).
     """
     from safetensors import SafetensorError, safe_open
 
@@ -61,13 +61,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
 
 
 def digest_of_tensors(tensors: Mapping[str, Tensor], text: str = "") -> str:
-    """SHA-256 over the text and over names, types, shapes and bytes of the tensors."""
+    """SHA-256 of the text and of the tensors' names, types, shapes and bytes."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"|{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         flat = tensor.reshape(-1)
-        if flat.stride(0) != 1:  # as an empty array may have it, which then has no view as bytes
+        if flat.stride(0) != 1:  # an empty array may have no view as bytes
             flat = flat.clone(memory_format=torch.contiguous_format)
         digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()

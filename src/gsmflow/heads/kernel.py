@@ -64,9 +64,9 @@ class KernelHead:
     Parameters
     ----------
     kernel : GaussianKernel
-        With M centers.
+        The Gaussian kernel with its M centers.
     weight : Tensor
-        (C, M).
+        (C, M) one row a class.
     """
 
     kind: ClassVar[str] = "kernel"
@@ -86,7 +86,7 @@ class KernelHead:
 
     @property
     def device(self) -> torch.device:
-        """Where features have to lie."""
+        """The device that features must be on."""
         return self.kernel.centers.device
 
     def logits(self, features: Tensor) -> Tensor:

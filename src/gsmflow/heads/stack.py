@@ -24,13 +24,13 @@ class StackMember:
     Parameters
     ----------
     label : str
-        What it is called.
+        Its name.
     factor : float
         What its logits are multiplied by: its weight over the spread of its logits.
     transform : FeatureTransform
-        Raw features to those it takes.
+        Turns raw features into those that the head takes.
     head : Head
-        Of the features so transformed.
+        A classifier of the transformed features.
     """
 
     label: str
@@ -65,7 +65,7 @@ class StackHead:
 
     @property
     def device(self) -> torch.device:
-        """Where features have to lie."""
+        """The device that features must be on."""
         return self.members[0].head.device
 
     def logits(self, features: Tensor) -> Tensor:

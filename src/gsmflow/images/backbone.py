@@ -1,4 +1,4 @@
-"""Backbones: what turns a prepared picture into a feature vector, and the words a run remembers it by."""
+"""Backbones: from a prepared picture to a feature vector, and the description that a run stores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Everything needed to open a backbone again and to know that it is the same one.
+    """Everything needed to open a backbone again and to verify that it is the same.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ class BackboneSpec:
     def of(
         name: str, *, weights: str = "", output: str = "", preprocessing: Mapping[str, Any] | None = None
     ) -> BackboneSpec:
-        """What a person means by a backbone's name or file, weights and those settings that they gave.
+        """The description of a backbone from its name or file, its weights, and the settings that were given.
 
         Raises
         ------
         InputError
-            The parts do not go together.
+            The arguments contradict each other.
         """
         settings = dict(preprocessing or {})
         kind = _kind_of(name)
@@ -93,7 +93,7 @@ class BackboneSpec:
         Raises
         ------
         InputError
-            That is no backbone's description.
+            These are not the values of a backbone.
         """
         try:
             given = dict(values)
@@ -112,14 +112,14 @@ class BackboneSpec:
         return spec
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without what is empty."""
+        """Plain values, without empty ones."""
         values = {"kind": self.kind, "model": self.model, "weights": self.weights, "output": self.output}
         values |= {"sha256": self.sha256}
-        made: dict[str, Any] = {name: value for name, value in values.items() if value}
-        return made | ({"preprocessing": self.preprocessing.to_dict()} if self.preprocessing else {})
+        plain: dict[str, Any] = {name: value for name, value in values.items() if value}
+        return plain | ({"preprocessing": self.preprocessing.to_dict()} if self.preprocessing else {})
 
     def moved(self, model: str | None, weights: str | None) -> BackboneSpec:
-        """The same backbone where its file lies now; None: where it was.
+        """The same backbone with the present places of its files; None: unchanged.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class BackboneSpec:
         )
 
     def same_as(self, other: BackboneSpec) -> bool:
-        """Whether both make the same features, wherever their files lie."""
+        """Whether both give the same features, wherever their files are."""
 
         def essence(spec: BackboneSpec) -> BackboneSpec:
             return replace(spec, model="" if BACKBONES.find(spec.kind).of_file else spec.model, weights="")
@@ -267,7 +267,7 @@ def digest_of_model(path: Path) -> str:
 
 
 def pooled(output: NDArray[Any], origin: str) -> NDArray[np.float32]:
-    """A model's output as features (B, D): a feature map (B, D, H, W) is averaged over its places.
+    """A model's output as features (B, D): a feature map (B, D, H, W) is averaged over H and W.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""All images through a backbone, in shards that survive a kill, into a table of features.
+"""From images to a table of features, in shards that survive a kill.
 
 ``features.npz`` gets arrays ``features`` (N x D), ``labels``, ``names``, ``split`` where it is given, and
 ``backbone``, the description that runs remember. Beside it, while at work, ``features.npz.parts/`` holds one
 file a shard of at most 128 images, named after the backbone and the very images (name, size, time of change)
-it was made of: what is unchanged is taken over by the next attempt, and anything else is made anew. Images
+it was computed from. The next attempt takes over what is unchanged and computes everything else again. Images
 that cannot be read are listed in ``features.unreadable.csv``.
 """
 
@@ -45,7 +45,7 @@ class Features:
     kept : NDArray[np.int64]
         (n,) their positions in the listing.
     unreadable : tuple[Unreadable, ...]
-        The others.
+        The images that cannot be read.
     """
 
     features: NDArray[np.float32]
@@ -56,7 +56,7 @@ class Features:
 def features_of(
     backbone: Backbone, listing: Listing, *, batch_size: int = 32, told: Told = lambda done, total: None
 ) -> Features:
-    """Features of all images of a listing, kept in memory.
+    """Features of all images of a listing, in memory.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def extract(
             work = Reading(listing.root.absolute(), backbone.spec, batch_size, device)
         contents = contents_of(listing, counted(shards_of(backbone, listing, work, cluster, parts, told)))
         write_unreadable(out, contents.unreadable)
-        # From the parts once more: they are all there by now, and need not all be in memory.
+        # Read from the parts once more, so that not all of them are in memory.
         again = shards_of(backbone, listing, here, None, parts, lambda *_: None)
         write_table(out, backbone.spec, listing, contents, again)
         shutil.rmtree(parts, ignore_errors=True)

@@ -57,7 +57,7 @@ class Extracted:
 
 
 def unreadable_file(out: Path) -> Path:
-    """Where the unreadable images of a table of features are listed."""
+    """The file that lists the unreadable images of a table of features."""
     return out.with_name(f"{out.stem}.unreadable.csv")
 
 
@@ -111,7 +111,7 @@ class Contents:
 def write_table(
     out: Path, spec: BackboneSpec, listing: Listing, contents: Contents, shards: Iterable[Shard]
 ) -> None:
-    """What numpy.savez would write, one shard in memory at a time."""
+    """Write what numpy.savez would write, with one shard in memory at a time."""
 
     def chosen(values: Sequence[str]) -> NDArray[np.str_]:
         return np.array([values[index] for index in contents.kept])
@@ -155,7 +155,7 @@ def write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
 
 
 def finished_table(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted:
-    """What is in a table that was made of the same images by the same backbone."""
+    """The content of an existing table, if it is of the same images and backbone."""
     from gsmflow.files.rows import read_rows
 
     rows = read_rows(out)

@@ -1,7 +1,8 @@
 """Images through a backbone, a shard at a time.
 
 A shard is at most 128 images. Its file is named after the backbone and the very images (name, size, time of
-change) it was made of: what is unchanged is taken over by the next attempt, and anything else is made anew.
+change) it was computed from. The next attempt takes over what is unchanged and computes everything else
+again.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from gsmflow.images.listing import Listing
 from gsmflow.images.opening import open_backbone
 from gsmflow.images.reading import UnreadableImage, read_image, strict_size
 
-SHARD = 128  # images: what a kill loses at most
+SHARD = 128  # images of a shard, which a kill loses at most
 _READERS = 4  # images decoded at a time
 
 Made = tuple[NDArray[np.float32], dict[int, str]]
-"""Features (n, D) of the readable ones among some images, and why the others, by position, are not."""
+"""Features (n, D) of the readable images, and the reasons why others cannot be read, by position."""
 
 Told = Callable[[int, int], None]
-"""Receives how many images are done, of how many."""
+"""Receives the number of images that are done, and the number of all images."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Opened:
-    """The same with a backbone that is open already; it stays in this process.
+    """The same with a backbone that is open already. It stays in this process.
 
     Parameters
     ----------
@@ -102,7 +103,9 @@ def shards_of(
     parts: Path | None,
     told: Told,
 ) -> Iterator[Shard]:
-    """All shards in order: what an earlier attempt left in `parts`, and the others made by `work`, and left there."""
+    """All shards in order. Those in `parts` are from earlier attempts; `work` computes the others and stores
+    them there.
+    """
     total = len(listing.names)
     told(0, total)
     spans = [(start, listing.names[start : start + SHARD]) for start in range(0, total, SHARD)]
@@ -139,14 +142,14 @@ def _file(parts: Path | None, key: str) -> Path | None:
 
 
 def _is_kept(file: Path | None, root: Path, names: Sequence[str]) -> bool:
-    """Whether a part is there, whole, and what could not be read then cannot be read now."""
+    """Whether a part is there and complete, and the images that could not be read then still cannot be read."""
     found = _kept_part(file) if file and file.exists() else None
-    # A disk that was away, say, may be back.
+    # For example, a disk that was missing may be back.
     return found is not None and all(_is_unreadable(root / names[index]) for index in found[1])
 
 
 def _key(spec: BackboneSpec, root: Path, names: Sequence[str], batch_size: int) -> str:
-    """A name for the features of these very files by this very backbone."""
+    """A name for the features of exactly these files from exactly this backbone."""
     digest = hashlib.sha256(json.dumps([spec.to_dict(), batch_size]).encode())
     for name in names:
         stamp = "missing"
@@ -158,7 +161,7 @@ def _key(spec: BackboneSpec, root: Path, names: Sequence[str], batch_size: int) 
 
 
 def _kept_part(file: Path) -> tuple[NDArray[np.float32], dict[int, str]] | None:
-    """What a part holds; None where it is damaged and has to be made anew."""
+    """The content of a part; None if it is damaged and has to be computed again."""
     from gsmflow.files.tensors import read_tensors
 
     try:
@@ -223,7 +226,7 @@ def _checked(features: NDArray[np.float32], files: Sequence[Path]) -> NDArray[np
 
 
 def contents_of(listing: Listing, shards: Iterable[Shard]) -> Contents:
-    """What shards hold, without holding them."""
+    """The content of all shards together, without their features."""
     kept: list[int] = []
     unreadable: list[Unreadable] = []
     dims = 0

@@ -44,7 +44,7 @@ def heads_on_sets(
     Raises
     ------
     TrainingFailed
-        Weights that are not finite.
+        The weights become not finite.
     """
     others = [
         list(train_head(more(draw), classes, options, *key, draw, epochs=epochs))

@@ -14,7 +14,7 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class ESZSLOptions(Options):
-    """gamma and lambda are powers of ten, times the mean of the matrix diagonal they are added to."""
+    """Regularizers of ESZSL: 10 to the power of an option, times the mean of the diagonal it is added to."""
 
     table = "eszsl"
 

@@ -14,7 +14,7 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class LDAOptions(Options):
-    """ridge is a power of ten, times the mean of the diagonal it is added to; shrinkage is a fraction."""
+    """Regularizers of LDA: 10^ridge times the mean of the diagonal it is added to, and a fraction of shrinkage."""
 
     table = "lda"
 

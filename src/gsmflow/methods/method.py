@@ -32,11 +32,11 @@ class Member:
     Parameters
     ----------
     label : str
-        What it is called in the leaderboard; distinct among the members.
+        Its name in the leaderboard; labels of members differ.
     method : str
-        Its name.
+        Name of the method.
     overrides : tuple[str, ...]
-        Of the preset's options, such as ``("features.scaling=length",)``.
+        Options that differ from the preset, such as ``("features.scaling=length",)``.
     cheap : bool
         Whether it takes so little time that it is judged on more validation problems than the others.
     """
@@ -74,15 +74,16 @@ class Method:
         (data, options) -> pairs of the parameters that were tried and their head, the default first. The
         protocol chooses among them.
     at : Callable[[Any, Mapping[str, float]], Any] | None
-        (options, parameters) -> options with which `direct` tries these parameters alone, so that a choice is not
-        found again by trying all; None where that saves nothing.
+        (options, parameters) -> options with which `direct` tries these parameters alone, so that a choice
+        is not found again by trying all; None where that saves nothing.
     parts : Mapping[str, tuple[str, ...]]
         What ``gsmflow ablate`` leaves out: a label, such as "without perturbation", to overrides, such as
         ``("perturbation=0",)``.
     divisible : bool
         Whether its learner divides a batch among several processes, which all see the same problem.
     members : tuple[Member, ...]
-        Of a composite method: those that are judged and stacked, in the order in which they are tried.
+        The members of a composite method, which are judged and stacked, in the order in which they are
+        tried.
     preset : str
         The kind of preset it starts from where none is named, such as ``best``; empty: the problem's own.
     kind : str

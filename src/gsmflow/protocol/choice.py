@@ -1,4 +1,4 @@
-"""What a protocol chooses, and what a run gives."""
+"""What a protocol chooses, and the result of a run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gives.
+    """The result of a run.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Outcome:
     scores : Scores
         Scores on the test set under the protocol.
     oracle : Choice | None
-        Best on the test set, None unless asked for.
+        The best choice on the test set; None unless asked for.
     classifier : FittedClassifier
         The final classifier.
     weights : dict[str, Tensor]
@@ -87,10 +87,11 @@ class Outcome:
         What [`gsmflow.scores.shifts`][gsmflow.scores.shifts] measured after scoring, as plain values; None
         for a direct method and for a run that is not kept in a folder.
     confidence : dict[str, float]
-        How far its probabilities can be believed on the test set: temperature and expected calibration
-        errors.
+        How reliable its probabilities are on the test set: temperature and expected calibration errors.
     samples : dict[str, Tensor]
         The features that the shifts were measured on, empty where they were not.
+    members : list[dict[str, Any]]
+        What was chosen for each member of a composite method, as plain values; empty for other methods.
     """
 
     choice: Choice | None

@@ -41,9 +41,9 @@ class Composite:
     Parameters
     ----------
     problem : Problem
-        With raw features.
+        The data with raw features.
     recipe : Recipe
-        With members.
+        The recipe of a method with members.
     seed : int
         Names all random draws.
     device : torch.device
@@ -145,7 +145,7 @@ class Composite:
         Parameters
         ----------
         trials : Mapping[str, Trial]
-            By member, trained.
+            The trained trial of each member, by its label.
         members : Mapping[str, Choice | None]
             What was chosen for each; None for a member's first parameters and its whole training.
         choice : Choice
@@ -257,12 +257,14 @@ def refit_composite(
 
     Parameters
     ----------
+    composite : Composite
+        The composite method on the new problem.
     choice : Choice | None
         Weights and rate; None under ``last``.
     members : Sequence[Mapping[str, Any]]
-        As ``metrics.json`` records them.
+        The members as ``metrics.json`` records them.
     weights : Mapping[str, Tensor]
-        Of the trained members, each name behind the member's label.
+        Weights of the trained members; each name begins with the member's label.
 
     Raises
     ------

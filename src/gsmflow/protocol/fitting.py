@@ -1,9 +1,9 @@
-"""Protocols: what may be looked at when something is chosen, and the one place where it is chosen.
+"""Protocols: which data a choice may use, and the one place where choices are made.
 
 - ``last``: the whole budget, nothing is chosen by scores.
-- ``validated``: every choice is made on a problem cut from the training part alone, some seen
-  classes playing unseen; then one fit on all training data, scored once on the test set.
-- ``oracle``: the best that could have been had by looking at the test set. It is an upper bound and
+- ``validated``: every choice is made on a problem cut from the training part alone, some seen classes playing
+  unseen. Then one model is trained on all training data and scored once on the test set.
+- ``oracle``: the best scores that choosing on the test set would give. They are an upper bound and are
   reported beside the scores of one of the other two, never instead of them.
 """
 
@@ -85,11 +85,11 @@ def refit(
     device: torch.device,
     members: Sequence[Mapping[str, Any]] = (),
 ) -> FittedClassifier:
-    """The classifier of a finished run once more, for a problem whose unseen classes may be others.
+    """Fit the classifier of a finished run again, for a problem that may have other unseen classes.
 
-    Nothing is trained but the head: the generator is the run's own, and so are its noise, the length of the
-    head's training and the rates behind the bias. For the very problem of the run the result is the run's
-    own classifier, for more unseen classes the synthetic features of the old ones are what they were.
+    Only the head is trained. Generator, noise, length of the head's training and the rates behind the bias
+    are those of the run. For the problem of the run the result is the same classifier. With more unseen
+    classes, the synthetic features of the old classes stay the same.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def refit(
     device : torch.device
         Where tensors live.
     members : Sequence[Mapping[str, Any]]
-        Of a composite method, as ``metrics.json`` records them.
+        The members of a composite method, as ``metrics.json`` records them; empty for other methods.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def refit(
 
 
 def _fit_direct(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
-    """The chosen head of a direct method, scored once."""
+    """Score the chosen head of a direct method once."""
     classifier = trial.classifier(choice)
     scores = trial.prepared.scores(classifier)
     best = None
@@ -136,7 +136,7 @@ def _fit_direct(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
 
 
 def _fit_trained(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
-    """Train for as long as was chosen, fit the head, score once; then go on where the oracle wants to look."""
+    """Train as long as was chosen, fit the head, score once; then train on if the oracle asks for it."""
     learner, recorder = trial.learner, trial.recorder
     end = learner.total_steps
     if choice:
@@ -157,7 +157,7 @@ def _fit_trained(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
 
 
 def _keep_result(trial: Trial, choice: Choice | None) -> None:
-    """Synthesize, train the heads, score the test set once, and keep all of it with the run."""
+    """Synthesize, train the heads, score the test set once, and store the results with the run."""
     recorder = trial.recorder
     classifier = trial.classifier(choice)
     scores = trial.prepared.scores(classifier)
@@ -165,7 +165,7 @@ def _keep_result(trial: Trial, choice: Choice | None) -> None:
     tensors = {f"classifier.{name}": tensor for name, tensor in classifier.state().items()}
     tensors |= {f"weights.{name}": tensor for name, tensor in trial.learner.weights().items()}
     shifts = None
-    if recorder.folder is not None:  # after scoring, and only for the record
+    if recorder.folder is not None:  # after scoring, for the record only
         with recorder.timing("shifts"):
             measured = compare(trial.prepared, trial.learner, trial.seed)
         if measured:
@@ -199,5 +199,5 @@ def _kept_outcome(trial: Trial, choice: Choice | None, oracle: Choice | None, st
 
 
 def _best(choices: list[Choice]) -> Choice:
-    """The choice with the highest H, the earliest of equals."""
+    """The choice with the highest H; the earliest one if several are equal."""
     return max(choices, key=lambda choice: choice.H)

@@ -1,8 +1,8 @@
-"""A trained generator beside the real features that may judge it: what is measured once scoring is over.
+"""Measures of a trained generator against real features, after scoring.
 
-Who judges: real test features of unseen classes, where there are some. Otherwise, under the protocol
-``validated``, the seen classes that were held out of training on the validation problem; otherwise
-held-out samples of classes that the generator was trained on, which says less.
+The real features are the test features of unseen classes, if there are any. Otherwise, under the protocol
+``validated``, they are of the seen classes that were held out on the validation problem. Otherwise they are
+held-out samples of classes that the generator was trained on, which is a weaker test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gsmflow.scores.shifts import Shifts, measure
 
 _UNJUDGED = 20  # synthetic features of a class that nothing judges
 _MOST_UNJUDGED = 50  # such classes
-_KNOWN = 1 << 28  # entries of training features looked at
+_KNOWN = 1 << 28  # most entries of training features that are used
 
 
 class Judge(StrEnum):
@@ -72,7 +72,7 @@ def compare(
         np.repeat(classes, each),
         judge=judge.value,
     )
-    # Enough to tell semantics by; all of them might not fit into memory.
+    # Enough to predict semantics; all of them might not fit into memory.
     known = problem.train[:: -(-len(problem.train) * problem.feature_dim // _KNOWN)]
     shifts = measure(
         samples,
@@ -106,7 +106,7 @@ def unjudged(prepared: Prepared, learner: Learner, seed: int) -> dict[str, Tenso
 
 
 def _represented(learner: Generator, device: torch.device) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Features as the head sees them, which is where synthetic ones lie."""
+    """Features in the space of the synthetic ones, which the head takes."""
     representation = learner.representation()
     if representation is None:
         return lambda features: features

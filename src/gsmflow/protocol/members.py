@@ -72,7 +72,7 @@ class Judge:
     Parameters
     ----------
     problem : Problem
-        With raw features.
+        The data with raw features.
     problems : int
         Validation problems that every member is judged on.
     draws : int

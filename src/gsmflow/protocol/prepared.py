@@ -1,4 +1,4 @@
-"""A problem made ready: features transformed, the training part as tensors; and what its test parts say of a head."""
+"""A prepared problem: transformed features, the training part as tensors, and scores of heads on its test parts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.scores.gzsl import Scores, SeenUnseenCurve, curve_on, score
 
-_TESTED = 8192  # test samples classified in one go
-_FITTED = 1024  # validation samples that a temperature is fitted on at most
+_TESTED = 8192  # test samples classified at a time
+_FITTED = 1024  # most validation samples that a temperature is fitted on
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Prepared:
         return curve_on(self.problem, _logits_of(head))
 
     def scores(self, classifier: FittedClassifier) -> Scores:
-        """All scores of a classifier on the test parts; its own transformation is not applied once more."""
+        """All scores of a classifier on the test parts, whose features are transformed already."""
         alone = classifier.unseen_head
         return score(
             self.problem,

@@ -2,11 +2,11 @@
 
 A weight vector w over members m gives the logits sum_m w_m l_m, of logits l_m that were divided by their spread. The
 bias is chosen as a *rate*: the fraction of held-out samples of seen classes that the classifier calls unseen. One rate
-r serves all validation problems, since it is what carries over to the final classifier, and ::
+r serves all validation problems, since it is what carries over to the final classifier. Weights are chosen by::
 
     H(w) = max_r  mean over validation problems of H(w, r)
 
-is what weights are chosen by: greedily, starting from the best single member and adding the member and weight that
+greedily, starting from the best single member and adding the member and weight that
 gain most, as long as a gain is worth its member.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATES = np.concatenate((np.arange(0, 0.2, 0.005), np.arange(0.2, 0.7, 0.01)))
+"""(R,) the rates that are tried: fractions of held-out samples of seen classes that are called unseen."""
 _WEIGHTS = (
     0.1,
     0.2,
@@ -70,7 +71,17 @@ class Validation:
 
 @dataclass(frozen=True)
 class RatedCurve:
-    """Biases at all rates, and the accuracies there, (R,) each."""
+    """Biases at all rates, and the accuracies there, (R,) each.
+
+    Parameters
+    ----------
+    bias : NDArray[np.float64]
+        (R,) the bias at each rate.
+    unseen : NDArray[np.float64]
+        (R,) accuracy on unseen classes at each rate, in [0, 1].
+    seen : NDArray[np.float64]
+        (R,) accuracy on seen classes at each rate, in [0, 1].
+    """
 
     bias: NDArray[np.float64]
     unseen: NDArray[np.float64]
@@ -90,11 +101,15 @@ class Stack:
     Parameters
     ----------
     weights : dict[str, float]
-        By member, above 0; those not named have none.
+        Weight of each member by its label, above 0; members without a weight are left out.
     rate : float
         Fraction of held-out samples of seen classes called unseen, in [0, 1].
-    U, S, H : float
-        At that rate, mean over the validation problems.
+    U : float
+        Accuracy on unseen classes at that rate, mean over the validation problems.
+    S : float
+        Accuracy on seen classes at that rate, mean over the validation problems.
+    H : float
+        Their harmonic mean at that rate, mean over the validation problems.
     """
 
     weights: dict[str, float]
@@ -129,9 +144,9 @@ def choose_stack(
     validations : Sequence[Validation]
         The problems.
     logits : Mapping[str, Sequence[NDArray[np.float32]]]
-        By member, (T, C) for each problem, of spread 1.
+        Logits (T, C) of each member by its label, one array for each problem, scaled to spread 1.
     most : int
-        Members at most; 1 for the best single one.
+        Largest number of members; 1 for the best single one.
     """
 
     def value(weights: Mapping[str, float]) -> float:

@@ -1,7 +1,8 @@
-"""One method on one prepared problem: its training, the heads along it, and what they score.
+"""One method on one prepared problem: its training, the heads along the way, and their scores.
 
-A trial knows nothing of protocols: on a validation problem it gives the candidates that a protocol chooses among, on
-the whole problem the classifier that was chosen. Direct methods and trained ones answer to the same calls::
+A trial does not depend on the protocol. On a validation problem it gives the candidates that a protocol
+chooses among, and on the whole problem the chosen classifier. Direct and trained methods have the same
+interface::
 
     trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder, "validation")
     for step in trial.train_to([100, 200]):        # trained methods only
@@ -38,11 +39,11 @@ from gsmflow.protocol.unseen_bias import UnseenRates, bias_for, rates_of
 from gsmflow.recipes.recipe import Recipe, SelectionOptions
 from gsmflow.scores.gzsl import GZSL_SCORES, best_bias, harmonic_mean
 
-_RATED = 2048  # real features that give the rates of a learner which classifies by itself
+_RATED = 2048  # real features from which the rates of a learner without synthesis are computed
 
 
 def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
-    """How much of a training of `total` steps lies behind when it is scored; 1 is always among them.
+    """The fractions of a training of `total` steps at which it is scored; the last one is 1.
 
     `options` count steps of a training on all training data. A shorter one, on a validation problem,
     is scored at the same fractions of its length.
@@ -58,13 +59,14 @@ class Candidate:
     Parameters
     ----------
     choice : Choice
-        What leads to it: epochs, epochs of the head, parameters; its scores are not known yet.
+        Epochs, epochs of the head and parameters; the scores are not known yet.
     head : Head
         The classifier of transformed features.
     pool : Pool | Stream
-        What it was trained on, or the real features that its rates are measured on.
+        The features it was trained on, or the real features that its rates are measured on.
     trained_head : Head
-        The same classifier, of the features in the pool; another than `head` only where these are represented.
+        The same classifier for the features in the pool; it differs from `head` only if these are
+        represented.
     """
 
     choice: Choice
@@ -88,7 +90,7 @@ class Trial:
     recorder : Recorder
         Keeps the training: history, checkpoints, seconds.
     stage : str
-        What the training is called there; no two trials with one recorder may share it.
+        Name of the training in the recorder; every trial of a recorder needs its own.
     step : int
         How many steps of the training are done.
     """
@@ -118,7 +120,7 @@ class Trial:
 
     @cached_property
     def learner(self) -> Learner:
-        """The model of a trained method; made when it is asked for the first time.
+        """The model of a trained method, created on first use.
 
         Raises
         ------
@@ -150,7 +152,7 @@ class Trial:
         return max(1, round(fraction * self.learner.total_steps))
 
     def train_to(self, stops: Sequence[int]) -> Iterator[int]:
-        """Train, pausing after each of the steps in `stops` (ascending); what an earlier sitting did is not repeated.
+        """Train, and pause after each step in `stops` (ascending). Steps before the checkpoint are not repeated.
 
         A checkpoint may have been written at the very step of a stop, before anything was done there. So
         which stops are behind is kept apart from the steps done.
@@ -171,7 +173,7 @@ class Trial:
         recorder.end(self.learner)
 
     def candidates(self) -> Iterator[Candidate]:
-        """The heads to choose among as things stand.
+        """The heads to choose among at this step.
 
         Those of a direct method for each of its parameters; that of a learner which classifies by itself; or the
         softmax head after each of its epochs, on real features and what the generator makes now.
@@ -196,7 +198,7 @@ class Trial:
                 yield Candidate(replace(now, head_epochs=epoch), whole, pool, head)
 
     def score(self, candidate: Candidate) -> Choice:
-        """What a candidate reaches on the test parts of the problem, with the best bias if it may have one."""
+        """The scores of a candidate on the test parts of the problem, with the best bias if a bias is allowed."""
         prepared, calibrate = self.prepared, self.recipe.head.calibrate
         curve = prepared.curve(candidate.head)
         bias = best_bias(curve) if calibrate else 0.0
@@ -216,7 +218,7 @@ class Trial:
         return replace(choice, real_rate=rates.real, synthetic_rate=rates.synthetic)
 
     def score_all(self) -> list[Choice]:
-        """Every candidate scored; the best of a training goes into its history."""
+        """Score every candidate; the best one of a training is written to its history."""
         if self.direct:
             return [self.score(candidate) for candidate in self.candidates()]
         with self.recorder.timing("selection"):
@@ -247,7 +249,7 @@ class Trial:
         return scored
 
     def classifier(self, choice: Choice | None) -> FittedClassifier:
-        """The classifier that a choice means here; without one, head epochs as in the recipe and no bias.
+        """The classifier of a choice; without a choice, the recipe's head epochs and no bias.
 
         Raises
         ------
@@ -284,7 +286,7 @@ class Trial:
         )
 
     def _here(self) -> Choice:
-        """A choice that says how long was trained so far."""
+        """A choice with the present length of training."""
         return Choice() if self.direct else Choice(epochs=self.step / self.learner.steps_per_epoch)
 
     def _synthetic(self, draw: int) -> Pool | Stream:
@@ -300,7 +302,7 @@ class Trial:
         return self.learner
 
     def _direct_head(self, choice: Choice | None) -> Head:
-        """The head with the parameters chosen, or the first: the default."""
+        """The head with the chosen parameters, or the first one, which is the default."""
         method, options = self.recipe.method, self.recipe.options
         assert method.direct is not None
         if method.at and choice:
@@ -330,7 +332,7 @@ class Trial:
         return head, alone
 
     def _carried_bias(self, head: Head, pool: Pool | Stream, choice: Choice | None) -> float:
-        """The bias that a choice made elsewhere means for this head; 0 where none was chosen."""
+        """The bias for this head from a choice on another problem; 0 if none was chosen."""
         unseen = self.prepared.data.unseen
         if choice is None or choice.real_rate is None or not len(unseen):
             return 0.0
@@ -338,7 +340,7 @@ class Trial:
 
 
 def nothing_synthesized(recipe: Recipe) -> InputError:
-    """Why a method without synthesis cannot be judged where validation is not trusted."""
+    """The error of a method without synthesis when validation is not trusted."""
     return InputError(
         f"method '{recipe.method.name}' synthesizes nothing, so without trust in validation nothing can "
         "judge it; use protocol last"
@@ -346,5 +348,5 @@ def nothing_synthesized(recipe: Recipe) -> InputError:
 
 
 def _on_features(representation: Representation | None, head: LinearHead) -> Head:
-    """A head of represented features as one of transformed features."""
+    """A head for transformed features from a head for represented ones."""
     return head if representation is None else RepresentedHead(representation, head)

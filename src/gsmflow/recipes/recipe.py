@@ -59,10 +59,10 @@ class Recipe:
         How the head is trained.
     selection : SelectionOptions
         When and on what choices are made.
+    members : Mapping[str, Recipe]
+        The recipes of the members of a composite method, by label; empty for other methods.
     semantics : SemanticOptions
         How semantics are scaled.
-    members : Mapping[str, Recipe]
-        Of a composite method, by label.
     """
 
     preset: str
@@ -177,8 +177,8 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
             )
         values[table][name] = value
     values[own] |= chosen.fixed
-    made = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
-    features, semantics, options, head, selection = made.values()
+    parts = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
+    features, semantics, options, head, selection = parts.values()
     assert isinstance(features, FeatureOptions)
     assert isinstance(semantics, SemanticOptions)
     assert isinstance(head, HeadOptions)

@@ -44,17 +44,17 @@ def cards(record: Record) -> list[Card]:
     """Scores on the test set; in the place of those it cannot give, what validation makes us expect."""
     metrics = record.metrics
     expected = estimates(metrics)
-    found = []
+    tiles = []
     for score in SCORES:
         if metrics.get(score) is not None:
-            found.append(Card(percent(metrics[score]), MEANING[score], score == "H"))
+            tiles.append(Card(percent(metrics[score]), MEANING[score], score == "H"))
         elif score in expected:
-            found.append(
+            tiles.append(
                 Card(f"≈ {100 * expected[score]:.0f}", f"expected {MEANING[score]}", score == "H", True)
             )
     if metrics.get("oracle"):
-        found.append(Card(percent(metrics["oracle"]["H"]), "oracle H (chosen on test)"))
-    return found
+        tiles.append(Card(percent(metrics["oracle"]["H"]), "oracle H (chosen on test)"))
+    return tiles
 
 
 def estimates(metrics: dict[str, Any]) -> dict[str, float]:

@@ -1,10 +1,11 @@
-"""The charts of the page, as plain values that its script draws; the same numbers the figures show.
+"""The charts of the page, as plain values that its script draws. The figures show the same numbers.
 
-A chart: ``kind`` ("xy", "rows" or "heat"), ``title``, ``summary`` in words for who cannot see it, axes ``x`` and ``y``
-(label, and whether values are percentages), ``views`` (a name and its series, more than one where the reader may
-choose), ``guides`` (reference lines), ``rows`` (class names, a row each), ``highlight`` (groups that stand out). A
-series: ``name``, ``group`` (its legend entry), ``type`` (line, area, points or bars), ``colour`` (a number in the
-palette, "seen", "unseen", or none), ``mark``, ``x``, ``y``, ``names`` of its points.
+A chart: ``kind`` ("xy", "rows" or "heat"), ``title``, ``summary`` (the chart in words, for readers who cannot
+see it), axes ``x`` and ``y`` (label, and whether values are percentages), ``views`` (a name and its series,
+more than one where the reader may choose), ``guides`` (reference lines), ``rows`` (class names, a row each),
+``highlight`` (groups that stand out). A series: ``name``, ``group`` (its legend entry), ``type`` (line, area,
+points or bars), ``colour`` (a number in the palette, "seen", "unseen", or none), ``mark``, ``x``, ``y``,
+``names`` of its points.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
     """Seen against unseen accuracy, each run with its operating point."""
     series: list[dict[str, Any]] = []
     words: list[str] = []
-    for index, (record, found) in enumerate(zip(records, curves, strict=True)):
-        if found is None:
+    for index, (record, curve) in enumerate(zip(records, curves, strict=True)):
+        if curve is None:
             continue
         group = record.label if len(records) > 1 else "curve"
         line = {
@@ -43,11 +44,11 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
             "group": group,
             "type": "line",
             "colour": index,
-            "x": found.unseen,
-            "y": found.seen,
+            "x": curve.unseen,
+            "y": curve.seen,
         }
         series.append(line | {"area": len(records) == 1})
-        unseen, seen = found.at
+        unseen, seen = curve.at
         note = f"{record.label}: this classifier, U {unseen:.1%}, S {seen:.1%}"
         point = {"type": "points", "colour": index, "mark": "circle", "size": 7, "x": [unseen], "y": [seen]}
         here = group if len(records) > 1 else "this classifier"
@@ -59,7 +60,7 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
             text = f"{record.label}: oracle, chosen on the test set, U {u:.1%}, S {s:.1%}"
             here = group if len(records) > 1 else "oracle (chosen on the test set)"
             series.append(star | {"name": "oracle", "group": here, "names": [text]})
-        words.append(f"{record.label}: area {found.area:.3f}, operating point U {unseen:.1%}, S {seen:.1%}")
+        words.append(f"{record.label}: area {curve.area:.3f}, operating point U {unseen:.1%}, S {seen:.1%}")
     if not series:
         return None
     return chart(
@@ -118,16 +119,16 @@ def class_chart(records: list[Record]) -> Chart:
     return shown | {"kind": "rows", "rows": rows}
 
 
-def confusion_chart(record: Record, found: Confusion) -> Chart:
+def confusion_chart(record: Record, confusion: Confusion) -> Chart:
     """A picture of the confusion matrix of the most confused classes."""
-    worst = "; ".join(f"{rate:.0%} of {true} called {given}" for true, given, rate, _ in found.pairs[:3])
+    worst = "; ".join(f"{rate:.0%} of {true} called {given}" for true, given, rate, _ in confusion.pairs[:3])
     return {
         "kind": "heat",
         "title": "Most confused classes",
         "summary": f"Rows: true class, columns: label given, in percent of the row's test samples. Worst: {worst}",
-        "classes": found.classes,
-        "unseen": [not record.seen.get(name, True) for name in found.classes],
-        "rates": found.rates,
+        "classes": confusion.classes,
+        "unseen": [not record.seen.get(name, True) for name in confusion.classes],
+        "rates": confusion.rates,
     }
 
 

@@ -1,4 +1,4 @@
-"""The charts of a report as SVG and PNG for papers: column width, small type, colours told apart by everyone."""
+"""The charts of a report as SVG and PNG for papers: column width, small type, colours that everyone can tell apart."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def draw(records: list[Record], folder: Path, embeddings: tuple[str, ...] = ("pc
     }
     written: list[Path] = []
     with rc_context(style):
-        for part, found in all_charts(records, embeddings).items():
-            for number, chart in enumerate(found):
+        for part, charts in all_charts(records, embeddings).items():
+            for number, chart in enumerate(charts):
                 for view in range(1 if chart["kind"] == "heat" else len(chart["views"])):
                     square = chart.get("square") or chart["kind"] == "heat"
                     figure = Figure(figsize=(WIDTH, WIDTH * (0.9 if square else 0.62)), layout="constrained")

@@ -47,10 +47,10 @@ class Confusion:
     classes : list[str]
         K names.
     rates : list[list[float]]
-        (K, K), row: true class, column: label given, fractions of the row's samples; what is missing to 1 went
-        to other classes.
+        (K, K) fractions of the samples of each true class (row) that got each label (column). The rest of a
+        row got other labels.
     pairs : list[tuple[str, str, float, int]]
-        (true, given, fraction, samples), worst first, all classes.
+        (true class, given class, fraction, number of samples) of all classes, the worst first.
     """
 
     classes: list[str]
@@ -86,10 +86,10 @@ def curve(record: Record) -> Curve | None:
     if problem is None or not len(problem.test_seen) or not len(problem.test_unseen):
         return None
     whole = curve_on(problem, record.classifier.logits)
-    kept = _thinned(whole)
+    corners = _thinned(whole)
     return Curve(
-        [round(float(v), 5) for v in whole.unseen[kept]],
-        [round(float(v), 5) for v in whole.seen[kept]],
+        [round(float(v), 5) for v in whole.unseen[corners]],
+        [round(float(v), 5) for v in whole.seen[corners]],
         whole.area,
         whole.at(0.0),
     )
@@ -169,7 +169,9 @@ def confusion(record: Record) -> Confusion | None:
 
 
 def _grouped(chosen: list[int], wrong: NDArray[np.float64]) -> list[int]:
-    """Classes that are taken for each other next to each other, so that blocks show in the picture."""
+    """The classes in an order that puts those confused with each other side by side, so that the picture
+    shows blocks.
+    """
     left, shown = list(chosen), list[int]()
     while left:
         if not shown:
@@ -182,15 +184,15 @@ def _grouped(chosen: list[int], wrong: NDArray[np.float64]) -> list[int]:
 
 
 def stages(record: Record) -> list[Stage]:
-    """The training of a run, stage by stage, out of its history."""
+    """The stages of a run's training, read from its history."""
     names = list(dict.fromkeys(entry["stage"] for entry in record.history))
-    found = []
+    stages_of_run = []
     for name in names:
         entries = [entry for entry in record.history if entry["stage"] == name]
         losses = {key for entry in entries for key in entry if key.startswith("loss")}
         scored = [entry for entry in entries if isinstance(entry.get("scores"), dict)]
         keys = dict.fromkeys(key for entry in scored for key in entry["scores"])
-        found.append(
+        stages_of_run.append(
             Stage(
                 name,
                 {
@@ -201,12 +203,12 @@ def stages(record: Record) -> list[Stage]:
                 max(entry["step"] for entry in entries),
             )
         )
-    return found
+    return stages_of_run
 
 
 def _points(pairs: list[tuple[int, Any]]) -> tuple[list[int], list[float]]:
-    kept = [(step, float(value)) for step, value in pairs if isinstance(value, (int, float))]
-    return [step for step, _ in kept], [round(value, 6) for _, value in kept]
+    numbers = [(step, float(value)) for step, value in pairs if isinstance(value, (int, float))]
+    return [step for step, _ in numbers], [round(value, 6) for _, value in numbers]
 
 
 def stage_title(name: str) -> str:
@@ -218,7 +220,7 @@ def stage_title(name: str) -> str:
 
 
 def test_counts(record: Record) -> dict[str, int]:
-    """Class name -> number of its test samples; empty without data."""
+    """Number of test samples by class name; empty without data."""
     problem = record.problem
     if problem is None:
         return {}

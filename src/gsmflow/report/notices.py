@@ -66,10 +66,10 @@ def notices(record: Record, called: dict[str, tuple[str, float, int]]) -> list[N
         Class -> the class its test samples are most often taken for, the share of them, and how many it has.
     """
     recorded = _recorded(record)
-    found = [*recorded, *_never(record, called)]
+    items = [*recorded, *_never(record, called)]
     if not any("twin" in notice.kind for notice in recorded):
-        found += _twins(record)
-    return found + _unreliable(record)
+        items += _twins(record)
+    return items + _unreliable(record)
 
 
 def _recorded(record: Record) -> list[Notice]:
@@ -83,20 +83,20 @@ def _recorded(record: Record) -> list[Notice]:
 
 def _never(record: Record, called: dict[str, tuple[str, float, int]]) -> list[Notice]:
     names = [name for name, rate in record.metrics["per_class"].items() if rate == 0]
-    found = []
+    items = []
     for name in names[:_SHOWN]:
         text, other = f"{name} is never recognised", called.get(name)
         if other is None:
-            found.append(Notice("never recognised", f"{text}."))
+            items.append(Notice("never recognised", f"{text}."))
             continue
         taken_for, share, count = other
         part = "all" if share == 1 else f"{share:.0%}"
         samples = "its only test sample is" if count == 1 else f"{part} of its {count} test samples are"
         text = f"{text}: {samples} taken for {taken_for}."
-        found.append(
+        items.append(
             Notice("never recognised", text, (name, taken_for), differences(record, name, taken_for))
         )
-    return found + _more(names, "never recognised", "classes are never recognised; the table has them.")
+    return items + _more(names, "never recognised", "classes are never recognised; the table has them.")
 
 
 def _twins(record: Record) -> list[Notice]:
@@ -112,7 +112,7 @@ def _twins(record: Record) -> list[Notice]:
     order = close[np.argsort(near[close], kind="stable")]
     names = list(record.seen)
     pairs = [(names[int(upper[0][i])], names[int(upper[1][i])]) for i in order]
-    found = [
+    items = [
         Notice(
             "twins",
             f"{first} and {second} are described almost alike; give attributes in which they differ.",
@@ -121,7 +121,7 @@ def _twins(record: Record) -> list[Notice]:
         )
         for first, second in pairs[:_SHOWN]
     ]
-    return found + _more(pairs, "twins", "pairs of classes are described almost alike.")
+    return items + _more(pairs, "twins", "pairs of classes are described almost alike.")
 
 
 def _unreliable(record: Record) -> list[Notice]:
@@ -129,19 +129,19 @@ def _unreliable(record: Record) -> list[Notice]:
     shifts = record.shifts
     if not shifts:
         return []
-    found, count = [], len(shifts["classes"])
+    items, count = [], len(shifts["classes"])
     if shifts["semantic"].get("r2") is not None and count < _FEW_CLASSES:
-        found.append(
+        items.append(
             f"Recovered semantics (cosine, R²) are means over {count} classes: too few to compare runs by."
         )
     precision, real = (shifts["distribution"].get(key) for key in ("precision", "real_precision"))
     if precision == 0:
         against = f" (real ones get {real:.2f})" if real is not None else ""
-        found.append(
+        items.append(
             f"Precision is 0{against}: no synthetic sample lies among its class's real ones. With few samples of "
             "many dimensions that is common and says little; look at the widths and at recall."
         )
-    return [Notice("measures", text) for text in found]
+    return [Notice("measures", text) for text in items]
 
 
 def _more(all_of_them: list[Any], kind: str, text: str) -> list[Notice]:

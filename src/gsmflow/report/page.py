@@ -1,4 +1,4 @@
-"""The HTML page: one file that needs nothing but itself."""
+"""The HTML page, a single self-contained file."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class Section:
 
 
 def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, list[charts.Chart]]:
-    """Every chart of a report, by the section it stands in; those without content are left out."""
+    """Every chart of a report by its section; charts without content are left out."""
     trainings = [findings.stages(record) for record in records]
-    found: dict[str, list[charts.Chart | None]] = {
+    by_section: dict[str, list[charts.Chart | None]] = {
         "curve": [charts.curve_chart(records, [findings.curve(record) for record in records])],
         "classes": [charts.class_chart(records)],
         "confusions": [
@@ -97,9 +97,9 @@ def all_charts(records: list[Record], embeddings: tuple[str, ...]) -> dict[str, 
     several = len(records) > 1
     if several:
         for part in ("confusions", "embedding"):
-            titled = zip(found[part], records, strict=False)
-            found[part] = [each | {"title": f"{each['title']}: {r.label}"} for each, r in titled if each]
-    return {part: [each for each in several_ if each] for part, several_ in found.items()}
+            titled = zip(by_section[part], records, strict=False)
+            by_section[part] = [each | {"title": f"{each['title']}: {r.label}"} for each, r in titled if each]
+    return {part: [each for each in several_ if each] for part, several_ in by_section.items()}
 
 
 def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")) -> str:
@@ -194,10 +194,10 @@ def _sections(
     def places(part: str) -> list[int]:
         return [index for index, chart in enumerate(drawn) if any(chart is each for each in by_part[part])]
 
-    found = []
+    sections = []
     if len(records) > 1:
-        found.append(Section("compared", "Side by side", tables=[leaderboard(records)]))
-    found.append(
+        sections.append(Section("compared", "Side by side", tables=[leaderboard(records)]))
+    sections.append(
         Section(
             "scores",
             "Seen and unseen",
@@ -207,11 +207,11 @@ def _sections(
         )
     )
     if by_part["confusions"]:
-        found.append(
+        sections.append(
             Section("confusions", "Confusions", charts=places("confusions"), tables=confusion_tables(records))
         )
     if len(records) == 1 and records[0].thumbnails:
-        found.append(
+        sections.append(
             Section(
                 "pictures",
                 "Pictures",
@@ -226,7 +226,7 @@ def _sections(
             {"name": s.name, "real": as_data_uri(s.real), "synthetic": as_data_uri(s.synthetic)}
             for s in pictures
         ]
-        found.append(
+        sections.append(
             Section(
                 "features",
                 "Real and synthetic features",
@@ -240,7 +240,7 @@ def _sections(
         alone = records[0].shifts if len(records) == 1 else None
         judge = next(record.shifts["judge"] for record in records if record.shifts)
         text = f"Compared with {judge}. Nothing was chosen by these numbers."
-        found.append(
+        sections.append(
             Section(
                 "shifts",
                 "Generation shifts",
@@ -252,5 +252,5 @@ def _sections(
             )
         )
     if by_part["training"]:
-        found.append(Section("training", "Training", zooms=True, charts=places("training")))
-    return found
+        sections.append(Section("training", "Training", zooms=True, charts=places("training")))
+    return sections

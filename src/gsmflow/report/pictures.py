@@ -114,7 +114,7 @@ def _data_uri(content: bytes, kind: str) -> str:
 
 
 def strips(record: Record) -> list[Strip]:
-    """A strip for each class of the samples; empty where features are no pictures."""
+    """A strip for each class of the samples; empty where features are not pictures."""
     problem, samples = record.problem, record.samples
     if problem is None or problem.image_shape is None or samples is None:
         return []
@@ -127,13 +127,13 @@ def strips(record: Record) -> list[Strip]:
         raw = transform.inverse(features[rows])
         return np.clip((raw - low) / ((high - low) or 1.0), 0, 1).reshape(-1, *(problem.image_shape or ()))
 
-    found = []
+    shown = []
     for label in np.unique(samples.labels):
         rows = np.flatnonzero(samples.labels == label)[:_EACH]
-        found.append(
+        shown.append(
             Strip(problem.classes[label], pictures(samples.real, rows), pictures(samples.synthetic, rows))
         )
-    return found
+    return shown
 
 
 def as_data_uri(images: NDArray[np.float32]) -> str:

@@ -1,4 +1,4 @@
-"""What there is to report on: a run folder and, where it can still be read, the data it was made from."""
+"""What a report is about: a run folder and, if they can still be read, its data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Record:
     history : list[dict[str, Any]]
         ``history.jsonl``, one entry a line.
     seen : dict[str, bool]
-        Class name -> whether it is a seen class.
+        Whether a class is seen, by its name.
     classifier : FittedClassifier
         The fitted classifier.
     shifts : dict[str, Any] | None
@@ -50,7 +50,7 @@ class Record:
     samples : Samples | None
         The features that the shifts were measured on.
     problem : Problem | None
-        Its data, None where they cannot be read any more.
+        Its data; None where they can no longer be read.
     missing : tuple[str, ...]
         What is not there, in sentences.
     semantics : NDArray[np.float32] | None
@@ -212,7 +212,7 @@ def _problem(
 
 
 def _labelled(records: list[Record]) -> list[Record]:
-    """Labels of what differs between the runs; folder names where that does not tell them apart."""
+    """Labels that say what differs between the runs; folder names where that is not enough."""
     if len(records) < 2:
         return records
     facts = [

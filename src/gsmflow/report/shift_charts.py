@@ -18,9 +18,9 @@ def shift_charts(records: list[Record]) -> list[Chart]:
     directions: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
     for index, record, shifts in runs:
-        names, found = shifts["classes"], shifts["semantic"]
-        if found["class_cosine"]:
-            order = np.argsort(found["class_real_cosine"], kind="stable")[::-1].tolist()
+        names, recovery = shifts["classes"], shifts["semantic"]
+        if recovery["class_cosine"]:
+            order = np.argsort(recovery["class_real_cosine"], kind="stable")[::-1].tolist()
             for kind, key in (("real", "class_real_cosine"), ("synthetic", "class_cosine")):
                 title = f"{kind} features" if alone else f"{record.label}: {kind}"
                 semantic.append(
@@ -33,7 +33,7 @@ def shift_charts(records: list[Record]) -> list[Chart]:
                         "hollow": kind != "real",
                         "size": 4.5,
                         "x": list(range(1, len(order) + 1)),
-                        "y": [round(found[key][i], 4) for i in order],
+                        "y": [round(recovery[key][i], 4) for i in order],
                         "names": [names[i] for i in order],
                     }
                 )

@@ -134,6 +134,7 @@ def member_table(record: Record) -> Table | None:
 
 
 def class_table(records: list[Record]) -> Table:
+    """Accuracy of every class in each run."""
     counts = findings.test_counts(records[0])
     columns = [Column("class"), Column("kind"), *([Column("test samples", True)] if counts else [])]
     columns += [Column("accuracy" if len(records) == 1 else r.label, True) for r in records]
@@ -162,7 +163,8 @@ def class_table(records: list[Record]) -> Table:
 
 
 def confusion_tables(records: list[Record]) -> list[Table]:
-    found = []
+    """The most frequent confusions of each run."""
+    tables = []
     for record in records:
         confused = findings.confusion(record)
         if not confused or not confused.pairs:
@@ -173,11 +175,12 @@ def confusion_tables(records: list[Record]) -> list[Table]:
         ]
         title = "Most frequent confusions" + (f": {record.label}" if len(records) > 1 else "")
         columns = [Column("true class"), Column("taken for"), Column("share", True), Column("samples", True)]
-        found.append(Table(title, columns, rows))
-    return found
+        tables.append(Table(title, columns, rows))
+    return tables
 
 
 def shift_table(records: list[Record], group: str) -> Table:
+    """The measures of one generation shift in each run."""
     columns = [Column("measure"), Column("range"), Column("better")]
     for record in records:
         columns += [Column("value" if len(records) == 1 else record.label, True)]

@@ -10,10 +10,10 @@ from gsmflow.report.reading import Record
 
 
 def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
-    """Losses along each stage, one view a loss."""
+    """Losses in each stage, with a view for each loss."""
     views: dict[str, list[dict[str, Any]]] = {}
-    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
-        for position, stage in enumerate(sorted(found, key=lambda s: s.name != "final")):
+    for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
+        for position, stage in enumerate(sorted(stages, key=lambda s: s.name != "final")):
             for loss, (steps, values) in stage.losses.items():
                 several = len(records) > 1
                 name = f"{record.label}: {stage_title(stage.name)}" if several else stage_title(stage.name)
@@ -39,8 +39,8 @@ def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | N
 def score_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
     """U, S and H on validation problems (and of the oracle along the final training), by step."""
     views: dict[str, list[dict[str, Any]]] = {}
-    for index, (record, found) in enumerate(zip(records, trainings, strict=True)):
-        for stage in found:
+    for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
+        for stage in stages:
             for number, (score, (steps, values)) in enumerate(stage.scores.items()):
                 title = "test set (oracle)" if stage.name == "final" else stage_title(stage.name)
                 several = len(records) > 1

@@ -29,9 +29,9 @@ class Reading:
 
 def in_words(shifts: dict[str, Any]) -> list[Reading]:
     """The measures of ``shifts.json`` as sentences, those that ask for something first."""
-    found = [_width(shifts["variance"]), _order(shifts["structure"])]
-    found += [_meaning(shifts["semantic"]), _cover(shifts["distribution"])]
-    return sorted((each for each in found if each), key=lambda each: not each.advice)
+    sentences = [_width(shifts["variance"]), _order(shifts["structure"])]
+    sentences += [_meaning(shifts["semantic"]), _cover(shifts["distribution"])]
+    return sorted((each for each in sentences if each), key=lambda each: not each.advice)
 
 
 def _width(variance: dict[str, Any]) -> Reading | None:

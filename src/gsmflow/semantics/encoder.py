@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 _BATCH = 32
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # files that are neither pickles nor programs
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # neither pickles nor programs
 _OWN = "sentence_transformers."
 
 

@@ -33,10 +33,12 @@ class Described:
         C class names, in order of appearance.
     columns : tuple[str, ...]
         The columns that describe the classes.
-    attributes : NDArray[np.float32] | None
+    attributes : NDArray[np.float64] | None
         (C, columns) numbers; None where sentences describe the classes.
     sentences : tuple[tuple[str, ...], ...] | None
         The sentences of each class; None where attributes describe the classes.
+    note : str
+        Which columns were left out, and how to keep them; empty where none was.
     """
 
     names: tuple[str, ...]

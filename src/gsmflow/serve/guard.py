@@ -1,4 +1,4 @@
-"""What a request must keep to before it is looked at: who asks, how much, for how long, how many at a time."""
+"""Limits that requests must meet before they are read: token, size, time and number."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Limits:
     adding_seconds : float
         The same for a request that adds a class.
     waiting : int
-        Requests at a time, those being computed and those that wait.
+        Most requests at a time, those being computed and those that wait.
     computing : int
-        Requests computed at a time.
+        Most requests computed at a time.
     token : str
         What requests must bring as ``Authorization: Bearer``; empty for nothing.
     hosts : tuple[str, ...]
@@ -51,7 +51,7 @@ class Limits:
 
 
 class Guard:
-    """Refuses what breaks the limits, with one line that says which and a fitting status."""
+    """Refuses requests beyond a limit, with a fitting status and one line that names the limit."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app, self._limits = app, limits
@@ -107,7 +107,7 @@ class Guard:
                 read += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
                 if read > self._bytes:
-                    raise HTTPException(413, self._too_large)  # FastAPI hands no other exception on
+                    raise HTTPException(413, self._too_large)  # FastAPI passes on no other exception
             return message
 
         async def noted(message: Message) -> None:

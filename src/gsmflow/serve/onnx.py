@@ -64,7 +64,7 @@ def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | No
         from onnx import checker, helper
     except ModuleNotFoundError:
         raise InputError(f"export needs onnx: {installing('onnx')}") from None
-    kept = {
+    metadata = {
         "classes": json.dumps(list(classifier.classes)),
         "unseen": json.dumps(classifier.unseen.tolist()),
         "gsmflow": __version__,
@@ -74,8 +74,8 @@ def export(classifier: FittedClassifier, path: Path, backbone: BackboneSpec | No
     else:
         model = _behind(backbone, classifier)
         assert backbone.preprocessing is not None  # a backbone in a file always has one
-        kept["preprocessing"] = json.dumps(backbone.preprocessing.to_dict())
-    helper.set_model_props(model, kept)
+        metadata["preprocessing"] = json.dumps(backbone.preprocessing.to_dict())
+    helper.set_model_props(model, metadata)
     checker.check_model(model, full_check=True)
     with folder_for(path):
         write_bytes(path, model.SerializeToString())

@@ -8,7 +8,7 @@ from importlib import resources
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-# Everything the page is made of comes from here, and nothing may be added to it by what it shows.
+# The page loads nothing from elsewhere, and what it shows cannot add scripts to it.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""A run in memory, its newest version answering; what is asked of it may come from many threads at once."""
+"""A run in memory. Its newest version answers, to many threads at once."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ class Service:
     data_root : Path
         The folder that holds the named data sets.
     extractor : Extractor | None
-        Makes features of images, see [`gsmflow.serve.images`][gsmflow.serve.images]; without one, no_images says why.
+        Computes features of images, see [`gsmflow.serve.images`][gsmflow.serve.images]; None if the run takes
+        no images.
     encode : Encode | None
         Makes semantics of a text, see [`gsmflow.serve.texts`][gsmflow.serve.texts].
     """
@@ -169,7 +170,7 @@ class Service:
     def probabilities(
         self, rows: Sequence[Sequence[float] | Mapping[str, float]]
     ) -> tuple[Version, NDArray[np.float64]]:
-        """The version that answers, and its probabilities (N, C) of samples of D numbers each.
+        """The version that answers, and the probabilities (N, C) of samples (N, D).
 
         Raises
         ------
@@ -229,12 +230,14 @@ class Service:
         return dict(zip(version.dimensions, values, strict=True)) | (semantics or {})
 
     def add_class(self, name: str, semantics: Sequence[float] | dict[str, float]) -> tuple[Version, Addition]:
-        """Add a class and answer from the new version from now on.
+        """Add a class. The new version of the run answers from now on.
 
         Raises
         ------
         Taken
-            There is a class of that name. Busy: another class is being added.
+            There is a class of that name.
+        Busy
+            Another class is being added.
         InputError
             The semantics do not fit, or the data of the run are gone.
         """
@@ -247,8 +250,8 @@ class Service:
             vector = named_semantics(old.dimensions, semantics) if isinstance(semantics, dict) else semantics
             with np.errstate(over="ignore"):  # beyond float32 becomes inf, and is refused as such
                 values = np.asarray([vector], dtype=np.float64).astype(np.float32)
-            made = add_classes(old.folder, [name], values, data_root=self._data_root, device=self._device)
-            self.version = Version.load(made.folder)
-            return self.version, made
+            addition = add_classes(old.folder, [name], values, data_root=self._data_root, device=self._device)
+            self.version = Version.load(addition.folder)
+            return self.version, addition
         finally:
             self._adding.release()

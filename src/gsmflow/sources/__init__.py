@@ -1,11 +1,11 @@
-"""How problems come to be: names and folders in, a checked [`Problem`][gsmflow.data.problem.Problem] out.
+"""From names and folders to a checked [`Problem`][gsmflow.data.problem.Problem].
 
 Importing this package is light: scipy, scikit-learn, polars and h5py are imported when a file needs them.
 """
 
 from __future__ import annotations
 
-from os.path import exists, isdir  # unlike Path's, False for any text that is no path
+from os.path import exists, isdir  # these return False for text that is not a path, unlike Path's methods
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
@@ -40,14 +40,15 @@ def load(
     data_root : Path
         The folder that holds the named data sets.
     features, semantics : str | None
-        Choose among several feature files or class embeddings of a folder.
+        Names of the feature file or the class embedding, if a folder has several.
     seed : int
-        For what is drawn: a synthetic problem without a seed of its own, the split of a table without one.
+        Determines a synthetic problem without a seed of its own, and the split of a table without a column
+        for it.
 
     Raises
     ------
     InputError
-        The name is unknown, the files are missing, or what they hold is no problem.
+        The name is unknown, or files are missing, damaged or contradict each other.
     """
     name, _, details = problem.partition(":")
     source = SOURCES.find(name) if name in SOURCES.names() else None

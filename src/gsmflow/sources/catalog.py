@@ -1,4 +1,4 @@
-"""What ``gsmflow data`` lists: every known data set, whether it is here, and where to obtain it."""
+"""The list of ``gsmflow data``: every known data set, whether it is there, and where to obtain it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gsmflow.sources.source import SOURCES, layouts_of, named_problems
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known about one name, and what was found of it; empty where there is nothing to say.
+    """What is known about one data set, and what was found of it. Fields without information are empty.
 
     Parameters
     ----------
@@ -24,21 +24,21 @@ class Survey:
     kind : str
         "xlsa17", "presplit", "built-in", or the package that it is of.
     found : bool
-        Whether its files are here and readable as far as was looked.
+        Whether its files are there and could be read.
     citation : str
-        Where a person obtains them.
+        The paper to cite, and where the files are obtained.
     folder : str
-        Where they are expected.
+        The folder where its files are expected.
     expected : tuple[str, ...]
-        The usual files, with their folder.
+        Paths of its usual files.
     counts : dict[str, int]
         The fields of [`Counts`][gsmflow.data.problem.Counts].
     features, semantics : tuple[str, ...]
         What `features` and `semantics` can name.
     split : str
-        Which known split it is.
+        Name of the published split, if it is one.
     message : str
-        What is wrong with what was found, in one line.
+        What is wrong with its files, in one line.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Survey:
 
 
 def survey(data_root: Path) -> list[Survey]:
-    """Every known data set in a fixed order, the built-in ones first. Reads no features; never raises."""
+    """All known data sets in a fixed order, the built-in ones first. Reads no features and never raises."""
     return [
         *(
             Survey(
@@ -91,7 +91,7 @@ def _published(data_root: Path, name: str) -> Survey:
 
 
 def _look(known: Survey, folder: Path) -> Survey:
-    """Fill in what the files of an existing folder say."""
+    """Fill in what is known from the files of an existing folder."""
     layouts = {each.name for each in layouts_of(file_names(folder))}
     if "presplit" in layouts and "xlsa17" not in layouts:
         known = replace(known, kind="presplit", features=(presplit.FEATURES,))

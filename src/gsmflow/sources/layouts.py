@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import isdir  # unlike Path.is_dir, False where a folder may not be looked into
+from os.path import isdir  # False for a folder without permission to read it, unlike Path.is_dir
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
@@ -13,7 +13,7 @@ from gsmflow.sources.source import SOURCES, Layout, layouts_of
 
 
 def find(data_root: Path, name: str) -> Path | None:
-    """The folder of a named data set under `data_root`, whatever the case of its letters."""
+    """The folder of a named data set under `data_root`, in upper or lower case."""
     if not isdir(data_root):
         return None
     alike = [n for n in file_names(data_root) if n.lower() == name.lower() and isdir(data_root / n)]

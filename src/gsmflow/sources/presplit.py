@@ -1,10 +1,10 @@
 """The pre-split layout of the authors' CUB and FLO folders: ``data.mat`` and ``label.mat``.
 
 ``data.mat``: ``train_fea``, ``test_seen_fea``, ``test_unseen_fea`` (N x D each), ``attribute`` (C x A, all
-classes); and, said again in another way, ``seen_pro`` and ``unseen_pro`` (rows of ``attribute``) and
-``att_train`` (one row a training sample). ``label.mat``: 1-based rows of ``attribute`` as ``train_idx``,
-``test_seen_idex``, ``test_unseen_idex``; and ``train_label_new``, the seen class of each training sample
-renumbered. What is said twice is compared, and a contradiction refused.
+classes); and the same again as ``seen_pro`` and ``unseen_pro`` (rows of ``attribute``) and ``att_train`` (one
+row a training sample). ``label.mat``: 1-based rows of ``attribute`` as ``train_idx``, ``test_seen_idex``,
+``test_unseen_idex``; and ``train_label_new``, the seen class of each training sample renumbered. Values that
+are stored twice are compared, and contradictions are refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FEATURES = "data"
 DATA, LABEL = f"{FEATURES}.mat", "label.mat"
 _FEATURES = ("train_fea", "test_seen_fea", "test_unseen_fea")
 _LABELS = ("train_idx", "test_seen_idex", "test_unseen_idex")
-_TOLERANCE = 1e-4  # for semantics stored twice, once perhaps in single precision
+_TOLERANCE = 1e-4  # tolerance for semantics that are stored twice, possibly once in single precision
 
 
 def load(
@@ -54,7 +54,7 @@ def load(
     sizes = [len(part) for part in labels]
     train, test_seen, test_unseen = np.split(np.arange(sum(sizes)), np.cumsum(sizes[:2]))
     parts = (train, test_seen, test_unseen)
-    # Filled part by part, so that the parts are not all in memory beside the whole.
+    # Filled part by part, so that not all parts are in memory at once.
     offset = None  # of the training part, for all
     rows = np.empty((sum(sizes), data.shapes[_FEATURES[0]][1]), dtype=np.float32)
     for variable, part in zip(_FEATURES, parts, strict=True):
@@ -62,22 +62,22 @@ def load(
         if variable == _FEATURES[0]:
             offset = narrowed(exact)[1]
         rows[part] = off(exact, offset)
-    kept = drop_absent(np.concatenate(labels), vectors, numbered(len(vectors)), parts)
+    present = drop_absent(np.concatenate(labels), vectors, numbered(len(vectors)), parts)
     notes = {
         "split": _split_name(labels),
         "validation": "classes drawn, because this layout publishes no choice",
         "semantics": f"{DATA}: {semantics_name(vectors)}",
         "class_order": "no names in the files, numbered by row of attribute",
     }
-    if kept.dropped:
-        notes["dropped_classes"] = f"{len(kept.dropped)} without images: {listed(kept.dropped)}"
+    if present.dropped:
+        notes["dropped_classes"] = f"{len(present.dropped)} without images: {listed(present.dropped)}"
     return Problem(
         name=name,
         features=rows,
         offset=offset,
-        labels=kept.labels,
-        semantics=kept.semantics,
-        classes=kept.classes,
+        labels=present.labels,
+        semantics=present.semantics,
+        classes=present.classes,
         train=train,
         test_seen=test_seen,
         test_unseen=test_unseen,
@@ -94,7 +94,7 @@ def load(
 
 
 def survey(folder: Path) -> tuple[Counts, str]:
-    """Counts and what is known of the split, without reading any features.
+    """Counts and what is known about the split, without reading any features.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def _check_renumbering(label: MatFile, train: Indices) -> None:
 
 
 def _split_name(labels: list[Indices]) -> str:
-    """This layout does not say which images it holds, so counts are all there is to go by."""
+    """The name of the split, recognised by the counts alone: this layout does not identify its images."""
     train, test_seen, test_unseen = map(len, labels)
     same = same_counts(train, test_seen, test_unseen)
     if same:

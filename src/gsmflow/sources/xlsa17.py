@@ -52,9 +52,9 @@ def load(
 ) -> Problem:
     """Read a folder of this layout.
 
-    Features are kept raw, (N, D), scaled nowhere. Classes with semantics but without an image in any
-    part of the split are dropped and noted. ``train_loc`` and ``val_loc`` say only which classes play
-    unseen in validation, because in older files they contain test images.
+    Features (N, D) stay as they are in the file. Classes with semantics but without an image in any part of
+    the split are dropped and noted. ``train_loc`` and ``val_loc`` say only which classes play unseen in
+    validation, because in older files they contain test images.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def load(
     labels = _read_labels(images, described)
     split = _read_split(described.split_file, len(labels))
     parts = (split.train, split.test_seen, split.test_unseen)
-    kept = drop_absent(labels, described.semantics, described.classes, parts)
+    present = drop_absent(labels, described.semantics, described.classes, parts)
     playing, validation = _validation_classes(split, labels)
     notes = {
         "split": split_name(*parts),
@@ -77,20 +77,20 @@ def load(
         "semantics": f"{described.file.path.name}: {semantics_name(described.semantics)}",
         "class_order": _order(described),
     }
-    if kept.dropped:
-        notes["dropped_classes"] = f"{len(kept.dropped)} without images: {listed(kept.dropped)}"
+    if present.dropped:
+        notes["dropped_classes"] = f"{len(present.dropped)} without images: {listed(present.dropped)}"
     rows, offset = narrowed(images.exact("features").T)
     return Problem(
         name=name,
-        features=rows if kept.rows is None else rows[kept.rows],
+        features=rows if present.rows is None else rows[present.rows],
         offset=offset,
-        labels=kept.labels,
-        semantics=kept.semantics,
-        classes=kept.classes,
-        train=kept.parts[0],
-        test_seen=kept.parts[1],
-        test_unseen=kept.parts[2],
-        validation_unseen=None if playing is None else kept.number[playing],
+        labels=present.labels,
+        semantics=present.semantics,
+        classes=present.classes,
+        train=present.parts[0],
+        test_seen=present.parts[1],
+        test_unseen=present.parts[2],
+        validation_unseen=None if playing is None else present.number[playing],
         origins={
             "features": images.where("features"),
             "labels": images.where("labels"),
@@ -164,7 +164,7 @@ class _Split:
 def _choose(
     folder: Path, asked: str | None, default: str, available: tuple[str, ...], ending: str, option: str
 ) -> Path:
-    """The file asked for, or the default one; never another one silently."""
+    """The file that was asked for, or the default one; any other choice is an error."""
     name = asked or default
     if name in available:
         return folder / f"{name}{ending}"
@@ -212,7 +212,7 @@ def _read_labels(images: MatFile, described: _Described) -> Indices:
             f"{images.where('features')}: shape {shape} for {len(labels)} labels; expected dimensions x "
             f"samples{turned}"
         )
-    # Without names, a transposed embedding shows only in that the labels use up all its rows.
+    # Without names, a transposed embedding is recognised only by labels that use all its rows.
     if not described.named and len(labels) and labels.max() + 1 == dims != count:
         raise InputError(
             f"{described.file.where('att')}: {dims} x {count}, but the labels name {dims} classes; expected "
@@ -233,7 +233,7 @@ def _read_split(file: MatFile, samples: int | None) -> _Split:
 
 
 def _validation_classes(split: _Split, labels: Indices) -> tuple[Indices | None, str]:
-    """Seen classes that play unseen in validation, and how that came about."""
+    """Seen classes that play unseen in validation, and where that choice is from."""
     if split.fit is None or split.val is None:
         return None, "classes drawn, because the file has no train_loc and val_loc"
     seen = np.unique(labels[split.train])

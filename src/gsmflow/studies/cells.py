@@ -1,9 +1,8 @@
-"""Many runs side by side: problems x variants x seeds, each in a process of its own, finished ones never
-repeated.
+"""Many runs: problems x variants x seeds. Each is a process of its own, and finished runs are not repeated.
 
 A *variant* is a method with a preset and overrides, under a label. A *cell* is one run of one variant on one
-problem with one seed, kept in ``<folder>/<problem>/<label>/seed<k>`` as an ordinary run folder. What was
-finished stays finished, so that an interrupted bench continues where it stopped.
+problem with one seed, kept in ``<folder>/<problem>/<label>/seed<k>`` as an ordinary run folder. So an
+interrupted bench continues where it stopped.
 """
 
 from __future__ import annotations
@@ -104,7 +103,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The cell in words."""
+        """Description of the cell."""
         return f"{self.problem} {self.variant.label} seed {self.seed}"
 
     def folder(self, root: Path) -> Path:
@@ -155,7 +154,7 @@ class Cell:
         )
 
     def finished(self, root: Path) -> dict[str, Any] | None:
-        """The metrics of the cell where it is finished.
+        """The metrics of the cell if it is finished, or None.
 
         Raises
         ------
@@ -168,17 +167,17 @@ class Cell:
         if not (folder / CONFIG).exists():
             return None
         recipe = make_recipe(self.variant.method, self.chosen_preset, self.variant.overrides)
-        kept = read_config(folder)
+        recorded = read_config(folder)
         wanted = {f"run.{key}": value for key, value in asdict(self.request).items()}
         wanted["run.method"] = self.variant.method
         wanted |= {f"options.{t}.{k}": v for t, values in recipe.tables().items() for k, v in values.items()}
         for key, value in wanted.items():
-            found: Any = kept
+            value_there: Any = recorded
             for part in key.split("."):
-                found = found.get(part) if isinstance(found, Mapping) else None
-            if found != value:
+                value_there = value_there.get(part) if isinstance(value_there, Mapping) else None
+            if value_there != value:
                 raise InputError(
-                    f"{folder / CONFIG}: the run there has {key} = {found}, this command {value}",
+                    f"{folder / CONFIG}: the run there has {key} = {value_there}, this command {value}",
                     remedy="choose another `out`, or remove that folder",
                 )
         return read_metrics(folder) if (folder / METRICS).exists() else None

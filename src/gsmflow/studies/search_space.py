@@ -49,7 +49,7 @@ class Dimension:
         return repr(trial.suggest_float(self.key, self.low, self.high, log=self.log))
 
     def holds(self, value: Any) -> bool:
-        """Whether a value lies in it."""
+        """Whether it includes a value."""
         if self.values:
             return str(value) in self.values
         return isinstance(value, int | float) and self.low <= value <= self.high
@@ -96,7 +96,7 @@ def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
 
 
 def default_space(recipe: Recipe) -> list[Dimension]:
-    """The options of the method, and of the head where it trains one, that say where to look."""
+    """The options of the method, and of the head if it trains one, that declare a search range."""
     found = []
     parts = (recipe.options,) if recipe.method.direct else (recipe.options, recipe.head)
     for part in parts:

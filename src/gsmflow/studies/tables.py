@@ -34,7 +34,7 @@ class Estimate:
 
     @staticmethod
     def of(values: Sequence[float | None]) -> Estimate:
-        """Of the values that are there."""
+        """The estimate from the values that are finite."""
         present = [v for v in values if v is not None]
         mean, half = mean_interval(present)
         return Estimate(mean, half, len(present))
@@ -125,7 +125,7 @@ def rows_of(
     reference: str | None,
     others: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[Row]:
-    """Rows in the order the results came in, problem by problem.
+    """The rows, problem by problem, in the order of the results.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _at(metrics: Any, path: Sequence[str]) -> float | None:
 
 
 def cells(rows: Sequence[Row], reference: str | None) -> tuple[list[str], list[list[str]]]:
-    """Column names and texts, for every kind of table."""
+    """Names of the columns and texts of the cells, for tables of every format."""
     oracle = any(row.oracle for row in rows)
     names = ["problem", "method", *SCORES, "seconds"]
     names += [f"H minus {reference}'s"] if reference else []
@@ -243,7 +243,7 @@ def _escaped(text: str) -> str:
 
 
 def comma_separated(rows: Sequence[Row]) -> str:
-    """One line a row, means and half widths as fractions in columns of their own."""
+    """CSV with one line a row; means and half widths are fractions in columns of their own."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     columns: list[str] = []
@@ -262,7 +262,7 @@ def comma_separated(rows: Sequence[Row]) -> str:
 
 
 def findings(rows: Sequence[Row], reference: str) -> list[str]:
-    """What the paired intervals allow to say of each row against the reference, a sentence each."""
+    """A sentence for each row: what its paired interval says about the difference to the reference."""
     said = []
     for row in rows:
         d = row.difference

@@ -1,4 +1,4 @@
-"""Searching for good options by Optuna, on validation problems cut from the training part alone.
+"""Searching for good options with Optuna, on validation problems cut from the training part alone.
 
 The test set is never looked at: a trial's value is what [`choose`][gsmflow.protocol.choosing.choose] reached.
 """
@@ -68,7 +68,7 @@ def tune(
     address: str | None = None,
     told: Callable[[optuna.trial.FrozenTrial], None] = lambda _: None,
 ) -> optuna.Study:
-    """Run trials until the study has `trials` finished ones, those of other workers and sittings included.
+    """Run trials until the study has `trials` finished ones, including those of other workers and earlier calls.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def tune(
 def evaluate(
     problem: Problem, search: Search, settings: Sequence[str], seed: int, device: torch.device
 ) -> Choice:
-    """What a recipe with these settings reaches on validation problems: one trial."""
+    """One trial: the score of a recipe with these settings on validation problems."""
     from gsmflow.learning.journal import Recorder
     from gsmflow.protocol.choosing import choose
 
@@ -179,7 +179,7 @@ def evaluate(
 
 
 def _guarded(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    """The result, or the exception in its place, as a cluster gives it."""
+    """The result or the exception, as on a cluster."""
     try:
         return function(*arguments)
     except Exception as error:
@@ -187,7 +187,7 @@ def _guarded(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
 
 
 def best_recipe(study: optuna.Study, search: Search) -> tuple[Recipe, float]:
-    """The recipe of the best trial and what it reached on validation.
+    """The recipe of the best trial and its validation score.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def _storage(where: str) -> Any:
             return optuna.storages.JournalStorage(JournalFileBackend(where))
     except InputError:
         raise
-    except Exception as error:  # whatever the database's driver raises
+    except Exception as error:  # the database's driver may raise anything
         raise InputError(
             f"{where}: cannot be opened ({' '.join(str(error).split())})", parameter="storage"
         ) from None

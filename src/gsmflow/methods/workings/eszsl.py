@@ -20,7 +20,7 @@ from gsmflow.methods.eszsl import ESZSLOptions
 
 
 def solutions(data: TrainingData, options: ESZSLOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
-    """All pairs of exponents around the given ones, those first; eigenvectors are computed once.
+    """Heads for all pairs of exponents around the given pair, which comes first; eigenvectors are computed once.
 
     The right half is computed in its dual form, S (S'S + lambda I)^-1 = (SS' + lambda I)^-1 S, of the size of
     the number of seen classes.

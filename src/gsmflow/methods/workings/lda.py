@@ -8,7 +8,7 @@ appended, the pooled within-class covariance shrunk towards a multiple of the id
     Sigma = (1 - rho) W + rho tr(W) / D I,  W = 1 / N sum (x - m_y)(x - m_y)'
     logit_c = m_c' Sigma^-1 x - 1/2 m_c' Sigma^-1 m_c                   linear discriminant analysis
 
-with m_c the mean of the class where it is seen, and M' a_c where it is not. Compare Verma and Rai, A simple
+where m_c is the mean feature of a seen class and M' a_c for an unseen class. Compare Verma and Rai, A simple
 exponential family framework for zero-shot learning, ECML 2017.
 """
 
@@ -24,7 +24,7 @@ from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.lda import LDAOptions
 
-_ROWS = 1 << 13  # features widened to float64 in one go
+_ROWS = 1 << 13  # features converted to float64 at a time
 
 
 def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
@@ -36,9 +36,8 @@ def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[st
     means = data.class_means().double()
     predicted = _predicted(data, means, ridges)  # (R, C, D)
     covariance = _within(data, means)
-    size = positive(
-        covariance.diagonal().mean()
-    )  # classes of one sample each have no spread: then nearest means
+    # One sample a class: no variance, so the nearest mean decides.
+    size = positive(covariance.diagonal().mean())
     stacked = predicted.flatten(0, 1)
     for rho in shrinkages:
         shrunk = (1 - rho) * covariance
