@@ -35,7 +35,7 @@ class AutoOptions(Options):
 
 METHOD = Method(
     name="auto",
-    citation="members by their own authors, stacked as by Wolpert, Stacked generalization, Neural Networks 1992",
+    citation="Wolpert, Stacked generalization, Neural Networks 1992; each member by its own authors",
     options=AutoOptions,
     preset="best",
     members=(
