@@ -158,7 +158,7 @@ class Composite:
             factor = weight / Probe.of(trial.prepared).spread(fitted.head)
             parts.append(StackMember(label, factor, trial.prepared.transform, fitted.head))
         return FittedClassifier(
-            _identity(self.problem.feature_dim),
+            _identity(self.problem),
             StackHead(tuple(parts)),
             self.problem.classes,
             self.problem.unseen,
@@ -324,9 +324,10 @@ def _temperature(validations: Sequence[Validation], logits: Mapping[str, Any], s
     return float(np.mean(fitted))
 
 
-def _identity(dim: int) -> FeatureTransform:
-    """Raw features as they are: members of a stack transform them themselves."""
-    return FeatureTransform(np.zeros(dim, np.float32), np.ones(dim, np.float32))
+def _identity(problem: Problem) -> FeatureTransform:
+    """Features as they are, but for the offset: members of a stack transform them themselves."""
+    dim = problem.feature_dim
+    return FeatureTransform(np.zeros(dim, np.float32), np.ones(dim, np.float32), offset=problem.offset)
 
 
 def _record(member: JudgedMember, recipe: Recipe, stack: Stack) -> dict[str, Any]:
