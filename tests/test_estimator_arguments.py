@@ -17,7 +17,7 @@ from gsmflow import GSMFlowClassifier, ZeroShotClassifier
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_scaling import scaled_semantics
-from gsmflow.files.atomic import read_tensors
+from gsmflow.files.tensors import read_tensors
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods import find_method
 from gsmflow.recipes.recipe import recipe_from

@@ -15,13 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gsmflow.base.errors import InputError
 from gsmflow.compute.devices import resolve_device
-from gsmflow.estimator.arguments import (
-    bound_semantics,
-    labels_of,
-    refuse_mixed,
-    seed_of,
-    whole_number,
-)
+from gsmflow.estimator.arguments import bound_semantics, labels_of, refuse_mixed, seed_of, whole_number
 from gsmflow.estimator.conversions import (
     checked,
     checked_features,

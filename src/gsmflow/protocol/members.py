@@ -261,7 +261,7 @@ class Probe:
 
     def logits(self, head: Head) -> NDArray[np.float32]:
         """Logits (T, C) of the test samples, divided by their spread."""
-        return head.logits(self.tested).cpu().numpy() / np.float32(self.spread(head))
+        return (head.logits(self.tested) / self.spread(head)).cpu().numpy()
 
     def spread(self, head: Head) -> float:
         """Standard deviation of the logits of training samples around each one's mean; 1 where it is 0."""

@@ -63,7 +63,7 @@ class Validation:
         margin = logits[rows, best_seen] - logits[rows, best_unseen]
         plays = is_unseen[self.labels]
         of_seen, of_unseen = margin[~plays], margin[plays]
-        bias = np.quantile(of_seen, RATES)
+        bias = np.asarray(np.quantile(of_seen, RATES), dtype=np.float64)
         keeps = _class_weights(self.labels[~plays]) * (best_seen == self.labels)[~plays]
         gains = _class_weights(self.labels[plays]) * (best_unseen == self.labels)[plays]
         return RatedCurve(bias, _below(of_unseen, gains, bias), keeps.sum() - _below(of_seen, keeps, bias))

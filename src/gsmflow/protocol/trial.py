@@ -1,8 +1,7 @@
 """One method on one prepared problem: its training, the heads along the way, and their scores.
 
-A trial does not depend on the protocol. On a validation problem it gives the candidates that a protocol
-chooses among, and on the whole problem the chosen classifier. Direct and trained methods have the same
-interface::
+A trial does not depend on the protocol: it gives candidates on a validation problem, and the chosen
+classifier on the whole one. Direct and trained methods have the same interface::
 
     trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder, "validation")
     for step in trial.train_to([100, 200]):        # trained methods only
@@ -140,9 +139,9 @@ class Trial:
         ValueError
             The weights are not of this method with these options on such data.
         """
-        method = self.recipe.method
         if self.direct:
             return
+        method = self.recipe.method
         if method.rebuild:
             self.learner = method.rebuild(self.prepared.data, self.recipe.options, self.seed)
         self.learner.load_weights(weights)
@@ -319,16 +318,16 @@ class Trial:
         """The head over all classes, and the one over unseen classes alone if there are any."""
         data, options = self.prepared.data, self.recipe.head
         epochs = choice.head_epochs if choice else options.epochs
-        classes = len(data.semantics)
-        *_, head = heads_on_sets(pool, self._synthetic, classes, options, self.seed, "head", epochs=epochs)
+        key = (self.seed, "head")
+        *_, head = heads_on_sets(pool, self._synthetic, len(data.semantics), options, *key, epochs=epochs)
         if not len(data.unseen):
             return head, None
 
         def of_unseen(draw: int) -> Pool | Stream:
             return (self._synthetic(draw) if draw else pool).synthetic(data.unseen)
 
-        unseen = len(data.unseen)
-        *_, alone = heads_on_sets(of_unseen(0), of_unseen, unseen, options, self.seed, "zsl", epochs=epochs)
+        key = (self.seed, "zsl")
+        *_, alone = heads_on_sets(of_unseen(0), of_unseen, len(data.unseen), options, *key, epochs=epochs)
         return head, alone
 
     def _carried_bias(self, head: Head, pool: Pool | Stream, choice: Choice | None) -> float:
@@ -341,10 +340,8 @@ class Trial:
 
 def nothing_synthesized(recipe: Recipe) -> InputError:
     """The error of a method without synthesis when validation is not trusted."""
-    return InputError(
-        f"method '{recipe.method.name}' synthesizes nothing, so without trust in validation nothing can "
-        "judge it; use protocol last"
-    )
+    why = "synthesizes nothing, so without trust in validation nothing can judge it; use protocol last"
+    return InputError(f"method '{recipe.method.name}' {why}")
 
 
 def _on_features(representation: Representation | None, head: LinearHead) -> Head:

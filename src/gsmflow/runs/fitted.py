@@ -18,9 +18,10 @@ from torch import Tensor
 from gsmflow.base.errors import InputError
 from gsmflow.data.bundle import load, save
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import lock, make_folder, read_tensors, write_bytes, write_json, write_tensors
+from gsmflow.files.atomic import lock, make_folder, write_bytes, write_json
 from gsmflow.files.checksums import CHECKSUMS, check
 from gsmflow.files.class_table import classes_csv, read_classes
+from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice, Outcome

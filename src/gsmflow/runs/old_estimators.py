@@ -10,8 +10,9 @@ import numpy as np
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.options import from_mapping
-from gsmflow.files.atomic import read_json, read_tensors
+from gsmflow.files.atomic import read_json
 from gsmflow.files.checksums import check
+from gsmflow.files.tensors import read_tensors
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.protocol.choice import Choice
 from gsmflow.recipes.recipe import make_recipe
