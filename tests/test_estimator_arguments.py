@@ -272,9 +272,7 @@ def test_added_classes_are_of_the_same_kind(
     with pytest.raises(InputError, match="expected 'text'"):
         by_name.add_classes(9, unit)
     assert by_number.add_classes(9, unit).classes_.tolist() == list(range(10))
-    longer = by_name.add_classes(
-        {"a much longer name than those": unit}, {"a much longer name than those": unit}
-    )
+    longer = by_name.add_classes("a much longer name than those", {"a much longer name than those": unit})
     assert "a much longer name than those" in longer.classes_
     frame = pd.DataFrame([unit, unit[::-1]], index=["gnu", "yak"])
     two = by_name.add_classes(["yak", "gnu"], frame)

@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "run" / "metrics.json").write_text("{}")
     (place / "table" / "images" / "ant").mkdir(parents=True)
     (place / "table" / "features.csv").write_text("label,a,b\nant,1,2\nbee,2,1\n")
-    (place / "classes.csv").write_text("name,legs,wings\nant,6,0\nbee,6,1\nfox,4,0\n")
+    (place / "classes.csv").write_text("name,legs,wings\nant,6,0\nbee,6,1\nfox,4,2\n")
     (place / "new.csv").write_text("a,b\n1,2\n")
     return place
 

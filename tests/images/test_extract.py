@@ -344,7 +344,7 @@ REFUSED = {
     "a link out": ("path,label\nlink.png,a\n", "leads out of"),
     "the same image twice": ("path,label\nin.png,a\n./in.png,b\n", "line 2"),
     "no label": ("path\nin.png\n", "'label'"),
-    "no path": ("file,label\nin.png,a\n", "'path'"),
+    "no path": ("thing,label\nin.png,a\n", "'path'"),
     "no image": ("path,label\nlist.csv,a\n", "no image by its ending"),
     "another split": ("path,label,split\nin.png,a,extra\n", "'extra'"),
 }

@@ -65,6 +65,10 @@ def of_semantics(
 
     Parameters
     ----------
+    semantics : NDArray[np.floating]
+        (C, A) the descriptions.
+    classes : Sequence[str]
+        C names.
     names : Sequence[str] | None
         A names of the dimensions.
     seen : NDArray[np.bool_] | None

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from gsmflow.base.options import Options, option
 from gsmflow.methods.method import Member, Method
 
-_WHOLE = ("features.project=0", "features.project_at_most=0")
-_SMALL = ("gsmflow.hidden=256", "gsmflow.blocks=2", "gsmflow.global_semantic=256")
+_WHOLE = ("features.project=0", "features.project_at_most=0", "semantics.scaling=centered")
+_SETS = ("head.sets=3",)
+_SMALL = ("gsmflow.hidden=256", "gsmflow.blocks=2", "gsmflow.global_semantic=256", *_SETS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ METHOD = Method(
         Member("eszsl", "eszsl", _WHOLE, cheap=True),
         Member("kernel-eszsl", "kernel-eszsl", _WHOLE),
         Member("small gsmflow", "gsmflow", _SMALL),
-        Member("gsmflow", "gsmflow"),
+        Member("gsmflow", "gsmflow", _SETS),
     ),
     kind="several, stacked",
     speed="the sum of its members'",

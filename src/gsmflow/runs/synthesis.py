@@ -30,7 +30,7 @@ class Synthesizer:
     Parameters
     ----------
     generator : Generator
-        With its weights, on the CPU.
+        The generator with its weights, on the CPU.
     semantics : Tensor
         (C, A) of all classes in the order of the run, as the generator takes them.
     transform : FeatureTransform

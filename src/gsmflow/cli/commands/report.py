@@ -46,16 +46,18 @@ def report(
     """
     from gsmflow.base.errors import InputError
     from gsmflow.files.atomic import folder_for, write_bytes
+    from gsmflow.runs.folder import check_finished
+
+    for run in runs:
+        check_finished(run)
+    # Late: loading torch takes over a second that a refusal need not wait for.
     from gsmflow.report import draw, read, render
     from gsmflow.report.embedding import METHODS
-    from gsmflow.runs.folder import check_finished
 
     methods = tuple(name.strip() for name in embedding.split(","))
     unknown = [name for name in methods if name not in METHODS]
     if unknown:
         raise InputError(f"--embedding {embedding}: '{unknown[0]}' is none of {', '.join(METHODS)}")
-    for run in runs:
-        check_finished(run)
     records = read(runs, data_root)
     page = render(records, methods)
     file = out or runs[0] / "report.html"
