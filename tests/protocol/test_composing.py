@@ -40,7 +40,7 @@ def test_members_are_a_leaderboard(run: Path) -> None:
     assert weights == chosen["parameters"]
     assert chosen["H"] >= max(m["H"] for m in members) - 1e-9
     assert all(0 < m["oracle_H"] <= 1 and m["seconds"] > 0 for m in members)
-    assert metrics["H"] <= metrics["oracle"]["H"]
+    assert metrics["H"] <= metrics["oracle"]["H"] + 1e-9
     assert metrics["H"] > 0.6  # guessing: 0.07
 
 
