@@ -106,6 +106,12 @@ def test_numbers_are_those_written_to_the_last_bit(comma: bool, tmp_path: Path) 
     assert np.array_equal(numbers(table, ["f0"])[:, 0], values)
 
 
+def test_mixed_ends_after_numbers(tmp_path: Path) -> None:
+    table = read(tmp_path, "name,f0\r\nant,0.5\nbee,2\r\n")
+    assert cells(table) == [["name", "f0"], ["ant", "0.5"], ["bee", "2"]]
+    assert "lines end in LF or CRLF" in str(table.dialect)
+
+
 def test_quotes_escaped_by_backslashes(tmp_path: Path) -> None:
     table = read(tmp_path, '"name","f0"\n"disc 12\\"",1\n"b, \\\\c",2\n"disc 7\\"",3\n')
     assert texts(table, "name") == ('disc 12"', "b, \\c", 'disc 7"')
@@ -137,6 +143,14 @@ def test_cells_over_several_lines_and_the_lines_named(tmp_path: Path) -> None:
         ("", "is empty, expected a header line"),
         ("\n\n# nothing\n", "is empty, expected a header line"),
         ("a,b\n", "has no rows"),
+        (
+            "a,b\n1,x\r\n2,y\n",
+            "some lines end in CRLF and others in LF, and column 'b' before them holds texts",
+        ),
+        ("# said\ra,b\n1,x\n", r"lines before the header \(line 2\) end in another way"),
+        ("# said \\\na,b\n1,x\n", "line 1 comes before the header and ends in a backslash"),
+        ("a,b\n1,x\r2,y\n", "some lines end in CR alone"),
+        ('a,b\n1,"x"\r2,y\n', "line 2 ends in CR, but the header in LF"),
         ("a,b\n1,2,3\n", r"line 2 has 3 cells, but the header \(line 1\) has 2"),
         ("\na,b\n1,2\n1\n", r"line 4 has 1 cell, but the header \(line 2\) has 2"),
         ("a,b\n1,2\n\n3,4\n", "line 3 is empty; remove it"),

@@ -46,7 +46,14 @@ def read_csv(path: Path) -> tuple[pl.DataFrame, Dialect, NDArray[np.int64]]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     refuse_comment(text)
     table, dialect, lines = _plain(text) if is_plain(text) else _quoted(text)
+    if text.passed_ends and ("\r" in text.passed_ends) != (dialect.line_end == "CR"):
+        raise InputError(
+            f"{text.path}: lines before the header (line {text.header_line}) end in another way than those after; end "
+            "all lines in one way"
+        )
     _refuse_data_as_header(text, table.columns)
+    if dialect.line_end == "mixed":
+        _refuse_text_before_mixed_ends(text, table)
     return table, replace(dialect, decimal=_decimal(path, table)), lines
 
 
@@ -222,6 +229,21 @@ def _refuse_data_as_header(text: Text, header: list[str]) -> None:
         raise InputError(
             f"{text.path}: line {text.header_line} should name the columns, but holds the number '{data[0]}'; put a "
             "header line before the data"
+        )
+
+
+def _refuse_text_before_mixed_ends(text: Text, table: pl.DataFrame) -> None:
+    """Where some lines end in LF and others in CRLF, a CR may belong to the text of the last column."""
+    import polars as pl
+
+    column = table.columns[-1]
+    numbers = (
+        table[column].str.strip_chars().str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    )
+    if numbers.null_count():
+        raise InputError(
+            f"{text.path}: some lines end in CRLF and others in LF, and column '{column}' before them holds texts; end "
+            "all lines in one way"
         )
 
 

@@ -50,7 +50,8 @@ class Dialect:
     decimal: str = "."
 
     def __str__(self) -> str:
-        parts = [f"separated by {SEPARATORS[self.separator]}", self.encoding, f"lines end in {self.line_end}"]
+        ends = "LF or CRLF" if self.line_end == "mixed" else self.line_end
+        parts = [f"separated by {SEPARATORS[self.separator]}", self.encoding, f"lines end in {ends}"]
         if self.backslash:
             parts.append("quotes escaped by backslashes")
         if self.quote == "'":

@@ -41,6 +41,8 @@ class Text:
         The separator that a ``sep=`` line names; None without such a line.
     comments : tuple[tuple[int, str], ...]
         Each comment line before the header: its number, and the file from there on.
+    passed_ends : frozenset[str]
+        How the lines before the header end.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Text:
     header_line: int
     separator: str | None
     comments: tuple[tuple[int, str], ...] = ()
+    passed_ends: frozenset[str] = frozenset()
 
 
 def read_text(path: Path, content: bytes, *, whole: bool = True) -> Text:
@@ -72,6 +75,7 @@ def read_text(path: Path, content: bytes, *, whole: bool = True) -> Text:
     start, line = 0, 1
     separator: str | None = None
     comments: list[tuple[int, str]] = []
+    ends: set[str] = set()
     while start < len(text):
         match = _LINE.match(text, start)
         assert match is not None
@@ -85,7 +89,12 @@ def read_text(path: Path, content: bytes, *, whole: bool = True) -> Text:
         elif said.startswith("#"):
             comments.append((line, text[start:]))
         elif said.strip(",;|"):
-            return Text(path, text[start:], encoding, line, separator, tuple(comments))
+            return Text(path, text[start:], encoding, line, separator, tuple(comments), frozenset(ends))
+        if said.endswith("\\"):
+            raise InputError(
+                f"{path}: line {line} comes before the header and ends in a backslash; remove it"
+            )
+        ends.add(match[2])
         start, line = match.end(), line + 1
     raise InputError(f"{path}: is empty, expected a header line")
 
