@@ -142,7 +142,7 @@ def tune(
     for dimension in space:  # an option that is not known is refused before anything is loaded
         search.recipe([f"{dimension.key}={any_value(dimension)}"])
     path = place.out or Path(f"{name}-{method}-tuned.toml")
-    tuning.check_installed()
+    tuning.check(search)
     problem = data.load()
     set_threads(machine.threads, search.recipe().features.out_dim(problem))
 
