@@ -12,16 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
-from gsmflow.files.tensors import read_tensors, write_tensors
-from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.images.reading import UnreadableImage, read_image
+
+if TYPE_CHECKING:
+    import torch
+
+    from gsmflow.heads.classifier import FittedClassifier
 
 FILE = "thumbnails.safetensors"
 KINDS = ("mistake", "surest", "least sure")
@@ -76,6 +79,10 @@ class Thumbnails:
 
     def write(self, path: Path) -> None:
         """Keep them as a safetensors file: the files' bytes one after another, and where each of them ends."""
+        import torch
+
+        from gsmflow.files.tensors import write_tensors
+
         write_tensors(
             path,
             packed(self.pictures)
@@ -96,6 +103,8 @@ class Thumbnails:
         InputError
             The file is damaged, or holds something else.
         """
+        from gsmflow.files.tensors import read_tensors
+
         tensors, _ = read_tensors(path)
         try:
             pictures = unpacked(tensors)
@@ -186,6 +195,8 @@ def _jpeg(path: Path) -> bytes:
 
 def packed(files: Sequence[bytes]) -> dict[str, torch.Tensor]:
     """Files as two tensors: their bytes (uint8) one after another, and where each of them ends."""
+    import torch
+
     ends = np.cumsum([len(each) for each in files], dtype=np.int64)
     content = np.frombuffer(b"".join(files), np.uint8).copy()
     return {"bytes": torch.from_numpy(content), "ends": torch.from_numpy(ends)}

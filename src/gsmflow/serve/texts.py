@@ -31,8 +31,9 @@ def encoder_of(name: str, dimensions: int, device: torch.device) -> Encode:
     given = encode(["a class"]).shape[1]
     if given != dimensions:
         raise InputError(
-            f"--encoder {name}: gives {given} dimensions, but the classes of this run are described by {dimensions}; "
-            "name the encoder that their semantics were made with"
+            f"{name}: gives {given} dimensions, but the classes of this run are described by {dimensions}; "
+            "name the encoder that their semantics were made with",
+            parameter="encoder",
         )
 
     def described(text: str) -> NDArray[np.float32]:

@@ -97,21 +97,9 @@ def tune(
     InputError
         Optuna is not installed, the storage cannot be opened, or an option is unknown.
     """
-    optuna = _optuna()
-    base = search.recipe()
-    if not search.space:
-        raise InputError(
-            f"method '{search.method}' says of no option where to look", remedy="name some by `vary`"
-        )
-    if base.method.direct and not base.selection.trust_validation:
-        raise InputError(
-            f"method '{search.method}' synthesizes nothing, so only validation problems can judge it; leave "
-            "trust_validation on"
-        )
+    base = check(search)
     objective = base.selection.score if base.selection.trust_validation else "S"
-    for dimension in search.space:  # refused before anything runs
-        search.recipe([f"{dimension.key}={any_value(dimension)}"])
-
+    optuna = _optuna()
     import torch  # late, as what follows: what is refused need not wait for it
 
     from gsmflow.compute.finite import TrainingFailed
@@ -168,6 +156,31 @@ def tune(
     return study
 
 
+def check(search: Search) -> Recipe:
+    """Refuse a search that cannot be carried out, before anything is loaded; the recipe it starts from.
+
+    Raises
+    ------
+    InputError
+        Optuna is not installed, there is nothing to search, or an option is unknown.
+    """
+    base = search.recipe()
+    if not search.space:
+        raise InputError(
+            f"method '{search.method}' says of no option where to look", remedy="name some by `vary`"
+        )
+    if base.method.direct and not base.selection.trust_validation:
+        raise InputError(
+            f"method '{search.method}' synthesizes nothing, so only validation problems can judge it; leave "
+            "trust_validation on"
+        )
+    for dimension in search.space:
+        search.recipe([f"{dimension.key}={any_value(dimension)}"])
+    if find_spec("optuna") is None:
+        raise InputError(f"tuning needs Optuna: {installing('tune')}")
+    return base
+
+
 def evaluate(
     problem: Problem, search: Search, settings: Sequence[str], seed: int, device: torch.device
 ) -> Choice:
@@ -212,23 +225,9 @@ def write_preset(path: Path, recipe: Recipe, description: str) -> None:
     write_bytes(path, tomli_w.dumps({"description": description} | tables).encode())
 
 
-def check_installed() -> None:
-    """Refuse to tune without Optuna, before anything is loaded.
-
-    Raises
-    ------
-    InputError
-        It is not installed.
-    """
-    if find_spec("optuna") is None:
-        raise InputError(f"tuning needs Optuna: {installing('tune')}")
-
-
 def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise InputError(f"tuning needs Optuna: {installing('tune')}") from None
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

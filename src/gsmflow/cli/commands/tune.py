@@ -118,7 +118,7 @@ def tune(
     from gsmflow.compute.ray import parse_place
     from gsmflow.recipes.recipe import preset_for
     from gsmflow.studies import tuning
-    from gsmflow.studies.search_space import any_value, default_space, parse_dimension, without_fixed
+    from gsmflow.studies.search_space import default_space, parse_dimension, without_fixed
 
     check_device(machine.device)
     address = parse_place(machine.on)
@@ -130,19 +130,16 @@ def tune(
         f"selection.trust_validation={wanted.trust_validation}",
     )
     search = tuning.Search(method, chosen_preset, settings, ())
-    space = [
-        parse_dimension(text) for text in wanted.vary
-    ]  # which goes before --set, whose value is tried first
+    # --vary is searched whatever --set says, whose value is then tried first.
+    space = [parse_dimension(text) for text in wanted.vary]
     if not space:
         base = search.recipe()
         space, fixed = without_fixed(default_space(base), base, preset.overrides)
         if fixed:
             click.echo(f"not searched, because --set fixes them: {', '.join(fixed)}", err=True)
     search = tuning.Search(method, chosen_preset, settings, tuple(space))
-    for dimension in space:  # an option that is not known is refused before anything is loaded
-        search.recipe([f"{dimension.key}={any_value(dimension)}"])
     path = place.out or Path(f"{name}-{method}-tuned.toml")
-    tuning.check_installed()
+    tuning.check(search)
     problem = data.load()
     set_threads(machine.threads, search.recipe().features.out_dim(problem))
 
