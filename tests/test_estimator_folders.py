@@ -57,7 +57,7 @@ def test_every_command_takes_a_saved_estimator(saved: Any, problem: Problem, tmp
     assert main(["predict", str(run), str(tmp_path / "new.npy"), "-o", str(out)]) == 0
     table = pl.read_csv(out)
     assert table["class"].to_list() == model.predict(new).tolist()
-    assert table["probability"].to_numpy() == pytest.approx(model.predict_proba(new).max(axis=1))
+    assert table["probability"].to_numpy() == pytest.approx(model.predict_proba(new).max(axis=1), abs=1e-6)
     assert main(["export", str(run), "--onnx", "-o", str(tmp_path / "classifier.onnx")]) == 0
     assert main(["report", str(run), "--embedding", "pca", "-o", str(tmp_path / "report.html")]) == 0
     assert model.method in (tmp_path / "report.html").read_text()
