@@ -102,8 +102,10 @@ def test_a_direct_method_has_a_candidate_for_each_of_its_parameters() -> None:
         assert torch.equal(tensor, chosen.head.state()[name])
     for name, tensor in next(iter(heads.values())).state().items():
         assert torch.equal(tensor, default.head.state()[name])
-    with pytest.raises(ValueError, match=r"tries no parameters|expected a number"):
+    with pytest.raises(ValueError, match="tries no parameters"):
         direct.classifier(Choice(parameters={"ridge": 12345.0}))
+    with pytest.raises(ValueError, match="tries no parameters"):
+        direct.classifier(Choice(parameters={"nosuch": 1.0}))
     with pytest.raises(ValueError, match="is direct"):
         _ = direct.learner
 

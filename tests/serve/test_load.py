@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from gsmflow.cli import main
 from gsmflow.runs.examples import Examples
-from gsmflow.runs.folder import load_classifier
+from gsmflow.runs.folder import load_classifier, read_metrics
 
 
 def samples(run: Path) -> NDArray[np.float32]:
@@ -173,8 +173,8 @@ def test_it_finishes_what_was_asked_and_stops(run: Path) -> None:
         assert answer.startswith(b"HTTP/1.1 200")
         assert process.wait(10) == 0
         assert process.stderr
-        lines = process.stderr.read().splitlines()
-        assert not [line for line in lines if not line.startswith("warning: ")]
+        told = [f"warning: {each['text']}" for each in read_metrics(run).get("warnings", [])]
+        assert process.stderr.read().splitlines() == told
 
 
 def test_a_port_that_is_taken_is_refused_in_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

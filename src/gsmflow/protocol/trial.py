@@ -13,6 +13,7 @@ classifier on the whole one. Direct and trained methods have the same interface:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -25,7 +26,7 @@ from gsmflow.data.semantic_scaling import scaled_semantics
 from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.linear import LinearHead
-from gsmflow.heads.representation import Representation, RepresentedHead
+from gsmflow.heads.representation import on_features
 from gsmflow.learning.averaging import heads_on_sets
 from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.journal import Recorder
@@ -193,7 +194,7 @@ class Trial:
                 pool, self._synthetic, len(data.semantics), self.recipe.head, self.seed, "head"
             )
             for epoch, head in enumerate(heads, start=1):
-                whole = _on_features(representation, head)
+                whole = on_features(representation, head)
                 yield Candidate(replace(now, head_epochs=epoch), whole, pool, head)
 
     def score(self, candidate: Candidate) -> Choice:
@@ -242,7 +243,7 @@ class Trial:
             pool, representation = both.synthetic(data.seen), generator.representation()
             heads = train_head(pool, len(data.seen), options, self.seed, "head")
             for epoch, head in enumerate(heads, start=1):
-                seen = float(self.prepared.curve(_on_features(representation, head)).seen[0])
+                seen = float(self.prepared.curve(on_features(representation, head)).seen[0])
                 scored.append(replace(now, head_epochs=epoch, S=seen))
         self.recorder.scored(self.step, {"S": max(choice.S for choice in scored)})
         return scored
@@ -272,8 +273,8 @@ class Trial:
             with recorder.timing("head"):
                 trained, of_unseen = self._softmax_heads(pool, choice)
             representation = generator.representation()
-            head = _on_features(representation, trained)
-            alone = _on_features(representation, of_unseen) if of_unseen else None
+            head = on_features(representation, trained)
+            alone = on_features(representation, of_unseen) if of_unseen else None
         return FittedClassifier(
             self.prepared.transform,
             head,
@@ -305,12 +306,16 @@ class Trial:
         method, options = self.recipe.method, self.recipe.options
         assert method.direct is not None
         if method.at and choice:
-            options = method.at(options, choice.parameters)
+            with suppress(
+                TypeError, InputError
+            ):  # no such option, or beyond its range: then it is not tried either
+                options = method.at(options, choice.parameters)
         for parameters, head in method.direct(self.prepared.data, options):
             if choice is None or parameters == choice.parameters:
                 return head
-        wanted = choice.parameters if choice else "any"
-        raise ValueError(f"method '{self.recipe.method.name}' tries no parameters {wanted}")
+        raise ValueError(
+            f"method '{method.name}' tries no parameters {choice.parameters if choice else 'any'}"
+        )
 
     def _softmax_heads(
         self, pool: Pool | Stream, choice: Choice | None
@@ -342,8 +347,3 @@ def nothing_synthesized(recipe: Recipe) -> InputError:
     """The error of a method without synthesis when validation is not trusted."""
     why = "synthesizes nothing, so without trust in validation nothing can judge it; use protocol last"
     return InputError(f"method '{recipe.method.name}' {why}")
-
-
-def _on_features(representation: Representation | None, head: LinearHead) -> Head:
-    """A head for transformed features from a head for represented ones."""
-    return head if representation is None else RepresentedHead(representation, head)
