@@ -159,3 +159,8 @@ class RepresentedHead:
         prefix = "representation."
         own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
         return RepresentedHead(Representation.from_state(own), LinearHead.from_state(state))
+
+
+def on_features(representation: Representation | None, head: LinearHead) -> LinearHead | RepresentedHead:
+    """A head of features, of one of represented features; without a representation the head itself."""
+    return head if representation is None else RepresentedHead(representation, head)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.learning.learner import Learner
 from gsmflow.scores.gzsl import Scores
 
 
@@ -63,6 +64,13 @@ class Choice:
     S: float = 0.0
     H: float = 0.0
     AUSUC: float = 0.0
+
+
+def last_step(choice: Choice | None, learner: Learner) -> int:
+    """The step at which a training ends: where it was chosen to, or when all of its steps are done."""
+    if choice is None:
+        return learner.total_steps
+    return min(learner.total_steps, max(1, round(choice.epochs * learner.steps_per_epoch)))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from gsmflow.heads.calibration import fit_temperature
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.stack import StackHead, StackMember
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Choice, Outcome
+from gsmflow.protocol.choice import Choice, Outcome, last_step
 from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.members import Judge, JudgedMember, Probe, TooSlow
 from gsmflow.protocol.prepared import Prepared
@@ -129,9 +129,7 @@ class Composite:
         if trial.direct:
             return trial
         learner, name = trial.learner, f"weights {label}"
-        end = learner.total_steps
-        if choice:
-            end = min(end, max(1, round(choice.epochs * learner.steps_per_epoch)))
+        end = last_step(choice, learner)
         for _ in trial.train_to([end]):
             self.recorder.keep(name, learner.weights(), None)
         trial.restore(self.recorder.kept(name)[0])
@@ -222,10 +220,10 @@ def run_composite(composite: Composite, *, protocol: str, oracle: bool) -> Outco
         ]
     trained = {label: trial for label, trial in trials.items() if label in weights and not trial.direct}
     shifts, samples = None, {}
-    generators = [trial for trial in trained.values() if trial.synthesizes]
+    generators = [label for label, trial in trained.items() if trial.synthesizes]
     if recorder.folder is not None and generators:
         with recorder.timing("shifts"):
-            first = max(generators, key=lambda trial: weights[_label(trials, trial)])
+            first = trained[max(generators, key=weights.__getitem__)]
             measured = compare(first.prepared, first.learner, composite.seed)
         if measured:
             shifts, samples = measured[0].to_dict(), measured[1].tensors()
@@ -307,10 +305,6 @@ def _oracle_of(trial: Trial, choice: Choice | None) -> float:
 def _without_bias(choice: Choice | None) -> Choice | None:
     """A member's own choice; the bias is the stack's alone."""
     return choice and replace(choice, real_rate=None)
-
-
-def _label(trials: Mapping[str, Trial], trial: Trial) -> str:
-    return next(label for label, each in trials.items() if each is trial)
 
 
 def _temperature(validations: Sequence[Validation], logits: Mapping[str, Any], stack: Stack) -> float:

@@ -20,7 +20,7 @@ from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Choice, Outcome
+from gsmflow.protocol.choice import Choice, Outcome, last_step
 from gsmflow.protocol.choosing import choose
 from gsmflow.protocol.composing import Composite, refit_composite, run_composite
 from gsmflow.protocol.generation_shifts import compare, unjudged
@@ -138,9 +138,7 @@ def _fit_direct(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
 def _fit_trained(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
     """Train as long as was chosen, fit the head, score once; then train on if the oracle asks for it."""
     learner, recorder = trial.learner, trial.recorder
-    end = learner.total_steps
-    if choice:
-        end = min(end, max(1, round(choice.epochs * learner.steps_per_epoch)))
+    end = last_step(choice, learner)
     watched: set[int] = set()
     if oracle:
         watched = {

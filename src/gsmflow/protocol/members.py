@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.choosing import fractions_as_on
 from gsmflow.protocol.prepared import Prepared
-from gsmflow.protocol.stacking import Validation, best_rate
+from gsmflow.protocol.stacking import Validation, best_rate, mean_scores
 from gsmflow.protocol.trial import Candidate, Trial
 from gsmflow.recipes.recipe import Recipe
 
@@ -222,11 +221,7 @@ class Judge:
     def _scored(self, choice: Choice, logits: Sequence[NDArray[np.float32]]) -> Choice:
         """The choice with the mean scores that these logits reach."""
         curves = [v.curve(part) for v, part in zip(self.validations, logits, strict=True)]
-        index, _ = best_rate([curve.harmonic for curve in curves])
-        scores: dict[str, Any] = {
-            name: float(np.mean([getattr(curve, part)[index] for curve in curves]))
-            for name, part in (("U", "unseen"), ("S", "seen"), ("H", "harmonic"))
-        }
+        _, scores = mean_scores(curves)
         return replace(choice, **scores)
 
     def _trial(self, label: str, recipe: Recipe, draw: int) -> Trial:

@@ -131,6 +131,14 @@ def best_rate(harmonics: Sequence[NDArray[np.float64]]) -> tuple[int, float]:
     return index, float(smooth[index])
 
 
+def mean_scores(curves: Sequence[RatedCurve]) -> tuple[float, dict[str, float]]:
+    """The best rate for all validation problems, and the mean U, S and H there, by name."""
+    index, _ = best_rate([curve.harmonic for curve in curves])
+    parts = {"U": "unseen", "S": "seen", "H": "harmonic"}
+    means = {name: float(np.mean([getattr(c, part)[index] for c in curves])) for name, part in parts.items()}
+    return float(RATES[index]), means
+
+
 def choose_stack(
     validations: Sequence[Validation],
     logits: Mapping[str, Sequence[NDArray[np.float32]]],
@@ -166,11 +174,8 @@ def choose_stack(
         if gained < reached + _WORTH:
             break
         weights, reached = _refined(weights | {name: weight}, gained, value)
-    curves = _curves(validations, logits, weights)
-    index, _ = best_rate([curve.harmonic for curve in curves])
-    unseen, seen = (float(np.mean([getattr(c, part)[index] for c in curves])) for part in ("unseen", "seen"))
-    harmonic = float(np.mean([curve.harmonic[index] for curve in curves]))
-    return Stack(weights, float(RATES[index]), unseen, seen, harmonic)
+    rate, scores = mean_scores(_curves(validations, logits, weights))
+    return Stack(weights, rate, **scores)
 
 
 def _refined(

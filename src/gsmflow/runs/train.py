@@ -117,16 +117,7 @@ def train(
         together()
         together()  # in between, the others have read what this one continues from
         write_bytes(existing, tomli_w.dumps(config).encode())
-        outcome = carry_out(
-            problem,
-            recipe,
-            protocol=request.protocol,
-            oracle=request.oracle,
-            seed=request.seed,
-            device=device,
-            recorder=recorder,
-        )
-        metrics = metrics_of(request, problem, recipe, outcome, recorder).to_dict()
+        outcome, metrics = _carried_out(request, problem, recipe, device, recorder)
         _write(folder, problem, outcome, metrics, keep_data=keep_data)
         recorder.finished()
         return metrics
@@ -232,6 +223,13 @@ def _follow(
     together()
     if finished:
         return read_metrics(folder)
+    return _carried_out(request, problem, recipe, device, recorder)[1]
+
+
+def _carried_out(
+    request: Request, problem: Problem, recipe: Recipe, device: torch.device, recorder: Recorder
+) -> tuple[Outcome, dict[str, Any]]:
+    """What was asked for, done: its outcome, and the metrics as plain values."""
     outcome = carry_out(
         problem,
         recipe,
@@ -241,7 +239,7 @@ def _follow(
         device=device,
         recorder=recorder,
     )
-    return metrics_of(request, problem, recipe, outcome, recorder).to_dict()
+    return outcome, metrics_of(request, problem, recipe, outcome, recorder).to_dict()
 
 
 def config_of(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
