@@ -44,6 +44,7 @@ _MODULES = (
     "lda",
     "eszsl",
     "kernel-eszsl",
+    "sae",
 )
 
 METHODS: Registry[Method] = Registry(

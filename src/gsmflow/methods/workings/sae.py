@@ -1,0 +1,90 @@
+"""SAE (Kodirov et al., CVPR 2017): a linear auto-encoder whose code is the semantics, in closed form.
+
+With centred features X (D, N), the centred semantics S (A, N) of their classes, and an encoder W (A, D) whose
+transpose decodes::
+
+    min_W |X - W'S|^2 + lambda |WX - S|^2       <=>       S S' W + lambda W X X' = (1 + lambda) S X'
+
+That is what SciPy's ``solve_sylvester`` (Bartels and Stewart) gives, in a fraction of the time. Classes are compared by
+cosines, in one of two spaces::
+
+    logit_c = cos(W x, a_c)         encoded features with semantics
+    logit_c = x . W'a_c / |W'a_c|   features with decoded semantics: the cosine times |x|
+
+As in the paper: the objective, its solution, both spaces, cosines. Different:
+
+- Features and semantics are centred by the means of the training samples. Without that the code would have to carry the
+  mean semantics as well, which projected features, whose mean is 0, cannot give.
+- lambda is 10^encoding times the mean eigenvalue of S S' over that of X X', so that it does not depend on units, and
+  is tried on validation problems with either space. The paper gives a number for each data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from gsmflow.compute.finite import positive
+from gsmflow.heads.base import Head
+from gsmflow.heads.linear import LinearHead
+from gsmflow.heads.representation import Representation, RepresentedHead
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.sae import SAEOptions
+
+_ROWS = 1 << 13  # features converted to float64 at a time
+
+
+def solutions(data: TrainingData, options: SAEOptions) -> Iterator[tuple[dict[str, float], Head]]:
+    """A head for every lambda and space that is tried, those of the options first."""
+    counts = torch.bincount(data.labels, minlength=len(data.seen)).double()
+    means = data.class_means().double()
+    middle = counts @ means / counts.sum()
+    semantics = data.semantics.double()
+    seen = semantics[data.seen]
+    centre = counts @ seen / counts.sum()
+    codes, seen = semantics - centre, seen - centre
+    s_values, s_axes = torch.linalg.eigh(seen.T @ (counts[:, None] * seen))
+    x_values, x_axes = torch.linalg.eigh(_scatter(data, middle))
+    # S X' needs the sums of each class alone.
+    toward = s_axes.T @ (seen.T @ (counts[:, None] * (means - middle))) @ x_axes
+    s_values, x_values = s_values.clamp(min=0), x_values.clamp(min=0)
+    size = positive(s_values.mean()) / positive(x_values.mean())
+    spaces = (options.decoded, not options.decoded) if options.tried else (options.decoded,)
+    for shift in sorted(range(-options.tried, options.tried + 1), key=abs):
+        exponent = options.encoding + shift
+        weight = 10**exponent * size
+        encoder = s_axes @ _divided(toward, s_values, weight * x_values, weight) @ x_axes.T
+        for decoded in spaces:
+            head = _by_features(encoder, codes, middle) if decoded else _by_codes(encoder, codes, middle)
+            yield {"encoding": exponent, "decoded": float(decoded)}, head
+
+
+def _divided(toward: Tensor, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
+    """T of the equation: (A, D). Where both eigenvalues are 0 the data say nothing, and W stays 0."""
+    below = left[:, None] + right[None]
+    least = 1e-10 * (left.max() + right.max())
+    return torch.where(below > least, (1 + weight) * toward / below.clamp(min=1e-300), 0.0)
+
+
+def _by_codes(encoder: Tensor, codes: Tensor, middle: Tensor) -> Head:
+    """Cosines of encoded features and semantics."""
+    layer = encoder.float().contiguous(), -(encoder @ middle).float(), "none"
+    flat = torch.zeros(len(codes), device=codes.device)
+    return RepresentedHead(Representation((layer,), (1,)), LinearHead(codes.float(), flat, 1.0))
+
+
+def _by_features(encoder: Tensor, codes: Tensor, middle: Tensor) -> Head:
+    """Products of centred features with decoded semantics of unit length."""
+    decoded = torch.nn.functional.normalize(codes @ encoder, dim=1)
+    return LinearHead(decoded.float().contiguous(), -(decoded @ middle).float())
+
+
+def _scatter(data: TrainingData, middle: Tensor) -> Tensor:
+    """X X' of the centred features, (D, D)."""
+    total = torch.zeros(len(middle), len(middle), dtype=torch.float64, device=data.device)
+    for rows in data.features.split(_ROWS):
+        centered = rows.double() - middle
+        total += centered.T @ centered
+    return total
