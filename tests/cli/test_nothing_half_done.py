@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +152,19 @@ def test_an_option_that_is_set_is_not_searched(tmp_path: Path, capsys: pytest.Ca
     assert "blocks = 2" in (tmp_path / "tuned.toml").read_text()
 
 
+INTERRUPTED = """
+import os, signal, sys
+from gsmflow.cli import main
+from gsmflow.files import tensors
+write = tensors.write_tensors
+def write_and_stop(*args, **named):
+    write(*args, **named)
+    os.kill(os.getpid(), signal.SIGINT)
+tensors.write_tensors = write_and_stop
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_an_interrupted_extraction_says_how_to_continue(tmp_path: Path) -> None:
     digits(tmp_path / "images", 400)
     model = mean_colour_model(tmp_path / "model.onnx")
@@ -168,18 +178,16 @@ def test_an_interrupted_extraction_says_how_to_continue(tmp_path: Path) -> None:
         "--batch-size",
         "1",
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gsmflow", *words, "-o", str(tmp_path / "features.npz")],
+    stopped = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *words, "-o", str(tmp_path / "features.npz")],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ,
+        check=False,
+        timeout=60,
     )
-    parts = tmp_path / "features.npz.parts"
-    while process.poll() is None and not (parts.is_dir() and any(parts.glob("*.safetensors"))):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, said
+    said = stopped.stderr
+    assert any((tmp_path / "features.npz.parts").glob("*.safetensors"))
+    assert stopped.returncode == 130, said
     assert f"what is done is kept beside {tmp_path / 'features.npz'}; the same command continues" in said
     assert main([*words, "-o", str(tmp_path / "features.npz")]) == 0
     assert np.load(tmp_path / "features.npz")["features"].shape[0] == 400

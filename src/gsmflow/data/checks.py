@@ -17,7 +17,7 @@ from gsmflow.files.narrowing import off
 Where = Callable[[str], str]
 
 PARTS = ("train", "test_seen", "test_unseen")
-_CHUNK = 1 << 24  # entries checked at a time, so that memory-mapped features are never copied as a whole
+_CHUNK = 1 << 21  # entries copied at a time, so that memory-mapped features are never copied as a whole
 
 
 def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:

@@ -254,12 +254,12 @@ def _same_rows(features: NDArray[np.float32], chosen: NDArray[np.int64]) -> list
     order = chosen[np.argsort(sums[chosen], kind="stable")]
     ends = np.flatnonzero(sums[order[1:]] != sums[order[:-1]]) + 1
     groups = []
-    for rows in np.split(order, ends):
-        if len(rows) > 1:
-            same: dict[bytes, list[int]] = {}
-            for row in rows.tolist():
-                same.setdefault((features[row] + np.float32(0)).tobytes(), []).append(row)
-            groups += [group for group in same.values() if len(group) > 1]
+    starts, stops = np.append(0, ends), np.append(ends, len(order))
+    for several in np.flatnonzero(stops - starts > 1):
+        same: dict[bytes, list[int]] = {}
+        for row in order[starts[several] : stops[several]].tolist():
+            same.setdefault((features[row] + np.float32(0)).tobytes(), []).append(row)
+        groups += [group for group in same.values() if len(group) > 1]
     return sorted(groups)
 
 
