@@ -18,6 +18,7 @@ from gsmflow.cli.commands.ablate import ablate
 from gsmflow.cli.commands.add_class import add_class
 from gsmflow.cli.commands.bench import bench
 from gsmflow.cli.commands.data import data
+from gsmflow.cli.commands.data_get import data_get
 from gsmflow.cli.commands.describe import describe
 from gsmflow.cli.commands.evaluate import evaluate
 from gsmflow.cli.commands.export import export
@@ -35,7 +36,7 @@ from gsmflow.cli.group import Commands
 from gsmflow.cli.grouping import flags_of
 
 _SECTIONS = {
-    "What there is": (data, methods),
+    "What there is": (data, data_get, methods),
     "Features and semantics": (extract, describe),
     "Train": (train, tune),
     "Use a run": (predict, evaluate, add_class, serve, export),
@@ -138,7 +139,7 @@ def _run(arguments: list[str], debug: bool) -> int:
 
 def _command(arguments: Sequence[str]) -> click.Command | None:
     """The command that was asked for."""
-    return cli.commands.get(next((word for word in arguments if not word.startswith("-")), ""))
+    return cli.commands.get(cli.named([word for word in arguments if not word.startswith("-")]))
 
 
 def _fail(message: str, code: int) -> int:

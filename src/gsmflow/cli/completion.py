@@ -74,7 +74,15 @@ def complete_problems(ctx: click.Context, parameter: click.Parameter, start: str
     """Names of data sets, or folders."""
     from gsmflow.sources.published import KNOWN
 
-    return _starting(["digits", "synthetic", *KNOWN], start) or [CompletionItem(start, type="dir")]
+    more = ["get"] if ctx.command.name == "data" else []
+    return _starting(["digits", "synthetic", *KNOWN, *more], start) or [CompletionItem(start, type="dir")]
+
+
+def complete_published(ctx: click.Context, parameter: click.Parameter, start: str) -> list[Any]:
+    """Names of published data sets."""
+    from gsmflow.sources.published import KNOWN
+
+    return _starting(list(KNOWN), start)
 
 
 def _starting(names: list[str], start: str) -> list[CompletionItem]:

@@ -165,5 +165,6 @@ def data_table(known: Sequence[Any], data_root: Path) -> None:
             lines.append(each.message)
         if each.expected and not each.found:
             lines.append(f"expected: {', '.join(each.expected)}")
+            lines.append(f"bring it: gsmflow data get {each.name}")
         lines.append(f"from: {each.citation}")
         console.print("\n  ".join(lines), highlight=False, markup=False, soft_wrap=True)

@@ -1,10 +1,11 @@
-"""The group of all commands: its help has whole sentences, in the order of the work."""
+"""The group of all commands: its help has whole sentences, in the order of the work; names may have two words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class Commands(click.Group):
@@ -28,6 +29,26 @@ class Commands(click.Group):
         """All names, in the order of the work."""
         listed = [name for names in self.sections.values() for name in names]
         return [*listed, *(name for name in self.commands if name not in listed)]
+
+    def named(self, arguments: Sequence[str]) -> str:
+        """The command that these words begin with, of two words where there is such a one; empty for none."""
+        for name in (" ".join(arguments[:2]), *arguments[:1]):
+            if name in self.commands:
+                return name
+        return ""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that words begin with, and the words after it."""
+        name = self.named(args)
+        if " " in name:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click's, without names of two words, which a shell would take for two commands."""
+        return [item for item in super().shell_complete(ctx, incomplete) if " " not in item.value]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each heading with its commands and the first sentence of each one's help, which is never cut."""

@@ -96,8 +96,8 @@ def _folder(
     if known:
         raise InputError(
             f"{data_root / known.name}: no such folder",
-            remedy=f"put {features or xlsa17.FEATURES}.mat and {semantics or xlsa17.SEMANTICS}_splits.mat there, or "
-            f"name another place by `data_root`; {known.citation}",
+            remedy=f"put {features or xlsa17.FEATURES}.mat and {semantics or xlsa17.SEMANTICS}_splits.mat there "
+            f"(gsmflow data get {known.name} brings them), or name another place by `data_root`; {known.citation}",
         )
     if exists(problem):
         raise InputError(f"{problem}: is a file; name the folder it lies in")
