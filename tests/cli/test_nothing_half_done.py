@@ -156,6 +156,7 @@ INTERRUPTED = """
 import os, signal, sys
 from gsmflow.cli import main
 from gsmflow.files import tensors
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands ignore it
 write = tensors.write_tensors
 def write_and_stop(*args, **named):
     write(*args, **named)
@@ -186,8 +187,8 @@ def test_an_interrupted_extraction_says_how_to_continue(tmp_path: Path) -> None:
         timeout=60,
     )
     said = stopped.stderr
-    assert any((tmp_path / "features.npz.parts").glob("*.safetensors"))
     assert stopped.returncode == 130, said
+    assert any((tmp_path / "features.npz.parts").glob("*.safetensors"))
     assert f"what is done is kept beside {tmp_path / 'features.npz'}; the same command continues" in said
     assert main([*words, "-o", str(tmp_path / "features.npz")]) == 0
     assert np.load(tmp_path / "features.npz")["features"].shape[0] == 400
