@@ -83,6 +83,8 @@ def extract_shown(
             listed=tell_passed_over,
             told=told,
         )
+    if table.spec.note:
+        click.echo(table.spec.note, err=True)
     tell_unreadable(table.unreadable, unreadable_file(out))
     tell_without_images(table.listing, table.unreadable)
     return table

@@ -168,9 +168,9 @@ class WorkerOptions:
 _backbone = click.option(
     "--backbone",
     metavar="NAME|FILE",
-    help="What makes features of pictures: a model of timm, such as resnet101, vit_small_patch14_dinov2 or "
-    "vit_base_patch16_clip_224.openai; or an .onnx or TorchScript (.pt) file. A TorchScript file is a program: "
-    "open only what you trust.",
+    help="What makes features of pictures: a model of timm, such as resnet101 or vit_small_patch14_dinov2; a model of "
+    "images and texts, such as clip:openai/clip-vit-base-patch32 or clip:FOLDER (CLIP, SigLIP); or an .onnx or "
+    "TorchScript (.pt) file. A TorchScript file is a program: open only what you trust.",
 )
 _weights = click.option(
     "--weights",

@@ -29,7 +29,7 @@ class BackboneSpec:
     Parameters
     ----------
     kind : str
-        ``timm``, ``onnx``, ``torchscript``, or one that was registered.
+        ``timm``, ``clip``, ``onnx``, ``torchscript``, or one that was registered.
     model : str
         Timm's name of the architecture, the model's file, or what another kind is named.
     weights : str
@@ -37,7 +37,7 @@ class BackboneSpec:
     output : str
         For ONNX alone: name of the output that holds the features; empty for the first.
     preprocessing : Preprocessing | None
-        How pictures are prepared; None for timm, which brings its own.
+        How pictures are prepared; None for timm and clip, which bring their own.
     sha256 : str
         SHA-256 of the model's file, or of a timm model's weights; empty until it is opened.
     """
@@ -82,7 +82,7 @@ class BackboneSpec:
                     parameter="weights",
                 )
             weights = str(Path(weights).resolve())
-        model = str(Path(name).resolve()) if kind.of_file else name
+        model = kind.place(name)
         prepared = Preprocessing(**settings) if "preprocessing" in kind.takes else None
         return BackboneSpec(kind.name, model, weights, output, prepared)
 
@@ -127,7 +127,7 @@ class BackboneSpec:
             A model of timm has no file, a model file has no weights beside it.
         """
         kind = BACKBONES.find(self.kind)
-        if model is not None and not kind.of_file:
+        if model is not None and not kind.of_file and not (kind.of_folder and kind.owns(model)):
             raise InputError(
                 f"{model}: the run's backbone is {self.kind}'s {self.model}; leave it out",
                 parameter="backbone",
@@ -140,15 +140,26 @@ class BackboneSpec:
             )
         return replace(
             self,
-            model=self.model if model is None else str(Path(model).resolve()),
+            model=self.model if model is None else kind.place(model),
             weights=self.weights if weights is None else str(Path(weights).resolve()),
         )
+
+    @property
+    def note(self) -> str:
+        """What a person may mistake this backbone for, in a sentence; empty where nothing is."""
+        if self.kind == "timm" and "_clip_" in self.model:
+            return (
+                f"{self.model}: timm's tower of CLIP, without its projection, so no text is near its features; for "
+                "classes by their names name the whole model as clip:OWNER/NAME"
+            )
+        return ""
 
     def same_as(self, other: BackboneSpec) -> bool:
         """Whether both give the same features, wherever their files are."""
 
         def essence(spec: BackboneSpec) -> BackboneSpec:
-            return replace(spec, model="" if BACKBONES.find(spec.kind).of_file else spec.model, weights="")
+            kind = BACKBONES.find(spec.kind)
+            return replace(spec, model="" if kind.of_file or kind.of_folder else spec.model, weights="")
 
         return essence(self) == essence(other)
 
@@ -190,6 +201,10 @@ class BackboneKind:
     takes : tuple[str, ...]
         What a person may give beside it: ``weights`` (a .safetensors file), ``output`` (the name of one of
         several) and ``preprocessing`` (size, crop, interpolation and normalization).
+    of_folder : bool
+        Whether it may be given as a folder, which may be moved; its `sha256` alone then identifies it.
+    remembered : Callable[[str], str]
+        What a run remembers of what a person gave, for kinds that are not of a file.
     """
 
     name: str
@@ -197,6 +212,12 @@ class BackboneKind:
     open: Callable[[BackboneSpec, torch.device], Backbone]
     of_file: bool = False
     takes: tuple[str, ...] = ()
+    of_folder: bool = False
+    remembered: Callable[[str], str] = lambda name: name
+
+    def place(self, name: str) -> str:
+        """What a run remembers of what a person gave: files and folders in full."""
+        return str(Path(name).resolve()) if self.of_file else self.remembered(name)
 
 
 def _complaint(name: str, value: Any) -> str:
@@ -208,7 +229,7 @@ def _complaint(name: str, value: Any) -> str:
 BACKBONES: Registry[BackboneKind] = Registry(
     "kind of backbone",
     "gsmflow.backbones",
-    {kind: f"gsmflow.images.kinds:{kind.upper()}" for kind in ("timm", "onnx", "torchscript")},
+    {kind: f"gsmflow.images.kinds:{kind.upper()}" for kind in ("timm", "clip", "onnx", "torchscript")},
     _complaint,
 )
 

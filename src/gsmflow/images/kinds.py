@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gsmflow.files.image_text import is_named, remembered
 from gsmflow.images.backbone import Backbone, BackboneKind, BackboneSpec
 
 if TYPE_CHECKING:
@@ -15,6 +16,12 @@ def _timm(spec: BackboneSpec, device: torch.device) -> Backbone:
     from gsmflow.images.timm import open_timm
 
     return open_timm(spec, device)
+
+
+def _clip(spec: BackboneSpec, device: torch.device) -> Backbone:
+    from gsmflow.images.clip import open_clip
+
+    return open_clip(spec, device)
 
 
 def _onnx(spec: BackboneSpec, device: torch.device) -> Backbone:
@@ -34,6 +41,13 @@ TIMM = BackboneKind(
     owns=lambda name: False,  # it takes what no other kind does
     open=_timm,
     takes=("weights",),
+)
+CLIP = BackboneKind(
+    "clip",
+    owns=is_named,
+    open=_clip,
+    of_folder=True,
+    remembered=remembered,
 )
 ONNX = BackboneKind(
     "onnx",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
+from gsmflow.files.image_text import check_model, is_named
 from gsmflow.semantics.sentences import Encode
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def open_encoder(name: str, device: torch.device) -> Encode:
         Sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own; or
         the name is neither in the cache nor can it be downloaded.
     """
+    if is_named(name):
+        from gsmflow.semantics.clip import open_text_tower
+
+        return open_text_tower(name, device)
     folder = check_encoder(name) or _published(name)
     _check_kind(folder)
     if (folder / "modules.json").exists():
@@ -49,6 +54,8 @@ def check_encoder(name: str) -> Path | None:
     InputError
         Sentence-transformers is missing; the folder holds no encoder, or the name can be none's.
     """
+    if is_named(name):
+        return check_model(name, "encoder")
     if find_spec("sentence_transformers") is None:
         raise InputError(f"{name}: needs sentence-transformers: {installing('text')}", parameter="encoder")
     folder = Path(name)
