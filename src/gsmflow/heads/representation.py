@@ -14,19 +14,25 @@ from gsmflow.compute.activation import LEAK
 from gsmflow.heads.graph import Graph
 from gsmflow.heads.linear import LinearHead
 
+_LEAST = 1e-6  # logarithms are of at least that
 _OPERATORS = {
     "none": "Identity",
     "relu": "Relu",
     "leaky_relu": "LeakyRelu",
     "sigmoid": "Sigmoid",
     "cos": "Cos",
+    "softmax": "Softmax",
 }  # of ONNX
+# A run folder stores an activation as its place here: new ones come last.
 ACTIVATIONS = {
     "none": lambda x: x,
     "relu": torch.relu,
     "leaky_relu": lambda x: F.leaky_relu(x, LEAK),
     "sigmoid": torch.sigmoid,
     "cos": torch.cos,
+    "softmax": lambda x: x.softmax(dim=1),
+    "log": lambda x: x.clamp(min=_LEAST).log(),
+    "squares": lambda x: torch.cat((x, x.square()), dim=1),
 }
 
 
@@ -35,11 +41,13 @@ class Representation:
     """Some of the activations of a small network, side by side.
 
     With h_0 = x and h_i = act_i(W_i h_(i-1) + b_i), the representation of x is [h_i for i in `kept`].
+    Two activations are not of one number each: ``softmax`` over all of them, and ``squares``, which gives [h, h^2].
 
     Parameters
     ----------
     layers : tuple[tuple[Tensor, Tensor, str], ...]
-        (weight (out, in), bias (out,), name of the activation) of each layer.
+        (weight, bias (out,), name of the activation) of each layer. The weight is (out, in), or (in,) for the diagonal
+        of a matrix that is 0 elsewhere.
     kept : tuple[int, ...]
         Indices of the activations, 0 for the features themselves.
     """
@@ -48,25 +56,36 @@ class Representation:
     kept: tuple[int, ...]
 
     @property
+    def in_dim(self) -> int:
+        """D, dimensions of the features."""
+        return self.layers[0][0].shape[-1]
+
+    @property
     def out_dim(self) -> int:
         """Dimensions of a represented feature."""
-        sizes = [self.layers[0][0].shape[1], *(len(bias) for _, bias, _ in self.layers)]
+        sizes = [self.in_dim]
+        sizes += [(1 + (activation == "squares")) * len(bias) for _, bias, activation in self.layers]
         return sum(sizes[index] for index in self.kept)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Represent features (N, D) as (N, out_dim)."""
         states = [features.float()]
         for weight, bias, activation in self.layers:
-            states.append(ACTIVATIONS[activation](torch.addmm(bias, states[-1], weight.T)))
+            h = states[-1]
+            h = h * weight + bias if weight.ndim == 1 else torch.addmm(bias, h, weight.T)
+            states.append(ACTIVATIONS[activation](h))
         return torch.cat([states[index] for index in self.kept], dim=1)
 
     def graph(self, graph: Graph, x: str) -> str:
         """The represented features as nodes of an ONNX graph."""
         states = [x]
         for weight, bias, activation in self.layers:
-            x = graph.add("Gemm", states[-1], graph.constant(weight), graph.constant(bias), transB=1)
-            slope: dict[str, Any] = {"alpha": LEAK} if activation == "leaky_relu" else {}
-            states.append(graph.add(_OPERATORS[activation], x, **slope))
+            x, factor, offset = states[-1], graph.constant(weight), graph.constant(bias)
+            if weight.ndim == 1:
+                x = graph.add("Add", graph.add("Mul", x, factor), offset)
+            else:
+                x = graph.add("Gemm", x, factor, offset, transB=1)
+            states.append(_activated(graph, x, activation))
         return graph.add("Concat", *(states[index] for index in self.kept), axis=1)
 
     def state(self) -> dict[str, Tensor]:
@@ -101,6 +120,16 @@ class Representation:
         return Representation(layers, tuple(state["kept"].tolist()))
 
 
+def _activated(graph: Graph, x: str, activation: str) -> str:
+    """The activation of x as nodes of an ONNX graph."""
+    if activation == "log":
+        return graph.add("Log", graph.add("Max", x, graph.constant(_LEAST)))
+    if activation == "squares":
+        return graph.add("Concat", x, graph.add("Mul", x, x), axis=1)
+    more: dict[str, Any] = {"alpha": LEAK} if activation == "leaky_relu" else {}
+    return graph.add(_OPERATORS[activation], x, **more)
+
+
 @dataclass(frozen=True)
 class RepresentedHead:
     """A linear head on a representation of the features.
@@ -127,7 +156,7 @@ class RepresentedHead:
     @property
     def in_dim(self) -> int:
         """D, dimensions of the features before they are represented."""
-        return self.representation.layers[0][0].shape[1]
+        return self.representation.in_dim
 
     @property
     def device(self) -> torch.device:

@@ -44,6 +44,8 @@ _MODULES = (
     "lda",
     "eszsl",
     "kernel-eszsl",
+    "dap",
+    "iap",
     "sae",
 )
 
