@@ -164,5 +164,5 @@ def classifiers(options: AttributeOptions) -> Iterator[BaseClassifier]:
 
 
 def tensor(array: Array, device: torch.device) -> Tensor:
-    """The array in float32 on a device."""
+    """The array, of any shape (...), in float32 on a device."""
     return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
