@@ -16,7 +16,7 @@ from gsmflow.protocol.fitting import run
 from gsmflow.recipes.recipe import make_recipe, preset_names, read_preset
 from support.recipes import problem
 
-SINGLE = [name for name in method_names() if not find_method(name).members]
+SINGLE = [name for name in method_names() if not (find_method(name).members or find_method(name).needs)]
 SMALL = {
     "epochs": 4,
     "batch_size": 64,

@@ -115,3 +115,15 @@ def test_findings_say_what_intervals_allow(mean: float, half: float, count: int,
     (sentence,) = findings([found], "ours")
     assert words in sentence
     assert ("above" if mean > 0 else "below") in sentence
+
+
+def test_a_run_without_h_does_not_enter_the_difference() -> None:
+    results = {
+        ("P", "ours", 0): metrics(0.50),
+        ("P", "theirs", 0): metrics(0.40) | {"H": None, "U": None},
+        ("P", "theirs", 1): metrics(0.40),
+        ("P", "ours", 1): metrics(0.60),
+    }
+    theirs = rows_of(results, protocol="last", reference="ours")[1]
+    assert theirs.difference is not None
+    assert (theirs.difference.count, theirs.difference.mean) == (1, pytest.approx(-0.2))

@@ -33,6 +33,7 @@ def save(problem: Problem, path: Path) -> None:
         "image_shape": problem.image_shape,
         "notes": dict(problem.notes),
         "backbone": dict(problem.backbone) if problem.backbone else None,
+        "semantic_origin": dict(problem.semantic_origin) if problem.semantic_origin else None,
         "pictures": problem.pictures,
         "feature_names": problem.feature_names,
     }
@@ -64,6 +65,7 @@ def load(path: Path) -> Problem:
             image_shape=tuple(shape) if shape else None,
             notes=meta["notes"],
             backbone=meta["backbone"],
+            semantic_origin=meta.get("semantic_origin"),
             pictures=tuple(meta["pictures"]) if meta.get("pictures") else None,
             feature_names=tuple(columns) if columns else None,
             offset=offset,

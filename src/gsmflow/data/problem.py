@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data import checks
+from gsmflow.files.image_text import ImageTextModel, model_of_both
 from gsmflow.files.names import matched
 from gsmflow.files.narrowing import narrowed, off
 
@@ -89,6 +90,8 @@ class Problem:
     pictures : tuple[str, ...] | None
         (N,) paths of the image files that the features were made of, where they are known. They are for looking
         at: nothing is learnt from them, and they may be gone.
+    semantic_origin : Mapping[str, Any] | None
+        How the semantics were made ([`read_origin`][gsmflow.files.semantic_origin.read_origin]), if that is known.
     feature_names : tuple[str, ...] | None
         D distinct names of the feature dimensions, where they have names.
     offset : NDArray[np.float64] | None
@@ -119,6 +122,7 @@ class Problem:
     pictures: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     offset: NDArray[np.float64] | None = None
+    semantic_origin: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -183,6 +187,11 @@ class Problem:
     def semantic_dim(self) -> int:
         """A, the number of semantic dimensions."""
         return int(self.semantics.shape[1])
+
+    @property
+    def image_text(self) -> ImageTextModel | None:
+        """The model of images and texts that both features and semantics are of, by its fingerprint; None without."""
+        return model_of_both(self.backbone, self.semantic_origin)
 
     @cached_property
     def seen(self) -> NDArray[np.int64]:

@@ -121,6 +121,8 @@ def _of_seen_classes(problem: Problem, name: str, *parts: NDArray[np.int64]) -> 
         image_shape=problem.image_shape,
         origins=problem.origins,
         offset=problem.offset,
+        backbone=problem.backbone,
+        semantic_origin=problem.semantic_origin,
     )
 
 

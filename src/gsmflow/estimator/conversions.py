@@ -165,7 +165,8 @@ def given_again(
     if not np.array_equal(problem.unseen, run.classifier.unseen[run.classifier.unseen < first]):
         raise InputError("y: other classes than this estimator was fitted on")
     problem = problem.relative_to(run.classifier.transform.offset)
-    problem = replace(problem, backbone=(run.read or {}).get("backbone"))
+    read = run.read or {}
+    problem = replace(problem, backbone=read.get("backbone"), semantic_origin=read.get("semantic_origin"))
     request = replace(run.request, problem=GIVEN, features=None, semantics=None)
     return replace(run, problem=problem, request=request)
 

@@ -110,7 +110,7 @@ def _all_options(recipe: Recipe) -> dict[str, Any]:
         f"{part.table}.{field.name}": getattr(part, field.name)
         for part in (recipe.features, recipe.semantics, recipe.options, recipe.head, recipe.selection)
         for field in fields(part)  # type: ignore[arg-type]
-        if not (part is recipe.options and field.name in recipe.method.fixed)
+        if not recipe.method.fixes(part.table, field.name)
     }
 
 

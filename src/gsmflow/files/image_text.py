@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from gsmflow.files.checksums import digest_of
 if TYPE_CHECKING:
     import torch
 
-PREFIX = "clip:"
+PREFIX, _KIND = "clip:", "clip"  # of names; of backbones in their descriptions
 KINDS = ("clip", "siglip")
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # neither pickles nor programs
 # What the vectors of pictures and texts depend on.
@@ -59,6 +60,43 @@ class ImageTextModel:
     sha256: str
     scale: float
     bias: float
+
+
+_NOTED = "image_text"  # in what is noted beside semantics
+
+
+def noted(folder: Path) -> dict[str, Any]:
+    """What is noted beside semantics that the model in a folder has made, for `model_of_both`.
+
+    Raises
+    ------
+    InputError
+        Its weights are damaged, or lack the temperature.
+    """
+    return {_NOTED: asdict(described(folder))}
+
+
+def model_of_both(
+    backbone: Mapping[str, Any] | None, origin: Mapping[str, Any] | None
+) -> ImageTextModel | None:
+    """The model that features and semantics are of, if they are of the same one, by its fingerprint.
+
+    Parameters
+    ----------
+    backbone : Mapping[str, Any] | None
+        What made the features, as extraction notes it with them.
+    origin : Mapping[str, Any] | None
+        How the semantics were made, as `describe` notes it beside them.
+    """
+    said = (origin or {}).get(_NOTED)
+    if not backbone or not isinstance(said, Mapping) or not said.get("sha256"):
+        return None
+    if backbone.get("kind") != _KIND or backbone.get("sha256") != said["sha256"]:
+        return None
+    try:
+        return ImageTextModel(str(said["sha256"]), float(said["scale"]), float(said["bias"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def is_named(name: str) -> bool:

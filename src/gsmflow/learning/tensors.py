@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,10 +13,7 @@ from torch import Tensor
 from gsmflow.compute.randomness import stream
 from gsmflow.data.problem import Problem
 from gsmflow.files.feature_store import rows_of
-
-if TYPE_CHECKING:
-    pass
-
+from gsmflow.files.image_text import ImageTextModel
 
 _ROWS = 1 << 14  # features converted to float64 at a time
 
@@ -36,6 +32,8 @@ class TrainingData:
         (C, A) of all classes.
     seen, unseen : Tensor
         Class indices.
+    image_text : ImageTextModel | None
+        The model of images and texts that both features and semantics are of; None where they are not of one.
     """
 
     features: Tensor
@@ -43,6 +41,7 @@ class TrainingData:
     semantics: Tensor
     seen: Tensor
     unseen: Tensor
+    image_text: ImageTextModel | None = None
 
     @staticmethod
     def of(problem: Problem, device: torch.device) -> TrainingData:
@@ -54,6 +53,7 @@ class TrainingData:
             semantics=torch.from_numpy(np.ascontiguousarray(problem.semantics)).to(device),
             seen=torch.from_numpy(problem.seen).to(device),
             unseen=torch.from_numpy(problem.unseen).to(device),
+            image_text=problem.image_text,
         )
 
     @property

@@ -47,6 +47,7 @@ _MODULES = (
     "dap",
     "iap",
     "sae",
+    "zero-shot",
 )
 
 METHODS: Registry[Method] = Registry(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gsmflow.base.options import Options
 
 if TYPE_CHECKING:
+    from gsmflow.data.problem import Problem
     from gsmflow.heads.base import Head
     from gsmflow.learning.learner import Learner
     from gsmflow.learning.tensors import TrainingData
@@ -62,7 +63,8 @@ class Method:
     options : type[Options]
         Its option dataclass, whose ``table`` is the method's name.
     fixed : Mapping[str, Any]
-        Options that make the method what it is and cannot be set.
+        Options that make the method what it is and cannot be set: its own by their names, those of other tables as
+        ``features.scaling``.
     inherits : str
         Another method whose table in a preset also holds for this one, where its own table says nothing.
     learner : Callable[[TrainingData, Any, int], Learner] | None
@@ -84,6 +86,9 @@ class Method:
     members : tuple[Member, ...]
         The members of a composite method, which are judged and stacked, in the order in which they are
         tried.
+    needs : Callable[[Problem], None] | None
+        Refuses, by an [`InputError`][gsmflow.base.errors.InputError], a problem that the method cannot work on; None
+        where it can on all. Looks at facts alone and loads no torch.
     preset : str
         The kind of preset it starts from where none is named, such as ``best``; empty: the problem's own.
     kind : str
@@ -106,10 +111,26 @@ class Method:
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     divisible: bool = False
     members: tuple[Member, ...] = ()
+    needs: Callable[[Problem], None] | None = None
     preset: str = ""
     kind: str = ""
     speed: str = ""
     when: str = ""
+
+    def fixes(self, table: str, name: str) -> bool:
+        """Whether an option of a table cannot be set."""
+        return (name if table == self.options.table else f"{table}.{name}") in self.fixed
+
+    def check(self, problem: Problem) -> None:
+        """Refuse a problem that the method cannot work on.
+
+        Raises
+        ------
+        InputError
+            It is one.
+        """
+        if self.needs:
+            self.needs(problem)
 
 
 def complaint_about(name: str, method: Any) -> str:

@@ -170,13 +170,16 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
         if table not in classes:
             continue
         origins[table] = f"{origin} with `overrides`"
-        if table == own and name in chosen.fixed:
+        if chosen.fixes(table, name):
+            key = name if table == own else f"{table}.{name}"
             raise InputError(
-                f"{override}: in method '{method}' {name} is always {chosen.fixed[name]}",
+                f"{override}: in method '{method}' {key} is always {chosen.fixed[key]}",
                 parameter="overrides",
             )
         values[table][name] = value
-    values[own] |= chosen.fixed
+    for key, value in chosen.fixed.items():
+        table, _, name = key.rpartition(".")
+        values[table or own][name] = value
     parts = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
     features, semantics, options, head, selection = parts.values()
     assert isinstance(features, FeatureOptions)
@@ -189,8 +192,13 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
 
 def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Recipe:
     """A member's recipe, with those of the overrides that are of its own tables or of shared ones."""
-    tables = ("features", "semantics", "head", "selection", find_method(member.method).options.table)
-    own = [override for override in overrides if override.partition(".")[0] in tables]
+    method = find_method(member.method)
+    tables = ("features", "semantics", "head", "selection", method.options.table)
+    own = []
+    for override in overrides:
+        table, _, name = override.partition("=")[0].partition(".")
+        if table in tables and not method.fixes(table, name):
+            own.append(override)
     return make_recipe(member.method, preset, [*own, *member.overrides])
 
 

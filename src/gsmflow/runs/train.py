@@ -94,6 +94,7 @@ def train(
         The folder cannot be written to, holds another run, or is in use.
     """
     check_projection(problem, recipe.features)
+    recipe.method.check(problem)
     if size() > 1 and not recipe.method.divisible:
         raise InputError(
             f"method '{recipe.method.name}' is not divided among processes; start it without torchrun"
@@ -245,7 +246,9 @@ def _carried_out(
 def config_of(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
     """What ``config.toml`` says: the request, all options, the data and the machine."""
     run = {key: value for key, value in asdict(request).items() if value is not None}
-    backbone = {"backbone": dict(problem.backbone)} if problem.backbone else {}
+    made_by = {"backbone": dict(problem.backbone)} if problem.backbone else {}
+    if problem.semantic_origin:
+        made_by["semantic_origin"] = dict(problem.semantic_origin)
     return {
         "run": run | {"method": recipe.method.name, "preset": recipe.preset},
         "options": recipe.tables(),
@@ -256,7 +259,7 @@ def config_of(request: Request, problem: Problem, recipe: Recipe, device: torch.
             "notes": dict(problem.notes),
             **({"feature_names": list(problem.feature_names)} if problem.feature_names else {}),
         },
-        **backbone,
+        **made_by,
         **({"members": _members(recipe)} if recipe.members else {}),
         "machine": {
             "device": describe(device),

@@ -27,6 +27,7 @@ from gsmflow.files.class_names import matched, part
 from gsmflow.files.class_table import ClassTable, read_class_table
 from gsmflow.files.narrowing import narrowed
 from gsmflow.files.rows import ENDINGS, Rows, read_rows
+from gsmflow.files.semantic_origin import read_origin
 from gsmflow.sources.folder import file_names
 from gsmflow.sources.source import Layout
 
@@ -115,6 +116,7 @@ def load(
             "validation_unseen": f"{rows_file}: split val",
         },
         backbone=rows.backbone,
+        semantic_origin=read_origin(classes_file),
         pictures=_pictures(folder, rows.names) if rows.backbone else None,
         feature_names=rows.columns,
         offset=offset,

@@ -102,7 +102,7 @@ def default_space(recipe: Recipe) -> list[Dimension]:
     for part in parts:
         for field in fields(part):  # type: ignore[arg-type]
             where = field.metadata.get("search")
-            if where and field.name not in recipe.method.fixed:
+            if where and not recipe.method.fixes(part.table, field.name):
                 whole = isinstance(getattr(part, field.name), int)
                 found.append(parse_dimension(f"{part.table}.{field.name}={where}", whole))
     return found

@@ -144,7 +144,8 @@ def rows_of(
         by_seed = {seed: m for (p, n, seed), m in results.items() if (p, n) == (problem, label)}
         there = {seed: m for seed, m in by_seed.items() if m is not None}
         base = {s: m for (p, n, s), m in results.items() if (p, n) == (problem, reference) and m is not None}
-        shared = [s for s in there if s in base]
+        # Without test pictures of seen, or of unseen, classes there is no H.
+        shared = [s for s in there if s in base and None not in (there[s]["H"], base[s]["H"])]
         difference = None
         if reference and label != reference and shared:
             mean, half = paired_difference([there[s]["H"] for s in shared], [base[s]["H"] for s in shared])

@@ -109,13 +109,15 @@ def bench(
     """
     from gsmflow.cli.many_runs import check_failures, run_cells, write_tables
     from gsmflow.compute.devices import check_device
-    from gsmflow.methods import method_names
+    from gsmflow.methods import find_method, method_names
     from gsmflow.recipes.recipe import make_recipe
     from gsmflow.studies.cells import Variant, cells_of
     from gsmflow.studies.tables import findings, over_seeds, rows_of
 
     methods = comparison.methods
-    names = method_names() if methods == "all" else [name.strip() for name in methods.split(",")]
+    names = [name.strip() for name in methods.split(",")]
+    if methods == "all":  # but those that are not for every problem
+        names = [name for name in method_names() if find_method(name).needs is None]
     variants = [Variant.parse(name, comparison.overrides) for name in dict.fromkeys(names)]
     labels = [variant.label for variant in variants]
     reference = comparison.against or labels[0]

@@ -30,7 +30,7 @@ def methods(name: str | None, as_json: bool) -> None:
                 "speed": m.speed,
                 "when": m.when,
                 "citation": m.citation,
-                "options": m.options().as_dict() | dict(m.fixed),
+                "options": m.options().as_dict() | {k: v for k, v in m.fixed.items() if "." not in k},
             }
             for m in chosen
         ]

@@ -219,6 +219,7 @@ def train(
     left_out = bool(pictures.backbone) and _extract_first(data, pictures, machine.device)
     problem = data.load()
     check_projection(problem, recipe.features)
+    recipe.method.check(problem)
     dims = recipe.features.out_dim(problem)
     device = resolve_device(machine.device)
     jobs, threads = machine.divided(len(requests), dims, device)
