@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,12 @@ REFUSED = {
     "train: features": ["train", "synthetic", "--features", "other"],
     "train: backbone": ["train", "table", "--backbone", "weights.pth"],
     "train: table": ["train", "table"],
+    "train: names": ["train", "digits", "--classes", "zebra"],
+    "train: pictures": ["train", "pictures", "--encoder", "./nosuch"],
+    "train: no backbone": ["train", "pictures"],
+    "train: no encoder": ["train", "pictures", "--backbone", "model.onnx", "--classes", "fox,owl"],
+    "train: template": ["train", "pictures", "--template", "a photo"],
+    "train: classes": ["train", "pictures", "--classes", "few.csv", "--backbone", "model.onnx"],
     "bench: problem": ["bench", "nosuch"],
     "bench: method": ["bench", "digits", "--methods", "lda,nosuch"],
     "bench: against": ["bench", "digits", "--against", "nosuch"],
@@ -41,6 +48,9 @@ REFUSED = {
     "extract: backbone": ["extract", "table", "--backbone", "weights.pth"],
     "extract: device": ["extract", "table", "--backbone", "resnet101", "--device", "tpu"],
     "describe: file": ["describe", "nosuch.csv"],
+    "describe: nothing": ["describe"],
+    "describe: names": ["describe", "--classes", "zebra,zebra"],
+    "describe: no encoder": ["describe", "--classes", "zebra,okapi"],
     "describe: encoder": ["describe", "classes.csv", "--encoder", "./nosuch"],
     "predict: run": ["predict", "nosuch", "new.csv"],
     "predict: new": ["predict", "run", "nosuch.csv"],
@@ -75,6 +85,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "table" / "images" / "ant").mkdir(parents=True)
     (place / "table" / "features.csv").write_text("label,a,b\nant,1,2\nbee,2,1\n")
     (place / "classes.csv").write_text("name,legs,wings\nant,6,0\nbee,6,1\nfox,4,2\n")
+    for name in ("ant", "bee", "cow", "dog"):
+        (place / "pictures" / name).mkdir(parents=True)
+        (place / "pictures" / name / "1.png").write_bytes(b"?")
+    (place / "model.onnx").write_bytes(b"?")
+    (place / "few.csv").write_text("name,a,b\nant,1,2\nbee,2,1\n")
     (place / "new.csv").write_text("a,b\n1,2\n")
     return place
 
@@ -88,6 +103,7 @@ def answer(place: Path, arguments: list[str]) -> tuple[int, list[str], str]:
         text=True,
         timeout=60,
         check=True,
+        env={**os.environ, "HF_HOME": str(place.parent / "cache"), "HF_HUB_OFFLINE": "1"},
     )
     *said, last = done.stderr.splitlines()
     code, loaded = json.loads(last)

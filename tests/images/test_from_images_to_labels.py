@@ -157,7 +157,7 @@ def test_train_makes_the_features_itself(
     (mine / "classes.csv").write_bytes((made / "mine" / "classes.csv").read_bytes())
     command = ["train", str(mine), *ARGUMENTS, "--protocol", "last", "--set", "gsmflow.epochs=2"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 2
-    assert "gsmflow extract" in capsys.readouterr().err
+    assert "or name one by --backbone" in capsys.readouterr().err
     model = onnx.load(mean_colour_model(tmp_path / "model.onnx"))
     for side in model.graph.input[0].type.tensor_type.shape.dim[2:]:
         side.dim_value = 224

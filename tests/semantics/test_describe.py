@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from gsmflow.cli import main
 from gsmflow.semantics.encoder import open_encoder
 from gsmflow.semantics.sentences import averaged
 from gsmflow.sources.table import load
+from support.encoders import tiny_encoder
 
 ANIMALS = "name,legs,weight\nant,6,0.00001\nhorse,4,500\nowl,2,0.6\n"
 SENTENCES = """name,looks,lives
@@ -78,7 +78,6 @@ def test_the_result_is_the_class_table_of_a_problem(tmp_path: Path) -> None:
         (ANIMALS + "bat,0,0\n", ("--scaling", "none"), "'bat' is all zero"),
         ("name,legs\na,4\nb,4\n", (), "every attribute has the same value for every class (legs)"),
         ("class,legs\na,4\n", (), "no column 'name'"),
-        ("name\na\n", (), "nothing but names"),
         (ANIMALS, ("--columns", "leg"), "did you mean 'legs'?"),
         (ANIMALS, ("--encoder", "./nowhere"), "no such folder"),
         (ANIMALS, ("--encoder", "x", "--scaling", "none"), "not for sentences"),
@@ -112,23 +111,7 @@ def test_several_sentences_are_averaged_at_unit_length() -> None:
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sentence encoder made here: an untrained transformer with a vocabulary of a few words, and mean pooling."""
-    from sentence_transformers import SentenceTransformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer versions keep them elsewhere
-        from sentence_transformers.models import Pooling, Transformer
-    folder = tmp_path_factory.mktemp("bert")
-    vocabulary = folder / "vocab.txt"
-    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-    model = BertModel(BertConfig(vocab_size=5 + len(WORDS), **sizes))
-    model.save_pretrained(folder / "plain")
-    BertTokenizerFast(str(vocabulary)).save_pretrained(folder / "plain")
-    word = Transformer(str(folder / "plain"))
-    SentenceTransformer(modules=[word, Pooling(16)], device="cpu").save_pretrained(str(folder / "encoder"))
-    return folder / "encoder"
+    return tiny_encoder(tmp_path_factory.mktemp("bert"), WORDS)
 
 
 def test_sentences_through_a_sentence_transformer(bert: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,6 @@ from gsmflow.cli.display_concerns import tell_concerns
 from gsmflow.images.repeated import repeated
 
 if TYPE_CHECKING:
-    from gsmflow.cli.options import BackboneOptions
-    from gsmflow.compute.distributed_map import Cluster
     from gsmflow.images.extraction import Pictures
     from gsmflow.images.feature_table import Unreadable
     from gsmflow.images.listing import Listing
@@ -57,32 +55,22 @@ def tell_unreadable(unreadable: Sequence[Unreadable], file: Path | None) -> None
         click.echo(f"{images} could not be read, listed in {file}", err=True)
 
 
-def extract_shown(
-    images: Path,
-    pictures: BackboneOptions,
-    out: Path,
-    *,
-    root: Path | None = None,
-    cluster: Cluster | None = None,
-    device: str = "auto",
-) -> Pictures:
-    """Make a table of features and show its progress, and what was passed over or left out, on stderr."""
+def extract_shown(make: Callable[..., Pictures], out: Path) -> Pictures:
+    """Make a table of features and show its progress, and what was passed over or left out, on stderr.
+
+    Parameters
+    ----------
+    make : Callable[..., Pictures]
+        Makes the table; is given `listed` and `told` as
+        [`extract_images`][gsmflow.images.extraction.extract_images] is.
+    out : Path
+        The table.
+    """
     from gsmflow.cli.progress import counting
-    from gsmflow.images.extraction import extract_images
     from gsmflow.images.feature_table import unreadable_file
 
     with _told_how_to_continue(out), counting("images") as told:
-        table = extract_images(
-            images,
-            pictures.spec(),
-            out,
-            root=root,
-            batch_size=pictures.batch_size,
-            cluster=cluster,
-            device=device,
-            listed=tell_passed_over,
-            told=told,
-        )
+        table = make(listed=tell_passed_over, told=told)
     if table.spec.note:
         click.echo(table.spec.note, err=True)
     tell_unreadable(table.unreadable, unreadable_file(out))

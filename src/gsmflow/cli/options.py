@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gsmflow.compute.distributed_map import Cluster
     from gsmflow.data.problem import Problem
     from gsmflow.images.backbone import BackboneSpec
+    from gsmflow.runs.class_descriptions import Said
+    from gsmflow.runs.pictures import Wanted
 
 
 data_root_option = click.option(
@@ -170,7 +172,8 @@ _backbone = click.option(
     metavar="NAME|FILE",
     help="What makes features of pictures: a model of timm, such as resnet101 or vit_small_patch14_dinov2; a model of "
     "images and texts, such as clip:openai/clip-vit-base-patch32 or clip:FOLDER (CLIP, SigLIP); or an .onnx or "
-    "TorchScript (.pt) file. A TorchScript file is a program: open only what you trust.",
+    "TorchScript (.pt) file. A TorchScript file is a program: open only what you trust.  "
+    "[default of train: a model file in the folder, one in the cache, else resnet101.tv_in1k, downloaded]",
 )
 _weights = click.option(
     "--weights",
@@ -224,32 +227,61 @@ class BackboneOptions:
 
         if not self.backbone:
             raise click.UsageError("Missing option '--backbone'.")
-        given = {name: getattr(self, name) for name in ("size", "crop", "interpolation", "normalization")}
         return BackboneSpec.of(
-            self.backbone,
-            weights=self.weights,
-            output=self.output,
-            preprocessing={name: value for name, value in given.items() if value is not None},
+            self.backbone, weights=self.weights, output=self.output, preprocessing=self._preprocessing()
         )
 
-    def refuse_alone(self) -> None:
-        """Refuse options of a backbone where none is named.
+    def wanted(self, features: str | None) -> Wanted:
+        """What is said about the pictures of a folder, of which `features` is the table."""
+        from gsmflow.runs.pictures import Wanted
 
-        Raises
-        ------
-        InputError
-            There are some.
-        """
-        if self.backbone:
-            return
-        names = ("weights", "size", "crop", "interpolation", "normalization", "output")
-        for name in names:
-            if getattr(self, name):
-                raise InputError(
-                    f"{getattr(self, name)}: belongs to a backbone",
-                    parameter=name,
-                    remedy="name a `backbone` too",
-                )
+        return Wanted(self.backbone, self.weights, self.output, self._preprocessing(), features)
+
+    def _preprocessing(self) -> dict[str, Any]:
+        given = {name: getattr(self, name) for name in ("size", "crop", "interpolation", "normalization")}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+_classes = click.option(
+    "--classes",
+    metavar="NAMES|FILE",
+    help="Classes by name, with pictures or without: zebra,okapi; or a file: names alone (.txt, one a line), or a "
+    "CSV with a column name and, if wanted, attributes or sentences.  [default: classes.csv or classes.txt in the "
+    "folder, else the names of its class folders]",
+)
+template_option = click.option(
+    "--template",
+    multiple=True,
+    metavar="TEXT",
+    help="A sentence with {} for the name of a class, such as 'a drawing of a {}'; repeatable, their vectors are "
+    "averaged.  [default: seven sentences such as 'a photo of a {}.']",
+)
+_encoder = click.option(
+    "--encoder",
+    metavar="FOLDER|NAME",
+    help="Makes semantics of names and sentences: sentence-transformers or CLIP's text tower.  [default: one in the "
+    "folder or in the cache, else all-MiniLM-L6-v2, downloaded]",
+)
+
+
+@dataclass(frozen=True)
+class NamesOptions:
+    """What describes the classes of a folder of pictures."""
+
+    classes: Annotated[str | None, _classes]
+    template: Annotated[tuple[str, ...], template_option]
+    encoder: Annotated[str | None, _encoder]
+
+    def said(self, semantics: str | None) -> Said:
+        """What is said about the classes, of which `semantics` names the tables."""
+        from gsmflow.runs.class_descriptions import Said
+
+        return Said(self.classes, self.template, self.encoder, semantics)
+
+
+@dataclass(frozen=True)
+class PictureOptions(BackboneOptions, NamesOptions):
+    """What is made of a folder of pictures: features by a backbone, semantics by what is said about the classes."""
 
 
 _moved_backbone = click.option(

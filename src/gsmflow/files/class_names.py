@@ -60,6 +60,15 @@ def alike(name: str) -> str:
     return _BETWEEN.sub(" ", normal(name.translate(_INVISIBLE)).casefold())
 
 
+def spoken(name: str) -> str:
+    """A name as people say it: one space for ``_``, ``+``, ``-`` or spaces between words.
+
+    >>> spoken("polar_bear"), spoken("Grizzly+Bear")
+    ('polar bear', 'Grizzly Bear')
+    """
+    return _BETWEEN.sub(" ", normal(name.translate(_INVISIBLE)))
+
+
 def part(name: str) -> str | None:
     """``train``, ``val`` or ``test`` where a name stands for that part of a split; None otherwise.
 

@@ -104,6 +104,15 @@ def is_named(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds such a model, by its settings and the names of its files."""
+    try:
+        _check_kind(folder)
+    except InputError:
+        return False
+    return True
+
+
 def remembered(name: str) -> str:
     """A name as it is written down: that of a folder in full."""
     folder = Path(name.removeprefix(PREFIX))

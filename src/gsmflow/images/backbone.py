@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,6 +205,9 @@ class BackboneKind:
         Whether it may be given as a folder, which may be moved; its `sha256` alone then identifies it.
     remembered : Callable[[str], str]
         What a run remembers of what a person gave, for kinds that are not of a file.
+    at_hand : Callable[[], Sequence[str]]
+        Names of backbones of this kind that can be opened without a network, the one to prefer first; for a command
+        that was given none. Loads no model.
     """
 
     name: str
@@ -218,6 +221,8 @@ class BackboneKind:
     def place(self, name: str) -> str:
         """What a run remembers of what a person gave: files and folders in full."""
         return str(Path(name).resolve()) if self.of_file else self.remembered(name)
+
+    at_hand: Callable[[], Sequence[str]] = lambda: ()
 
 
 def _complaint(name: str, value: Any) -> str:

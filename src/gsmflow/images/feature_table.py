@@ -154,16 +154,21 @@ def write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
     write_bytes(file, text.getvalue().encode())
 
 
+def read_unreadable(out: Path) -> tuple[Unreadable, ...]:
+    """The images that were left out of a table, as they are listed beside it."""
+    file = unreadable_file(out)
+    if not file.exists():
+        return ()
+    with open(file, encoding="utf-8", newline="") as lines:
+        return tuple(Unreadable(each["path"], each["reason"]) for each in csv.DictReader(lines))
+
+
 def finished_table(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted:
     """The content of an existing table, if it is of the same images and backbone."""
     from gsmflow.files.rows import read_rows
 
     rows = read_rows(out)
-    left_out: tuple[Unreadable, ...] = ()
-    file = unreadable_file(out)
-    if file.exists():
-        with open(file, encoding="utf-8", newline="") as lines:
-            left_out = tuple(Unreadable(each["path"], each["reason"]) for each in csv.DictReader(lines))
+    left_out = read_unreadable(out)
     place = {name: index for index, name in enumerate(listing.names)}
     kept = [place.get(name, -1) for name in rows.names or ()]
     same = set(rows.names or ()) | {each.name for each in left_out} == set(listing.names)

@@ -22,6 +22,8 @@ _NO_CLASSES = {  # what file servers, archives and programs leave behind; in any
     *("__pycache__", "thumbnails", "thumbs"),
 }
 _NO_FILES = {"thumbs.db", "desktop.ini"}
+_TABLES = {".csv", ".npz", ".npy", ".parquet", ".json"}  # of features and semantics, and files beside them
+_MODELS = {".onnx", ".pt", ".ts", ".torchscript", ".safetensors"}
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Listing:
     labels, split : tuple[str, ...] | None
         (N,) class and ``train``, ``val`` or ``test`` of each, or None where nothing says so.
     passed_over : tuple[str, ...]
-        Files that are no images by their ending.
+        Files beside images that are no images by their ending, but for tables and models right in the root.
     empty : tuple[str, ...]
-        Class folders without an image in them.
+        Class folders without a file in them.
     """
 
     root: Path
@@ -93,8 +95,43 @@ def list_labelled(path: Path, root: Path | None = None) -> Listing:
             )
     labels = tuple(normal(each[0]) for each in parts)
     places = [path / name for name in _folders(path)] if split else [path]
-    empty = {normal(name) for place in places for name in _folders(place)} - set(labels)
-    return Listing(path, names, labels, split, passed_over, tuple(sorted(empty)))
+    bare = [name for place in places for name in _folders(place) if not _holds(place / name)]
+    empty = set(map(normal, bare)) - set(labels)
+    return Listing(path, names, labels, split, _beside(names, passed_over), tuple(sorted(empty)))
+
+
+def holds_classes(path: Path) -> bool:
+    """Whether a folder has class folders of images in it, or parts with class folders; reads no further than needed.
+
+    >>> holds_classes(Path("no such folder"))
+    False
+    """
+    if not path.is_dir():
+        return False
+    try:
+        tops = [path / name for name in _folders(path)]
+        deeper = [top / name for top in tops if part(top.name) for name in _folders(top)]
+        return any(is_image(file) for folder in (*tops, *deeper) for file in folder.iterdir())
+    except OSError:
+        return False
+
+
+def _holds(folder: Path) -> bool:
+    """Whether there is a file anywhere in a folder, but for hidden ones and what programs leave behind."""
+    files = (name for _, _, names in os.walk(folder) for name in names)
+    return any(not name.startswith(".") and name.casefold() not in _NO_FILES for name in files)
+
+
+def _beside(images: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of other files that lie where a person would put images: not tables or models at the top, not in
+    folders without images, such as the one of a text encoder or of runs."""
+    tops = {PurePosixPath(name).parts[0] for name in images}
+
+    def told(name: str) -> bool:
+        file = PurePosixPath(name)
+        return file.suffix.lower() not in _TABLES | _MODELS if len(file.parts) == 1 else file.parts[0] in tops
+
+    return tuple(filter(told, others))
 
 
 def _split(path: Path, parts: list[tuple[str, ...]]) -> tuple[str, ...] | None:
@@ -159,7 +196,7 @@ def _folders(folder: Path) -> list[str]:
 
 def _left_out(folder: str) -> bool:
     """Whether a folder is hidden, or one that a file server, an archive or a program leaves behind."""
-    return folder.startswith(".") or folder.casefold() in _NO_CLASSES
+    return folder.startswith(".") or folder.endswith(".npz.parts") or folder.casefold() in _NO_CLASSES
 
 
 def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -22,6 +22,12 @@ NORMALIZATIONS: Mapping[str, tuple[tuple[float, float, float], tuple[float, floa
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
+NORMALIZATIONS_IN_WORDS: Mapping[str, str] = {
+    "imagenet": "mean 0 and variance 1 over ImageNet",
+    "clip": "mean 0 and variance 1 over CLIP's pictures",
+    "half": "-1 to 1",
+    "none": "0 to 1",
+}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Weights are read from safetensors alone, and no code that lies in a model's fold
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
+from gsmflow.files import image_text
+from gsmflow.files.checksums import digest_of
 from gsmflow.files.image_text import check_model, is_named
 from gsmflow.semantics.sentences import Encode
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 _BATCH = 32
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # neither pickles nor programs
+_VOCABULARIES = {"tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"}
 _OWN = "sentence_transformers."
 
 
@@ -39,11 +43,53 @@ def open_encoder(name: str, device: torch.device) -> Encode:
         from gsmflow.semantics.clip import open_text_tower
 
         return open_text_tower(name, device)
-    folder = check_encoder(name) or _published(name)
-    _check_kind(folder)
+    folder = folder_of(name)
     if (folder / "modules.json").exists():
         return _sentence_transformer(folder, device)
     return _clip(folder, device)
+
+
+def folder_of(name: str) -> Path:
+    """The folder of an encoder's files, which are downloaded where a name is not in the cache. Loads no model.
+
+    Raises
+    ------
+    InputError
+        Sentence-transformers is missing, the folder holds no encoder, or the name is neither in the cache nor can it
+        be downloaded.
+    """
+    if is_named(name):
+        return image_text.folder_of(name, "encoder")
+    folder = check_encoder(name) or _published(name)
+    _check_kind(folder)
+    return folder
+
+
+def remembered(name: str) -> str:
+    """A name as it is written down: that of a folder in full."""
+    if is_named(name):
+        return image_text.remembered(name)
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
+def fingerprint(name: str) -> str:
+    """SHA-256 of an encoder's weights and vocabulary: two with the same one give the same vectors.
+
+    That of a model of images and texts is the one that its features have, too.
+
+    Raises
+    ------
+    InputError
+        There is no such encoder.
+    """
+    folder = folder_of(name)
+    if is_named(name):
+        return image_text.fingerprint(folder)
+    whole = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and (file.suffix == ".safetensors" or file.name in _VOCABULARIES):
+            whole.update(f"{file.relative_to(folder).as_posix()} {digest_of(file)}\n".encode())
+    return whole.hexdigest()
 
 
 def check_encoder(name: str) -> Path | None:

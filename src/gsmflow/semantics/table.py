@@ -1,16 +1,18 @@
 """From a CSV that describes classes to the CSV of their semantics.
 
-In: a column ``name``, and columns that are all numbers (attributes) or all texts (sentences). A class may have
-several columns of sentences and several rows. Out: ``name`` and one column a dimension, as ``classes.csv`` of a
-person's own data ([`gsmflow.sources.table`][gsmflow.sources.table]).
+In: a column ``name``, and columns that are all numbers (attributes) or all texts (sentences), or no other column. A
+class may have several columns of sentences and several rows. Out: ``name`` and one column a dimension, as
+``classes.csv`` of a person's own data ([`gsmflow.sources.table`][gsmflow.sources.table]).
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +20,16 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.files.atomic import write_bytes
-from gsmflow.files.class_names import normal
+from gsmflow.files.class_names import clash, normal
 from gsmflow.files.columns import Table, numbers, read_table, texts
 from gsmflow.files.roles import indices, left_out_note
+from gsmflow.files.semantic_origin import write_origin
+from gsmflow.semantics.names import read_lines, split_names
 
 
 @dataclass(frozen=True)
 class Described:
-    """What a table says about classes: attributes, or sentences.
+    """What a table says about classes: attributes, sentences, or nothing but their names.
 
     Parameters
     ----------
@@ -34,9 +38,9 @@ class Described:
     columns : tuple[str, ...]
         The columns that describe the classes.
     attributes : NDArray[np.float64] | None
-        (C, columns) numbers; None where sentences describe the classes.
+        (C, columns) numbers; None where sentences describe the classes, or nothing but names.
     sentences : tuple[tuple[str, ...], ...] | None
-        The sentences of each class; None where attributes describe the classes.
+        The sentences of each class; None where attributes describe the classes, or nothing but names.
     note : str
         Which columns were left out, and how to keep them; empty where none was.
     """
@@ -48,24 +52,26 @@ class Described:
     note: str = ""
 
 
-def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> Described:
+def read_described(path: Path, columns: tuple[str, ...] = (), *, as_text: bool | None = None) -> Described:
     """Read what a CSV says about classes.
 
     Parameters
     ----------
     path : Path
-        The CSV file.
+        The CSV file, or a .txt file with nothing but a name a line.
     columns : tuple[str, ...]
         The columns to use; empty: all but ``name``.
-    as_text : bool
-        Whether columns hold sentences rather than attributes.
+    as_text : bool | None
+        Whether columns hold sentences rather than attributes; None: attributes where one holds a number.
 
     Raises
     ------
     InputError
         The file is missing or damaged, has no column ``name``, lacks a column, a class has no sentence or
-        several rows of attributes, or an attribute is not a number.
+        several rows of attributes (or of names alone), or an attribute is not a number.
     """
+    if path.suffix.lower() == ".txt":
+        return Described(read_lines(path), ())
     table = read_table(path)
     if "name" not in table.columns:
         raise InputError(f"{path}: no column 'name' (found {listed(table.columns)}); name the classes in one")
@@ -75,9 +81,14 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
         if column not in others:
             raise InputError(f"{path}: no column '{column}'; {instead_of(column, others)}")
     chosen = tuple(columns) or tuple(others)
-    if not chosen:
-        raise InputError(f"{path}: nothing but names; add columns of attributes or of sentences")
     rows = tuple(map(normal, texts(table, "name")))
+    if not chosen:
+        if pair := clash(rows):
+            first, second = map(table.place, pair)
+            raise InputError(f"{path}: {first} and {second} are both named '{rows[pair[0]]}'; remove one")
+        return Described(rows, ())
+    if as_text is None:
+        as_text = not any(_has_number(table, column) for column in chosen)
     if as_text:
         return replace(_sentences(table, rows, chosen), note=left_out_note(left_out))
     first: dict[str, int] = {}
@@ -92,6 +103,51 @@ def read_described(path: Path, columns: tuple[str, ...], *, as_text: bool) -> De
     except InputError as error:
         raise InputError(str(error), remedy="for sentences, name an `encoder`") from None
     return Described(rows, chosen, attributes=values, note=left_out_note(left_out))
+
+
+def source_of(classes: str) -> tuple[Path | None, tuple[str, ...]]:
+    """What a person means by `classes`: a file that says something about them, or names with commas between them.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or a name is empty or there twice.
+    """
+    file = Path(classes)
+    if file.is_file():
+        return file, ()
+    if file.suffix.lower() in (".csv", ".txt", ".parquet") or "/" in classes:
+        raise InputError(
+            f"{classes}: no such file; name a file of classes, or write zebra,okapi", parameter="classes"
+        )
+    return None, split_names(classes)
+
+
+def names_in(classes: str) -> tuple[str, ...]:
+    """The names that `classes` stands for: those in a file, or with commas between them.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is damaged, or a name is empty or there twice.
+    """
+    file, names = source_of(classes)
+    return names if file is None else read_described(file).names
+
+
+def _has_number(table: Table, column: str) -> bool:
+    """Whether a cell of a column is a number: then all are meant to be."""
+    import polars as pl
+
+    return any(_is_number(cell) for cell in table.frame[column].cast(pl.String).drop_nulls())
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip().replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _sentences(table: Table, rows: tuple[str, ...], columns: tuple[str, ...]) -> Described:
@@ -112,9 +168,27 @@ def _sentences(table: Table, rows: tuple[str, ...], columns: tuple[str, ...]) ->
 
 
 def write_semantics(
-    out: Path, names: tuple[str, ...], columns: tuple[str, ...], vectors: NDArray[np.float32]
+    out: Path,
+    names: tuple[str, ...],
+    columns: tuple[str, ...],
+    vectors: NDArray[np.float32],
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Write semantics (C, A) as CSV, atomically; float32 values come back exactly.
+
+    Parameters
+    ----------
+    out : Path
+        The .csv file.
+    names : tuple[str, ...]
+        C class names.
+    columns : tuple[str, ...]
+        A names of dimensions.
+    vectors : NDArray[np.float32]
+        (C, A).
+    origin : Mapping[str, Any] | None
+        How they were made, which is written beside them
+        ([`write_origin`][gsmflow.files.semantic_origin.write_origin]).
 
     Raises
     ------
@@ -133,3 +207,4 @@ def write_semantics(
     lines.writerow(("name", *columns))
     lines.writerows((name, *map(str, row)) for name, row in zip(names, vectors, strict=True))
     write_bytes(out, text.getvalue().encode())
+    write_origin(out, origin)

@@ -17,7 +17,7 @@ from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
 from gsmflow.sources.source import SOURCES, Layout, NamedProblem, named_problems, register_source
 
-__all__ = ["Layout", "NamedProblem", "Survey", "check_name", "load", "register_source", "survey"]
+__all__ = ["Layout", "NamedProblem", "Survey", "check_name", "is_named", "load", "register_source", "survey"]
 
 
 def load(
@@ -79,6 +79,12 @@ def check_name(
         synthetic.parse(details, seed=0)
     elif name not in SOURCES.names():
         _folder(problem, data_root, features, semantics)
+
+
+def is_named(problem: str, data_root: Path) -> bool:
+    """Whether a name stands for a built-in problem or a known data set that is there, rather than for a folder."""
+    known = KNOWN.get(problem.upper())
+    return problem.partition(":")[0] in SOURCES.names() or bool(known and find(data_root, known.name))
 
 
 def _folder(

@@ -12,7 +12,7 @@ from gsmflow.cli import options
 
 
 @click.command()
-@click.argument("classes", type=click.Path(path_type=Path))
+@click.argument("source", metavar="CLASSES", type=click.Path(path_type=Path), required=False)
 @click.option(
     "-o",
     "--out",
@@ -30,82 +30,93 @@ from gsmflow.cli import options
 @click.option(
     "--norm",
     type=click.Choice(["unit", "none"]),
-    help="unit: every class's vector to length 1.  [default: unit for sentences, none for attributes]",
+    help="unit: every class's vector to length 1.  [default: unit for texts, none for attributes]",
 )
+@click.option(
+    "--classes",
+    metavar="NAMES|FILE",
+    help="Further classes by name alone: zebra,okapi, or a file with names (.txt, one a line, or a CSV).",
+)
+@options.template_option
 @click.option(
     "--encoder",
     metavar="FOLDER|NAME",
-    help="Columns hold sentences: encode them by sentence-transformers or CLIP's text tower.",
+    help="For names and sentences: sentence-transformers or CLIP's text tower.  [default for names: one in the cache, "
+    "else all-MiniLM-L6-v2, downloaded]",
 )
 @options.device_option
 @options.as_json
 def describe(
-    classes: Path,
+    source: Path | None,
     out: Path,
     columns: str | None,
     scaling: str | None,
     norm: str | None,
+    classes: str | None,
+    template: tuple[str, ...],
     encoder: str | None,
     device: str,
     as_json: bool,
 ) -> None:
-    """Turn CLASSES, a CSV with a column name and columns that describe the classes, into semantics to train on.
+    """Turn what CLASSES says about classes into semantics to train on.
 
-    Columns are attributes (numbers), or with --encoder sentences; a class may then have several columns and rows,
-    whose vectors are averaged. Put the result beside the features as classes.csv, or choose it by
-    `gsmflow train FOLDER --semantics NAME`.
+    CLASSES is a CSV with a column name and columns of attributes (numbers) or, with --encoder, of sentences; a class
+    may then have several columns and rows, whose vectors are averaged. Or nothing but names: such a CSV, a .txt with
+    one a line, or a folder with one folder of pictures a class. Put the result beside the features as classes.csv,
+    or choose it by `gsmflow train FOLDER --semantics NAME`.
     """
     from gsmflow.base.suggest import listed
     from gsmflow.cli.display_concerns import tell_concerns
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.data.warnings import of_semantics
-    from gsmflow.semantics.attributes import scaled, unit_length, varying
-    from gsmflow.semantics.encoder import check_encoder, open_encoder
-    from gsmflow.semantics.table import read_described, write_semantics
+    from gsmflow.semantics.describing import Texts, described_by
+    from gsmflow.semantics.names import united
+    from gsmflow.semantics.table import names_in
 
     if out.suffix != ".csv":
         raise InputError(f"{out}: expected a name ending in .csv")
-    if out.exists() and classes.exists() and out.samefile(classes):
+    if source and out.exists() and source.exists() and out.samefile(source):
         raise InputError(f"--out {out}: is what is read; choose another name")
     if encoder and scaling:
         raise InputError(f"--scaling {scaling}: is for attributes, not for sentences; leave it out")
     if encoder and norm == "none":
         raise InputError("--norm none: sentences are averaged at unit length; leave it out")
     check_device(device)
-    if encoder:
-        check_encoder(encoder)
     chosen = tuple(part.strip() for part in columns.split(",")) if columns else ()
-    described = read_described(classes, chosen, as_text=encoder is not None)
-    if described.note:
-        click.echo(f"{classes}: left out {described.note}", err=True)
-    dropped: tuple[str, ...] = ()
-    if described.attributes is not None:
-        attributes, names = described.attributes, described.columns
-        if scaling != "none" and len(described.names) > 1:
-            chosen_columns = varying(attributes, names)
-            dropped = tuple(name for d, name in enumerate(names) if d not in chosen_columns)
-            attributes, names = attributes[:, chosen_columns], tuple(names[d] for d in chosen_columns)
-        vectors = scaled(attributes, described.names, names, scaling or "minmax")
-        if norm == "unit":
-            vectors = unit_length(vectors, described.names)
-    else:
-        from gsmflow.semantics.sentences import averaged
+    names: tuple[str, ...] = ()
+    if source and source.is_dir():
+        from gsmflow.images.listing import list_labelled
 
-        assert described.sentences is not None
-        assert encoder is not None
-        vectors = averaged(
-            described.names, described.sentences, open_encoder(encoder, resolve_device(device))
-        )
-        names = tuple(f"d{index}" for index in range(vectors.shape[1]))
-    write_semantics(out, described.names, names, vectors)
+        listing = list_labelled(source)
+        names = tuple(sorted({*(listing.labels or ()), *listing.empty}))
+    table = None if source is None or names else source
+    content = described_by(
+        table,
+        united(names, names_in(classes) if classes else ()),
+        columns=chosen,
+        templates=template,
+        encoder=encoder,
+        scaling=scaling,
+        unit=norm == "unit",
+        near=source if source and names else (table or out).parent,
+    )
+    if content.remark:
+        click.echo(f"{source}: left out {content.remark}", err=True)
+    dropped: tuple[str, ...] = ()
+    if isinstance(content, Texts):
+        vectors = content.write(out, resolve_device(device))
+        dimensions = content.dimensions(vectors.shape[1])
+    else:
+        content.write(out)
+        vectors, dimensions, dropped = content.vectors, content.columns, content.dropped
     if dropped:
         same = "has the same value" if len(dropped) == 1 else "have the same value"
         click.echo(f"left out, because it says nothing: {listed(dropped)} {same} for every class", err=True)
-    concerns = of_semantics(vectors, described.names, names)
+    concerns = of_semantics(vectors, content.names, dimensions)
     tell_concerns(concerns)
     count, dims = vectors.shape
     if as_json:
-        told = {"out": str(out), "classes": count, "dimensions": dims, "from": described.columns}
+        told = {"out": str(out), "classes": count, "dimensions": dims, "from": content.given}
         told |= {"left_out": dropped, "warnings": [each.to_dict() for each in concerns]}
         click.echo(json.dumps(told))
     else:

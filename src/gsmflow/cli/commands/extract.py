@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -44,9 +45,20 @@ def extract(
     """
     from gsmflow.cli.display_images import classes_of, extract_shown
     from gsmflow.compute.devices import check_device
+    from gsmflow.images.extraction import extract_images
 
     check_device(workers.device)
-    table = extract_shown(images, pictures, out, root=root, cluster=workers.cluster(), device=workers.device)
+    make = partial(
+        extract_images,
+        images,
+        pictures.spec(),
+        out,
+        root=root,
+        batch_size=pictures.batch_size,
+        cluster=workers.cluster(),
+        device=workers.device,
+    )
+    table = extract_shown(make, out)
     count, dims = table.shape
     if as_json:
         told = {

@@ -15,7 +15,7 @@ import click
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
-from gsmflow.cli.options import BackboneOptions, DataOptions, PresetOptions
+from gsmflow.cli.options import DataOptions, PictureOptions, PresetOptions
 
 if TYPE_CHECKING:
     import torch
@@ -183,21 +183,26 @@ class MachineOptions:
 
 @click.command()
 @grouped(
-    data=DataOptions, preset=PresetOptions, run=RunOptions, pictures=BackboneOptions, machine=MachineOptions
+    data=DataOptions,
+    preset=PresetOptions,
+    run=RunOptions,
+    pictures=PictureOptions,
+    machine=MachineOptions,
 )
 @options.as_json
 def train(
     data: DataOptions,
     preset: PresetOptions,
     run: RunOptions,
-    pictures: BackboneOptions,
+    pictures: PictureOptions,
     machine: MachineOptions,
     as_json: bool,
 ) -> int:
     """Train on PROBLEM, classify its test set, and keep the run.
 
-    PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`. Straight from images:
-    a folder with classes.csv and images/ (one folder a class), and --backbone.
+    PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`. A folder may be one of
+    pictures (one folder a class, or train/ and test/ that hold those; images/ in it does as well): features and
+    semantics are made first, and the commands are shown that do the same one by one.
     """
     seeds = run.chosen_seeds()
     machine.check()
@@ -205,6 +210,7 @@ def train(
     # What is refused from here to the device's name is refused without torch, which takes over a second to load.
     from gsmflow.cli.display import closing_table, seeds_table
     from gsmflow.cli.display_concerns import tell_concerns, told_about
+    from gsmflow.cli.from_pictures import carry_out, planned, tell_next
     from gsmflow.cli.many_runs import check_failures
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.data.feature_options import check_projection
@@ -215,8 +221,11 @@ def train(
     overrides = run.overrides(preset.overrides)
     recipe = make_recipe(run.method, preset_for(data.problem, preset.preset, run.method), overrides)
     requests = run.requests(data, recipe, seeds)
-    pictures.refuse_alone()
-    left_out = bool(pictures.backbone) and _extract_first(data, pictures, machine.device)
+    data, plan = planned(data, pictures, validated=run.protocol == "validated")
+    left_out = False
+    if plan:
+        requests = run.requests(data, recipe, seeds)  # with the semantics that are made now
+        left_out = carry_out(plan, pictures, machine.device)
     problem = data.load()
     check_projection(problem, recipe.features)
     recipe.method.check(problem)
@@ -245,8 +254,11 @@ def train(
         return 0
     if as_json:
         click.echo(json.dumps({"runs": shown} if run.seeds else shown[0], allow_nan=False))
-    elif len(shown) > 1:
-        seeds_table(shown)
+    else:
+        if len(shown) > 1:
+            seeds_table(shown)
+        if plan and shown:
+            tell_next(shown[0]["run"])
     check_failures(results)
     return 3 if left_out else 0
 
@@ -332,19 +344,3 @@ def _in_turn(
                 on_recorder=begun,
             )
         yield metrics | {"run": str(folder)}
-
-
-def _extract_first(data: DataOptions, pictures: BackboneOptions, device: str) -> bool:
-    """Make the features of the pictures in a folder, unless they are there; whether pictures were left out."""
-    from gsmflow.cli.display_images import extract_shown
-    from gsmflow.sources.table import images_of
-
-    folder = Path(data.problem)
-    images = images_of(folder)
-    if images is None:
-        raise InputError(
-            f"{folder}: has no images/ (one folder a class) and no images.csv to use --backbone {pictures.backbone} "
-            "on; put the images there, or leave out --backbone"
-        )
-    table = extract_shown(images, pictures, folder / f"{data.features or 'features'}.npz", device=device)
-    return bool(table.unreadable)

@@ -1,0 +1,34 @@
+"""What lies in the cache that Hugging Face's libraries share, read without a network and without loading a model."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def cached(owner: str, *files: str) -> dict[str, Path]:
+    """The repositories of an owner of which a snapshot with certain files lies in the cache.
+
+    Parameters
+    ----------
+    owner : str
+        Such as ``timm`` or ``sentence-transformers``.
+    files : str
+        Names of files, one of which has to be there whole.
+
+    Returns
+    -------
+    dict[str, Path]
+        The newest such snapshot by the repository's name without its owner, sorted; empty where there is no cache.
+    """
+    if find_spec("huggingface_hub") is None:
+        return {}
+    from huggingface_hub import constants
+
+    start = f"models--{owner}--"
+    there: dict[str, Path] = {}
+    for folder in sorted(Path(constants.HF_HUB_CACHE).glob(f"{start}*")):
+        snapshots = [each for each in folder.glob("snapshots/*") if any((each / f).is_file() for f in files)]
+        if snapshots:
+            there[folder.name.removeprefix(start)] = max(snapshots, key=lambda each: each.stat().st_mtime)
+    return there

@@ -1,0 +1,77 @@
+"""Which text encoder to use where none is named: a folder beside the pictures, one in the cache, or the default."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
+from gsmflow.files.hub_cache import cached
+from gsmflow.semantics.encoder import check_encoder, folder_of
+
+DEFAULT = "all-MiniLM-L6-v2"
+_OWNER = "sentence-transformers"
+
+
+@dataclass(frozen=True)
+class EncoderAtHand:
+    """A text encoder that was found.
+
+    Parameters
+    ----------
+    name : str
+        What `encoder` would be given.
+    why : str
+        Where it was found, in words.
+    """
+
+    name: str
+    why: str
+
+
+def encoder_at_hand(folder: Path) -> EncoderAtHand:
+    """The text encoder to use for classes that names or sentences in a folder describe. Loads no model.
+
+    In this order: the only encoder in a folder of its own there; one in this user's cache; the default, which is
+    downloaded.
+
+    Raises
+    ------
+    InputError
+        Sentence-transformers is missing, there are several encoders, or there is none and none can be downloaded.
+    """
+    beside = [each for each in sorted(folder.iterdir()) if each.is_dir() and _is_encoder(each)]
+    check_encoder(str(beside[0]) if beside else DEFAULT)
+    if len(beside) > 1:
+        raise InputError(
+            f"{folder}: holds several text encoders ({listed(each.name for each in beside)})",
+            remedy=f"name one, such as `encoder` {beside[0]}",
+        )
+    if beside:
+        return EncoderAtHand(str(beside[0]), "the encoder there")
+    names = sorted(cached(_OWNER, "modules.json"), key=lambda name: (name != DEFAULT, name))
+    if names:
+        others = f"; also there: {listed(names[1:])}" if names[1:] else ""
+        return EncoderAtHand(names[0], f"in the cache{others}")
+    try:
+        folder_of(DEFAULT)
+    except InputError:
+        raise InputError(
+            f"{folder}: describing classes by their names takes a text encoder; none is there or in the cache, and "
+            f"{DEFAULT} cannot be downloaded",
+            remedy=f"fetch the files of https://huggingface.co/{_OWNER}/{DEFAULT} elsewhere, put them into the folder "
+            f"{folder / DEFAULT}, or name one by `encoder`; or describe the classes by attributes in "
+            f"{folder / 'classes.csv'}",
+        ) from None
+    return EncoderAtHand(DEFAULT, "downloaded")
+
+
+def _is_encoder(folder: Path) -> bool:
+    if (folder / "modules.json").is_file():
+        return True
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type") == "clip"
+    except (OSError, ValueError, AttributeError):
+        return False
