@@ -16,6 +16,7 @@ from gsmflow.files.class_table import read_classes
 from gsmflow.semantics.encoder import open_encoder
 from gsmflow.semantics.names import TEMPLATES
 from support.encoders import tiny_encoder
+from support.image_text import NAMES, image_text
 from support.pictures import SIDE, digits, patches_model
 
 UNSEEN = (8, 9)
@@ -216,7 +217,8 @@ def test_what_is_missing_is_said_in_a_line(place: Path, capsys: pytest.CaptureFi
     assert "no model that makes features of pictures" in said
     assert "put an image model that gives features into pictures (.onnx or TorchScript .pt)" in said
     shutil.rmtree(place / "pictures" / "encoder")
-    assert main(["train", "pictures", *QUICK]) == 2
+    patches_model(place / "second.onnx")
+    assert main(["train", "pictures", *QUICK, "--backbone", "second.onnx"]) == 2
     said = capsys.readouterr().err
     assert "put them into the folder pictures/all-MiniLM-L6-v2, or name one by --encoder" in said
     assert main(["train", "digits", "--classes", "x"]) == 2
@@ -242,6 +244,26 @@ def test_a_model_in_the_cache_is_at_hand(place: Path, monkeypatch: pytest.Monkey
     backbone, encoder = backbone_at_hand(place / "pictures"), encoder_at_hand(place / "pictures")
     assert (backbone.name, encoder.name) == ("resnet101.tv_in1k", "tiny")
     assert backbone.why == "of timm, in the cache; also there: vit_small.x"
+
+
+def test_a_model_of_images_and_texts_describes_the_names_too(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = image_text(place / "tiny")
+    shutil.rmtree(place / "pictures" / "encoder")
+    backbone = f"clip:{model.relative_to(place)}"
+    for digit in range(8):
+        old = place / "pictures" / f"digit {digit}"
+        if digit < len(NAMES):
+            old.rename(place / "pictures" / NAMES[digit].replace(" ", "_"))
+        else:
+            shutil.rmtree(old)
+    assert main(["train", "pictures", "--backbone", backbone, "--classes", "okapi,zebra", *QUICK]) == 0
+    assert f"{backbone} (of the model that makes the features): 7 sentences" in capsys.readouterr().err
+    origin = json.loads((place / "pictures" / "text.origin.json").read_text())
+    assert origin["encoder"] == f"clip:{model}"
+    with np.load(place / "pictures" / "features.npz") as table:
+        assert origin["encoder_sha256"] == json.loads(str(table["backbone"]))["sha256"]
 
 
 def test_too_few_classes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

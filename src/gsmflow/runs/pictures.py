@@ -206,8 +206,9 @@ def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -
     out, extracting = folder / f"{stem}.npz", None
     if wanted.anything or not tables:
         extracting = _extracting(folder, images, wanted, out)
-        if is_named(extracting.spec.model):
-            said = replace(said, of_backbone=extracting.spec.model)
+        model = str(extracting.step.options["backbone"])
+        if is_named(model):
+            said = replace(said, of_backbone=model)
     described = descriptions_for(folder, images, pictured, said)
     changed = _changed(tables[0], listing) if tables and not extracting else ""
     made = Plan(folder, images, listing, extracting, described, tables[0] if tables else out, changed)
