@@ -47,6 +47,9 @@ _MODULES = (
     "dap",
     "iap",
     "sae",
+    "ale",
+    "devise",
+    "sje",
     "zero-shot",
 )
 

@@ -1,0 +1,35 @@
+"""DeViSE (Frome et al., NIPS 2013): a bilinear map trained by the sum of the hinges of all wrong classes.
+
+How it works is in [`gsmflow.methods.workings.compatibility`][gsmflow.methods.workings.compatibility].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsmflow.base.options import option
+from gsmflow.methods.compatibility import CompatibilityOptions
+from gsmflow.methods.method import Method, later
+
+
+@dataclass(frozen=True)
+class DeViSEOptions(CompatibilityOptions):
+    """Those of all methods of its kind, with the margin of the paper and a rate to it."""
+
+    table = "devise"
+
+    learning_rate: float = option(
+        0.3, "that of gradient descent, for features and semantics of length 1", above=0, search="0.01:3:log"
+    )
+    margin: float = option(0.1, "by how much the right class has to score above the others", above=0)
+
+
+METHOD = Method(
+    name="devise",
+    citation="Frome et al., DeViSE: a deep visual-semantic embedding model, NIPS 2013",
+    options=DeViSEOptions,
+    learner=later("gsmflow.methods.workings.compatibility:devise"),
+    kind="classifier by itself",
+    speed="seconds",
+    when="a bilinear map trained against all wrong classes alike",
+)
