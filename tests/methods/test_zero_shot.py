@@ -19,8 +19,7 @@ from gsmflow.cli import main
 from gsmflow.data.bundle import load, save
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import validation_problem
-from gsmflow.files.image_text import described, noted
-from gsmflow.files.semantic_origin import write_origin
+from gsmflow.files.image_text import described
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.fitting import run as carry_out
 from gsmflow.recipes.recipe import make_recipe
@@ -35,11 +34,9 @@ TEMPLATES = ("a photo of a {}.", "a drawing of the {}.")
 
 
 def describe(folder: Path, model: Path, names: tuple[str, ...], stem: str = "text") -> None:
-    rows = [f"{name},{t.format(name)}" for name in names for t in TEMPLATES]
-    (folder / "said.csv").write_text("name,text\n" + "\n".join(rows) + "\n")
-    out = folder / f"{stem}.csv"
-    assert main(["describe", str(folder / "said.csv"), "--encoder", f"clip:{model}", "-o", str(out)]) == 0
-    write_origin(out, {"encoder": f"clip:{model}", **noted(model)})
+    words = ["describe", "--classes", ",".join(names), "--encoder", f"clip:{model}"]
+    templates = [part for each in TEMPLATES for part in ("--template", each)]
+    assert main([*words, *templates, "-o", str(folder / f"{stem}.csv")]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -216,3 +213,54 @@ def test_a_row_in_bench(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*words, "--protocol", "last", "--jobs", "1", "--out", str(tmp_path / "b"), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["method"] for row in rows} == {"zero-shot", "lda"}
+
+
+def without_training(problem: Problem) -> Problem:
+    """The same, with all samples to be tested and none to learn from."""
+    nobody = np.zeros(0, np.int64)
+    return replace(problem, train=nobody, test_seen=nobody, test_unseen=np.arange(len(problem.labels)))
+
+
+@pytest.mark.parametrize("protocol", ["validated", "last"])
+def test_no_training_picture_is_needed(mine: Path, protocol: str) -> None:
+    problem = without_training(problem_in(mine))
+    outcome = fitted(problem, protocol)
+    logits = outcome.classifier.logits(problem.features)
+    assert np.array_equal(logits, fitted(problem_in(mine)).classifier.logits(problem.features))
+    right = logits.argmax(axis=1) == problem.labels
+    by_class = [right[problem.labels == label].mean() for label in np.unique(problem.labels)]
+    assert outcome.scores.U == outcome.scores.T1 == pytest.approx(np.mean(by_class))
+    assert np.isnan(outcome.scores.S)
+
+
+def test_other_methods_need_training_pictures(
+    mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = without_training(problem_in(mine))
+    features = tmp_path / "mine" / "features.npz"
+    features.parent.mkdir()
+    labels = np.array(problem.classes)[problem.labels]
+    split, backbone = np.full(len(labels), "test"), np.array(json.dumps(dict(problem.backbone or {})))
+    np.savez(features, features=problem.features, labels=labels, split=split, backbone=backbone)
+    for name in ("text.csv", "text.origin.json"):
+        (features.parent / name).write_bytes((mine / name).read_bytes())
+    words = ["train", str(features.parent), "--semantics", "text", "--out", str(tmp_path / "run"), "--method"]
+    capsys.readouterr()
+    for method in ("lda", "gsmflow", "auto"):
+        assert main([*words, method]) == 2
+        assert "no training samples" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main([*words, "zero-shot", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["S"] is None
+    with pytest.raises(InputError, match="no training samples"):
+        replace(problem, backbone=None)
+
+
+def test_one_command_from_pictures_and_names_to_a_run(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pictures(tmp_path / "photos", NAMES[:2], each=3)  # too few classes to choose anything on
+    words = ["train", str(folder), "--method", "zero-shot", "--backbone", f"clip:{models['siglip']}"]
+    assert main([*words, "--classes", "white okapi,black zebra", "--out", str(tmp_path / "run")]) == 0
+    names = (*sorted(NAMES[:2]), "white okapi", "black zebra")
+    assert load_classifier(tmp_path / "run").classes == names

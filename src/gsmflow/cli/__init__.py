@@ -32,13 +32,14 @@ from gsmflow.cli.commands.serve import serve
 from gsmflow.cli.commands.train import train
 from gsmflow.cli.commands.tune import tune
 from gsmflow.cli.commands.worker import worker
+from gsmflow.cli.commands.zero_shot import zero_shot
 from gsmflow.cli.group import Commands
 from gsmflow.cli.grouping import flags_of
 
 _SECTIONS = {
     "What there is": (data, data_get, methods),
     "Features and semantics": (extract, describe),
-    "Train": (train, tune),
+    "Train": (train, zero_shot, tune),
     "Use a run": (predict, evaluate, add_class, serve, export),
     "Look at runs": (runs, report),
     "Compare": (bench, ablate),

@@ -31,8 +31,9 @@ def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
     return off(real_matrix(value, origin, unit), None)
 
 
-def real_matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[Any]:
-    """Real numbers as a matrix (N, K) of their own type, with one row a `unit` and at least one column.
+def real_matrix(value: ArrayLike, origin: str, unit: str, *, rows: bool = True) -> NDArray[Any]:
+    """Real numbers as a matrix (N, K) of their own type, with one row a `unit`, at least one where `rows` says so, and
+    at least one column.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def real_matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[Any]:
         array = value if isinstance(value, np.memmap) else np.asarray(value)
     except ValueError:
         raise InputError(f"{origin}: rows of different lengths, expected a matrix") from None
-    if array.ndim != 2 or 0 in array.shape:
+    if array.ndim != 2 or 0 in (array.shape if rows else array.shape[1:]):
         raise InputError(
             f"{origin}: shape {array.shape}, expected a matrix with one row a {unit} and at least one column"
         )
@@ -123,7 +124,7 @@ def check_labels(labels: NDArray[np.int64], samples: int, count: int, where: Whe
 
 
 def check_parts(parts: Mapping[str, NDArray[np.int64]], samples: int, where: Where) -> None:
-    """Check that the parts of a split are indices without overlap or repetition, and that `train` is not empty.
+    """Check that the parts of a split are indices without overlap or repetition.
 
     Raises
     ------
@@ -151,8 +152,6 @@ def check_parts(parts: Mapping[str, NDArray[np.int64]], samples: int, where: Whe
             raise InputError(
                 f"{where(name)}: sample {values[counts > 1][0]} (counted from 0) is listed twice"
             )
-    if not len(parts["train"]):
-        raise InputError(f"{where('train')}: no training samples")
 
 
 def check_seen(
@@ -162,7 +161,7 @@ def check_seen(
     validation_unseen: NDArray[np.int64] | None,
     where: Where,
 ) -> None:
-    """Check that there are two seen classes at least, and that each test part holds classes of its kind.
+    """Check that each test part holds classes of its kind, and that enough classes stay seen in validation.
 
     Raises
     ------
@@ -170,8 +169,6 @@ def check_seen(
         The first violation.
     """
     seen = np.unique(labels[parts["train"]])
-    if len(seen) < 2:
-        raise InputError(f"{where('train')}: a single seen class, at least two are needed")
     for name, is_seen, state in (
         ("test_seen", True, f"tested as seen but has no sample in {where('train')}"),
         ("test_unseen", False, f"tested as unseen but has samples in {where('train')}"),
@@ -193,6 +190,20 @@ def check_seen(
             f"{where('validation_unseen')}: {len(validation_unseen)} of {len(seen)} seen classes play unseen; "
             "at least one must, and at least two must stay seen"
         )
+
+
+def check_learnable(train: NDArray[np.int64], seen: NDArray[np.int64], where: Where) -> None:
+    """Check that there is something to learn from: training samples of two classes at least.
+
+    Raises
+    ------
+    InputError
+        There is not.
+    """
+    if not len(train):
+        raise InputError(f"{where('train')}: no training samples")
+    if len(seen) < 2:
+        raise InputError(f"{where('train')}: a single seen class, at least two are needed")
 
 
 def check_finite(values: NDArray[np.float32], unit: str, origin: str) -> None:

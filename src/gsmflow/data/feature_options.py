@@ -13,7 +13,7 @@ SCALINGS = ("minmax", "standard", "length", "none")
 
 def most_components(dim: int, samples: int) -> int:
     """The largest number of principal components of that many centered samples of `dim` dimensions."""
-    return min(dim, samples - 1)
+    return max(0, min(dim, samples - 1))
 
 
 @dataclass(frozen=True)

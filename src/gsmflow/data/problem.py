@@ -71,7 +71,8 @@ class Problem:
         C distinct class names.
     train, test_seen, test_unseen : NDArray[np.int64]
         Indices into the samples, disjoint, each without repetition. ``test_seen`` holds classes that occur in
-        ``train``, ``test_unseen`` classes that do not.
+        ``train``, at least two, ``test_unseen`` classes that do not. Where features and semantics are of one model of
+        images and texts, there may be no samples to train on, or none at all: the names of the classes suffice.
     validation_unseen : NDArray[np.int64] | None
         Indices of the seen classes that play unseen in
         [`validation_problem`][gsmflow.data.validation.validation_problem], if the data set publishes such a
@@ -130,7 +131,8 @@ class Problem:
 
         put("origins", MappingProxyType(dict(self.origins)))
         put("notes", MappingProxyType(dict(self.notes)))
-        features = checks.real_matrix(self.features, self.where("features"), "sample")
+        names_suffice = self.image_text is not None
+        features = checks.real_matrix(self.features, self.where("features"), "sample", rows=not names_suffice)
         if self.offset is None:
             features, offset = narrowed(features)
             put("offset", offset)
@@ -156,6 +158,8 @@ class Problem:
         checks.check_classes(self.classes, self.semantics, self.where)
         checks.check_labels(self.labels, samples, len(self.classes), self.where)
         checks.check_parts(parts, samples, self.where)
+        if not names_suffice:
+            checks.check_learnable(self.train, self.seen, self.where)
         checks.check_seen(parts, self.labels, self.classes, self.validation_unseen, self.where)
         checks.check_finite(self.features, "sample", self.where("features"))
         checks.check_finite(self.semantics, "class", self.where("semantics"))

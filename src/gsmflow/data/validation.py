@@ -13,6 +13,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.files.feature_store import rows_of
 
+FEWEST_SEEN = 4  # classes that a validation problem can be cut from
+
 
 def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
     """A smaller problem cut from the training part of `problem`, some seen classes playing unseen.
@@ -28,7 +30,7 @@ def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: 
     InputError
         Fewer than four seen classes, or no class with two samples to hold out from.
     """
-    if len(problem.seen) < 4:
+    if len(problem.seen) < FEWEST_SEEN:
         raise InputError(
             f"{problem.where('train')}: only {len(problem.seen)} seen classes, too few to cut a validation "
             "problem from; use protocol 'last'"

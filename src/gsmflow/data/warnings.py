@@ -87,7 +87,7 @@ def of_semantics(
                 "be taken for the other; add what tells them apart.",
             )
         )
-    constant = (semantics == semantics[:1]).all(axis=0)
+    constant = (semantics == semantics[:1]).all(axis=0) & (len(semantics) > 1)
     if constant.any():
         told = [f"{called[d]} ({semantics[0, d]:g})" for d in np.flatnonzero(constant).tolist()]
         concerns.append(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 PREFIX, _KIND = "clip:", "clip"  # of names; of backbones in their descriptions
+_NOTED = "image_text"  # in what is noted beside semantics
 KINDS = ("clip", "siglip")
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # neither pickles nor programs
 # What the vectors of pictures and texts depend on.
@@ -61,19 +62,9 @@ class ImageTextModel:
     scale: float
     bias: float
 
-
-_NOTED = "image_text"  # in what is noted beside semantics
-
-
-def noted(folder: Path) -> dict[str, Any]:
-    """What is noted beside semantics that the model in a folder has made, for `model_of_both`.
-
-    Raises
-    ------
-    InputError
-        Its weights are damaged, or lack the temperature.
-    """
-    return {_NOTED: asdict(described(folder))}
+    def note(self) -> dict[str, Any]:
+        """What is noted beside semantics that it has made, for `model_of_both`."""
+        return {_NOTED: asdict(self)}
 
 
 def model_of_both(

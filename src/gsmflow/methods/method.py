@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 from gsmflow.base.options import Options
+from gsmflow.data.checks import check_learnable
 
 if TYPE_CHECKING:
     from gsmflow.data.problem import Problem
@@ -89,6 +90,8 @@ class Method:
     needs : Callable[[Problem], None] | None
         Refuses, by an [`InputError`][gsmflow.base.errors.InputError], a problem that the method cannot work on; None
         where it can on all. Looks at facts alone and loads no torch.
+    untrained : bool
+        Whether it learns nothing, so that it needs no samples to train on.
     preset : str
         The kind of preset it starts from where none is named, such as ``best``; empty: the problem's own.
     kind : str
@@ -112,6 +115,7 @@ class Method:
     divisible: bool = False
     members: tuple[Member, ...] = ()
     needs: Callable[[Problem], None] | None = None
+    untrained: bool = False
     preset: str = ""
     kind: str = ""
     speed: str = ""
@@ -131,6 +135,8 @@ class Method:
         """
         if self.needs:
             self.needs(problem)
+        if not self.untrained:
+            check_learnable(problem.train, problem.seen, problem.where)
 
 
 def complaint_about(name: str, method: Any) -> str:

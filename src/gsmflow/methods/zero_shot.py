@@ -52,6 +52,7 @@ METHOD = Method(
         "head.calibrate": False,
     },
     needs=check,
+    untrained=True,
     direct=later("gsmflow.methods.workings.zero_shot:solutions"),
     kind="closed form",
     speed="less than a second",

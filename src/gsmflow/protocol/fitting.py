@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
+from gsmflow.data.validation import FEWEST_SEEN
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice, Outcome, last_step
@@ -66,7 +67,8 @@ def run(
             Composite(problem, recipe, seed, device, recorder), protocol=protocol, oracle=oracle
         )
     choice = None
-    if protocol == "validated":
+    # Where nothing is learnt, validation only fits a temperature, so it may as well be left out.
+    if protocol == "validated" and not (recipe.method.untrained and len(problem.seen) < FEWEST_SEEN):
         if "choice" not in recorder.records:
             recorder.records["choice"] = asdict(choose(problem, recipe, seed, device, recorder))
         choice = Choice(**recorder.records["choice"])

@@ -93,8 +93,8 @@ def train(
     InputError
         The folder cannot be written to, holds another run, or is in use.
     """
-    check_projection(problem, recipe.features)
     recipe.method.check(problem)
+    check_projection(problem, recipe.features)
     if size() > 1 and not recipe.method.divisible:
         raise InputError(
             f"method '{recipe.method.name}' is not divided among processes; start it without torchrun"

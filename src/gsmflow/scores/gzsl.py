@@ -79,7 +79,9 @@ class SeenUnseenCurve:
 
     @property
     def area(self) -> float:
-        """AUSUC, by the trapezoid rule over the curve's corners; in [0, 1]."""
+        """AUSUC, by the trapezoid rule over the curve's corners; in [0, 1], NaN where one side has no samples."""
+        if np.isnan(self.seen).any() or np.isnan(self.unseen).any():
+            return float("nan")
         return float(np.trapezoid(self.seen, self.unseen))
 
     def at(self, bias: float) -> tuple[float, float]:
@@ -113,9 +115,12 @@ class Summary:
         values = np.asarray(logits, dtype=np.float64)
         rows = np.arange(len(values))
         seen = np.setdiff1d(np.arange(values.shape[1]), unseen)
+        never = np.zeros(len(values), dtype=bool)
+        if not len(seen):
+            best_unseen = values.argmax(axis=1)
+            return Summary(np.full(len(values), -np.inf), never, best_unseen == labels, labels)
         best_seen = seen[values[:, seen].argmax(axis=1)]
         if not len(unseen):
-            never = np.zeros(len(values), dtype=bool)
             return Summary(np.full(len(values), np.inf), best_seen == labels, never, labels)
         best_unseen = unseen[values[:, unseen].argmax(axis=1)]
         margin = values[rows, best_seen] - values[rows, best_unseen]

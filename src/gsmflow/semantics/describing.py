@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.semantics.attributes import scaled, unit_length, varying
-from gsmflow.semantics.encoder import check_encoder, fingerprint, open_encoder, remembered
+from gsmflow.semantics.encoder import check_encoder, open_encoder, origin_of
 from gsmflow.semantics.encoder_at_hand import encoder_at_hand
 from gsmflow.semantics.names import TEMPLATES, check_templates, sentences_of, united
 from gsmflow.semantics.sentences import averaged
@@ -54,12 +54,7 @@ class Texts:
 
     def origin(self) -> dict[str, Any]:
         """What is noted: the encoder, the SHA-256 of its weights, and the templates."""
-        return {
-            "encoder": remembered(self.encoder),
-            "encoder_sha256": fingerprint(self.encoder),
-            "templates": list(self.templates),
-            **self.note,
-        }
+        return {**origin_of(self.encoder), "templates": list(self.templates), **self.note}
 
     def write(self, out: Path, device: torch.device) -> NDArray[np.float32]:
         """Write the semantics as CSV, each of length 1, and return them (C, A).

@@ -92,6 +92,21 @@ def fingerprint(name: str) -> str:
     return whole.hexdigest()
 
 
+def origin_of(name: str) -> dict[str, Any]:
+    """What is noted of an encoder beside what it has made: its name, what identifies it, and the temperature of a model
+    of images and texts.
+
+    Raises
+    ------
+    InputError
+        There is no such encoder, or it is damaged.
+    """
+    if not is_named(name):
+        return {"encoder": remembered(name), "encoder_sha256": fingerprint(name)}
+    model = image_text.described(folder_of(name))
+    return {"encoder": remembered(name), "encoder_sha256": model.sha256, **model.note()}
+
+
 def check_encoder(name: str) -> Path | None:
     """The folder of an encoder; None for a name that has to be looked up, or downloaded, first. Loads nothing.
 

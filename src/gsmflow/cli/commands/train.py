@@ -221,14 +221,15 @@ def train(
     overrides = run.overrides(preset.overrides)
     recipe = make_recipe(run.method, preset_for(data.problem, preset.preset, run.method), overrides)
     requests = run.requests(data, recipe, seeds)
-    data, plan = planned(data, pictures, validated=run.protocol == "validated")
+    chooses = run.protocol == "validated" and not recipe.method.untrained
+    data, plan = planned(data, pictures, validated=chooses)
     left_out = False
     if plan:
         requests = run.requests(data, recipe, seeds)  # with the semantics that are made now
         left_out = carry_out(plan, pictures, machine.device)
     problem = data.load()
-    check_projection(problem, recipe.features)
     recipe.method.check(problem)
+    check_projection(problem, recipe.features)
     dims = recipe.features.out_dim(problem)
     device = resolve_device(machine.device)
     jobs, threads = machine.divided(len(requests), dims, device)

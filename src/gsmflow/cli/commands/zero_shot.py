@@ -1,0 +1,70 @@
+"""``gsmflow zero-shot``: a run of class names alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gsmflow.base.errors import InputError
+from gsmflow.cli import options
+
+
+@click.command("zero-shot")
+@click.argument("model")
+@click.option(
+    "--classes",
+    required=True,
+    metavar="NAMES|FILE",
+    help="The classes: zebra,okapi, or a file with names (.txt, one a line, or a CSV, also with sentences).",
+)
+@options.template_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/names-zero-shot-last-seed0]"
+)
+@options.device_option
+@options.as_json
+def zero_shot(
+    model: str, classes: str, template: tuple[str, ...], out: Path | None, device: str, as_json: bool
+) -> None:
+    """Make a run of class names alone, without a picture to learn from.
+
+    MODEL is a model of images and texts: clip:openai/clip-vit-base-patch32 or clip:FOLDER (CLIP, SigLIP). The run then
+    labels pictures (`predict`, `serve`), is exported and takes classes like any other. With pictures of some classes
+    `train --method zero-shot --backbone MODEL` does the same and measures it.
+    """
+    from gsmflow.compute.devices import check_device, resolve_device
+    from gsmflow.files.image_text import check_model, is_named
+    from gsmflow.recipes.recipe import make_recipe
+    from gsmflow.runs.folder import Request, new_folder, refuse_taken
+    from gsmflow.semantics.describing import Texts, described_by
+    from gsmflow.semantics.table import source_of
+
+    check_device(device)
+    if not is_named(model):
+        raise InputError(f"{model}: expected a model of images and texts, as clip:FOLDER or clip:OWNER/NAME")
+    check_model(model, "")
+    file, names = source_of(classes)
+    texts = described_by(file, names, templates=template, encoder=model)
+    if not isinstance(texts, Texts):
+        raise InputError(f"{classes}: holds attributes; give names or sentences")
+    if len(texts.names) < 2:
+        raise InputError(f"{classes}: a single class; give two or more", parameter="classes")
+    if out is None:
+        request = Request("names", None, None, "last", False, 0)
+        out = new_folder(Path("runs"), request, make_recipe("zero-shot", "best"), resume=False)
+    refuse_taken(out)
+
+    from gsmflow.runs.from_names import run_on_names
+
+    run_on_names(texts, device=resolve_device(device), folder=out)
+    count = len(texts.sentences[0])
+    said = f"{count} sentences" if count > 1 else "1 sentence"
+    click.echo(
+        f"{out}: {len(texts.names)} classes, {said} a class, such as '{texts.sentences[0][0]}'", err=True
+    )
+    if as_json:
+        click.echo(json.dumps({"run": str(out), "classes": list(texts.names), "model": model}))
+    else:
+        click.echo(f"label pictures: gsmflow predict {out} PICTURES/ -o labels.csv", err=True)
