@@ -79,6 +79,19 @@ def test_a_model_says_its_temperature(tmp_path: Path) -> None:
     assert clip.sha256 != siglip.sha256
 
 
+def test_weights_in_half_precision_are_taken(tmp_path: Path, images: Path) -> None:
+    from transformers import CLIPModel
+
+    model = image_text(tmp_path / "a")
+    files = sorted(images.rglob("*.png"))[:3]
+    whole = features_of(model, files)
+    CLIPModel.from_pretrained(model).to(torch.bfloat16).save_pretrained(model)
+    assert described(model).scale == pytest.approx(np.exp(3), rel=1e-2)
+    half = features_of(model, files)
+    assert half.dtype == np.float32
+    assert np.sum(half * whole, axis=1) == pytest.approx(np.ones(3), abs=1e-3)
+
+
 def test_the_fingerprint_is_of_what_decides(tmp_path: Path) -> None:
     model = image_text(tmp_path / "a")
     before = fingerprint(model)
@@ -144,9 +157,30 @@ def test_code_in_a_models_folder_is_never_run(tmp_path: Path, images: Path) -> N
     settings = json.loads((model / "config.json").read_text())
     settings["auto_map"] = {"AutoModel": "evil.Evil", "AutoConfig": "evil.Evil"}
     (model / "config.json").write_text(json.dumps(settings))
+    for file, kind in (
+        ("preprocessor_config.json", "AutoImageProcessor"),
+        ("tokenizer_config.json", "AutoTokenizer"),
+    ):
+        settings = json.loads((model / file).read_text())
+        settings["auto_map"] = {kind: "evil.Evil" if kind == "AutoImageProcessor" else ["evil.Evil", None]}
+        (model / file).write_text(json.dumps(settings))
     (model / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
     features_of(model, sorted(images.rglob("*.png"))[:1])
+    open_encoder(f"clip:{model}", CPU)(["a red fox"])
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_preparation_of_another_size_is_told(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = image_text(tmp_path / "m")
+    settings = json.loads((model / "preprocessor_config.json").read_text())
+    settings |= {"size": {"shortest_edge": 40}, "crop_size": {"height": 40, "width": 40}}
+    (model / "preprocessor_config.json").write_text(json.dumps(settings))
+    words = ["extract", str(images), "--backbone", f"clip:{model}", "-o", str(tmp_path / "f.npz")]
+    assert main(words) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "does not take pictures as its preprocessor_config.json prepares them" in said
 
 
 def test_a_name_that_is_nowhere_is_told(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,22 @@ def test_an_estimator_loads_it(place: Path, capsys: pytest.CaptureFixture[str]) 
     rows = labels(place / "run", place / "photos", capsys)
     made = ZeroShotClassifier.load(place / "run").predict_images(place / "photos")
     assert list(made["class"]) == [row["class"] for row in rows]
+
+
+def test_the_model_may_move(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, run, photos = tmp_path / "model", tmp_path / "run", str(place / "photos")
+    shutil.copytree(place / "model", model)
+    words = ["zero-shot", f"clip:{model}", "--classes", ",".join(NAMES), "--template", TEMPLATE]
+    assert main([*words, "--out", str(run)]) == 0
+    model.rename(tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert main(["predict", str(run), photos]) == 2
+    assert "neither a folder nor a published model" in capsys.readouterr().err
+    assert main(["predict", str(run), photos, "--backbone", f"clip:{tmp_path / 'elsewhere'}", "--json"]) == 0
+    moved = json.loads(capsys.readouterr().out)["predictions"]
+    assert [row["class"] for row in moved] == [
+        row["class"] for row in labels(place / "run", place / "photos", capsys)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ class PictureOptions(BackboneOptions, NamesOptions):
 _moved_backbone = click.option(
     "--backbone",
     metavar="FILE",
-    help="Where the run's own .onnx or TorchScript file lies now, if it was moved.",
+    help="Where the run's own .onnx or TorchScript file lies now, if it was moved; or clip:FOLDER.",
 )
 _moved_weights = click.option(
     "--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now."

@@ -211,7 +211,7 @@ def described(folder: Path) -> ImageTextModel:
     said: dict[str, float] = {}
     for file in sorted(folder.glob("*.safetensors")):
         try:
-            with safe_open(file, framework="np") as tensors:
+            with safe_open(file, framework="pt") as tensors:  # numpy does not know bfloat16
                 for name in {"logit_scale", "logit_bias"} & set(tensors.keys()):
                     said[name] = float(tensors.get_tensor(name).reshape(-1)[0])
         except (SafetensorError, OSError, ValueError, TypeError) as error:
@@ -239,7 +239,12 @@ def open_model(folder: Path, device: torch.device) -> Any:
     logging.disable_progress_bar()
     try:
         loaded: Any = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     except Exception as error:
         raise InputError(f"{folder}: not a readable model ({' '.join(str(error).split())[:200]})") from None

@@ -38,7 +38,15 @@ def open_clip(spec: BackboneSpec, device: torch.device) -> Backbone:
 
     def features(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            output = projected(model.get_image_features(pixel_values=torch.from_numpy(pictures).to(device)))
+            try:
+                output = projected(
+                    model.get_image_features(pixel_values=torch.from_numpy(pictures).to(device))
+                )
+            except ValueError as error:  # pictures of another size than its own preparation makes
+                raise InputError(
+                    f"{spec.model}: does not take pictures as its preprocessor_config.json prepares them "
+                    f"({' '.join(str(error).split())[:160]}); fetch that file anew"
+                ) from None
             unit = torch.nn.functional.normalize(output.float(), dim=1)
         return pooled(unit.cpu().numpy(), spec.model)
 
@@ -55,7 +63,7 @@ def _processor(folder: Any) -> Any:
     from transformers import AutoImageProcessor
 
     old = int(transformers.__version__.partition(".")[0]) < 5
-    how: dict[str, Any] = {"use_fast": False} if old else {"backend": "pil"}
+    how: dict[str, Any] = {"trust_remote_code": False} | ({"use_fast": False} if old else {"backend": "pil"})
     try:
         return AutoImageProcessor.from_pretrained(folder, local_files_only=True, **how)
     except Exception as error:

@@ -29,7 +29,7 @@ def open_text_tower(name: str, device: torch.device) -> Encode:
     folder = folder_of(name, "encoder")
     model = open_model(folder, device)
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{folder}: has no readable tokenizer ({reason}); fetch its files too") from None
