@@ -49,7 +49,7 @@ _features = click.option(
 _semantics = click.option(
     "--semantics",
     metavar="NAME",
-    help="Class semantics NAME_splits.mat (or NAME.csv) instead of the usual ones.",
+    help="Class semantics NAME_splits.mat (or NAME.csv) instead of the usual ones; several are joined: classes,text.",
 )
 
 

@@ -12,12 +12,15 @@ results keep the published input: ``none``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.options import Options, option
+from gsmflow.data.semantic_blocks import blocks_of, parse_weights, weighted
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,22 @@ class SemanticOptions(Options):
         "none: as they are",
         choices=("none", "centered"),
     )
+    weights: str = option(
+        "chosen",
+        "of semantics that are joined, such as classes,text: chosen on validation problems under protocol validated, "
+        "equal otherwise; equal; or one number for each, such as 1,0.5",
+    )
 
 
 def scaled_semantics(
-    semantics: NDArray[np.float32], seen: NDArray[np.int64], options: SemanticOptions
+    semantics: NDArray[np.float32],
+    seen: NDArray[np.int64],
+    options: SemanticOptions,
+    origin: Mapping[str, Any] | None = None,
 ) -> NDArray[np.float32]:
     """Semantics (C, A) as a method sees them, (C, A) float32; fitted on the rows of the seen classes (S,).
+
+    Where they are joined, as `origin` says, each block is given its weight first.
 
     Examples
     --------
@@ -45,6 +58,9 @@ def scaled_semantics(
     >>> scaled_semantics(semantics, np.array([0, 1]), SemanticOptions("centered")).tolist()
     [[0.0, -0.7071067690849304], [0.0, 0.7071067690849304], [3.535533905029297, 0.0]]
     """
+    blocks = blocks_of(origin, semantics.shape[1])
+    if len(blocks) > 1:
+        semantics = weighted(semantics, blocks, parse_weights(options.weights, blocks))
     if options.scaling == "none":
         return semantics
     values = semantics.astype(np.float64)

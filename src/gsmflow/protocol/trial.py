@@ -103,8 +103,8 @@ class Trial:
     step: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        data, problem = self.prepared.data, self.prepared.problem
-        scaled = scaled_semantics(problem.semantics, problem.seen, self.recipe.semantics)
+        data, problem, options = self.prepared.data, self.prepared.problem, self.recipe.semantics
+        scaled = scaled_semantics(problem.semantics, problem.seen, options, problem.semantic_origin)
         semantics = torch.from_numpy(np.ascontiguousarray(scaled)).to(data.device)
         self.prepared = replace(self.prepared, data=replace(data, semantics=semantics))
 

@@ -27,6 +27,7 @@ from gsmflow.learning.journal import CHECKPOINT, Recorder
 from gsmflow.protocol.choice import ChosenOn, Outcome
 from gsmflow.protocol.fitting import refit
 from gsmflow.protocol.fitting import run as carry_out
+from gsmflow.protocol.semantic_weights import with_weights
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.runs.examples import Examples
 from gsmflow.runs.folder import (
@@ -42,6 +43,7 @@ from gsmflow.runs.folder import (
     refuse_taken,
     write_classes,
 )
+from gsmflow.runs.joined_semantics import weights_for
 from gsmflow.runs.metrics import Chosen, Metrics
 from gsmflow.runs.provenance import git_commit, installed
 from gsmflow.runs.thumbnails import FILE as THUMBNAILS
@@ -99,6 +101,9 @@ def train(
         raise InputError(
             f"method '{recipe.method.name}' is not divided among processes; start it without torchrun"
         )
+    weights = weights_for(request, problem, recipe, device, folder if resume else None)
+    if weights:
+        recipe = with_weights(recipe, weights.weights)
     if rank():
         return _follow(request, problem, recipe, device, folder, resume, on_recorder)
     config = config_of(request, problem, recipe, device)
@@ -118,7 +123,11 @@ def train(
         together()
         together()  # in between, the others have read what this one continues from
         write_bytes(existing, tomli_w.dumps(config).encode())
+        if weights and progress:
+            progress.message(f"weights of semantics: {weights.words}")
         outcome, metrics = _carried_out(request, problem, recipe, device, recorder)
+        if weights:
+            metrics |= {"semantic_weights": weights.to_dict()}
         _write(folder, problem, outcome, metrics, keep_data=keep_data)
         recorder.finished()
         return metrics

@@ -174,7 +174,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
         if not name or not name.isprintable():
             raise HTTPException(422, "name: empty, or has characters that cannot be printed")
         try:
-            semantics = await compute(service.described, asked.semantics, asked.like, asked.text)
+            semantics = await compute(service.described, asked.semantics, asked.like, asked.text, name)
             version, made = await compute(service.add_class, name, semantics, limiter=adding)
         except Taken as error:
             raise HTTPException(409, str(error)) from None

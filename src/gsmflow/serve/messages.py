@@ -37,7 +37,7 @@ class NewClass(_Asked):
     semantics: list[Number] | dict[str, Number] | None = Field(
         None,
         description="All values in the order of the dimensions, or all of them by name; with `like`, only those that "
-        "differ, by name.",
+        "differ, by name. Where attributes and texts are joined, those of the attributes, in their own units.",
     )
     like: str | None = Field(
         None, max_length=200, description="A class whose values hold wherever `semantics` says nothing."
@@ -46,7 +46,8 @@ class NewClass(_Asked):
         None,
         min_length=1,
         max_length=MOST_TEXT,
-        description="A sentence that describes it, instead of `semantics`, where the run has a text encoder.",
+        description="A sentence that describes it, where the run has a text encoder: instead of `semantics`, or beside "
+        "them where attributes and texts are joined.",
     )
 
 

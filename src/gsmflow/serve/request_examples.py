@@ -18,10 +18,12 @@ def examples(service: Service) -> tuple[Examples, Examples]:
     if kept is not None:
         features = [round(float(value), 3) for value in kept.features[0]]
     like = version.classifier.classes[0]
-    values = dict(zip(version.dimensions, (float(v) for v in version.semantics[0]), strict=True))
-    low, high = (float(f(version.semantics[:, 0])) for f in (np.min, np.max))
-    first = version.dimensions[0]
-    differs = {first: low if values[first] > (low + high) / 2 else high}
+    every = [version.own_values(index) for index in range(len(version.semantics))]
+    values, differs, middle = every[0], {}, {}
+    for first in list(values)[:1]:
+        low, high = (float(f([of_class[first] for of_class in every])) for f in (np.min, np.max))
+        middle = {first: (low + high) / 2}
+        differs = {first: low if values[first] > middle[first] else high}
     labels = {
         "one sample": {
             "summary": "A test sample: its three most probable classes, and the five attributes that decided",
@@ -33,12 +35,14 @@ def examples(service: Service) -> tuple[Examples, Examples]:
             "summary": "As another class, with differences",
             "value": {"name": "new class", "like": like, "semantics": differs},
         },
-        "all values": {
-            "summary": "All attributes by name",
-            "value": {"name": "new class", "semantics": values | {first: (low + high) / 2}},
-        },
     }
-    if service.encode is not None:
+    joined = version.describer.joined
+    if values and not (joined and version.describer.takes_text and service.encode is None):
+        classes["all values"] = {
+            "summary": "All attributes by name",
+            "value": {"name": "new class", "semantics": values | middle},
+        }
+    if service.encode is not None and not joined:
         classes["text"] = {
             "summary": "By a sentence",
             "value": {"name": "new class", "text": "a striped animal with hooves"},

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of
+from gsmflow.data.semantic_blocks import Block
 from gsmflow.files.checksums import check
+from gsmflow.files.class_names import spoken
 from gsmflow.files.class_table import read_classes
 from gsmflow.files.names import matched
 from gsmflow.heads.calibration import softmax
@@ -22,6 +24,7 @@ from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.runs.add_classes import Addition, add_classes
 from gsmflow.runs.examples import Examples
 from gsmflow.runs.folder import EXAMPLES, SEMANTICS, feature_names, load_classifier, read_config, read_metrics
+from gsmflow.runs.joined_semantics import Describer
 from gsmflow.runs.named_semantics import named_semantics
 from gsmflow.serve.images import Extractor
 from gsmflow.serve.texts import Encode
@@ -55,6 +58,8 @@ class Version:
         Number of classes in training; those after it were added later.
     feature_names : tuple[str, ...] | None
         D names of the features, where they have names.
+    describer : Describer
+        What describes a new class.
     """
 
     folder: Path
@@ -63,7 +68,8 @@ class Version:
     dimensions: tuple[str, ...]
     metrics: dict[str, Any]
     trained: int
-    feature_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None
+    describer: Describer
 
     @staticmethod
     def load(folder: Path) -> Version:
@@ -85,7 +91,14 @@ class Version:
         added = config.get("added_classes", [])
         metrics = read_metrics(folder)
         trained = len(classifier.classes) - len(added)
-        return Version(folder, classifier, semantics, dimensions, metrics, trained, feature_names(config))
+        describer = Describer.of(folder, config, dimensions)
+        return Version(
+            folder, classifier, semantics, dimensions, metrics, trained, feature_names(config), describer
+        )
+
+    def own_values(self, index: int) -> dict[str, float]:
+        """Values of a class by name, in the units in which those of a new class are given."""
+        return self.describer.own(self.semantics[index])
 
     @property
     def name(self) -> str:
@@ -114,7 +127,8 @@ class Service:
         Computes features of images, see [`gsmflow.serve.images`][gsmflow.serve.images]; None if the run takes
         no images.
     encode : Encode | None
-        Makes semantics of a text, see [`gsmflow.serve.texts`][gsmflow.serve.texts].
+        Makes semantics of a text, see [`gsmflow.serve.texts`][gsmflow.serve.texts]; for joined semantics the part that
+        is of texts.
     """
 
     def __init__(
@@ -200,8 +214,12 @@ class Service:
         semantics: Sequence[float] | dict[str, float] | None,
         like: str | None = None,
         text: str | None = None,
+        name: str = "",
     ) -> Sequence[float] | dict[str, float]:
         """The semantics of a new class: as they are given, another class's with differences, or a text's.
+
+        Of joined semantics, values are of the parts that people made, in their own units, and the text is of the
+        others; without a text it is that of the class's name, or of the class it is like.
 
         Raises
         ------
@@ -209,6 +227,8 @@ class Service:
             Nothing describes it, or two things do; no class is called `like`; there is no text encoder.
         """
         version = self.version
+        if version.describer.joined:
+            return self._joined(semantics, like, text, name)
         if text is not None:
             if semantics is not None or like is not None:
                 raise InputError("text: describes the whole class; leave out semantics and like")
@@ -221,13 +241,39 @@ class Service:
             if semantics is None:
                 raise InputError("semantics: missing; give all values, or the name of a class it is like")
             return semantics
-        names = version.classifier.classes
+        values = self._of(like, semantics)
+        return dict(zip(version.dimensions, values, strict=True)) | dict(semantics or {})
+
+    def _of(self, like: str, semantics: Sequence[float] | dict[str, float] | None) -> list[float]:
+        """The semantics (A,) of the class that a new one is like."""
+        names = self.version.classifier.classes
         if like not in names:
             raise InputError(f"like: no class '{like}'; {instead_of(like, names)}")
         if semantics is not None and not isinstance(semantics, dict):
             raise InputError("semantics: with like, give the values that differ by name: {name: value}")
-        values: list[float] = version.semantics[names.index(like)].tolist()
-        return dict(zip(version.dimensions, values, strict=True)) | (semantics or {})
+        return self.version.semantics[names.index(like)].tolist()
+
+    def _joined(
+        self,
+        semantics: Sequence[float] | dict[str, float] | None,
+        like: str | None,
+        text: str | None,
+        name: str,
+    ) -> list[float]:
+        if self.encode is None and (text is not None or (like is None and self.version.describer.takes_text)):
+            raise InputError(
+                "text: this run's text encoder is not at hand, so a class can only be like another one; or start the "
+                "service with --encoder"
+            )
+
+        def told(block: Block, _: str) -> NDArray[np.float32] | None:
+            if text is None and like is not None:
+                return None
+            assert self.encode is not None
+            return self.encode(text or spoken(name))
+
+        old = None if like is None else self._of(like, semantics)
+        return self.version.describer.vector(name, semantics, told, like=old)
 
     def add_class(self, name: str, semantics: Sequence[float] | dict[str, float]) -> tuple[Version, Addition]:
         """Add a class. The new version of the run answers from now on.

@@ -13,8 +13,40 @@ from gsmflow.base.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from gsmflow.runs.joined_semantics import Describer
+
 Encode = Callable[[str], NDArray[np.float32]]
 """A sentence to semantics (A,) of length 1, as `gsmflow describe --encoder` makes them."""
+
+
+def encoder_for(describer: Describer, name: str | None, device: torch.device) -> Encode | None:
+    """The text encoder of a run: the one that made its semantics, or its texts' part of them; None without one.
+
+    Parameters
+    ----------
+    describer : Describer
+        What describes a class of the run.
+    name : str | None
+        Where the encoder lies now; None: where it was.
+    device : torch.device
+        Where it computes.
+
+    Raises
+    ------
+    InputError
+        It is not there, or another one.
+    """
+    texts = [block for block in describer.blocks if block.encoder]
+    if not texts:
+        return encoder_of(name, len(describer.dimensions), device) if name else None
+    if len(texts) > 1:
+        raise InputError(
+            "two parts of the semantics are of texts, each by an encoder of its own; use `gsmflow add-class`"
+        )
+    from gsmflow.runs.joined_semantics import text_vectors
+
+    vector = text_vectors(texts, name, device)
+    return lambda text: vector(texts[0], text, (text,))
 
 
 def encoder_of(name: str, dimensions: int, device: torch.device) -> Encode:

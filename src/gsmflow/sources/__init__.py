@@ -13,6 +13,7 @@ from gsmflow.base.suggest import instead_of
 from gsmflow.data.problem import Problem
 from gsmflow.sources import xlsa17
 from gsmflow.sources.catalog import Survey, survey
+from gsmflow.sources.joining import joined, parts_of
 from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
 from gsmflow.sources.source import SOURCES, Layout, NamedProblem, named_problems, register_source
@@ -40,7 +41,8 @@ def load(
     data_root : Path
         The folder that holds the named data sets.
     features, semantics : str | None
-        Names of the feature file or the class embedding, if a folder has several.
+        Names of the feature file or the class embedding, if a folder has several. Names with commas between them,
+        ``att,text``, join the semantics ([`gsmflow.data.semantic_blocks`][gsmflow.data.semantic_blocks]).
     seed : int
         Determines a synthetic problem without a seed of its own, and the split of a table without a column
         for it.
@@ -59,7 +61,11 @@ def load(
             )
         return source.load(details, seed)
     folder, name = _folder(problem, data_root, features, semantics)
-    return load_folder(folder, name, features=features, semantics=semantics, seed=seed)
+    parts = parts_of(semantics)
+    each = [
+        load_folder(folder, name, features=features, semantics=s, seed=seed) for s in parts or (semantics,)
+    ]
+    return joined(each, parts) if parts else each[0]
 
 
 def check_name(

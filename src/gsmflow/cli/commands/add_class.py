@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
 from gsmflow.cli import options
+
+if TYPE_CHECKING:
+    from gsmflow.runs.joined_semantics import Describer
 
 
 @click.command("add-class")
@@ -20,13 +26,24 @@ from gsmflow.cli import options
     help="Its semantics, all values in order, 1,0,0.5, or by name: legs=4,wings=0.",
 )
 @click.option(
+    "--text",
+    multiple=True,
+    metavar="SENTENCE",
+    help="What is said about it, where texts describe the classes; repeatable.  [default: its name in the templates of "
+    "the run]",
+)
+@click.option(
     "--from",
     "table",
     type=click.Path(path_type=Path),
-    help="Several classes from a table like classes.csv: name, then one column a dimension.",
+    help="Several classes from a table like classes.csv: name, then one column a dimension; where texts describe the "
+    "classes, names alone or sentences will do.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the new version.  [default: RUN-v2, -v3, ...]"
+)
+@click.option(
+    "--encoder", metavar="FOLDER|NAME", help="Where the run's text encoder lies now, if it was moved."
 )
 @options.data_root_option
 @options.device_option
@@ -35,8 +52,10 @@ def add_class(
     run: Path,
     name: str | None,
     attributes: str | None,
+    text: tuple[str, ...],
     table: Path | None,
     out: Path | None,
+    encoder: str | None,
     data_root: Path,
     device: str,
     as_json: bool,
@@ -44,48 +63,96 @@ def add_class(
     """Add classes to RUN by their semantics alone, and keep the result as a new version of it.
 
     The generator stays as it is: features of the new class are synthesized and the head is fitted again.
-    That needs the data RUN was trained on, or a run made with --keep-data.
+    That needs the data RUN was trained on, or a run made with --keep-data. Where texts describe the classes of RUN, a
+    name is enough; where attributes and texts do, both are needed, and a name stands for the text.
     """
-    if (table is None) == (name is None and attributes is None):
-        raise InputError("add-class: give --name and --attributes, or --from with a table of classes")
-    if table is None and (name is None or attributes is None):
-        raise InputError("add-class: --name and --attributes go together")
+    if (table is None) == (name is None and attributes is None and not text):
+        raise InputError(
+            "add-class: give --name and --attributes (or --text), or --from with a table of classes"
+        )
+    if table is None and name is None:
+        raise InputError("add-class: --name and --attributes go together, as --name and --text do")
 
     from gsmflow.compute.devices import check_device, resolve_device
-    from gsmflow.files.class_table import read_class_table, read_classes
-    from gsmflow.runs.folder import SEMANTICS, check_finished
+    from gsmflow.files.class_table import read_classes
+    from gsmflow.runs.folder import SEMANTICS, check_finished, read_config
+    from gsmflow.runs.joined_semantics import Describer, check_text_encoders, text_vectors
 
     check_finished(run)
     check_device(device)
     if out and out.exists():
         raise InputError(f"{out}: is there already; choose another --out")
-    dimensions = read_classes(run / SEMANTICS)[2]
+    describer = Describer.of(run, read_config(run), read_classes(run / SEMANTICS)[2])
+    if (text or encoder) and not describer.takes_text:
+        raise InputError(
+            f"{run}: its classes are described by attributes, not by texts; leave out --text and --encoder"
+        )
     if table is not None:
-        given = read_class_table(table, dimensions)
-        names, vectors, columns = given.names, given.semantics, given.dimensions
-        if given.note:
-            click.echo(f"{table}: left out {given.note}", err=True)
-        if sorted(columns) != sorted(dimensions):
-            odd = sorted(set(columns) ^ set(dimensions))[0]
-            raise InputError(
-                f"{table}: column '{odd}' is not in both it and {run / SEMANTICS}; its columns must be the same"
-            )
-        semantics = [[float(row[columns.index(d)]) for d in dimensions] for row in vectors]
+        given = _classes_of(table, run, describer)
     else:
         assert name is not None
-        assert attributes is not None
-        names, semantics = (name,), [parse_attributes(attributes, dimensions)]
+        values = parse_attributes(attributes, describer.by_hand) if attributes else None
+        if values is None and describer.by_hand:
+            raise InputError(
+                f"add-class: --name and --attributes go together; give {len(describer.by_hand)} values "
+                f"({listed(describer.by_hand)})"
+            )
+        given = [Given(name, values, text)]
+    check_text_encoders(describer.blocks, encoder)
 
     from gsmflow.cli.display import addition_table  # late, as what follows loads torch
     from gsmflow.runs.add_classes import add_classes
 
-    addition = add_classes(run, names, semantics, data_root=data_root, device=resolve_device(device), out=out)
+    where = resolve_device(device)
+    encode = text_vectors(describer.blocks, encoder, where)
+    semantics = [
+        describer.vector(each.name, each.values, lambda block, n, said=each.text: encode(block, n, said))
+        for each in given
+    ]
+    names = tuple(each.name for each in given)
+    addition = add_classes(run, names, semantics, data_root=data_root, device=where, out=out)
     for note in addition.notes:
         click.echo(note, err=True)
     if as_json:
         click.echo(json.dumps(addition.to_dict(), allow_nan=False))
     else:
         addition_table(addition)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is said about a new class."""
+
+    name: str
+    values: list[float] | None
+    text: tuple[str, ...] = ()
+
+
+def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
+    """The classes in a table: values by name, or sentences or nothing but names where texts describe the classes."""
+    from gsmflow.files.class_table import read_class_table
+    from gsmflow.runs.folder import SEMANTICS
+    from gsmflow.semantics.table import read_described
+
+    if describer.takes_text and not describer.by_hand:
+        said = read_described(table)
+        if said.attributes is None:
+            texts = said.sentences or ((),) * len(said.names)
+            return [Given(name, None, text) for name, text in zip(said.names, texts, strict=True)]
+    dimensions = describer.by_hand
+    given = read_class_table(table, dimensions)
+    if given.note:
+        click.echo(f"{table}: left out {given.note}", err=True)
+    if sorted(given.dimensions) != sorted(dimensions):
+        odd = sorted(set(given.dimensions) ^ set(dimensions))[0]
+        raise InputError(
+            f"{table}: column '{odd}' is not in both it and {run / SEMANTICS}; its columns must be the same"
+        )
+    order = [given.dimensions.index(d) for d in dimensions]
+    return [
+        Given(name, [float(row[place]) for place in order])
+        for name, row in zip(given.names, given.semantics, strict=True)
+    ]
 
 
 def parse_attributes(text: str, dimensions: tuple[str, ...]) -> list[float]:

@@ -100,7 +100,8 @@ class ServiceOptions:
 @click.option(
     "--encoder",
     metavar="FOLDER|NAME",
-    help="The text encoder that RUN's semantics were made with: new classes can then be described by a text.",
+    help="The text encoder that RUN's semantics were made with, where it lies now: new classes can then be described "
+    "by a text.  [default: the one that RUN remembers]",
 )
 @options.data_root_option
 @options.device_option
@@ -135,7 +136,7 @@ def serve(
     from gsmflow.serve.guard import LOOPBACK
     from gsmflow.serve.images import extractor_of
     from gsmflow.serve.service import Service
-    from gsmflow.serve.texts import encoder_of
+    from gsmflow.serve.texts import encoder_for
 
     where = resolve_device(device)
     images: dict[str, Any] = {}
@@ -147,8 +148,12 @@ def serve(
         click.echo(f"no images can be labelled: {error}", err=True)  # features still can
         images["no_images"] = "the backbone of this run is not at hand, so it takes no images"
     loaded = Service(run, data_root=data_root, device=where, **images)
-    if encoder:
-        loaded.encode = encoder_of(encoder, len(loaded.version.dimensions), where)
+    try:
+        loaded.encode = encoder_for(loaded.version.describer, encoder, where)
+    except InputError as error:
+        if encoder:
+            raise
+        click.echo(f"no class can be described by a text: {error}", err=True)
     if host not in LOOPBACK and not service.token:
         click.echo(f"anyone who reaches {host} can use this service; --token asks for a token", err=True)
     tell_concerns(recorded(loaded.version.metrics))
