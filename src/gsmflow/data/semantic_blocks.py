@@ -61,7 +61,7 @@ class Block:
         return ((values - np.array(self.mean)) / self.scale).astype(np.float32)
 
     def own(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
-        """Inverse of `joined`, to rounding."""
+        """Inverse of `joined`, to rounding: (K, size) as in joined semantics to (K, size) in own units."""
         return (np.asarray(vectors, np.float64) * self.scale + np.array(self.mean)).astype(np.float32)
 
     @staticmethod

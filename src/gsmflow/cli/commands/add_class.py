@@ -121,7 +121,17 @@ def add_class(
 
 @dataclass(frozen=True)
 class Given:
-    """What is said about a new class."""
+    """What is said about a new class.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    values : list[float] | None
+        Its attributes, in order; None where the classes have none.
+    text : tuple[str, ...]
+        Sentences about it.
+    """
 
     name: str
     values: list[float] | None
