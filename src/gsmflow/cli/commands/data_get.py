@@ -43,7 +43,8 @@ def data_get(names: tuple[str, ...], origin: str, sha256: str, data_root: Path, 
         with _told_how_to_continue(), counting("MB") as count:
 
             def arrived(done: int, total: int, count=count) -> None:
-                count(round(done / _MEGABYTE), round(total / _MEGABYTE))
+                if total:  # some servers do not say
+                    count(round(done / _MEGABYTE), round(total / _MEGABYTE))
 
             obtained = obtain(name, data_root=data_root, origin=origin, sha256=sha256, told=arrived)
         told.append(

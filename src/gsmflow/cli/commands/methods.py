@@ -62,4 +62,7 @@ def methods(name: str | None, as_json: bool) -> None:
         default = method.fixed.get(field.name, field.default)
         fixed = " (always)" if field.name in method.fixed else ""
         table.add_row(f"{method.options.table}.{field.name}", f"{default}{fixed}", field.metadata["help"])
+    for key, value in method.fixed.items():
+        if "." in key:
+            table.add_row(key, f"{value} (always)", "")
     console.print(table)
