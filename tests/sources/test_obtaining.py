@@ -118,9 +118,16 @@ def test_the_authors_folders_are_known_by_their_counts(
     assert len(load("FLO", data_root=tmp_path / "data").labels) == 50
 
 
-def refused(capsys: pytest.CaptureFixture[str], root: Path, content: bytes, *words: str, more=()) -> None:
+def refused(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    content: bytes,
+    *words: str,
+    more=(),
+    claims: int | None = None,
+) -> None:
     """It is refused in one line, and no folder of the data set, whole or in part, is there."""
-    with serving(Unreliable(content)) as address:
+    with serving(Unreliable(content, claims=claims)) as address:
         capsys.readouterr()
         assert main(["data", "get", "CUB", "--from", address, "--data-root", str(root), *more]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
@@ -143,6 +150,13 @@ def test_what_is_wrong_with_an_archive_is_told(
     spoilt = bytearray(good)
     spoilt[good.index(b"MATLAB 5.0")] ^= 1
     refused(capsys, root, bytes(spoilt), "damaged")
+    bomb = bytearray(good)
+    place = good.index(b"PK\x01\x02", good.index(b"res101.mat")) + 24
+    bomb[place : place + 4] = (3 << 30).to_bytes(4, "little")  # its unpacked size
+    refused(capsys, root, bytes(bomb), "unpack to 3.0 GiB")
+    refused(capsys, root, good, "cannot be brought", claims=len(good) + 1)
+    refused(capsys, root, good, "not a readable zip archive", claims=len(good) - 30)
+    refused(capsys, root, good, "more than the 16.0 GiB", claims=1 << 40)
     outside = tmp_path / "outside.zip"
     outside.write_bytes(good)
     with zipfile.ZipFile(outside, "a") as archive:
