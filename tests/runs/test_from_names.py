@@ -76,10 +76,16 @@ def test_it_takes_further_classes(place: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["add-class", str(place / "run"), *more]) == 0
     words = ["zero-shot", f"clip:{place / 'model'}", "--classes", ",".join((*NAMES, "white okapi"))]
     assert main([*words, "--template", TEMPLATE, "--out", str(tmp_path / "whole")]) == 0
-    added, whole = (labels(tmp_path / run, place / "photos", capsys) for run in ("v2", "whole"))
-    assert [row["class"] for row in added] == [row["class"] for row in whole]
-    expected = [row["probability"] for row in whole]
-    assert [row["probability"] for row in added] == pytest.approx(expected, abs=1e-5)
+    assert (
+        main(["add-class", str(place / "run"), "--name", "white okapi", "--out", str(tmp_path / "named")])
+        == 0
+    )
+    whole = labels(tmp_path / "whole", place / "photos", capsys)
+    for run in ("v2", "named"):
+        added = labels(tmp_path / run, place / "photos", capsys)
+        assert [row["class"] for row in added] == [row["class"] for row in whole]
+        expected = [row["probability"] for row in whole]
+        assert [row["probability"] for row in added] == pytest.approx(expected, abs=1e-5)
 
 
 def test_it_is_reported_listed_evaluated_and_exported(

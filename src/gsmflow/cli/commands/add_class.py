@@ -98,15 +98,19 @@ def add_class(
                 f"({listed(describer.by_hand)})"
             )
         given = [Given(name, values, text)]
-    check_text_encoders(describer.blocks, encoder)
+    of_texts = any(not each.whole for each in given)
+    if of_texts:
+        check_text_encoders(describer.blocks, encoder)
 
     from gsmflow.cli.display import addition_table  # late, as what follows loads torch
     from gsmflow.runs.add_classes import add_classes
 
     where = resolve_device(device)
-    encode = text_vectors(describer.blocks, encoder, where)
+    encode = text_vectors(describer.blocks if of_texts else (), encoder, where)
     semantics = [
-        describer.vector(each.name, each.values, lambda block, n, said=each.text: encode(block, n, said))
+        each.values
+        if each.whole and each.values
+        else describer.vector(each.name, each.values, lambda block, n, said=each.text: encode(block, n, said))
         for each in given
     ]
     names = tuple(each.name for each in given)
@@ -131,15 +135,21 @@ class Given:
         Its attributes, in order; None where the classes have none.
     text : tuple[str, ...]
         Sentences about it.
+    whole : bool
+        Whether the values are its whole vector, so that no text is needed.
     """
 
     name: str
     values: list[float] | None
     text: tuple[str, ...] = ()
+    whole: bool = False
 
 
 def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
-    """The classes in a table: values by name, or sentences or nothing but names where texts describe the classes."""
+    """The classes in a table: values by name, or sentences or nothing but names where texts describe the classes.
+
+    Where a text describes a class, its vector as `gsmflow describe` writes it will do as well.
+    """
     from gsmflow.files.class_table import read_class_table
     from gsmflow.runs.folder import SEMANTICS
     from gsmflow.semantics.table import read_described
@@ -149,8 +159,10 @@ def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
         if said.attributes is None:
             texts = said.sentences or ((),) * len(said.names)
             return [Given(name, None, text) for name, text in zip(said.names, texts, strict=True)]
-    dimensions = describer.by_hand
-    given = read_class_table(table, dimensions)
+    given = read_class_table(table, describer.dimensions)
+    whole = describer.takes_text and not describer.joined
+    whole = whole and sorted(given.dimensions) == sorted(describer.dimensions)
+    dimensions = describer.dimensions if whole else describer.by_hand
     if given.note:
         click.echo(f"{table}: left out {given.note}", err=True)
     if sorted(given.dimensions) != sorted(dimensions):
@@ -160,7 +172,7 @@ def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
         )
     order = [given.dimensions.index(d) for d in dimensions]
     return [
-        Given(name, [float(row[place]) for place in order])
+        Given(name, [float(row[place]) for place in order], whole=whole)
         for name, row in zip(given.names, given.semantics, strict=True)
     ]
 
