@@ -144,5 +144,7 @@ def _command(arguments: Sequence[str]) -> click.Command | None:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"gsmflow: {' '.join(message.split())}", err=True)
+    from gsmflow.cli.saying import say
+
+    say(f"gsmflow: {' '.join(message.split())}", indent=2)
     return code

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import click
-
+from gsmflow.cli.saying import say
 from gsmflow.data.problem import Problem
 from gsmflow.data.warnings import Concern, of_problem
 
@@ -13,7 +12,7 @@ from gsmflow.data.warnings import Concern, of_problem
 def tell_concerns(concerns: Iterable[Concern]) -> None:
     """Each concern once, on stderr."""
     for concern in concerns:
-        click.echo(f"warning: {concern.text}", err=True)
+        say(f"warning: {concern.text}", indent=2)
 
 
 def told_about(problem: Problem) -> list[str]:

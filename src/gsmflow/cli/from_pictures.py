@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -11,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.cli.display_images import extract_shown
 from gsmflow.cli.grouping import flags_of
+from gsmflow.cli.saying import say, say_command
 
 if TYPE_CHECKING:
     from gsmflow.cli.options import DataOptions, PictureOptions
@@ -112,47 +110,25 @@ def _tell(plan: Plan) -> None:
         steps.append(_training(plan))
         click.echo(f"The same in {'two' if len(steps) == 2 else 'three'} commands:", err=True)
         for step in steps:
-            click.echo(_continued(step), err=True)
+            say_command(step)
 
 
 def tell_next(run: str) -> None:
     """How new pictures are labelled by a run."""
-    _line("next", f"gsmflow predict {shlex.quote(run)} NEW_PICTURES -o labels.csv")
-
-
-def _continued(command: str) -> str:
-    """A command that a person can copy, on several lines where a terminal is not as wide."""
-    console = Console(stderr=True)
-    if not console.is_terminal or len(command) + 2 <= console.width:
-        return f"  {command}"
-    lines = textwrap.wrap(
-        command,
-        console.width - 2,
-        initial_indent="  ",
-        subsequent_indent=" " * 6,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    whole = " \\\n".join(lines)
-    return whole if shlex.split(whole) == shlex.split(command) else f"  {command}"  # a space within quotes
+    click.echo("Label new pictures:", err=True)
+    say_command(("gsmflow", "predict", run, "NEW_PICTURES", "-o", "labels.csv"))
 
 
 def _line(head: str, text: str) -> None:
-    """A line with a word before it, wrapped between words in a terminal."""
-    console = Console(stderr=True)
-    line = f"{head:<10}{text}"
-    wide = console.width if console.is_terminal else len(line)
-    for each in textwrap.wrap(
-        line, wide, subsequent_indent=" " * 10, break_long_words=False, break_on_hyphens=False
-    ):
-        click.echo(each, err=True)
+    """A line with a word before it."""
+    say(f"{head:<10}{text}", indent=10)
 
 
-def spelled(command: str, argument: str, options: Mapping[str, Any]) -> str:
-    """A command as one types it.
+def spelled(command: str, argument: str, options: Mapping[str, Any]) -> list[str]:
+    """The words of a command as one types it.
 
-    >>> spelled("extract", "my pictures", {"backbone": "resnet101", "weights": "", "out": "f.npz"})
-    "gsmflow extract 'my pictures' --backbone resnet101 --out f.npz"
+    >>> spelled("extract", "my pictures", {"backbone": "resnet101", "weights": "", "out": "f.npz"})[2:]
+    ['my pictures', '--backbone', 'resnet101', '--out', 'f.npz']
     """
     group = click.get_current_context(silent=True)
     known = group.find_root().command if group else None
@@ -165,10 +141,10 @@ def spelled(command: str, argument: str, options: Mapping[str, Any]) -> str:
                 words.append(flag)
             elif each not in ("", None, False):
                 words += [flag, str(each)]
-    return shlex.join(words)
+    return words
 
 
-def _training(plan: Plan) -> str:
+def _training(plan: Plan) -> list[str]:
     """The command that is left when the tables are there: the one that was given, without what they were made by."""
     context = click.get_current_context()
     typed = click.core.ParameterSource.COMMANDLINE

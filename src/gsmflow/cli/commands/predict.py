@@ -102,14 +102,15 @@ def predict(
     work = replace(work, top=top, unsure=unsure)
     unreadable: list[Unreadable] = []
     counts = ClassCounts(unsure)
-    with folder_for(out) if out else nullcontext(), LongTable() as table, counting(what) as told:
-        for made in results(work, parts, cluster):
-            unreadable += made.unreadable
-            if len(made.table):
-                table.add(made.table)
-                counts.add(made.table)
-            if len(parts) > 1:
-                told(table.rows + len(unreadable), total)
+    with folder_for(out) if out else nullcontext(), LongTable() as table:
+        with counting(what) as told:
+            for made in results(work, parts, cluster):
+                unreadable += made.unreadable
+                if len(made.table):
+                    table.add(made.table)
+                    counts.add(made.table)
+                if len(parts) > 1:
+                    told(table.rows + len(unreadable), total)
         if not table.rows:
             one = unreadable[0]
             raise InputError(f"{one.name}: {one.reason}; none of the {len(unreadable)} images can be read")

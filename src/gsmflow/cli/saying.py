@@ -1,0 +1,49 @@
+"""Lines for people on stderr: in a terminal they are wrapped between words, elsewhere each stays one line."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+
+
+def say(text: str, *, indent: int = 0) -> None:
+    """A line on stderr, whose continuation in a terminal is indented."""
+    console = Console(stderr=True)
+    if not console.is_terminal or len(text) <= console.width:
+        click.echo(text, err=True)
+        return
+    lines = textwrap.wrap(
+        text,
+        console.width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+    click.echo("\n".join(lines), err=True)
+
+
+def say_command(words: Sequence[str]) -> None:
+    """A command on stderr that can be copied, continued after a backslash where a terminal is not wide enough."""
+    console = Console(stderr=True)
+    click.echo(laid_out(words, console.width if console.is_terminal else 0), err=True)
+
+
+def laid_out(words: Sequence[str], width: int) -> str:
+    """A command of these words, indented, in lines of at most so many columns where words allow it; 0: in one.
+
+    >>> print(laid_out(["gsmflow", "train", "my pictures", "--method", "lda"], 34))
+      gsmflow train 'my pictures' \\
+          --method lda
+    """
+    lines, line = [], " "
+    for word in map(shlex.quote, words):
+        if width and len(line) + 1 + len(word) + 2 > width and line.strip():
+            lines.append(f"{line} \\")
+            line = " " * 5
+        line += f" {word}"
+    return "\n".join([*lines, line])
