@@ -6,10 +6,10 @@
     reading.py        one file -> an RGB picture, or the reason why not
     preprocessing.py  a picture -> the array a backbone takes
     backbone.py       which backbone, in words a run can remember; opening it again
-    kinds.py          the kinds of backbones: timm.py, onnx.py, torchscript.py
+    kinds.py          the kinds of backbones: timm.py, clip.py, onnx.py, torchscript.py
     extraction.py     all images -> a table of features, resumable
 
-Importing this package is light: Pillow, timm and onnxruntime are imported when they are needed.
+Importing this package is light: Pillow, timm, transformers and onnxruntime are imported when they are needed.
 """
 
 from __future__ import annotations
