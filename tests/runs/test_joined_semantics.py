@@ -202,6 +202,11 @@ def test_a_run_of_texts_alone_takes_a_name(mine: Path, tmp_path: Path) -> None:
     assert main(["add-class", str(tmp_path / "run"), *table]) == 0
     assert np.linalg.norm(added(tmp_path / "named")) == pytest.approx(1, abs=1e-5)
     assert (added(tmp_path / "named") == added(tmp_path / "listed")).all()
+    own = ["--template", "a photo of {}", "--template", "{}", "--encoder", str(mine / "encoder")]
+    assert main(["describe", "--classes", "yak", *own, "-o", str(tmp_path / "yak.csv")]) == 0
+    table = ["--from", str(tmp_path / "yak.csv"), "--out", str(tmp_path / "vectors")]
+    assert main(["add-class", str(tmp_path / "run"), *table]) == 0
+    assert added(tmp_path / "vectors") == pytest.approx(added(tmp_path / "named"), abs=1e-6)
 
 
 def test_what_does_not_go_together(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:

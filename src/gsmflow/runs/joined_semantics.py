@@ -109,7 +109,7 @@ class Describer:
         name : str
             Its name.
         values : Values | None
-            Values of `by_hand` in their own units; None where there are none.
+            Values of `by_hand` in their own units; None where there are none. Of semantics of one table all values.
         texts : Callable[[Block, str], Any]
             (block, name) -> the vector of a text, in the block's own units; None leaves the block as in `like`.
         like : Sequence[float] | None
@@ -120,7 +120,7 @@ class Describer:
         InputError
             Values are missing, surplus, or unknown by name; or a block without values or text.
         """
-        if not self.blocks:
+        if not self.blocks or (values and not self.joined):
             return _ordered(self.dimensions, values, like)
         start, parts = 0, []
         hand = self._by_hand(values, like)

@@ -91,7 +91,8 @@ def add_class(
         given = _classes_of(table, run, describer)
     else:
         assert name is not None
-        values = parse_attributes(attributes, describer.by_hand) if attributes else None
+        dimensions = describer.by_hand or describer.dimensions
+        values = parse_attributes(attributes, dimensions) if attributes else None
         if values is None and describer.by_hand:
             raise InputError(
                 f"add-class: --name and --attributes go together; give {len(describer.by_hand)} values "
