@@ -39,6 +39,8 @@ _MODULES = (
     "tf-vaegan",
     "cada-vae",
     "ce-gzsl",
+    "sdgzsl",
+    "diffusion",
     "izf",
     "cnzsl",
     "lda",
