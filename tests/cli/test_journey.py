@@ -33,13 +33,14 @@ def test_from_pictures_and_names_to_labels(tmp_path: Path) -> None:
     imagenet_backbone(tmp_path / "pictures" / "efficientnet.onnx")
     shutil.copytree(text_encoder(), tmp_path / "pictures" / "encoder")
     begun = time.monotonic()
-    command = ["train", "pictures", "--classes", ",".join(UNSEEN), "--method", "lda"]
+    command = ["train", "pictures", "--classes", ",".join(UNSEEN), "--normalize", "half", "--method", "lda"]
     code, screen = in_terminal(*command, cwd=tmp_path)
     assert code == 0, "\n".join(screen)
     assert any(
         line.startswith("pictures  pictures: 960 pictures, 24 classes to learn from") for line in screen
     )
     assert any("efficientnet.onnx (the model file there)" in line for line in screen)
+    assert any("colours scaled as half (-1 to 1)" in line for line in screen)
     assert any("pictures/encoder (the encoder there): 7 sentences a class" in line for line in screen)
     assert (
         sum(line.startswith("  gsmflow ") for line in screen) == 4

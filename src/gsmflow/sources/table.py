@@ -75,7 +75,10 @@ def load(
     rows_file = _features_file(folder, names, features or FEATURES)
     classes_file = folder / f"{semantics or CLASSES}.csv"
     if classes_file.name not in names:
-        raise InputError(f"{folder}: no {classes_file.name}; {_EXPECTED}")
+        tables = {Path(name).stem for name in names if name.endswith(".csv") and ".rows." not in name}
+        others = sorted(tables - {rows_file.stem, f"{rows_file.stem}.unreadable", CLASSES})
+        hint = f"there is {listed(f'`semantics` {other}' for other in others)}; " if others else ""
+        raise InputError(f"{folder}: no {classes_file.name}", remedy=f"{hint}{_EXPECTED}")
     described = read_class_table(classes_file)
     classes, vectors = described.names, described.semantics.astype(np.float32)
     rows = read_rows(rows_file)
@@ -151,11 +154,13 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
 
 
 def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Where the pictures lie that rows of these names were made of; None where no images are in the folder."""
+    """Where the pictures lie that rows of these names were made of, in ``images/`` or in class folders right there;
+    None where they do not.
+    """
     images = images_of(folder)
-    if images is None or names is None:
+    if names is None or (images is None and not (folder / names[0]).is_file()):
         return None
-    root = images if images.is_dir() else folder
+    root = images if images is not None and images.is_dir() else folder
     return tuple(str(root / name) for name in names)
 
 
