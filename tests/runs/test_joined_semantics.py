@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.io import loadmat, savemat
 
 from gsmflow import sources
 from gsmflow.cli import main
@@ -24,6 +25,7 @@ from gsmflow.semantics.encoder import open_encoder
 from gsmflow.serve.service import Service
 from gsmflow.serve.texts import encoder_for
 from support.encoders import tiny_encoder
+from support.folders import xlsa17
 
 NAMES = ("ant", "bee", "cow", "dog", "elk", "fox", "gnu", "hen", "owl")
 UNSEEN = ("hen", "owl")
@@ -72,6 +74,33 @@ def test_blocks_have_the_same_weight(mine: Path) -> None:
     for part in (problem.semantics[:, :3], problem.semantics[:, 3:]):
         assert np.square(part[problem.seen]).sum(axis=1).mean() == pytest.approx(1, abs=1e-5)
         assert part[problem.seen].mean(axis=0) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_drawn_split_is_that_of_the_first(mine: Path, tmp_path: Path) -> None:
+    """The draw goes by the order of classes, which is another one in the other table."""
+    lines = (mine / "mine" / "features.csv").read_text().splitlines()
+    rows = [",".join((line.split(",")[0], *line.split(",")[2:])) for line in lines]
+    (tmp_path / "features.csv").write_text("\n".join(rows) + "\n")
+    for name in ("classes.csv", "text.csv"):
+        (tmp_path / name).write_bytes((mine / "mine" / name).read_bytes())
+    both, one = (sources.load(str(tmp_path), data_root=mine, semantics=s) for s in ("classes,text", None))
+    assert both.fingerprint["split"] == one.fingerprint["split"]
+    assert both.semantic_dim == one.semantic_dim + 16
+
+
+def test_published_semantics_are_joined(tmp_path: Path) -> None:
+    """Of a layout that has no table of semantics alone."""
+    xlsa17(tmp_path / "zoo")
+    content = loadmat(tmp_path / "zoo" / "att_splits.mat")
+    arrays = {name: value for name, value in content.items() if not name.startswith("__")}
+    savemat(tmp_path / "zoo" / "sent_splits.mat", arrays | {"att": arrays["att"][:2] ** 2 + 1})
+    problem = sources.load(str(tmp_path / "zoo"), data_root=tmp_path, semantics="att,sent")
+    assert problem.semantics.shape == (6, 5)
+    assert problem.semantic_names == ("att 1", "att 2", "att 3", "sent 1", "sent 2")
+    arrays["trainval_loc"] = arrays["trainval_loc"][1:]
+    savemat(tmp_path / "zoo" / "less_splits.mat", arrays)
+    with pytest.raises(ValueError, match="come with different splits"):
+        sources.load(str(tmp_path / "zoo"), data_root=tmp_path, semantics="att,less")
 
 
 def test_weights_count_squared_lengths_in_their_ratio(mine: Path) -> None:

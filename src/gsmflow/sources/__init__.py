@@ -13,7 +13,6 @@ from gsmflow.base.suggest import instead_of
 from gsmflow.data.problem import Problem
 from gsmflow.sources import xlsa17
 from gsmflow.sources.catalog import Survey, survey
-from gsmflow.sources.joining import joined, parts_of
 from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
 from gsmflow.sources.source import SOURCES, Layout, NamedProblem, named_problems, register_source
@@ -61,11 +60,7 @@ def load(
             )
         return source.load(details, seed)
     folder, name = _folder(problem, data_root, features, semantics)
-    parts = parts_of(semantics)
-    each = [
-        load_folder(folder, name, features=features, semantics=s, seed=seed) for s in parts or (semantics,)
-    ]
-    return joined(each, parts) if parts else each[0]
+    return load_folder(folder, name, features=features, semantics=semantics, seed=seed)
 
 
 def check_name(

@@ -1,18 +1,74 @@
-"""One problem of several that differ in their semantics alone: the semantics side by side, in blocks."""
+"""A problem with several semantics side by side, in blocks of the same weight."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_blocks import BLOCKS, Block
 from gsmflow.files.class_names import alike
+
+
+@dataclass(frozen=True)
+class NamedSemantics:
+    """Semantics of one kind, before they are joined with others.
+
+    Parameters
+    ----------
+    part : str
+        Their name.
+    classes : tuple[str, ...]
+        C class names, in any order.
+    vectors : NDArray[np.float32]
+        (C, A).
+    dimensions : tuple[str, ...] | None
+        A names, where they have names.
+    origin : Mapping[str, Any] | None
+        How they were made, if that is known.
+    where : str
+        Where they came from, for messages.
+    """
+
+    part: str
+    classes: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    dimensions: tuple[str, ...] | None
+    origin: Mapping[str, Any] | None
+    where: str
+
+    @staticmethod
+    def of(problem: Problem, part: str) -> NamedSemantics:
+        """Those of a problem."""
+        where = problem.where("semantics")
+        names = problem.semantic_names
+        return NamedSemantics(part, problem.classes, problem.semantics, names, problem.semantic_origin, where)
+
+    def in_order_of(self, first: NamedSemantics) -> NDArray[np.float32]:
+        """The vectors (C, A) in the order of another one's classes.
+
+        Raises
+        ------
+        InputError
+            They are not of the same classes.
+        """
+        place = {alike(name): index for index, name in enumerate(self.classes)}
+        known = set(map(alike, first.classes))
+        odd = [name for name in self.classes if alike(name) not in known]
+        odd += [name for name in first.classes if alike(name) not in place]
+        if odd or len(place) != len(first.classes):
+            raise InputError(
+                f"{first.where} and {self.where}: not the same classes ({listed(odd)} in one alone); describe every "
+                "class in both"
+            )
+        return self.vectors[[place[alike(name)] for name in first.classes]]
 
 
 def parts_of(semantics: str | None) -> tuple[str, ...]:
@@ -31,64 +87,53 @@ def parts_of(semantics: str | None) -> tuple[str, ...]:
     return parts
 
 
-def joined(problems: Sequence[Problem], parts: Sequence[str]) -> Problem:
-    """The first problem with the semantics of all.
-
-    Parameters
-    ----------
-    problems : Sequence[Problem]
-        Problems of the same samples, classes and split, their classes in any order.
-    parts : Sequence[str]
-        The name of each one's semantics.
+def joined(problem: Problem, semantics: Sequence[NamedSemantics]) -> Problem:
+    """A problem with these semantics in place of its own.
 
     Raises
     ------
     InputError
-        A class is not in all of them, or their samples or splits differ.
+        A class is not in all of them.
     """
-    first = problems[0]
     vectors, names, blocks = [], [], []
-    for problem, part in zip(problems, parts, strict=True):
-        same = _in_order_of(first, problem, parts[0], part)
-        block = Block.fit(part, same.semantics, first.seen, same.semantic_origin)
+    for each in semantics:
+        own = each.in_order_of(semantics[0])
+        block = Block.fit(each.part, own, problem.seen, each.origin)
         blocks.append(block)
-        vectors.append(block.joined(same.semantics))
-        called = same.semantic_names or tuple(f"{part} {n + 1}" for n in range(block.size))
-        names += [(part, name) for name in called]
+        vectors.append(block.joined(own))
+        called = each.dimensions or tuple(f"{each.part} {n + 1}" for n in range(block.size))
+        names += [(each.part, name) for name in called]
     often = Counter(name for _, name in names)
     sizes = "; ".join(f"{block.name}: {block.size} dimensions" for block in blocks)
     return replace(
-        first,
+        problem,
         semantics=np.concatenate(vectors, axis=1),
         semantic_names=tuple(name if often[name] == 1 else f"{part}:{name}" for part, name in names),
         semantic_origin={BLOCKS: [block.to_dict() for block in blocks]},
-        origins={**first.origins, "semantics": " and ".join(each.where("semantics") for each in problems)},
+        origins={**problem.origins, "semantics": " and ".join(each.where for each in semantics)},
         notes={
-            **first.notes,
+            **problem.notes,
             "semantics": f"{sizes}; each block centred and scaled to mean squared length 1",
         },
     )
 
 
-def _in_order_of(first: Problem, problem: Problem, one: str, other: str) -> Problem:
-    """A problem with its classes in the order and under the names of the first."""
+def check_same_samples(first: Problem, other: Problem) -> None:
+    """Refuse to join semantics that come with another split or other labels.
+
+    Raises
+    ------
+    InputError
+        They do.
+    """
     place = {alike(name): index for index, name in enumerate(first.classes)}
-    odd = [name for name in problem.classes if alike(name) not in place]
-    known = {alike(name) for name in problem.classes}
-    odd += [name for name in first.classes if alike(name) not in known]
-    if odd:
-        raise InputError(
-            f"{first.where('semantics')} and {problem.where('semantics')}: not the same classes "
-            f"({listed(odd)} in one alone); describe every class in both"
-        )
-    ordered = problem.in_order_of([place[alike(name)] for name in problem.classes], first.classes)
-    same = np.array_equal(ordered.labels, first.labels) and all(
-        np.array_equal(getattr(ordered, part), getattr(first, part))
+    order = np.array([place.get(alike(name), -1) for name in other.classes])
+    same = np.array_equal(order[other.labels], first.labels) and all(
+        np.array_equal(getattr(other, part), getattr(first, part))
         for part in ("train", "test_seen", "test_unseen")
     )
     if not same:
         raise InputError(
-            f"{first.where('semantics')} and {problem.where('semantics')}: {one} and {other} come with different "
-            "splits, and cannot be joined"
+            f"{first.where('semantics')} and {other.where('semantics')}: come with different splits, and cannot be "
+            "joined"
         )
-    return ordered

@@ -9,6 +9,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.data.problem import Problem
 from gsmflow.sources.folder import file_names
+from gsmflow.sources.joining import NamedSemantics, check_same_samples, joined, parts_of
 from gsmflow.sources.source import SOURCES, Layout, layouts_of
 
 
@@ -25,7 +26,8 @@ def load_folder(
 ) -> Problem:
     """Load the data set in a folder, in whichever layout it is.
 
-    `features` and `semantics` choose among the files of the folder; pre-split data go by the name "data".
+    `features` and `semantics` choose among the files of the folder; pre-split data go by the name "data". Several
+    `semantics`, with commas between them, are joined.
 
     Raises
     ------
@@ -45,4 +47,16 @@ def load_folder(
             f"{folder}: holds {' and '.join(each.name for each in layouts)} files",
             remedy=f"choose with {listed(choices)}, or move one kind elsewhere",
         )
-    return layouts[0].load(folder, name, features=features, semantics=semantics, seed=seed)
+    layout, parts = layouts[0], parts_of(semantics)
+    if not parts:
+        return layout.load(folder, name, features=features, semantics=semantics, seed=seed)
+    first = layout.load(folder, name, features=features, semantics=parts[0], seed=seed)
+    tables = [NamedSemantics.of(first, parts[0])]
+    for part in parts[1:]:
+        if layout.semantics is not None:
+            tables.append(layout.semantics(folder, part))
+            continue
+        other = layout.load(folder, name, features=features, semantics=part, seed=seed)
+        check_same_samples(first, other)
+        tables.append(NamedSemantics.of(other, part))
+    return joined(first, tables)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from gsmflow.base.registry import Registry
 from gsmflow.data.problem import Counts, Problem
+from gsmflow.sources.joining import NamedSemantics
 
 
 class Load(Protocol):
@@ -57,6 +58,9 @@ class Layout:
     begun : Callable[[Sequence[str]], bool]
         Like `owns`, for a folder that has only a part of the files: the layout is chosen where no other owns the
         folder, so that `load` can say what is missing.
+    semantics : Callable[[Path, str], NamedSemantics] | None
+        (folder, name) -> those semantics alone, to be joined with others; None: they are taken from a problem that
+        is loaded with them.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Layout:
     load: Load
     features: Callable[[Path], Sequence[str]] = lambda folder: ()
     begun: Callable[[Sequence[str]], bool] = lambda names: False
+    semantics: Callable[[Path, str], NamedSemantics] | None = None
 
 
 @dataclass(frozen=True)

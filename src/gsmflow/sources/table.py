@@ -29,6 +29,7 @@ from gsmflow.files.narrowing import narrowed
 from gsmflow.files.rows import ENDINGS, Rows, read_rows
 from gsmflow.files.semantic_origin import read_origin
 from gsmflow.sources.folder import file_names
+from gsmflow.sources.joining import NamedSemantics
 from gsmflow.sources.source import Layout
 
 FEATURES, CLASSES = "features", "classes"
@@ -73,12 +74,7 @@ def load(
     """
     names = file_names(folder)
     rows_file = _features_file(folder, names, features or FEATURES)
-    classes_file = folder / f"{semantics or CLASSES}.csv"
-    if classes_file.name not in names:
-        tables = {Path(name).stem for name in names if name.endswith(".csv") and ".rows." not in name}
-        others = sorted(tables - {rows_file.stem, f"{rows_file.stem}.unreadable", CLASSES})
-        hint = f"there is {listed(f'`semantics` {other}' for other in others)}; " if others else ""
-        raise InputError(f"{folder}: no {classes_file.name}", remedy=f"{hint}{_EXPECTED}")
+    classes_file = _classes_file(folder, names, semantics or CLASSES, rows_file.stem)
     described = read_class_table(classes_file)
     classes, vectors = described.names, described.semantics.astype(np.float32)
     rows = read_rows(rows_file)
@@ -133,6 +129,20 @@ def load(
     )
 
 
+def semantics_alone(folder: Path, name: str) -> NamedSemantics:
+    """A table of classes of a folder of this layout.
+
+    Raises
+    ------
+    InputError
+        It is not there, or damaged.
+    """
+    file = _classes_file(folder, file_names(folder), name, FEATURES)
+    table = read_class_table(file)
+    vectors = table.semantics.astype(np.float32)
+    return NamedSemantics(name, table.names, vectors, table.dimensions, read_origin(file), str(file))
+
+
 # -- files ------------------------------------------------------------------------------------
 
 
@@ -151,6 +161,15 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
     if len(found) > 1:
         raise InputError(f"{folder}: {' and '.join(found)} are both there; keep one")
     return folder / found[0]
+
+
+def _classes_file(folder: Path, names: Sequence[str], stem: str, features: str) -> Path:
+    if f"{stem}.csv" in names:
+        return folder / f"{stem}.csv"
+    tables = {Path(name).stem for name in names if name.endswith(".csv") and ".rows." not in name}
+    others = sorted(tables - {features, f"{features}.unreadable", CLASSES})
+    hint = f"there is {listed(f'`semantics` {other}' for other in others)}; " if others else ""
+    raise InputError(f"{folder}: no {stem}.csv", remedy=f"{hint}{_EXPECTED}")
 
 
 def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -251,4 +270,5 @@ LAYOUT = Layout(
     owns=is_table,
     load=load,
     features=feature_files,
+    semantics=semantics_alone,
 )
