@@ -10,7 +10,7 @@ import pytest
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
-from gsmflow.data.validation import validation_problem
+from gsmflow.data.validation import held_out_problem, unseen_bias_problem, validation_problem
 from support.recipes import problem
 
 
@@ -162,3 +162,13 @@ def test_a_memory_map_is_kept_as_it_is(tmp_path: Any) -> None:
     file[:] = valid()["features"]
     made = Problem(**(valid() | {"features": file}))
     assert isinstance(made.features, np.memmap)
+
+
+@pytest.mark.parametrize("cut", [validation_problem, held_out_problem, unseen_bias_problem])
+def test_a_problem_made_of_pictures_can_be_cut(cut: Any) -> None:
+    """Pictures are for looking at, and there are fewer samples in a part."""
+    whole = problem()
+    pictures = tuple(f"{index}.png" for index in range(len(whole.labels)))
+    made, plain = cut(replace(whole, pictures=pictures), 0), cut(whole, 0)
+    assert made.pictures is None
+    assert made.fingerprint == plain.fingerprint

@@ -84,6 +84,7 @@ def unseen_bias_problem(problem: Problem, seed: int, *, fraction: float = 0.2) -
         test_seen=test,
         test_unseen=np.zeros(0, np.int64),
         validation_unseen=None,
+        pictures=None,
     )
 
 
