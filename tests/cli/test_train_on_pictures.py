@@ -143,6 +143,29 @@ def test_a_file_of_classes(file: str, content: str, semantics: str, dims: int, p
     assert f'semantics = "{semantics}"' in (place / "run" / "config.toml").read_text()
 
 
+@pytest.mark.parametrize("column", ["", ",said"])
+def test_names_and_sentences_beside_the_pictures(
+    column: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """classes.csv without a number is described by, and every time by the same table."""
+    rows = "".join(f"digit {d}{f',the digit {d}' if column else ''}\n" for d in range(10))
+    (place / "pictures" / "classes.csv").write_text(f"name{column}\n{rows}")
+    command = ["train", "pictures", *QUICK]
+    assert main([*command, *LOOKS]) == 0
+    before = (place / "pictures" / "text.csv").stat().st_mtime_ns
+    assert main(command) == 0
+    assert (place / "pictures" / "text.csv").stat().st_mtime_ns == before
+    capsys.readouterr()
+    if column:
+        assert main(["data", "pictures"]) == 2
+        assert "use what was made of its texts: --semantics text" in capsys.readouterr().err
+    (place / "pictures" / "classes.csv").write_text(
+        f"name{column}\n{rows}digit 10{',a 1 0' if column else ''}\n"
+    )
+    assert main(command) == 0
+    assert "digit 10" in read_classes(place / "pictures" / "text.csv")[0]
+
+
 def test_pictures_in_a_folder_of_their_own_and_parts(place: Path) -> None:
     """mydata/images/train and test, with attributes beside them as ever."""
     mine = place / "mydata"

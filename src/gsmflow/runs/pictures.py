@@ -29,6 +29,7 @@ from gsmflow.images.preprocessing import NORMALIZATIONS_IN_WORDS
 from gsmflow.images.shards import Told
 from gsmflow.runs.class_descriptions import Descriptions, Said, descriptions_for
 from gsmflow.runs.steps import Step
+from gsmflow.semantics.table import read_described
 from gsmflow.sources.table import FEATURES, images_of
 
 _FEWEST = 4  # seen classes from which a validation problem can be cut
@@ -222,8 +223,14 @@ def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -
 
 
 def _described(folder: Path, semantics: str | None) -> bool:
-    """Whether all tables of semantics that are asked for are there."""
-    return all((folder / f"{part.strip()}.csv").exists() for part in (semantics or "classes").split(","))
+    """Whether all tables of semantics that are asked for are there; sentences in ``classes.csv`` are none yet."""
+    if semantics is not None:
+        return all((folder / f"{part.strip()}.csv").exists() for part in semantics.split(","))
+    file = folder / "classes.csv"
+    try:
+        return file.exists() and read_described(file).attributes is not None
+    except InputError:  # whoever reads it says what is wrong
+        return True
 
 
 def _extracting(folder: Path, images: Path, wanted: Wanted, out: Path) -> Extracting:

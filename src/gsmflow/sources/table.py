@@ -33,6 +33,7 @@ from gsmflow.sources.joining import NamedSemantics
 from gsmflow.sources.source import Layout
 
 FEATURES, CLASSES = "features", "classes"
+_TEXT = "text"  # semantics that `train` makes of names and sentences
 _TESTED = 0.2
 _EXPECTED = (
     "expected features.npz, features.csv or features.parquet (with labels) and classes.csv (column 'name', "
@@ -75,7 +76,14 @@ def load(
     names = file_names(folder)
     rows_file = _features_file(folder, names, features or FEATURES)
     classes_file = _classes_file(folder, names, semantics or CLASSES, rows_file.stem)
-    described = read_class_table(classes_file)
+    try:
+        described = read_class_table(classes_file)
+    except InputError as error:
+        if semantics or f"{_TEXT}.csv" not in names:
+            raise
+        raise InputError(
+            error.message, remedy=f"or use what was made of its texts: `semantics` {_TEXT}"
+        ) from None
     classes, vectors = described.names, described.semantics.astype(np.float32)
     rows = read_rows(rows_file)
     if rows.labels is None:
