@@ -136,10 +136,15 @@ def test_huge_features_to_unit_length_keep_their_directions(tmp_path: Path) -> N
     assert huge["per_class"] == unit["per_class"]
 
 
-@pytest.mark.parametrize("method", ["gsmflow", "likelihood", "cvae", "f-clswgan", "lda", "eszsl"])
+@pytest.mark.parametrize(
+    "method",
+    ["gsmflow", "likelihood", "cvae", "f-clswgan", "lda", "eszsl", "sae", "dap", "iap", "sje", "diffusion"],
+)
 def test_features_without_variance_do_not_stop_a_method(method: str, tmp_path: Path) -> None:
     assert method in method_names()
-    overrides = {"gsmflow": SHORT, "likelihood": LIKELIHOOD, "lda": (), "eszsl": ()}
+    overrides = {"gsmflow": SHORT, "likelihood": LIKELIHOOD} | dict.fromkeys(
+        ("lda", "eszsl", "sae", "dap", "iap"), ()
+    )
     few = (f"{method}.epochs=1", "head.epochs=2", "head.synthetic_per_class=20")
     metrics = fit(_changed(np.ones_like), tmp_path / "run", *overrides.get(method, few), method=method)
     assert 0 <= metrics["H"] <= 1

@@ -37,6 +37,7 @@ _MODULES = (
     "f-clswgan",
     "f-vaegan-d2",
     "tf-vaegan",
+    "free",
     "cada-vae",
     "ce-gzsl",
     "sdgzsl",
