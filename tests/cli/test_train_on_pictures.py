@@ -213,7 +213,8 @@ def test_a_table_of_ones_own_is_kept(place: Path, capsys: pytest.CaptureFixture[
         (["--backbone", "no.onnx"], "--backbone no.onnx: no such file"),
         (["--encoder", "./no"], "--encoder ./no: no such folder"),
         (["--semantics", "other"], "--semantics pictures/other.csv: no such file"),
-        (["--normalize", "halb"], "--normalize halb: expected one of imagenet, clip, half, none"),
+        (["--normalize", "halb"], "half (-1 to 1), none (0 to 1)"),
+        (["--normalize", "halb"], "--normalize halb: expected one of imagenet (mean 0"),
     ],
 )
 def test_what_is_refused_leaves_nothing(

@@ -177,6 +177,10 @@ def test_a_class_is_added_by_values_and_its_name(mine: Path, capsys: pytest.Capt
     command = ["add-class", str(mine / "run"), "--name", "yak"]
     assert main(command) == 2
     assert "give 3 values (legs, wings, horns)" in capsys.readouterr().err
+    assert main([*command, "--attributes", "99,0,2", "--out", str(mine / "odd")]) == 0
+    said = capsys.readouterr().err  # of the dimensions of texts nothing is said one by one
+    assert "yak: legs = " in said
+    assert "more dimensions" not in said
     for number, attributes in enumerate(("4,0,2", "horns=2,wings=0,legs=4")):
         assert main([*command, "--attributes", attributes, "--out", str(mine / f"yak{number}")]) == 0
     blocks = blocks_of(tomllib.loads((mine / "run" / "config.toml").read_text())["semantic_origin"], 19)

@@ -7,6 +7,7 @@
     preprocessing.py  a picture -> the array a backbone takes
     backbone.py       which backbone, in words a run can remember; opening it again
     kinds.py          the kinds of backbones: timm.py, clip.py, onnx.py, torchscript.py
+    at_hand.py        the backbone to use where none is named
     extraction.py     all images -> a table of features, resumable
 
 Importing this package is light: Pillow, timm, transformers and onnxruntime are imported when they are needed.

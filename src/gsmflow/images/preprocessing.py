@@ -61,12 +61,13 @@ class Preprocessing:
             raise InputError(f"{self.size}: expected 1 to 4096 pixels", parameter="size")
         if not 0 < self.crop <= 1:
             raise InputError(f"{self.crop}: expected a fraction above 0, at most 1", parameter="crop")
-        for parameter, value, known in (
-            ("interpolation", self.interpolation, INTERPOLATIONS),
-            ("normalization", self.normalization, tuple(NORMALIZATIONS)),
+        in_words = tuple(f"{name} ({words})" for name, words in NORMALIZATIONS_IN_WORDS.items())
+        for parameter, value, known, said in (
+            ("interpolation", self.interpolation, INTERPOLATIONS, INTERPOLATIONS),
+            ("normalization", self.normalization, tuple(NORMALIZATIONS), in_words),
         ):
             if value not in known:
-                raise InputError(f"{value}: expected one of {', '.join(known)}", parameter=parameter)
+                raise InputError(f"{value}: expected one of {', '.join(said)}", parameter=parameter)
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
         """An RGB picture as float32 (3, size, size)."""

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
+from gsmflow.data.semantic_blocks import Block, blocks_of
 from gsmflow.data.warnings import of_run, twins
 from gsmflow.files.atomic import CHECKSUMS, folder_for, write_bytes
 from gsmflow.files.class_names import alike
@@ -200,8 +201,12 @@ def fitted_to(
         notes.append("The vectors of all classes have length 1, so the new ones were scaled to it.")
     low, high = problem.semantics.min(axis=0), problem.semantics.max(axis=0)
     margin = 0.5 * (high - low) + 1e-6
+    blocks = blocks_of(problem.semantic_origin, problem.semantic_dim) or (Block("", (0.0,) * len(low)),)
+    of_texts = np.concatenate(
+        [[bool(block.encoder)] * block.size for block in blocks]
+    )  # say nothing one by one
     for name, vector in zip(names, vectors, strict=True):
-        odd = np.flatnonzero((vector < low - margin) | (vector > high + margin))
+        odd = np.flatnonzero(~of_texts & ((vector < low - margin) | (vector > high + margin)))
         if len(odd):
             d = int(odd[0])
             called = problem.semantic_names[d] if problem.semantic_names else f"dimension {d + 1}"
