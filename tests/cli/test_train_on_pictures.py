@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import gsmflow
 from gsmflow.cli import main
 from gsmflow.files.class_table import read_classes
 from gsmflow.semantics.encoder import open_encoder
@@ -288,6 +289,19 @@ def test_a_model_of_images_and_texts_describes_the_names_too(
     assert origin["encoder"] == f"clip:{model}"
     with np.load(place / "pictures" / "features.npz") as table:
         assert origin["encoder_sha256"] == json.loads(str(table["backbone"]))["sha256"]
+
+
+def test_the_same_from_python(place: Path) -> None:
+    other = place / "other"
+    shutil.copytree(place / "pictures", other)
+    command = ["train", "pictures", "--classes", "digit 8,digit 9", *LOOKS, *QUICK, "--out", "run"]
+    assert main(command) == 0
+    shutil.copy(place / "pictures" / "features.npz", other)
+    model = gsmflow.train(other, classes=["digit 8", "digit 9"], method="lda", out=place / "python")
+    assert metrics(place / "python") == metrics(place / "run")
+    assert model.unseen_classes_.tolist() == ["digit 8", "digit 9"]
+    with pytest.raises(ValueError, match="is no folder of pictures"):
+        gsmflow.train("digits", classes=["zebra"])
 
 
 def test_too_few_classes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

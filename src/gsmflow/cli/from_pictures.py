@@ -18,7 +18,8 @@ from gsmflow.cli.saying import say, say_command
 
 if TYPE_CHECKING:
     from gsmflow.cli.options import DataOptions, PictureOptions
-    from gsmflow.runs.pictures import Plan
+    from gsmflow.images.extraction import Pictures
+    from gsmflow.runs.pictures import Extracting, Plan
 
 _ASIDE = ("classes", "template", "encoder")
 _OF_PICTURES = (
@@ -80,15 +81,13 @@ def carry_out(plan: Plan, pictures: PictureOptions, device: str) -> bool:
         A model cannot be opened, or a table cannot be made.
     """
     _tell(plan)
-    describing = plan.descriptions.describing
-    if describing:
-        from gsmflow.compute.devices import resolve_device
 
-        describing.write(resolve_device(device))
-    if plan.extracting is None:
-        return False
-    make = partial(plan.extracting.extract, batch_size=pictures.batch_size, device=device)
-    return bool(extract_shown(make, plan.extracting.out).unreadable)
+    def extract(extracting: Extracting) -> Pictures:
+        make = partial(extracting.extract, batch_size=pictures.batch_size, device=device)
+        return extract_shown(make, extracting.out)
+
+    table = plan.carry_out(device, extract)
+    return table is not None and bool(table.unreadable)
 
 
 def _tell(plan: Plan) -> None:

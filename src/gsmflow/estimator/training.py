@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from gsmflow.estimator.arguments import whole_number
 from gsmflow.estimator.classifier import ZeroShotClassifier
 from gsmflow.estimator.conversions import recipe_of
 from gsmflow.recipes.recipe import preset_for
+from gsmflow.runs.class_descriptions import Said
 from gsmflow.runs.folder import Request, new_folder
+from gsmflow.runs.pictures import Wanted, folder_of_pictures, plan
 from gsmflow.runs.train import train as make_run
 
 
@@ -42,6 +44,9 @@ def train(
     seed: int = 0,
     features: str | None = None,
     semantics: str | None = None,
+    backbone: str | None = None,
+    classes: str | Sequence[str] | None = None,
+    encoder: str | None = None,
     data_root: str | Path = "data",
     out: str | Path | None = None,
     resume: bool = False,
@@ -57,6 +62,11 @@ def train(
         A data set's name, ``digits``, ``synthetic:...``, a folder, or a problem in memory.
     method, preset, protocol, oracle, seed, features, semantics, resume, device, threads
         The options of the command, with the same defaults.
+    backbone, encoder : str | None
+        For a folder of pictures: what makes its features and the semantics of names; None: what is at hand
+        ([`gsmflow.runs.pictures`][gsmflow.runs.pictures]).
+    classes : str | Sequence[str] | None
+        For a folder of pictures: names of classes, with pictures or without, or a file that describes them.
     options : Mapping[str, Any] | None
         Overrides of single options, such as ``{"gsmflow.epochs": 50}``.
     data_root : str | Path
@@ -93,6 +103,11 @@ def train(
     name = problem.name if isinstance(problem, Problem) else str(problem)
     recipe = recipe_of(method, preset_for(name, preset, method), options)
     where = resolve_device(device)
+    pictured = (
+        Wanted(backbone, features=features),
+        Said(_listed(classes), encoder=encoder, semantics=semantics),
+    )
+    semantics = _from_pictures(problem, Path(data_root), *pictured, protocol == "validated", device)
     if isinstance(problem, Problem):
         loaded = problem
     else:
@@ -114,3 +129,25 @@ def train(
     finally:
         torch.set_num_threads(before)
     return load(folder)
+
+
+def _from_pictures(
+    problem: str | Path | Problem, root: Path, wanted: Wanted, said: Said, validated: bool, device: str
+) -> str | None:
+    """Make features and semantics of a folder of pictures, and return the name of the semantics."""
+    folder = None if isinstance(problem, Problem) else folder_of_pictures(str(problem), root)
+    if folder is None:
+        if wanted.anything or said.anything:
+            raise InputError(
+                f"{problem}: is no folder of pictures, so leave out backbone, classes and encoder"
+            )
+        return said.semantics
+    needed = plan(folder, wanted, said, validated=validated)
+    if needed is None:
+        return said.semantics
+    needed.carry_out(device)
+    return needed.descriptions.semantics
+
+
+def _listed(classes: str | Sequence[str] | None) -> str | None:
+    return classes if classes is None or isinstance(classes, str) else ",".join(classes)

@@ -169,6 +169,31 @@ class Plan:
         parts = (self.extracting, self.descriptions.describing)
         return tuple(part.step for part in parts if part)
 
+    def carry_out(
+        self, device: str = "auto", extract: Callable[[Extracting], Pictures] | None = None
+    ) -> Pictures | None:
+        """Make the tables that are not there; the pictures that became features, or None where they were.
+
+        Parameters
+        ----------
+        device : str
+            A device as [`resolve_device`][gsmflow.compute.devices.resolve_device] names it.
+        extract : Callable[[Extracting], Pictures] | None
+            Extracts and shows how far it is; None: without a word.
+
+        Raises
+        ------
+        InputError
+            A model cannot be opened, or a table cannot be made.
+        """
+        from gsmflow.compute.devices import resolve_device
+
+        if self.descriptions.describing:
+            self.descriptions.describing.write(resolve_device(device))
+        if self.extracting is None:
+            return None
+        return extract(self.extracting) if extract else self.extracting.extract(device=device)
+
 
 def folder_of_pictures(problem: str, data_root: Path) -> Path | None:
     """The folder that a problem names, where it is one of pictures; None for everything else."""
