@@ -36,13 +36,18 @@ def test_projection_is_pca_of_the_scaled_training_features() -> None:
     assert fitted.out_dim == 4
 
 
-@pytest.mark.parametrize(("most", "kept"), [(4, 4), (10, 10), (99, 10)])
-def test_at_most_so_many_components_are_all_where_there_are_fewer(most: int, kept: int) -> None:
+@pytest.mark.parametrize(("most", "kept"), [(4, 4), (9, 9), (10, 0), (99, 0)])
+def test_features_of_few_dimensions_are_not_projected(most: int, kept: int) -> None:
+    """A projection on all components would be a rotation."""
     data = problem()
     options = FeatureOptions(project_at_most=most)
     fitted = FeatureTransform.fit(data, options)
-    assert fitted.out_dim == options.out_dim(data) == kept
-    assert np.abs(fitted(data.features[data.train]).mean(axis=0)).max() < 1e-5
+    assert options.components(data.feature_dim, len(data.train)) == kept
+    assert fitted.out_dim == options.out_dim(data) == (kept or data.feature_dim)
+    if not kept:
+        assert np.array_equal(
+            fitted(data.features), FeatureTransform.fit(data, FeatureOptions())(data.features)
+        )
     assert FeatureTransform.fit(data, FeatureOptions(project=3, project_at_most=most)).out_dim == 3
 
 

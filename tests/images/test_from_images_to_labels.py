@@ -54,8 +54,9 @@ def test_the_run_remembers_its_backbone(made: Path) -> None:
 
 def test_new_images_are_labelled(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = digits(tmp_path / "new", 500)
-    for file in sorted(files)[: len(files) - 100]:
-        file.unlink()
+    for index, file in enumerate(sorted(files)):
+        if index % 5:
+            file.unlink()
     kept = sorted(file for file in files if file.exists())
     (tmp_path / "new" / "broken.png").write_bytes(b"?")
     out = tmp_path / "labels.csv"
@@ -155,7 +156,8 @@ def test_train_makes_the_features_itself(
     digits(mine / "images", 120, leave_out=(UNSEEN,))
     (mine / "images" / "digit 3" / "broken.png").write_bytes(b"?")
     (mine / "classes.csv").write_bytes((made / "mine" / "classes.csv").read_bytes())
-    command = ["train", str(mine), *ARGUMENTS, "--protocol", "last", "--set", "gsmflow.epochs=2"]
+    few = ("--set", "head.synthetic_per_class=10")  # as many as there are pictures a class
+    command = ["train", str(mine), *ARGUMENTS, *few, "--protocol", "last"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 2
     assert "or name one by --backbone" in capsys.readouterr().err
     model = onnx.load(mean_colour_model(tmp_path / "model.onnx"))

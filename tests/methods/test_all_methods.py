@@ -105,7 +105,7 @@ def test_every_method_beats_chance_on_classes_it_has_not_seen(name: str, tmp_pat
     overrides += ["head.synthetic_per_class=60", "head.epochs=10", "head.learning_rate=0.02"]
     known = find_method(name).options().as_dict()
     wanted = {
-        "epochs": {"cada-vae": 60}.get(name, 25),
+        "epochs": {"cada-vae": 60, "cvae": 60}.get(name, 25),
         "hidden": 48,
         "global_semantic": 24,
         "blocks": 2,

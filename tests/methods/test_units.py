@@ -63,7 +63,7 @@ def test_scaling_is_fitted_on_seen_classes_alone() -> None:
     options = SemanticOptions(scaling="centered")
     scaled = scaled_semantics(data.semantics, data.seen, options)
     assert scaled[data.seen].mean(axis=0) == pytest.approx(np.zeros(data.semantic_dim), abs=1e-6)
-    assert np.square(scaled[data.seen]).mean() == pytest.approx(0.25, abs=1e-5)
+    assert np.square(scaled[data.seen]).sum(axis=1).mean() == pytest.approx(4, abs=1e-4)
     changed = data.semantics.copy()
     changed[data.unseen] += 1
     again = scaled_semantics(changed, data.seen, options)

@@ -64,7 +64,7 @@ def test_its_recipe_is_read_back(run: Path) -> None:
 def test_overrides_reach_the_members() -> None:
     recipe = make_recipe("auto", PRESET, ["gsmflow.epochs=3", "head.epochs=5", "lda.tried=2"])
     assert recipe.members["gsmflow"].options.epochs == 3
-    assert recipe.members["small gsmflow"].options.hidden == 256
+    assert recipe.members["plain gsmflow"].options.residual is False
     assert recipe.members["gsmflow"].head.epochs == 5
     assert recipe.members["gsmflow"].head.sets == 3
     assert recipe.members["lda"].options.tried == 2

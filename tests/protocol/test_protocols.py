@@ -13,7 +13,7 @@ from gsmflow.data.problem import Problem
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol import choosing
 from gsmflow.protocol.choice import Outcome
-from gsmflow.protocol.choosing import choose
+from gsmflow.protocol.choosing import ranked_choices
 from gsmflow.protocol.fitting import run
 from gsmflow.protocol.trial import evaluation_fractions
 from gsmflow.recipes.recipe import SelectionOptions, make_recipe
@@ -184,9 +184,9 @@ def test_a_choice_on_several_problems_is_the_best_on_average() -> None:
     for small in made:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(choosing, "validation_problem", lambda self, seed, *, draw=0, small=small: small)
-            patch.setattr(choosing, "max", lambda found, key: list(found), raising=False)
-            candidates = choose(data, make_recipe("eszsl", "best"), 0, torch.device("cpu"), Recorder())
-        alone.append({tuple(c.parameters.items()): c.H for c in candidates})  # type: ignore[attr-defined]
+            recipe = make_recipe("eszsl", "best")
+            candidates = ranked_choices(data, recipe, 0, torch.device("cpu"), Recorder())
+        alone.append({tuple(c.parameters.items()): c.H for c in candidates})
     mean = {key: np.mean([found[key] for found in alone]) for key in alone[0]}
     assert pytest.approx(max(mean.values())) == several.choice.H
     assert mean[tuple(several.choice.parameters.items())] == pytest.approx(several.choice.H)

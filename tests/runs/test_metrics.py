@@ -41,7 +41,8 @@ def test_the_entries_and_their_order() -> None:
     ]
     assert content["T1"] is None
     assert content["chosen"]["on"] == "validation problem, cut from the training part"
-    assert list(content["chosen"]) == ["on", *(each.name for each in fields(Choice))]
+    names = [each.name for each in fields(Choice) if each.name != "averaged"]
+    assert list(content["chosen"]) == ["on", *names]
     assert content["oracle"]["on"] == "the test set: an upper bound, not a result"
     assert content["oracle"]["H"] is None
     last = Metrics("m", "P", "best", 0, "last", METRICS.scores, 0, {"total": 1.0}).to_dict()
@@ -67,7 +68,8 @@ def test_metrics_of_older_runs_are_read_and_written_as_they_were(file: Path) -> 
     if "chosen" in content:
         assert metrics.chosen is not None
         assert metrics.chosen.on is ChosenOn.VALIDATION
-        assert asdict(metrics.chosen.choice) == {k: v for k, v in content["chosen"].items() if k != "on"}
+        chosen = {name: value for name, value in content["chosen"].items() if name != "on"}
+        assert asdict(metrics.chosen.choice) == {"averaged": []} | chosen
 
 
 def test_there_are_older_runs() -> None:

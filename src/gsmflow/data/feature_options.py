@@ -33,14 +33,16 @@ class FeatureOptions(Options):
     )
     project_at_most: int = option(
         0,
-        "most components to keep where `project` is 0; 0: no projection",
+        "components to keep where `project` is 0 and features have more dimensions; 0: no projection",
         low=0,
     )
     log: bool = option(False, "log(1 + x) first; for non-negative features with heavy tails")
 
     def components(self, dim: int, samples: int) -> int:
         """The number of principal components for `dim` dimensions and that many training samples; 0: no projection."""
-        return self.project or min(self.project_at_most, most_components(dim, samples))
+        if self.project or dim <= self.project_at_most:
+            return self.project  # features of few dimensions lose by a rotation
+        return min(self.project_at_most, most_components(dim, samples))
 
     def out_dim(self, problem: Problem) -> int:
         """Dimensions of the transformed features of `problem`."""

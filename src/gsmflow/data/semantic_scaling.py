@@ -1,13 +1,13 @@
 """What is done to semantics before a method sees them, so that results do not depend on their units.
 
-With m the mean of the seen classes' vectors and s the root mean square of the entries of a - m over these classes,
+With m the mean of the seen classes' vectors and n the root mean square of the lengths |a - m| over these classes,
 ``centered`` gives::
 
-    a -> (a - m) / (2 s)
+    a -> 2 (a - m) / n
 
-so that an attribute varies by about 0.5, whatever their number: networks on much smaller semantics hardly learn
-from them. Multiplying all attributes by a factor, or adding a constant to one, changes nothing. Presets of published
-results keep the published input: ``none``.
+so that a vector has the length 2 or so, whatever the number of attributes: networks hardly learn from much shorter
+ones, and learn single classes by heart from much longer ones. Multiplying all attributes by a factor, or adding a
+constant to one, changes nothing. Presets of published results keep the published input: ``none``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from gsmflow.base.options import Options, option
 from gsmflow.data.semantic_blocks import blocks_of, parse_weights, weighted
 
+_LENGTH = 2.0
+
 
 @dataclass(frozen=True)
 class SemanticOptions(Options):
@@ -31,7 +33,7 @@ class SemanticOptions(Options):
 
     scaling: str = option(
         "none",
-        "centered: minus the mean of the seen classes, over twice the deviation from it, so that units do not matter; "
+        "centered: minus the mean of the seen classes, scaled to lengths around 2, so that units do not matter; "
         "none: as they are",
         choices=("none", "centered"),
     )
@@ -56,7 +58,7 @@ def scaled_semantics(
     --------
     >>> semantics = np.array([[0, 1], [0, 3], [5, 2]], np.float32)
     >>> scaled_semantics(semantics, np.array([0, 1]), SemanticOptions("centered")).tolist()
-    [[0.0, -0.7071067690849304], [0.0, 0.7071067690849304], [3.535533905029297, 0.0]]
+    [[0.0, -2.0], [0.0, 2.0], [10.0, 0.0]]
     """
     blocks = blocks_of(origin, semantics.shape[1])
     if len(blocks) > 1:
@@ -65,5 +67,5 @@ def scaled_semantics(
         return semantics
     values = semantics.astype(np.float64)
     centered = values - values[seen].mean(axis=0)
-    size = float(np.sqrt(np.square(centered[seen]).mean())) or 1.0
-    return (centered / (2 * size)).astype(np.float32)
+    length = float(np.sqrt(np.square(centered[seen]).sum(axis=1).mean())) or 1.0
+    return (_LENGTH / length * centered).astype(np.float32)

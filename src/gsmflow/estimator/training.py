@@ -15,7 +15,7 @@ from gsmflow.data.problem import Problem
 from gsmflow.estimator.arguments import whole_number
 from gsmflow.estimator.classifier import ZeroShotClassifier
 from gsmflow.estimator.conversions import recipe_of
-from gsmflow.recipes.recipe import preset_for
+from gsmflow.recipes.recipe import preset_for, recommended_method
 from gsmflow.runs.class_descriptions import Said
 from gsmflow.runs.folder import Request, new_folder
 from gsmflow.runs.pictures import Wanted, folder_of_pictures, plan
@@ -36,7 +36,7 @@ def load(folder: str | Path) -> ZeroShotClassifier:
 def train(
     problem: str | Path | Problem,
     *,
-    method: str = "gsmflow",
+    method: str | None = None,
     preset: str | None = None,
     options: Mapping[str, Any] | None = None,
     protocol: str = "validated",
@@ -101,6 +101,12 @@ def train(
         raise InputError(f"protocol = '{protocol}': expected 'validated', 'last' or 'oracle'")
     in_memory = isinstance(problem, Problem)
     name = problem.name if isinstance(problem, Problem) else str(problem)
+    if method is None:
+        method = (
+            "auto"
+            if in_memory and protocol == "validated"
+            else recommended_method(name, Path(data_root), protocol)
+        )
     recipe = recipe_of(method, preset_for(name, preset, method), options)
     where = resolve_device(device)
     pictured = (

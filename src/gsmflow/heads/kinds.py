@@ -28,6 +28,7 @@ HEADS: Registry[HeadClass] = Registry(
         "kernel": "gsmflow.heads.kernel:KernelHead",
         "linear": "gsmflow.heads.linear:LinearHead",
         "stack": "gsmflow.heads.stack:StackHead",
+        "sum": "gsmflow.heads.sum:SumHead",
         "represented": "gsmflow.heads.representation:RepresentedHead",
         "likelihood": "gsmflow.heads.likelihood:LikelihoodHead",
         "gated": "gsmflow.heads.likelihood:GatedHead",

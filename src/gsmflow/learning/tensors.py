@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -65,6 +66,23 @@ class TrainingData:
         """Features (B, D) and labels (B,) of the samples with these indices (B,)."""
         # On the CPU index_select is about three times as fast as indexing.
         return self.features.index_select(0, picked), self.labels[picked]
+
+    @cached_property
+    def within_covariance(self) -> Tensor:
+        """The pooled covariance of features around their class means, (D, D) float64."""
+        means = self.class_means().double()
+        total = torch.zeros(means.shape[1], means.shape[1], dtype=torch.float64, device=self.device)
+        for rows, labels in zip(self.features.split(_ROWS), self.labels.split(_ROWS), strict=True):
+            centered = rows.double() - means[labels]
+            total += centered.T @ centered
+        return total / len(self.features)
+
+    @cached_property
+    def gram_axes(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues (D,), ascending, and eigenvectors (D, D) of X'X, the features' second moments; float64."""
+        x = self.features.double()
+        values, axes = torch.linalg.eigh(x.T @ x)
+        return values, axes
 
     def class_means(self) -> Tensor:
         """Mean feature of every seen class, (S, D), accumulated in float64 on the CPU for exactness."""

@@ -1,8 +1,10 @@
 """The best answer that the data allow: closed forms and flows judged on the same validation problems, and stacked.
 
-No single method is best on all data. Closed forms take seconds, so they come first, each on features of its own; then
-flows of two sizes. All are judged on the same validation problems, cut from the training data, and the weights of a
-stack of their logits are chosen there too (stacked generalization: Wolpert, Neural Networks 1992)::
+No single method is best on all data. Closed forms take seconds, so they come first, each on features of its own: of
+each, the logits of the heads with the best parameters are averaged. Then a flow on the residuals of regressed class
+means, and one on the features themselves. All are judged on the same validation problems, cut from the training data,
+and the weights of a stack of their logits are chosen there too (stacked generalization: Wolpert, Neural Networks
+1992)::
 
     logit_c = sum_m w_m l_m,c / s_m  (+ b for unseen c),    w_m >= 0,    s_m: spread of the logits of m
 
@@ -16,9 +18,14 @@ from dataclasses import dataclass
 from gsmflow.base.options import Options, option
 from gsmflow.methods.method import Member, Method
 
-_WHOLE = ("features.project=0", "features.project_at_most=0", "semantics.scaling=centered")
+_WHOLE = (
+    "features.project=0",
+    "features.project_at_most=0",
+    "semantics.scaling=centered",
+    "selection.averaged=5",
+)
+_LDA = (*_WHOLE, "lda.semantic_widths_tried=on")
 _SETS = ("head.sets=3",)
-_SMALL = ("gsmflow.hidden=256", "gsmflow.blocks=2", "gsmflow.global_semantic=256", *_SETS)
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,12 @@ METHOD = Method(
     options=AutoOptions,
     preset="best",
     members=(
-        Member("lda", "lda", _WHOLE, cheap=True),
-        Member("lda on unit length", "lda", ("features.scaling=length", *_WHOLE), cheap=True),
+        Member("lda", "lda", _LDA, cheap=True),
+        Member("lda on unit length", "lda", ("features.scaling=length", *_LDA), cheap=True),
         Member("eszsl", "eszsl", _WHOLE, cheap=True),
         Member("kernel-eszsl", "kernel-eszsl", _WHOLE),
-        Member("small gsmflow", "gsmflow", _SMALL),
-        Member("gsmflow", "gsmflow", _SETS),
+        Member("gsmflow", "gsmflow", ("gsmflow.residual=on", *_SETS)),
+        Member("plain gsmflow", "gsmflow", ("gsmflow.residual=off", *_SETS)),
     ),
     kind="several, stacked",
     speed="the sum of its members'",

@@ -26,6 +26,7 @@ METHOD = Method(
     options=CFlowOptions,
     inherits="gsmflow",
     fixed={
+        "residual": False,
         "perturbation": 0.0,
         "prototype_weight": 0.0,
         "relative_positioning": False,

@@ -45,6 +45,12 @@ class GSMFlowOptions(Options):
         True, "give semantics to every coupling block, not just to the one next to the noise"
     )
     anchors_from: str = option("seen", "classes the anchors are chosen from", choices=("seen", "all"))
+    residual: bool = option(
+        False,
+        "learn what is left of features when class means, regressed on semantics, are subtracted; they are added to "
+        "what is synthesized",
+    )
+    ridge: float = option(-1.0, "exponent of the regularizer of that regression", low=-12, high=12)
     precision: str = option(
         "auto",
         "dtype of matrix products; auto: bfloat16 where the hardware has it and the flow is large enough to gain",

@@ -32,7 +32,7 @@ METHOD = Method(
     "IEEE TMM, arXiv 2207.01798",
     options=TMMOptions,
     inherits="gsmflow",
-    fixed={"perturbation": 0.0},
+    fixed={"residual": False, "perturbation": 0.0},
     learner=later("gsmflow.methods.workings.gsmflow_tmm:learner"),
     rebuild=later("gsmflow.methods.workings.gsmflow:GSMFlowLearner"),
     parts={

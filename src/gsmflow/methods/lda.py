@@ -20,15 +20,19 @@ class LDAOptions(Options):
 
     ridge: float = option(-2.0, "exponent of the regularizer of the regression", low=-12, high=12)
     shrinkage: float = option(0.1, "rho, of the covariance towards the identity", above=0, high=1)
+    semantic_width: float = option(
+        0.0, "width of a Gaussian kernel on semantics, in median distances of seen classes; 0: linear", low=0
+    )
     tried: int = option(
         4,
         "exponents of ridge tried to each side, where the protocol may choose; each with 5 shrinkages",
         low=0,
     )
+    semantic_widths_tried: bool = option(False, "also try a Gaussian kernel of width 1 on semantics")
 
 
 def _at(options: LDAOptions, parameters: Mapping[str, float]) -> LDAOptions:
-    return replace(options, **parameters, tried=0)
+    return replace(options, **{"semantic_width": 0.0, **parameters}, tried=0, semantic_widths_tried=False)
 
 
 METHOD = Method(

@@ -23,6 +23,7 @@ METHOD = Method(
     citation="the flow of Chen et al. (ACM MM 2021) with Bayes' rule",
     options=LikelihoodOptions,
     inherits="gsmflow",
+    fixed={"residual": False},
     parts=PARTS,
     divisible=True,
     learner=later("gsmflow.methods.workings.likelihood:learner"),

@@ -30,6 +30,7 @@ METHOD = Method(
     citation="the flow of Chen et al. (ACM MM 2021) as a gate",
     options=GateOptions,
     inherits="gsmflow",
+    fixed={"residual": False},
     parts=PARTS,
     divisible=True,
     learner=later("gsmflow.methods.workings.likelihood_gate:learner"),

@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.learner import Learner
 from gsmflow.scores.gzsl import Scores
 
@@ -43,6 +45,9 @@ class Choice:
         [`gsmflow.heads.calibration`][gsmflow.heads.calibration]); 1 where validation is not trusted.
     parameters : dict[str, float]
         A direct method's parameters by name.
+    averaged : list[dict[str, float]]
+        Parameters of further heads of a direct method, whose logits are averaged with those of the first, each
+        divided by its spread; empty where one head was chosen.
     U : float
         Accuracy on unseen classes where the choice was made, in [0, 1].
     S : float
@@ -60,10 +65,34 @@ class Choice:
     synthetic_rate: float | None = None
     temperature: float = 1.0
     parameters: dict[str, float] = field(default_factory=dict)
+    averaged: list[dict[str, float]] = field(default_factory=list)
     U: float = 0.0
     S: float = 0.0
     H: float = 0.0
     AUSUC: float = 0.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A head that may be chosen.
+
+    Parameters
+    ----------
+    choice : Choice
+        Epochs, epochs of the head and parameters; the scores are not known yet.
+    head : Head
+        The classifier of transformed features.
+    pool : Pool | Stream
+        The features it was trained on, or the real features that its rates are measured on.
+    trained_head : Head
+        The same classifier for the features in the pool; it differs from `head` only if these are
+        represented.
+    """
+
+    choice: Choice
+    head: Head
+    pool: Pool | Stream
+    trained_head: Head
 
 
 def last_step(choice: Choice | None, learner: Learner) -> int:

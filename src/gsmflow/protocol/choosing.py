@@ -20,7 +20,22 @@ from gsmflow.scores.gzsl import CURVE_SCORES
 
 
 def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
-    """The best choice on the validation problems, on average over them.
+    """The best choice on the validation problems, on average over them; of a closed form, the mean of several.
+
+    Parameters are ranked by [`ranked_choices`][gsmflow.protocol.choosing.ranked_choices], which also says what is
+    raised.
+    """
+    ranked = ranked_choices(problem, recipe, seed, device, recorder)
+    if recipe.method.direct is None or recipe.selection.averaged == 1:
+        return ranked[0]
+    others = [choice.parameters for choice in ranked[1 : recipe.selection.averaged]]
+    return _scored(problem, recipe, seed, device, replace(ranked[0], averaged=others))
+
+
+def ranked_choices(
+    problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder
+) -> list[Choice]:
+    """All choices with their mean scores on the validation problems, the best first.
 
     If validation is not trusted (``selection.trust_validation``), no class plays unseen. The generator is
     then judged by a head that is trained on synthetic features of the seen classes alone, and its accuracy S
@@ -45,7 +60,17 @@ def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, re
         judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
         tables.append(score_along(trial, fractions_as_on(problem, trial), judged=judged))
     by = recipe.selection.score if trusted else "S"
-    return max(map(_mean, zip(*tables, strict=True)), key=lambda choice: getattr(choice, by))
+    scored = map(_mean, zip(*tables, strict=True))
+    return sorted(scored, key=lambda choice: getattr(choice, by), reverse=True)
+
+
+def _scored(problem: Problem, recipe: Recipe, seed: int, device: torch.device, choice: Choice) -> Choice:
+    """The same choice of a direct method with its mean scores and rates on the validation problems."""
+    scored = []
+    for stage, cut in validation_problems(problem, recipe.selection, seed):
+        trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, Recorder(), stage)
+        scored.append(trial.score(trial.candidate(choice)))
+    return _mean(tuple(scored))
 
 
 def validation_problems(

@@ -153,7 +153,7 @@ class Composite:
         for label, weight in choice.parameters.items():
             trial = trials[label]
             fitted = trial.classifier(_without_bias(members[label]))
-            factor = weight / Probe.of(trial.prepared).spread(fitted.head)
+            factor = weight / trial.prepared.spread(fitted.head)
             parts.append(StackMember(label, factor, trial.prepared.transform, fitted.head))
         return FittedClassifier(
             _identity(self.problem),

@@ -21,18 +21,17 @@ from gsmflow.data.problem import Problem
 from gsmflow.data.validation import validation_problem
 from gsmflow.heads.base import Head
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.choice import Candidate, Choice
 from gsmflow.protocol.choosing import fractions_as_on
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.stacking import Validation, best_rate, mean_scores
-from gsmflow.protocol.trial import Candidate, Trial
+from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe
 
 Curve = NDArray[np.float64]
 """H at every rate, (R,)."""
 
 _ENTRIES = 1 << 21  # of the logits of one candidate on one problem, at most
-_SPREAD_OF = 1024  # real training features that the spread of logits is taken from, at most
 _HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, the last one among them
 _TRIED_STEPS = 5  # of a training, to estimate what it takes
 _FINAL_COST = 1.5  # of the training on all data, relative to that on a validation problem
@@ -143,7 +142,7 @@ class Judge:
                 ]
             choices = [choice for choice, _ in candidates]
             tables.append([curve for _, curve in candidates])
-        choice, logits = choices[_best(tables)], []
+        choice, logits = _averaged(choices, _ranked(tables), recipe.selection.averaged), []
         for draw in range(self.problems):
             trial = self._trial(label, recipe, draw)
             logits.append(Probe.of(trial.prepared).logits(trial.classifier(choice).head))
@@ -181,7 +180,7 @@ class Judge:
                 > self.deadline
             ):
                 raise TooSlow(label)
-        best = _best(tables)
+        best = _ranked(tables)[0]
         logits = [self.recorder.kept(of[best][0])[0][of[best][1]].numpy() for of in places]
         return self._scored(choices[best], logits), logits
 
@@ -238,30 +237,24 @@ class Probe:
 
     Parameters
     ----------
+    prepared : Prepared
+        The problem.
     tested : Tensor
         (T, D) of test samples, those of seen classes first.
-    real : Tensor
-        (M, D) of training samples, which give the spread of logits.
     """
 
+    prepared: Prepared
     tested: Tensor
-    real: Tensor
 
     @staticmethod
     def of(prepared: Prepared) -> Probe:
         """That of a prepared problem."""
         tested = torch.from_numpy(prepared.problem.features[_tested(prepared.problem)])
-        real = prepared.data.features
-        return Probe(tested.to(prepared.device), real[:: -(-len(real) // _SPREAD_OF)])
+        return Probe(prepared, tested.to(prepared.device))
 
     def logits(self, head: Head) -> NDArray[np.float32]:
         """Logits (T, C) of the test samples, divided by their spread."""
-        return (head.logits(self.tested) / self.spread(head)).cpu().numpy()
-
-    def spread(self, head: Head) -> float:
-        """Standard deviation of the logits of training samples around each one's mean; 1 where it is 0."""
-        logits = head.logits(self.real).double()
-        return float((logits - logits.mean(dim=1, keepdim=True)).square().mean().sqrt()) or 1.0
+        return (head.logits(self.tested) / self.prepared.spread(head)).cpu().numpy()
 
 
 def _tested(problem: Problem) -> NDArray[np.int64]:
@@ -274,9 +267,16 @@ def _validation(problem: Problem) -> Validation:
     return Validation(problem.labels[_tested(problem)], problem.unseen)
 
 
-def _best(tables: Sequence[Sequence[Curve]]) -> int:
-    """The candidate with the highest H at one rate for all problems; tables: by problem, then candidate."""
-    return int(np.argmax([best_rate(of_candidate)[1] for of_candidate in zip(*tables, strict=True)]))
+def _ranked(tables: Sequence[Sequence[Curve]]) -> list[int]:
+    """Candidates by H at one rate for all problems, the highest first; tables: by problem, then candidate."""
+    reached = [best_rate(of_candidate)[1] for of_candidate in zip(*tables, strict=True)]
+    return np.argsort(-np.array(reached), kind="stable").tolist()
+
+
+def _averaged(choices: Sequence[Choice], order: Sequence[int], count: int) -> Choice:
+    """The best choice of a direct method, with the parameters of the next best, `count` in all."""
+    best, *others = (choices[index] for index in order[:count])
+    return replace(best, averaged=[other.parameters for other in others])
 
 
 def _stop(trial: Trial, step: int) -> str:

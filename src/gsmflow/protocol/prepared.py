@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gsmflow.compute.finite import TrainingFailed, first_not_finite
 from gsmflow.data.feature_options import FeatureOptions
@@ -21,6 +23,7 @@ from gsmflow.scores.gzsl import Scores, SeenUnseenCurve, curve_on, score
 
 _TESTED = 8192  # test samples classified at a time
 _FITTED = 1024  # most validation samples that a temperature is fitted on
+_SPREAD_OF = 1024  # training samples that the spread of logits is taken from, at most
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ class Prepared:
             offset=None,
         )
         return Prepared(transformed, transform, TrainingData.of(transformed, device))
+
+    @cached_property
+    def _spread_of(self) -> Tensor:
+        """The training samples that a spread is taken from: the same tensor for every head, so that heads may
+        keep what they computed of it."""
+        return self.data.features[:: -(-len(self.data.features) // _SPREAD_OF)]
 
     @property
     def device(self) -> torch.device:
@@ -108,6 +117,14 @@ class Prepared:
             logits[start : start + len(rows)] = _logits_of(head)(problem.features[rows])
         logits[:, problem.unseen] += np.float32(bias)
         return logits, problem.labels[test]
+
+    def spread(self, head: Head) -> float:
+        """Standard deviation of the logits of training samples around each sample's mean; 1 where it is 0.
+
+        Logits of different heads are comparable once they are divided by it.
+        """
+        logits = head.logits(self._spread_of).double()
+        return float((logits - logits.mean(dim=1, keepdim=True)).square().mean().sqrt()) or 1.0
 
     def temperature(self, head: Head, bias: float) -> float:
         """The temperature that fits the probabilities of a head with this bias to the test samples."""

@@ -6,8 +6,9 @@ r serves all validation problems, since it is what carries over to the final cla
 
     H(w) = max_r  mean over validation problems of H(w, r)
 
-greedily, starting from the best single member and adding the member and weight that
-gain most, as long as a gain is worth its member.
+greedily, starting from the best single member and adding the member and weight that gain most, as long as a gain is
+worth its member (Caruana et al., Ensemble selection from libraries of models, ICML 2004). Since few validation
+problems are had, that is done once without each of them, and the weights are averaged.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _WEIGHTS = (
 )  # of a member that joins, relative to the first's 1
 _WORTH = 0.002  # of H that a further member has to gain
 _MOST = 6  # members of a stack
+_LEAST = 0.04  # share of a stack below which a member is left out: it costs its training and hardly counts
 _SMOOTHED = 5  # neighbouring rates that are averaged before the best is taken
 
 
@@ -157,6 +159,26 @@ def choose_stack(
         Largest number of members; 1 for the best single one.
     """
 
+    problems = range(len(validations))
+    parts = [problems]
+    if most > 1 and len(problems) > 1:
+        parts = [[one for one in problems if one != left_out] for left_out in problems]
+    total = dict.fromkeys(logits, 0.0)
+    for part in parts:
+        those = {name: [of_member[index] for index in part] for name, of_member in logits.items()}
+        chosen = _greedy([validations[index] for index in part], those, most)
+        for name, weight in chosen.items():
+            total[name] += weight / sum(chosen.values()) / len(parts)
+    weights = {name: weight for name, weight in total.items() if weight >= _LEAST}
+    rate, scores = mean_scores(_curves(validations, logits, weights))
+    return Stack(weights, rate, **scores)
+
+
+def _greedy(
+    validations: Sequence[Validation], logits: Mapping[str, Sequence[NDArray[np.float32]]], most: int
+) -> dict[str, float]:
+    """The best weights on these problems, that of the best single member near 1."""
+
     def value(weights: Mapping[str, float]) -> float:
         return best_rate([curve.harmonic for curve in _curves(validations, logits, weights)])[1]
 
@@ -174,8 +196,7 @@ def choose_stack(
         if gained < reached + _WORTH:
             break
         weights, reached = _refined(weights | {name: weight}, gained, value)
-    rate, scores = mean_scores(_curves(validations, logits, weights))
-    return Stack(weights, rate, **scores)
+    return weights
 
 
 def _refined(

@@ -27,13 +27,14 @@ from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.linear import LinearHead
 from gsmflow.heads.representation import on_features
+from gsmflow.heads.sum import weighted_sum
 from gsmflow.learning.averaging import heads_on_sets
 from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.journal import Recorder
 from gsmflow.learning.learner import Generator, Learner, Scorer
 from gsmflow.learning.loop import advance
 from gsmflow.learning.softmax import train_head
-from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.choice import Candidate, Choice
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.unseen_bias import UnseenRates, bias_for, rates_of
 from gsmflow.recipes.recipe import Recipe, SelectionOptions
@@ -50,29 +51,6 @@ def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
     """
     marks = range(options.after + options.every, total, options.every)
     return [*(mark / total for mark in marks), 1.0]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A head that may be chosen.
-
-    Parameters
-    ----------
-    choice : Choice
-        Epochs, epochs of the head and parameters; the scores are not known yet.
-    head : Head
-        The classifier of transformed features.
-    pool : Pool | Stream
-        The features it was trained on, or the real features that its rates are measured on.
-    trained_head : Head
-        The same classifier for the features in the pool; it differs from `head` only if these are
-        represented.
-    """
-
-    choice: Choice
-    head: Head
-    pool: Pool | Stream
-    trained_head: Head
 
 
 @dataclass
@@ -197,6 +175,11 @@ class Trial:
                 whole = on_features(representation, head)
                 yield Candidate(replace(now, head_epochs=epoch), whole, pool, head)
 
+    def candidate(self, choice: Choice) -> Candidate:
+        """The head of a choice of a direct method."""
+        head = self._direct_head(choice)
+        return Candidate(choice, head, Pool.of_real(self.prepared.data), head)
+
     def score(self, candidate: Candidate) -> Choice:
         """The scores of a candidate on the test parts of the problem, with the best bias if a bias is allowed."""
         prepared, calibrate = self.prepared, self.recipe.head.calibrate
@@ -302,20 +285,24 @@ class Trial:
         return self.learner
 
     def _direct_head(self, choice: Choice | None) -> Head:
-        """The head with the chosen parameters, or the first one, which is the default."""
+        """The head with the chosen parameters, or the mean of several; without a choice the first, the default."""
+        if choice is None or not choice.averaged:
+            return self._head_at(choice.parameters if choice else None)
+        heads = [self._head_at(parameters) for parameters in (choice.parameters, *choice.averaged)]
+        return weighted_sum(heads, [1 / (len(heads) * self.prepared.spread(head)) for head in heads])
+
+    def _head_at(self, wanted: Mapping[str, float] | None) -> Head:
+        """The head with these parameters; without any, the first one."""
         method, options = self.recipe.method, self.recipe.options
         assert method.direct is not None
-        if method.at and choice:
-            with suppress(
-                TypeError, InputError
-            ):  # no such option, or beyond its range: then it is not tried either
-                options = method.at(options, choice.parameters)
+        if method.at and wanted is not None:
+            # No such option, or beyond its range: then it is not tried either.
+            with suppress(TypeError, InputError):
+                options = method.at(options, wanted)
         for parameters, head in method.direct(self.prepared.data, options):
-            if choice is None or parameters == choice.parameters:
+            if wanted is None or parameters == wanted:
                 return head
-        raise ValueError(
-            f"method '{method.name}' tries no parameters {choice.parameters if choice else 'any'}"
-        )
+        raise ValueError(f"method '{method.name}' tries no parameters {'any' if wanted is None else wanted}")
 
     def _softmax_heads(
         self, pool: Pool | Stream, choice: Choice | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,6 +18,7 @@ from gsmflow.data.semantic_scaling import SemanticOptions
 from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import METHODS, find_method
 from gsmflow.methods.method import Member, Method
+from gsmflow.sources import is_named
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class SelectionOptions(Options):
         1,
         "validation problems that a choice is averaged over: the first with the published validation classes if "
         "there are any, the others with drawn ones",
+        low=1,
+    )
+    averaged: int = option(
+        1,
+        "heads of a closed form, those with the best parameters on the validation problems, whose logits are averaged",
         low=1,
     )
     score: str = option("H", "score that choices maximize on validation problems", choices=("H", "AUSUC"))
@@ -96,6 +103,16 @@ def preset_for(problem: str, name: str | None = None, method: str | None = None)
     known = {each.lower(): each for each in preset_names()}
     wanted = [f"{problem}-{name}"] if name else [problem, f"{problem}-best"]
     return next((known[each.lower()] for each in wanted if each.lower() in known), name or "best")
+
+
+def recommended_method(problem: str, data_root: Path, protocol: str) -> str:
+    """The method where none is named: ``auto`` for one's own data, which no paper's preset was made for.
+
+    ``gsmflow`` for named problems, where nothing is chosen (protocol ``last``), and where torchrun divides batches.
+    """
+    divided = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    chooses = protocol == "validated" and not divided
+    return "auto" if chooses and not is_named(problem, data_root) else "gsmflow"
 
 
 def read_preset(name: str) -> dict[str, dict[str, Any]]:

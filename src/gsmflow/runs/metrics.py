@@ -29,7 +29,10 @@ class Chosen:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with None for NaN as JSON wants it."""
-        return {"on": self.on.value} | {name: _plain(value) for name, value in asdict(self.choice).items()}
+        values = {name: _plain(value) for name, value in asdict(self.choice).items()}
+        if not self.choice.averaged:
+            del values["averaged"]  # as runs without it always were
+        return {"on": self.on.value} | values
 
     @staticmethod
     def from_dict(content: Any, origin: str) -> Chosen:

@@ -64,7 +64,11 @@ def import_checkpoint(
         "hidden": saved.sizes.hidden,
         "global_semantic": saved.sizes.global_semantic,
     }
-    recipe = replace(recipe, options=replace(recipe.options, **sizes, clamp=1.0))
+    recipe = replace(
+        recipe,
+        options=replace(recipe.options, **sizes, clamp=1.0, residual=False),
+        semantics=replace(recipe.semantics, scaling="none"),  # the published program takes them as they are
+    )
     for what, own, given in (
         ("feature", recipe.features.out_dim(problem), saved.sizes.feature_dim),
         ("semantic", problem.semantic_dim, saved.semantic_dim),

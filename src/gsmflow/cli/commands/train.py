@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from gsmflow.studies.cells import Cell
 
 
+_method = click.option(
+    "--method",
+    shell_complete=options.complete_methods,
+    help="One of `gsmflow methods`.  [default: auto for your own data, several methods that are judged and stacked; "
+    "gsmflow for named data sets and other protocols]",
+)
 _project = click.option(
     "--project",
     type=click.IntRange(0),
@@ -76,7 +82,7 @@ _keep_data = click.option(
 class RunOptions:
     """What is trained, how often, by which protocol, and where it is kept."""
 
-    method: Annotated[str, options.method_option]
+    method: Annotated[str | None, _method]
     project: Annotated[int | None, _project]
     seed: Annotated[int, options.seed_option]
     seeds: Annotated[str | None, _seeds]
@@ -215,11 +221,12 @@ def train(
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.data.feature_options import check_projection
     from gsmflow.data.warnings import recorded
-    from gsmflow.recipes.recipe import make_recipe, preset_for
+    from gsmflow.recipes.recipe import make_recipe, preset_for, recommended_method
 
     check_device(machine.device)
     overrides = run.overrides(preset.overrides)
-    recipe = make_recipe(run.method, preset_for(data.problem, preset.preset, run.method), overrides)
+    method = run.method or recommended_method(data.problem, data.data_root, run.protocol)
+    recipe = make_recipe(method, preset_for(data.problem, preset.preset, method), overrides)
     requests = run.requests(data, recipe, seeds)
     chooses = run.protocol == "validated" and not recipe.method.untrained
     data, plan = planned(data, pictures, validated=chooses)
@@ -279,7 +286,7 @@ def _side_by_side(
 
     cells = [
         Cell(
-            variant=Variant(run.method, run.method, recipe.preset, overrides),
+            variant=Variant(recipe.method.name, recipe.method.name, recipe.preset, overrides),
             place=folder,
             data_root=data.data_root,
             device=device,

@@ -27,7 +27,7 @@ def solutions(data: TrainingData, options: ESZSLOptions) -> Iterator[tuple[dict[
     """
     x, semantics = data.features.double(), data.semantics.double()
     seen = semantics[data.seen]
-    x_values, x_axes = torch.linalg.eigh(x.T @ x)
+    x_values, x_axes = data.gram_axes
     s_values, s_axes = torch.linalg.eigh(seen @ seen.T)
     toward = x_axes.T @ (x.T @ targets(data.labels, len(seen))) @ s_axes
     across = s_axes.T @ seen @ semantics.T

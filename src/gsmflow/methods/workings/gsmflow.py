@@ -8,6 +8,11 @@ Per step, over a batch of B features x of D dimensions with class semantics a an
     Adam on L_flow + L_proto; no gradient of L_proto flows into g
 
 Features of class u are synthesized as f^-1(z; g(a_u)) with z ~ N(0, I).
+
+With the option `residual`, which is not in the paper, x is what is left of a feature when the mean of its class, as
+[`MeanRegression`][gsmflow.methods.workings.mean_regression.MeanRegression] predicts it, is subtracted; the predicted
+mean of u is added to what is synthesized. Where that regression is better at unseen classes than the flow, the flow
+only has to learn the shape of a class.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ from gsmflow.learning.learner import Losses
 from gsmflow.learning.loop import step_decay
 from gsmflow.learning.tensors import Batches, TrainingData
 from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.mean_regression import MeanRegression
 
 
 class GSMFlowLearner:
@@ -46,6 +52,7 @@ class GSMFlowLearner:
         self.steps_per_epoch = self.batches.per_epoch
         self.total_steps = max(self.steps_per_epoch * options.epochs, options.least_steps)
         self.seen_semantics = data.semantics[data.seen]
+        self.regression = MeanRegression.fit(data, options.ridge) if options.residual else None
         self.means = data.class_means()
         chosen_from = self.seen_semantics if options.anchors_from == "seen" else data.semantics
         self.model = build(dim, chosen_from.cpu(), options, seed).to(data.device)
@@ -67,6 +74,8 @@ class GSMFlowLearner:
         options, data = self.options, self.data
         picked = self.batches[index]
         features, rows = data.rows(picked)
+        if self.regression:
+            features = features - self.regression(self.seen_semantics)[rows]
         features = perturb(
             features,
             options.perturbation,
@@ -99,7 +108,7 @@ class GSMFlowLearner:
         total = flow_loss
         if options.prototype_weight > 0:
             with self.prototypes.launched(start):
-                prototype_loss = self.model.prototype_loss(apart, self.means)
+                prototype_loss = self.model.prototype_loss(apart, self.prototypes_of)
             self.prototypes.join()
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
@@ -117,6 +126,13 @@ class GSMFlowLearner:
         update = partial(self.optimizer.update, rate)
         return self.gradients.used_early(update, self.updates, batches)
 
+    @property
+    def prototypes_of(self) -> Tensor:
+        """What the prototype loss leads to: the mean of each seen class in the space of the flow, (S, D)."""
+        if self.regression:
+            return self.means - self.regression(self.seen_semantics)
+        return self.means
+
     def learning_rate(self, index: int) -> float:
         """The learning rate of step `index`."""
         o = self.options
@@ -128,7 +144,10 @@ class GSMFlowLearner:
         """Synthesize (len(semantics) * count, D) features, see
         [`GSMFlow.sample`][gsmflow.flow.model.GSMFlow.sample].
         """
-        return self.model.sample(semantics, count, *key)
+        synthetic = self.model.sample(semantics, count, *key)
+        if self.regression:
+            synthetic = synthetic + self.regression(semantics).repeat_interleave(count, dim=0)
+        return synthetic
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
         """The features themselves, (N, D)."""
@@ -140,7 +159,8 @@ class GSMFlowLearner:
 
     def weights(self) -> dict[str, Tensor]:
         """Float32 weights and anchors, by the names of [`GSMFlow`][gsmflow.flow.model.GSMFlow]'s state."""
-        return dict(self.optimizer.masters) | dict(self.model.named_buffers())
+        own = self.regression.state() if self.regression else {}
+        return dict(self.optimizer.masters) | dict(self.model.named_buffers()) | own
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Load what [`weights`][gsmflow.methods.workings.gsmflow.GSMFlowLearner.weights] returned.
@@ -150,6 +170,8 @@ class GSMFlowLearner:
         ValueError
             Names or shapes differ from this learner's.
         """
+        if self.regression:
+            self.regression, weights = MeanRegression.taken_from(weights, self.regression)
         buffers = dict(self.model.named_buffers())
         copy_weights(buffers, {name: tensor for name, tensor in weights.items() if name in buffers})
         self.optimizer.load_masters({name: t for name, t in weights.items() if name not in buffers})

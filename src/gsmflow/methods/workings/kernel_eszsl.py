@@ -28,14 +28,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gsmflow.compute.finite import TrainingFailed, positive
+from gsmflow.compute.finite import TrainingFailed
 from gsmflow.compute.randomness import normal, stream
 from gsmflow.heads.base import Head
-from gsmflow.heads.kernel import GaussianKernel, KernelHead, squared_distances
+from gsmflow.heads.kernel import GaussianKernel, KernelHead
 from gsmflow.heads.representation import Representation, RepresentedHead
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.kernel_eszsl import KernelESZSLOptions
 from gsmflow.methods.workings.eszsl import solutions, targets
+from gsmflow.methods.workings.semantic_kernel import regression, semantic_kernel
 
 _ROWS = 1 << 13  # training features whose kernels with the landmarks are computed in one go
 _JITTER = 1e-5  # added to the diagonal of a kernel matrix before it is factorized
@@ -67,9 +68,10 @@ def _by_kernel(
     else:
         gram, right = _products(data, kernel)
     shifts = sorted(range(-options.tried, options.tried + 1), key=abs)
+    kernels = [(each, semantic_kernel(data, each)) for each in _semantic_widths(options)]
     semantics = [
-        (each, ds, _across(data, each, options.semantic + ds))
-        for each in _semantic_widths(options)
+        (each, ds, regression(between, data.seen, options.semantic + ds))
+        for each, between in kernels
         for ds in shifts
     ]
     for dg in shifts:
@@ -99,25 +101,6 @@ def _factor(matrix: Tensor) -> Tensor:
 def _semantic_widths(options: KernelESZSLOptions) -> list[float]:
     also = (0.0, 1.0) if options.semantic_widths_tried else ()
     return list(dict.fromkeys((options.semantic_width, *also)))
-
-
-def _across(data: TrainingData, width: float, regularizer: float) -> Tensor:
-    """(K_s + lambda I)^-1 K_s,all of seen and of all classes (S, C), on semantics centered by the seen ones.
-
-    A constant is added to the kernel, for what all classes share. The linear kernel has a mean diagonal of 1.
-    """
-    centered = data.semantics.double() - data.semantics[data.seen].double().mean(dim=0)
-    seen = centered[data.seen]
-    if width:
-        between = squared_distances(seen, centered)
-        others = between[:, data.seen][~torch.eye(len(seen), dtype=torch.bool, device=seen.device)]
-        kernel = (-0.5 * between / (width**2 * positive(others.median()))).exp()
-    else:
-        kernel = seen @ centered.T / positive(seen.square().sum(dim=1).mean())
-    kernel = kernel + 1
-    among = kernel[:, data.seen].clone()
-    among.diagonal().add_(10**regularizer)
-    return torch.linalg.solve(among, kernel)
 
 
 def _products(data: TrainingData, kernel: GaussianKernel) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,8 @@ appended, the pooled within-class covariance shrunk towards a multiple of the id
     Sigma = (1 - rho) W + rho tr(W) / D I,  W = 1 / N sum (x - m_y)(x - m_y)'
     logit_c = m_c' Sigma^-1 x - 1/2 m_c' Sigma^-1 m_c                   linear discriminant analysis
 
-where m_c is the mean feature of a seen class and M' a_c for an unseen class. Compare Verma and Rai, A simple
+where m_c is the mean feature of a seen class and M' a_c for an unseen class. With a Gaussian kernel on semantics, the
+regression is kernel ridge regression. Compare Verma and Rai, A simple
 exponential family framework for zero-shot learning, ECML 2017.
 """
 
@@ -23,54 +24,57 @@ from gsmflow.compute.finite import positive
 from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.lda import LDAOptions
-
-_ROWS = 1 << 13  # features converted to float64 at a time
+from gsmflow.methods.workings.semantic_kernel import regression, semantic_kernel
 
 
 def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
     """The given ridge and shrinkage first; one factorization a shrinkage serves all ridges."""
-    ridges = [options.ridge + shift for shift in sorted(range(-options.tried, options.tried + 1), key=abs)]
     shrinkages = [options.shrinkage]
     if options.tried:
         shrinkages += [s for s in (0.003, 0.03, 0.1, 0.3, 1.0) if s != options.shrinkage]
     means = data.class_means().double()
-    predicted = _predicted(data, means, ridges)  # (R, C, D)
-    covariance = _within(data, means)
+    regressions = _regressions(data, options)
+    covariance = data.within_covariance
     # One sample a class: no variance, so the nearest mean decides.
     size = positive(covariance.diagonal().mean())
-    stacked = predicted.flatten(0, 1)
     for rho in shrinkages:
         shrunk = (1 - rho) * covariance
         shrunk.diagonal().add_(rho * size)
-        solved = torch.cholesky_solve(stacked.T, torch.linalg.cholesky(shrunk)).T
-        for ridge, weight, mean in zip(ridges, solved.view_as(predicted), predicted, strict=True):
-            bias = -0.5 * (weight * mean).sum(dim=1)
+        solved = torch.cholesky_solve(means.T, torch.linalg.cholesky(shrunk)).T  # (S, D)
+        products = means @ solved.T  # m_s' Sigma^-1 m_t
+        for parameters, across in regressions:
+            weight = across @ solved
+            bias = -0.5 * (across @ products * across).sum(dim=1)
             head = LinearHead(weight.float().contiguous(), bias.float())
-            yield {"ridge": ridge, "shrinkage": rho}, head
+            yield {**parameters, "shrinkage": rho}, head
 
 
-def _predicted(data: TrainingData, means: Tensor, ridges: Sequence[float]) -> Tensor:
-    """Means of all classes (R, C, D) for each ridge: those of the seen ones as they are, of the others predicted.
+def _regressions(data: TrainingData, options: LDAOptions) -> list[tuple[dict[str, float], Tensor]]:
+    """Parameters of a regression, the given ones first, and what takes the means of the seen classes to those of all
+    classes, (C, S): a seen class has its own.
+    """
+    ridges = [options.ridge + shift for shift in sorted(range(-options.tried, options.tried + 1), key=abs)]
+    also = (0.0, 1.0) if options.semantic_widths_tried else ()
+    regressions: list[tuple[dict[str, float], Tensor]] = []
+    for width in dict.fromkeys((options.semantic_width, *also)):
+        if width:
+            kernel = semantic_kernel(data, width)
+            each = [regression(kernel, data.seen, ridge).T for ridge in ridges]
+        else:
+            each = _linear(data, ridges)
+        for ridge, across in zip(ridges, each, strict=True):
+            across[data.seen] = torch.eye(len(data.seen), dtype=across.dtype, device=data.device)
+            regressions.append(({"ridge": ridge, **({"semantic_width": width} if width else {})}, across))
+    return regressions
 
-    With fewer classes than semantic dimensions the regression is solved in its dual form,
-    M = A' (A A' + lambda I)^-1 m.
+
+def _linear(data: TrainingData, ridges: Sequence[float]) -> list[Tensor]:
+    """The regression on semantics with a 1 appended, (C, S) for each ridge, solved in its dual form,
+    M' = A' (A A' + lambda I)^-1 m.
     """
     design = torch.cat((data.semantics, torch.ones_like(data.semantics[:, :1])), dim=1).double()
     seen = design[data.seen]
     scale = seen.square().sum(dim=0).mean()
-    gram = seen @ seen.T
-    values, axes = torch.linalg.eigh(gram)
-    toward, across = axes.T @ means, design @ seen.T @ axes
-    predicted = [across @ (toward / (values.clamp(min=0) + 10**ridge * scale)[:, None]) for ridge in ridges]
-    for each in predicted:
-        each[data.seen] = means
-    return torch.stack(predicted)
-
-
-def _within(data: TrainingData, means: Tensor) -> Tensor:
-    """The pooled within-class covariance (D, D)."""
-    total = torch.zeros(means.shape[1], means.shape[1], dtype=torch.float64, device=means.device)
-    for rows, labels in zip(data.features.split(_ROWS), data.labels.split(_ROWS), strict=True):
-        centered = rows.double() - means[labels]
-        total += centered.T @ centered
-    return total / len(data.features)
+    values, axes = torch.linalg.eigh(seen @ seen.T)
+    across = design @ seen.T @ axes
+    return [across / (values.clamp(min=0) + 10**ridge * scale) @ axes.T for ridge in ridges]
