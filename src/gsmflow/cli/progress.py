@@ -271,6 +271,9 @@ def _left(seconds: float | None) -> str:
 def _stage(stage: str) -> str:
     if stage == "final":
         return "training on all training data"
+    member, _, rest = stage.rpartition(", ")
+    if member:
+        return f"{member}, {_stage(rest)}"
     number = stage.removeprefix("validation").strip()
     return f"choosing on validation problem {number}" if number else "choosing on the validation problem"
 

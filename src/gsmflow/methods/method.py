@@ -41,12 +41,15 @@ class Member:
         Options that differ from the preset, such as ``("features.scaling=length",)``.
     cheap : bool
         Whether it takes so little time that it is judged on more validation problems than the others.
+    semantics_at_most : int | None
+        Dimensions of semantics beyond which it would take too long and is left out; None: no bound.
     """
 
     label: str
     method: str
     overrides: tuple[str, ...] = ()
     cheap: bool = False
+    semantics_at_most: int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.data.validation import unseen_bias_problem
-from gsmflow.heads.calibration import fit_temperature
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.stack import StackHead, StackMember
 from gsmflow.learning.journal import Recorder
@@ -28,7 +27,7 @@ from gsmflow.protocol.choice import Choice, Outcome, last_step
 from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.members import Judge, JudgedMember, Probe, TooSlow
 from gsmflow.protocol.prepared import Prepared
-from gsmflow.protocol.stacking import RATES, Stack, Validation, choose_stack, stacked
+from gsmflow.protocol.stacking import Stack, choose_stack, temperature_of
 from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import best_bias, harmonic_mean
@@ -58,6 +57,22 @@ class Composite:
     device: torch.device
     recorder: Recorder
 
+    @property
+    def suited(self) -> dict[str, Recipe]:
+        """The recipes of the members that such data are for, by label."""
+        suited = {}
+        for member in self.recipe.method.members:
+            most = member.semantics_at_most
+            if most is not None and self.problem.semantic_dim > most:
+                continue
+            recipe = self.recipe.members[member.label]
+            try:
+                recipe.method.check(self.problem)
+            except InputError:
+                continue  # such as image-text models, for features of another model
+            suited[member.label] = recipe
+        return suited
+
     def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
         """Judge all members and choose a stack: the choice, and each member as a record for ``metrics.json``.
 
@@ -86,7 +101,7 @@ class Composite:
         )
         judged: list[JudgedMember] = []
         cheap = {member.label for member in self.recipe.method.members if member.cheap}
-        for label, recipe in self.recipe.members.items():
+        for label, recipe in self.suited.items():
             try:
                 judged.append(judge.judge(label, recipe, cheap=label in cheap))
             except TooSlow:
@@ -100,7 +115,7 @@ class Composite:
         most = len(logits) if getattr(options, "stack", True) else 1
         with self.recorder.timing("stacking"):
             stack = choose_stack(judge.validations, logits, most=most)
-            temperature = _temperature(judge.validations, logits, stack)
+            temperature = temperature_of(judge.validations, logits, stack)
         said = ", ".join(f"{weight:.2g} x {label}" for label, weight in stack.weights.items())
         self.recorder.progress.message(f"  chosen: {said}; validation H {100 * stack.H:.1f}")
         choice = Choice(
@@ -205,7 +220,7 @@ def run_composite(composite: Composite, *, protocol: str, oracle: bool) -> Outco
             chosen, judged = composite.choose()
             recorder.records["judged"], recorder.records["choice"] = judged, asdict(chosen)
         choice, members = Choice(**recorder.records["choice"]), recorder.records["judged"]
-    choices = member_choices(composite.recipe, members if choice else None)
+    choices = member_choices(composite, members if choice else None)
     weights = choice.parameters if choice else dict.fromkeys(choices, 1.0)
     trials = {label: composite.trial(label, choices[label]) for label in (choices if oracle else weights)}
     with recorder.timing("head"):
@@ -269,7 +284,7 @@ def refit_composite(
     ValueError
         The weights are not of these members on such data.
     """
-    choices = member_choices(composite.recipe, members if choice else None)
+    choices = member_choices(composite, members if choice else None)
     used = choice.parameters if choice else dict.fromkeys(choices, 1.0)
     trials = {
         label: composite.trial(
@@ -282,10 +297,12 @@ def refit_composite(
     return composite.classifier(trials, choices, choice or Choice(parameters=used))
 
 
-def member_choices(recipe: Recipe, members: Sequence[Mapping[str, Any]] | None) -> dict[str, Choice | None]:
+def member_choices(
+    composite: Composite, members: Sequence[Mapping[str, Any]] | None
+) -> dict[str, Choice | None]:
     """What was chosen for each member, by label; None for all where nothing was chosen."""
     if members is None:
-        return dict.fromkeys(recipe.members)
+        return dict.fromkeys(composite.suited)
     return {member["label"]: Choice(**member["choice"]) for member in members}
 
 
@@ -305,17 +322,6 @@ def _oracle_of(trial: Trial, choice: Choice | None) -> float:
 def _without_bias(choice: Choice | None) -> Choice | None:
     """A member's own choice; the bias is the stack's alone."""
     return choice and replace(choice, real_rate=None)
-
-
-def _temperature(validations: Sequence[Validation], logits: Mapping[str, Any], stack: Stack) -> float:
-    """The mean temperature that fits the probabilities of a stack on the validation problems."""
-    index = int(np.abs(RATES - stack.rate).argmin())
-    fitted = []
-    for validation, total in zip(validations, stacked(logits, stack.weights), strict=True):
-        biased = total.copy()
-        biased[:, validation.unseen] += np.float32(validation.curve(total).bias[index])
-        fitted.append(fit_temperature(biased, validation.labels))
-    return float(np.mean(fitted))
 
 
 def _identity(problem: Problem) -> FeatureTransform:

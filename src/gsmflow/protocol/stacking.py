@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gsmflow.heads.calibration import fit_temperature
+
 RATES = np.concatenate((np.arange(0, 0.2, 0.005), np.arange(0.2, 0.7, 0.01)))
 """(R,) the rates that are tried: fractions of held-out samples of seen classes that are called unseen."""
 _WEIGHTS = (
@@ -226,6 +228,19 @@ def stacked(
     """The weighted sums of the members' logits, (T, C) for each problem."""
     of_members = [[np.float32(weight) * part for part in logits[name]] for name, weight in weights.items()]
     return [np.sum(parts, axis=0) for parts in zip(*of_members, strict=True)]
+
+
+def temperature_of(
+    validations: Sequence[Validation], logits: Mapping[str, Sequence[NDArray[np.float32]]], stack: Stack
+) -> float:
+    """The mean temperature that fits the probabilities of a stack on the validation problems."""
+    index = int(np.abs(RATES - stack.rate).argmin())
+    fitted = []
+    for validation, total in zip(validations, stacked(logits, stack.weights), strict=True):
+        biased = total.copy()
+        biased[:, validation.unseen] += np.float32(validation.curve(total).bias[index])
+        fitted.append(fit_temperature(biased, validation.labels))
+    return float(np.mean(fitted))
 
 
 def _class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
