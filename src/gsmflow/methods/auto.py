@@ -50,7 +50,7 @@ METHOD = Method(
         Member("lda", "lda", _LDA, cheap=True),
         Member("lda on unit length", "lda", ("features.scaling=length", *_LDA), cheap=True),
         Member("eszsl", "eszsl", _WHOLE, cheap=True),
-        Member("sae", "sae", _WHOLE, cheap=True),
+        Member("sae", "sae", _WHOLE),
         Member("iap", "iap", _WHOLE),
         Member("dap", "dap", _WHOLE, semantics_at_most=64),
         Member("zero-shot", "zero-shot", cheap=True),
