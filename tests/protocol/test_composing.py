@@ -14,6 +14,7 @@ from gsmflow.files.tensors import read_tensors
 from gsmflow.heads.stack import StackHead
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.composing import Composite
 from gsmflow.protocol.fitting import refit
 from gsmflow.recipes.recipe import make_recipe, preset_for, recipe_from
 from gsmflow.runs.folder import load_classifier, read_config, read_metrics
@@ -31,10 +32,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SUITED = [label for label in make_recipe("auto", PRESET).members if label != "zero-shot"]
+
+
 def test_members_are_a_leaderboard(run: Path) -> None:
     metrics = read_metrics(run)
     members = metrics["members"]
-    assert [m["label"] for m in members] == list(make_recipe("auto", PRESET).members)
+    assert [m["label"] for m in members] == SUITED
     chosen = metrics["chosen"]
     weights = {m["label"]: m["weight"] for m in members if m["weight"]}
     assert weights == chosen["parameters"]
@@ -108,7 +112,7 @@ def test_without_a_choice_all_members_count_the_same(equal: Path) -> None:
     assert "chosen" not in metrics
     assert classifier.bias == 0
     assert isinstance(classifier.head, StackHead)
-    assert [m.label for m in classifier.head.members] == list(make_recipe("auto", PRESET).members)
+    assert [m.label for m in classifier.head.members] == SUITED
 
 
 def test_for_the_same_problem_it_is_fitted_to_the_same(run: Path, equal: Path) -> None:
@@ -168,7 +172,17 @@ def test_a_budget_leaves_out_what_would_not_be_done(tmp_path: Path) -> None:
     words = [*TRAIN, "--set", "auto.budget=0.001", "--out", str(tmp_path / "run")]
     assert main(words) == 0
     labels = {m["label"] for m in read_metrics(tmp_path / "run")["members"]}
-    assert labels == {"lda", "lda on unit length", "eszsl", "kernel-eszsl"}
+    assert labels == set(SUITED) - {"gsmflow", "plain gsmflow"}
+
+
+def test_members_are_those_that_the_data_are_for() -> None:
+    """No image-text model's features here; and dap only where attributes are few."""
+    recipe, device = make_recipe("auto", PRESET), torch.device("cpu")
+    assert set(recipe.members) - set(SUITED) == {"zero-shot"}
+    few, _ = synthetic.make(synthetic.parse("n=200,d=6,classes=8,unseen=2,a=64"))
+    many, _ = synthetic.make(synthetic.parse("n=200,d=6,classes=8,unseen=2,a=65"))
+    assert list(Composite(few, recipe, 0, device, Recorder()).suited) == SUITED
+    assert set(SUITED) - set(Composite(many, recipe, 0, device, Recorder()).suited) == {"dap"}
 
 
 def test_it_needs_trust_in_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

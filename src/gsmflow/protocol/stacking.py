@@ -161,6 +161,9 @@ def choose_stack(
         Largest number of members; 1 for the best single one.
     """
 
+    def scored(weights: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        return mean_scores(_curves(validations, logits, weights))
+
     problems = range(len(validations))
     parts = [problems]
     if most > 1 and len(problems) > 1:
@@ -172,8 +175,11 @@ def choose_stack(
         for name, weight in chosen.items():
             total[name] += weight / sum(chosen.values()) / len(parts)
     weights = {name: weight for name, weight in total.items() if weight >= _LEAST}
-    rate, scores = mean_scores(_curves(validations, logits, weights))
-    return Stack(weights, rate, **scores)
+    stacks = [weights, *({name: 1.0} for name in logits)]
+    tried = [
+        Stack(each, rate, **scores) for each, (rate, scores) in zip(stacks, map(scored, stacks), strict=True)
+    ]
+    return max(tried, key=lambda stack: stack.H)  # the first of equal ones: the stack
 
 
 def _greedy(
