@@ -37,6 +37,16 @@ def test_labels_splits_and_names_in_any_case(
     assert rows.note == ""
 
 
+def test_a_coordinate_named_y_is_a_feature_and_a_label_in_numbers_is_not(tmp_path: Path) -> None:
+    said = {"label": ["a", "b", "a"], **VALUES}
+    coordinates = read_rows(table(tmp_path / "xy.csv", {"x": [0.5, 1.5, 2.0], "y": [3.0, 1.0, 2.5], **said}))
+    assert coordinates.columns == ("x", "y", "f0", "f1")
+    assert coordinates.features[:, 1].tolist() == [3.0, 1.0, 2.5]
+    codes = read_rows(table(tmp_path / "codes.csv", {"y": [0, 1, 0], **said}))
+    assert codes.columns == ("f0", "f1")
+    assert "'y' (another column says the label)" in codes.note
+
+
 @pytest.mark.parametrize(
     "column",
     [

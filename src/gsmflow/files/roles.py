@@ -139,7 +139,9 @@ def roles_of(table: Table, wanted: Sequence[str] | None = None) -> Roles:
             continue
         name = _plain(column)
         reason = (
-            "" if column in kept.values() or name in (wanted or ()) else _why_left_out(table, column, wanted)
+            ""
+            if column in kept.values() or name in (wanted or ())
+            else _why_left_out(table, column, wanted, said)
         )
         if reason:
             left_out[column] = reason
@@ -191,9 +193,14 @@ def _said(table: Table, not_these: set[str]) -> dict[str, str]:
     return said
 
 
-def _why_left_out(table: Table, column: str, wanted: Sequence[str] | None) -> str:
+def _why_left_out(table: Table, column: str, wanted: Sequence[str] | None, said: Mapping[str, str]) -> str:
     """Why a column is no feature; empty where it is one."""
     role = role_of(column)
+    if _called(column) == "y" and "label" in said and wanted is None:
+        label = table.frame[said["label"]]
+        pairs = table.frame.select(said["label"], column).n_unique()
+        if pairs > label.n_unique():  # a coordinate: a label in numbers would have one value a class
+            return ""
     return f"another column says the {role}" if role else _index(table, column, wanted)
 
 
