@@ -96,11 +96,10 @@ def blocks_of(
     InputError
         What is said of them does not fit their dimensions.
     """
-    said = (origin or {}).get(BLOCKS)
+    origin = dict(origin or {})
+    said = origin.get(BLOCKS)
     if not said:
-        return (
-            (Block("text", (0.0,) * dimensions, 1.0, dict(origin)),) if (origin or {}).get("encoder") else ()
-        )
+        return (Block("text", (0.0,) * dimensions, 1.0, origin),) if origin.get("encoder") else ()
     try:
         blocks = tuple(
             Block(str(b["name"]), tuple(map(float, b["mean"].split())), float(b["scale"]), dict(b["origin"]))

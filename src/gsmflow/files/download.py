@@ -116,8 +116,9 @@ class _Resuming:
     pause: float
     _reason: str = field(default="", init=False)
 
-    def __call__(self, address: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        """Bring the file at the address into `output_file`."""
+    def __call__(self, fname: str, action: Any, pooch: Any, *, check_only: bool | None = None) -> None:
+        """Bring the file at the address `fname` to the place `action`."""
+        address, output_file = fname, str(action)
         vain = best = 0  # a server that makes it begin again and again gets no further than before
         while True:
             before = self._there(address)

@@ -191,7 +191,7 @@ class Composite:
             trial = trials[label]
             part = Trial(
                 Prepared.by(trial.prepared.transform, held_out, self.device),
-                trial.recipe,
+                _fewer_synthetic(trial.recipe, len(held_out.train) / len(self.problem.train)),
                 self.seed,
                 Recorder(),
             )
@@ -304,6 +304,12 @@ def member_choices(
     if members is None:
         return dict.fromkeys(composite.suited)
     return {member["label"]: Choice(**member["choice"]) for member in members}
+
+
+def _fewer_synthetic(recipe: Recipe, share: float) -> Recipe:
+    """The recipe with a share of the synthetic features: a head takes what it saw more often for more likely."""
+    each = max(1, round(share * recipe.head.synthetic_per_class))
+    return replace(recipe, head=replace(recipe.head, synthetic_per_class=each))
 
 
 def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:

@@ -152,7 +152,7 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
     of_texts = bool(given or said.templates or said.encoder)
     if asked is None and table is not None and table.attributes is not None and not of_texts:
         _check_pictured(images, pictured, table.names, str(file))
-        if file == folder / f"{_CLASSES}.csv":
+        if file is not None and file == folder / f"{_CLASSES}.csv":
             usable = read_class_table(file)  # refused now rather than after the pictures have been read
             vectors = usable.semantics.astype(np.float32)
             check_semantics(vectors, usable.names, usable.dimensions, lambda _: str(file))
@@ -274,8 +274,9 @@ def _of_texts(
     step = Step(
         "describe", str(file if sentences else images), {**options, "encoder": encoder.name, "out": out}
     )
-    count = f"{len(spoken[0])} sentences a class" if len(spoken[0]) > 1 else "1 sentence a class"
-    told = f"{encoder.name} ({encoder.why}): {count}, such as '{spoken[0][0]}'"
+    first = list(spoken[0])
+    count = f"{len(first)} sentences a class" if len(first) > 1 else "1 sentence a class"
+    told = f"{encoder.name} ({encoder.why}): {count}, such as '{first[0]}'"
     content = Texts(names, spoken, encoder.name, templates, source)
     return Descriptions(names, TEXT, Describing(out, content, step, told))
 

@@ -84,8 +84,8 @@ def read_described(path: Path, columns: tuple[str, ...] = (), *, as_text: bool |
     rows = tuple(map(normal, texts(table, "name")))
     if not chosen:
         if pair := clash(rows):
-            first, second = map(table.place, pair)
-            raise InputError(f"{path}: {first} and {second} are both named '{rows[pair[0]]}'; remove one")
+            one, other = map(table.place, pair)
+            raise InputError(f"{path}: {one} and {other} are both named '{rows[pair[0]]}'; remove one")
         return Described(rows, ())
     if as_text is None:
         as_text = not any(_has_number(table, column) for column in chosen)

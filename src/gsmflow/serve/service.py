@@ -242,7 +242,8 @@ class Service:
                 raise InputError("semantics: missing; give all values, or the name of a class it is like")
             return semantics
         values = self._of(like, semantics)
-        return dict(zip(version.dimensions, values, strict=True)) | dict(semantics or {})
+        changed = semantics if isinstance(semantics, dict) else {}
+        return dict(zip(version.dimensions, values, strict=True)) | changed
 
     def _of(self, like: str, semantics: Sequence[float] | dict[str, float] | None) -> list[float]:
         """The semantics (A,) of the class that a new one is like."""
