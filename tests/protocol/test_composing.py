@@ -22,7 +22,20 @@ from gsmflow.sources import synthetic
 
 PROBLEM = "synthetic:n=900,d=10,classes=14,unseen=4,a=6,spread=0.5"
 PRESET = str(Path(__file__).parents[1] / "support" / "tiny.toml")
-TRAIN = ["train", PROBLEM, "--method", "auto", "--preset", PRESET, "--set", "auto.draws=3", "--threads", "1"]
+TRAIN = [
+    "train",
+    PROBLEM,
+    "--set",
+    "auto.behind=1",
+    "--method",
+    "auto",
+    "--preset",
+    PRESET,
+    "--set",
+    "auto.draws=3",
+    "--threads",
+    "1",
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +71,7 @@ def test_the_rate_holds_for_held_out_samples(run: Path) -> None:
 
 def test_its_recipe_is_read_back(run: Path) -> None:
     recipe = recipe_from(read_config(run), "config.toml")
-    again = make_recipe("auto", PRESET, ["auto.draws=3"])
+    again = make_recipe("auto", PRESET, ["auto.draws=3", "auto.behind=1"])
     assert {n: m.tables() for n, m in recipe.members.items()} == {
         n: m.tables() for n, m in again.members.items()
     }
@@ -189,3 +202,23 @@ def test_it_needs_trust_in_validation(tmp_path: Path, capsys: pytest.CaptureFixt
     words = [*TRAIN, "--set", "selection.trust_validation=off", "--out", str(tmp_path / "run")]
     assert main(words) == 2
     assert "trust_validation" in capsys.readouterr().err
+
+
+def test_flows_far_behind_are_left_out_after_the_first_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flow of a few steps is far below lda on features that are a linear function of the semantics."""
+    words = [
+        *TRAIN,
+        "--set",
+        "selection.problems=2",
+        "--set",
+        "auto.behind=0.1",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main(words) == 0
+    assert "gsmflow: left out, H " in capsys.readouterr().err
+    labels = {m["label"] for m in read_metrics(tmp_path / "run")["members"]}
+    assert "lda" in labels
+    assert "gsmflow" not in labels

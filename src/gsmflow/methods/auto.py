@@ -38,6 +38,12 @@ class AutoOptions(Options):
         0.0, "seconds after which no further member is trained; 0: no bound. Closed forms always are", low=0
     )
     draws: int = option(8, "validation problems that closed forms are judged on", low=1)
+    behind: float = option(
+        0.15,
+        "a flow whose H is so much below another member's on the first validation problem is left out",
+        low=0,
+        high=1,
+    )
     stack: bool = option(True, "stack members; off: the best single one")
 
 

@@ -25,7 +25,7 @@ from gsmflow.heads.stack import StackHead, StackMember
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice, Outcome, last_step
 from gsmflow.protocol.generation_shifts import compare
-from gsmflow.protocol.members import Judge, JudgedMember, Probe, TooSlow
+from gsmflow.protocol.members import Judge, JudgedMember, LeftOut, Probe
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.stacking import Stack, choose_stack, temperature_of
 from gsmflow.protocol.trial import Trial
@@ -98,14 +98,15 @@ class Composite:
             self.device,
             self.recorder,
             time.monotonic() + budget - self.recorder.seconds if budget else float("inf"),
+            getattr(options, "behind", 1.0),
         )
         judged: list[JudgedMember] = []
         cheap = {member.label for member in self.recipe.method.members if member.cheap}
         for label, recipe in self.suited.items():
             try:
-                judged.append(judge.judge(label, recipe, cheap=label in cheap))
-            except TooSlow:
-                self.recorder.progress.message(f"  {label}: left out, it would not be done within the budget")
+                judged.append(judge.judge(label, recipe, cheap=label in cheap, rivals=judged))
+            except LeftOut as why:
+                self.recorder.progress.message(f"  {label}: left out, {why}")
                 continue
             member = judged[-1]
             self.recorder.progress.message(

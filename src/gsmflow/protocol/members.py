@@ -34,11 +34,12 @@ Curve = NDArray[np.float64]
 _ENTRIES = 1 << 21  # of the logits of one candidate on one problem, at most
 _HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, the last one among them
 _TRIED_STEPS = 5  # of a training, to estimate what it takes
+_SLOW = "it would not be done within the budget"
 _FINAL_COST = 1.5  # of the training on all data, relative to that on a validation problem
 
 
-class TooSlow(Exception):
-    """A member would not be done within the budget."""
+class LeftOut(Exception):
+    """A member is not judged any further; the argument says why."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Judge:
         Keeps what was judged.
     deadline : float
         On the clock of `time.monotonic`: no trained member goes on that would not be done by then.
+    behind : float
+        By how much H of a trained member may be below another one's on the first problem, in [0, 1].
     """
 
     problem: Problem
@@ -92,24 +95,28 @@ class Judge:
     device: torch.device
     recorder: Recorder
     deadline: float = field(default=float("inf"))
+    behind: float = 1.0
 
     @cached_property
     def validations(self) -> list[Validation]:
         """The test parts of the problems that every member is judged on, as logits are kept of them."""
         return [_validation(self._cut(draw)) for draw in range(self.problems)]
 
-    def judge(self, label: str, recipe: Recipe, *, cheap: bool = False) -> JudgedMember:
+    def judge(
+        self, label: str, recipe: Recipe, *, cheap: bool = False, rivals: Sequence[JudgedMember] = ()
+    ) -> JudgedMember:
         """Score all candidates of a member and keep the logits of the best one; what was kept before is taken over.
 
         Raises
         ------
-        TooSlow
-            It would not be done by the deadline.
+        LeftOut
+            It would not be done by the deadline; or, where it is trained, it is far behind one of the `rivals`, the
+            members that were judged before, on the first problem.
         """
         records, name = self.recorder.records.setdefault("members", {}), f"member {label}"
         if label in records:
             if "choice" not in records[label]:
-                raise TooSlow(label)
+                raise LeftOut(records[label]["why"])
             tensors, _ = self.recorder.kept(name)
             logits = [tensors[str(draw)].numpy() for draw in range(self.problems)]
             return JudgedMember(label, Choice(**records[label]["choice"]), logits, records[label]["seconds"])
@@ -118,9 +125,9 @@ class Judge:
             if recipe.method.direct:
                 choice, logits = self._direct(label, recipe, self.draws if cheap else self.problems)
             else:
-                choice, logits = self._trained(label, recipe)
-        except TooSlow:
-            records[label] = {"seconds": time.monotonic() - begun}
+                choice, logits = self._trained(label, recipe, rivals)
+        except LeftOut as left_out:
+            records[label] = {"seconds": time.monotonic() - begun, "why": str(left_out)}
             raise
         judged = JudgedMember(label, choice, logits, time.monotonic() - begun)
         self.recorder.keep(
@@ -148,7 +155,9 @@ class Judge:
             logits.append(Probe.of(trial.prepared).logits(trial.classifier(choice).head))
         return self._scored(choice, logits), logits
 
-    def _trained(self, label: str, recipe: Recipe) -> tuple[Choice, list[NDArray[np.float32]]]:
+    def _trained(
+        self, label: str, recipe: Recipe, rivals: Sequence[JudgedMember]
+    ) -> tuple[Choice, list[NDArray[np.float32]]]:
         """The heads along the training on every problem; their logits are kept until the best is known."""
         begun = time.monotonic()
         stops: list[tuple[str, float]] = []  # name of what is kept, epochs
@@ -158,7 +167,7 @@ class Judge:
         for draw in range(self.problems):
             trial = self._trial(label, recipe, draw)
             if draw == 0 and time.monotonic() + self._estimate(recipe, trial) > self.deadline:
-                raise TooSlow(label)
+                raise LeftOut(_SLOW)
             fractions = fractions_as_on(self.problem, trial)
             steps = [trial.step_at(fraction) for fraction in fractions]
             epochs = trial.learner.total_steps / trial.learner.steps_per_epoch
@@ -174,15 +183,27 @@ class Judge:
                     where.append((name, str(index)))
             tables.append(curves)
             places.append(where)
+            if draw == 0 and self.problems > 1:
+                self._refuse_behind(curves, rivals)
             spent = time.monotonic() - begun
             if (
                 time.monotonic() + spent / (draw + 1) * (self.problems - draw - 1 + _FINAL_COST)
                 > self.deadline
             ):
-                raise TooSlow(label)
+                raise LeftOut(_SLOW)
         best = _ranked(tables)[0]
         logits = [self.recorder.kept(of[best][0])[0][of[best][1]].numpy() for of in places]
         return self._scored(choices[best], logits), logits
+
+    def _refuse_behind(self, curves: Sequence[Curve], rivals: Sequence[JudgedMember]) -> None:
+        """Leave a member out that is far behind on the first problem."""
+        known = [self.validations[0].curve(rival.logits[0]).harmonic for rival in rivals]
+        first = max((best_rate([curve])[1] for curve in known), default=0.0)
+        reached = max(best_rate([curve])[1] for curve in curves)
+        if reached < first - self.behind:
+            raise LeftOut(
+                f"H {100 * reached:.1f} on the first validation problem, where another one has {100 * first:.1f}"
+            )
 
     def _estimate(self, recipe: Recipe, trial: Trial) -> float:
         """Seconds that all trainings of a member take, from a few steps of one that is thrown away."""
