@@ -85,7 +85,7 @@ class Judge:
     deadline : float
         On the clock of `time.monotonic`: no trained member goes on that would not be done by then.
     behind : float
-        By how much H of a trained member may be below another one's on the first problem, in [0, 1].
+        A trained member whose H on the first problem is so much below another one's is left out. In [0, 1].
     """
 
     problem: Problem
