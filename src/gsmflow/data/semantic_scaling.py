@@ -69,3 +69,14 @@ def scaled_semantics(
     centered = values - values[seen].mean(axis=0)
     length = float(np.sqrt(np.square(centered[seen]).sum(axis=1).mean())) or 1.0
     return (_LENGTH / length * centered).astype(np.float32)
+
+
+def is_binary(semantics: NDArray[np.float32], most: int) -> bool:
+    """Whether semantics (C, A) have at most `most` dimensions, each with two values or one.
+
+    Examples
+    --------
+    >>> is_binary(np.array([[0, 1], [1, 1]], np.float32), 2), is_binary(np.array([[0], [1], [2]], np.float32), 2)
+    (True, False)
+    """
+    return semantics.shape[1] <= most and all(len(np.unique(column)) <= 2 for column in semantics.T)

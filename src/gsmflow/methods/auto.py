@@ -58,7 +58,7 @@ METHOD = Method(
         Member("eszsl", "eszsl", _WHOLE, cheap=True),
         Member("sae", "sae", _WHOLE),
         Member("iap", "iap", _WHOLE),
-        Member("dap", "dap", _WHOLE, semantics_at_most=64),
+        Member("dap", "dap", _WHOLE, binary_at_most=64),
         Member("zero-shot", "zero-shot", cheap=True),
         Member("kernel-eszsl", "kernel-eszsl", _WHOLE),
         Member("gsmflow", "gsmflow", ("gsmflow.residual=on", *_SETS)),

@@ -41,15 +41,15 @@ class Member:
         Options that differ from the preset, such as ``("features.scaling=length",)``.
     cheap : bool
         Whether it takes so little time that it is judged on more validation problems than the others.
-    semantics_at_most : int | None
-        Dimensions of semantics beyond which it would take too long and is left out; None: no bound.
+    binary_at_most : int | None
+        It is for semantics of at most so many dimensions, each with two values, and left out elsewhere; None: for all.
     """
 
     label: str
     method: str
     overrides: tuple[str, ...] = ()
     cheap: bool = False
-    semantics_at_most: int | None = None
+    binary_at_most: int | None = None
 
 
 @dataclass(frozen=True)

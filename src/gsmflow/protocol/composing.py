@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
+from gsmflow.data.semantic_scaling import is_binary
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.data.validation import unseen_bias_problem
 from gsmflow.heads.classifier import FittedClassifier
@@ -62,15 +64,13 @@ class Composite:
         """The recipes of the members that such data are for, by label."""
         suited = {}
         for member in self.recipe.method.members:
-            most = member.semantics_at_most
-            if most is not None and self.problem.semantic_dim > most:
+            if member.binary_at_most is not None and not is_binary(
+                self.problem.semantics, member.binary_at_most
+            ):
                 continue
-            recipe = self.recipe.members[member.label]
-            try:
-                recipe.method.check(self.problem)
-            except InputError:
-                continue  # such as image-text models, for features of another model
-            suited[member.label] = recipe
+            with suppress(InputError):  # such as image-text models, for features of another model
+                self.recipe.members[member.label].method.check(self.problem)
+                suited[member.label] = self.recipe.members[member.label]
         return suited
 
     def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
