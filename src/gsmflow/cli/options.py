@@ -102,6 +102,12 @@ method_option = click.option(
     show_default=True,
     help="One of `gsmflow methods`.",
 )
+method_or_recommended = click.option(
+    "--method",
+    shell_complete=complete_methods,
+    help="One of `gsmflow methods`.  [default: auto for your own data, several methods that are judged and stacked; "
+    "gsmflow for named data sets and other protocols]",
+)
 
 
 _seeds = click.option(

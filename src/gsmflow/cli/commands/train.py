@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from gsmflow.studies.cells import Cell
 
 
-_method = click.option(
-    "--method",
-    shell_complete=options.complete_methods,
-    help="One of `gsmflow methods`.  [default: auto for your own data, several methods that are judged and stacked; "
-    "gsmflow for named data sets and other protocols]",
-)
 _project = click.option(
     "--project",
     type=click.IntRange(0),
@@ -82,7 +76,7 @@ _keep_data = click.option(
 class RunOptions:
     """What is trained, how often, by which protocol, and where it is kept."""
 
-    method: Annotated[str | None, _method]
+    method: Annotated[str | None, options.method_or_recommended]
     project: Annotated[int | None, _project]
     seed: Annotated[int, options.seed_option]
     seeds: Annotated[str | None, _seeds]
