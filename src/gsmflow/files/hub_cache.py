@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from gsmflow.base.suggest import listed
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """A model that was found where none was named.
+
+    Parameters
+    ----------
+    name : str
+        What the option that names such a model would be given.
+    why : str
+        Where it was found, in words.
+    """
+
+    name: str
+    why: str
+
+    @staticmethod
+    def in_cache(names: Sequence[str], of: str = "") -> AtHand:
+        """The first of the names of models in the cache; the others are told. `of` is put before the words."""
+        others = f"; also there: {listed(names[1:])}" if names[1:] else ""
+        return AtHand(names[0], f"{of}in the cache{others}")
 
 
 def cached(owner: str, *files: str) -> dict[str, Path]:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.base.suggest import listed
+from gsmflow.files.hub_cache import AtHand
 from gsmflow.images.backbone import BACKBONES
 from gsmflow.images.kinds import DEFAULT
 
 _FILE = "model.safetensors"
-
-
-@dataclass(frozen=True)
-class AtHand:
-    """A backbone that was found.
-
-    Parameters
-    ----------
-    name : str
-        What `backbone` would be given.
-    why : str
-        Where it was found, in words.
-    """
-
-    name: str
-    why: str
 
 
 def backbone_at_hand(*folders: Path) -> AtHand:
@@ -60,8 +44,7 @@ def backbone_at_hand(*folders: Path) -> AtHand:
     for kind in BACKBONES.each():
         names = kind.at_hand()
         if names:
-            others = f"; also there: {listed(names[1:])}" if names[1:] else ""
-            return AtHand(names[0], f"of {kind.name}, in the cache{others}")
+            return AtHand.in_cache(names, f"of {kind.name}, ")
     return _default(folders[0])
 
 

@@ -20,11 +20,12 @@ from gsmflow.data.checks import check_semantics
 from gsmflow.files.checksums import digest_of
 from gsmflow.files.class_names import alike
 from gsmflow.files.class_table import read_class_table, read_classes
+from gsmflow.files.hub_cache import AtHand
 from gsmflow.files.semantic_origin import read_origin
 from gsmflow.runs.steps import Step
 from gsmflow.semantics.describing import Attributes, Texts
 from gsmflow.semantics.encoder import check_encoder, remembered
-from gsmflow.semantics.encoder_at_hand import EncoderAtHand, encoder_at_hand
+from gsmflow.semantics.encoder_at_hand import encoder_at_hand
 from gsmflow.semantics.names import (
     TEMPLATES,
     check_templates,
@@ -263,7 +264,7 @@ def _of_texts(
             return Descriptions(written, TEXT)
     if said.encoder or said.of_backbone:
         why = "as named" if said.encoder else "of the model that makes the features"
-        encoder = EncoderAtHand(said.encoder or said.of_backbone or "", why)
+        encoder = AtHand(said.encoder or said.of_backbone or "", why)
     else:
         encoder = encoder_at_hand(folder)
     check_encoder(encoder.name)

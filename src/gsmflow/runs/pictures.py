@@ -18,9 +18,10 @@ from gsmflow import sources
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.files.class_names import alike
+from gsmflow.files.hub_cache import AtHand
 from gsmflow.files.image_text import is_named
 from gsmflow.files.rows import ENDINGS, read_rows
-from gsmflow.images.at_hand import AtHand, backbone_at_hand
+from gsmflow.images.at_hand import backbone_at_hand
 from gsmflow.images.backbone import BACKBONES, BackboneSpec
 from gsmflow.images.extraction import Pictures, extract_images
 from gsmflow.images.feature_table import read_unreadable

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
-from gsmflow.files.hub_cache import cached
+from gsmflow.files.hub_cache import AtHand, cached
 from gsmflow.semantics.encoder import check_encoder, folder_of
 
 DEFAULT = "all-MiniLM-L6-v2"
 _OWNER = "sentence-transformers"
 
 
-@dataclass(frozen=True)
-class EncoderAtHand:
-    """A text encoder that was found.
-
-    Parameters
-    ----------
-    name : str
-        What `encoder` would be given.
-    why : str
-        Where it was found, in words.
-    """
-
-    name: str
-    why: str
-
-
-def encoder_at_hand(folder: Path) -> EncoderAtHand:
+def encoder_at_hand(folder: Path) -> AtHand:
     """The text encoder to use for classes that names or sentences in a folder describe. Loads no model.
 
     In this order: the only encoder in a folder of its own there; one in this user's cache; the default, which is
@@ -50,11 +33,10 @@ def encoder_at_hand(folder: Path) -> EncoderAtHand:
             remedy=f"name one, such as `encoder` {beside[0]}",
         )
     if beside:
-        return EncoderAtHand(str(beside[0]), "the encoder there")
+        return AtHand(str(beside[0]), "the encoder there")
     names = sorted(cached(_OWNER, "modules.json"), key=lambda name: (name != DEFAULT, name))
     if names:
-        others = f"; also there: {listed(names[1:])}" if names[1:] else ""
-        return EncoderAtHand(names[0], f"in the cache{others}")
+        return AtHand.in_cache(names)
     try:
         folder_of(DEFAULT)
     except InputError:
@@ -65,7 +47,7 @@ def encoder_at_hand(folder: Path) -> EncoderAtHand:
             f"{folder / DEFAULT}, or name one by `encoder`; or describe the classes by attributes in "
             f"{folder / 'classes.csv'}",
         ) from None
-    return EncoderAtHand(DEFAULT, "downloaded")
+    return AtHand(DEFAULT, "downloaded")
 
 
 def _is_encoder(folder: Path) -> bool:
