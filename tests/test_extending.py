@@ -9,8 +9,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -325,9 +327,9 @@ def test_a_broken_package_stops_nothing_else(
     assert main(["extract", "arrays-here", "--backbone", "gone"]) == 2
 
 
-def test_what_a_program_registers_works_in_it_and_is_refused_elsewhere(
-    tmp_path: Path, fresh: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def registered(tmp_path: Path, fresh: pytest.MonkeyPatch) -> None:
+    """The method, layout and backbone of the page, registered by this program alone; a folder `here` of that layout."""
     fresh.chdir(tmp_path)
     (tmp_path / "plain").mkdir()
     fresh.syspath_prepend(str(tmp_path / "plain"))
@@ -340,10 +342,90 @@ def test_what_a_program_registers_works_in_it_and_is_refused_elsewhere(
     gsmflow.register_source(layout.LAYOUT)
     gsmflow.register_backbone(kind.KIND)
     arrays(tmp_path / "here")
-    words = ["--method", "prototypes", "--protocol", "last", "--out", "run", "--json"]
-    assert main(["train", "here", *words]) == 0
-    assert json.loads(capsys.readouterr().out)["method"] == "prototypes"
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_a_program_registers_works_in_its_studies(capsys: pytest.CaptureFixture[str]) -> None:
     assert BACKBONES.giver("patches") == "this program"
-    assert main(["bench", "here", "--methods", "lda,prototypes", "--seeds", "0"]) == 2
-    assert "registered in this program alone" in capsys.readouterr().err
-    assert not (tmp_path / "runs").exists()
+    assert main(["train", "here", "--method", "prototypes", "--threads", "1", "--out", "run", "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert alone["method"] == "prototypes"
+
+    # A method that processes of their own do not know beside one that they know.
+    words = ["bench", PROBLEM, "--methods", "lda,prototypes", "--seeds", "0,1", "--out", "methods", "--json"]
+    threads = torch.get_num_threads()
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert [row["method"] for row in json.loads(out)["rows"]] == ["lda", "prototypes"]
+    assert [row["H"]["seeds"] for row in json.loads(out)["rows"]] == [2, 2]
+    assert "method 'prototypes': registered in this program alone" in err
+    assert torch.get_num_threads() == threads
+    assert main(words) == 0  # nothing is run again
+    assert "4 of 4 runs were finished before" in capsys.readouterr().err
+
+    # A layout of data that they do not know; the numbers are those of train.
+    words = ["bench", "here", "--methods", "prototypes,lda", "--seeds", "0", "--no-oracle", "--out", "data"]
+    assert main(words) == 0
+    assert "source 'arrays': registered in this program alone" in capsys.readouterr().err
+    there = read_metrics(Path("data/here/prototypes/seed0"))
+    assert {key: there[key] for key in ("U", "S", "H", "T1", "chosen")} == {
+        key: alone[key] for key in ("U", "S", "H", "T1", "chosen")
+    }
+
+    assert main(["ablate", "here", "--method", "prototypes", "--seeds", "0", "--out", "parts", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["method"] for row in rows] == ["full", "without-centering"]
+    words = [
+        "train",
+        "here",
+        "--method",
+        "prototypes",
+        "--seeds",
+        "0,1",
+        "--jobs",
+        "2",
+        "--out",
+        "two",
+        "--json",
+    ]
+    assert main(words) == 0
+    first = json.loads(capsys.readouterr().out)["runs"][0]
+    assert first["H"] == alone["H"]
+    assert main(["tune", "here", "--method", "prototypes", "--trials", "2", "--out", "tuned.toml"]) == 0
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_run_of_a_registered_method_that_fails_is_one_of_the_study(
+    fresh: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(data: Any, options: Any) -> Any:
+        raise ZeroDivisionError("nothing to\ndivide by")
+
+    method = METHODS.find("prototypes")
+    fresh.setitem(METHODS._registered, "prototypes", replace(method, direct=failing))
+    assert main(["bench", "here", "--methods", "prototypes,lda", "--seeds", "0", "--out", "bench"]) == 1
+    said = capsys.readouterr().err
+    assert "here prototypes seed 0: failed: nothing to divide by" in said
+    assert "1 of 2 runs gave no result" in said
+    assert read_metrics(Path("bench/here/lda/seed0"))["H"] > 0
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["bench", PROBLEM, "--methods", "lda,prototypes", "--seeds", "0"], "method 'prototypes'"),
+        (["bench", "here", "--methods", "lda", "--seeds", "0"], "source 'arrays'"),
+        (["ablate", "here", "--method", "prototypes", "--seeds", "0"], "method 'prototypes'"),
+        (["tune", "here", "--method", "prototypes"], "method 'prototypes'"),
+        (["extract", "here", "--backbone", "patches", "-o", "x.npz"], "kind of backbone 'patches'"),
+    ],
+)
+def test_a_cluster_needs_the_entry_point(
+    words: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--on", "ray"]) == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith(f"gsmflow: {name}: is registered in this program alone")
+    assert "leave out --on, or give it by an entry point in the group gsmflow." in said
+    assert not Path("runs").exists()

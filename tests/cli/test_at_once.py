@@ -58,6 +58,7 @@ REFUSED = {
     "evaluate: run": ["evaluate", "nosuch"],
     "add-class: run": ["add-class", "nosuch", "--name", "a", "--attributes", "1"],
     "report: run": ["report", "nosuch"],
+    "report: embedding": ["report", "run", "--embedding", "mds"],
     "serve: run": ["serve", "nosuch"],
     "export: run": ["export", "nosuch"],
     "import: file": ["import", "nosuch.tar", "synthetic"],

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from gsmflow.report import read, render
+from gsmflow.report.page import render
+from gsmflow.report.reading import read
 from support.accessibility import violations
 
 if TYPE_CHECKING:

@@ -17,11 +17,12 @@ from PIL import Image
 from gsmflow.base.errors import InputError
 from gsmflow.cli import main
 from gsmflow.files.tensors import write_tensors
-from gsmflow.report import read, render
 from gsmflow.report.cards import cards, summary
 from gsmflow.report.charts import embedding_chart
 from gsmflow.report.embedding import embed
 from gsmflow.report.notices import notices
+from gsmflow.report.page import render
+from gsmflow.report.reading import read
 from gsmflow.report.tables import member_table
 from gsmflow.report.words import in_words
 from gsmflow.runs.thumbnails import KINDS, Thumbnails

@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 
 from gsmflow.cli import main
-from gsmflow.report import draw, findings, read, render
+from gsmflow.report import findings
+from gsmflow.report.figures import draw
+from gsmflow.report.page import render
+from gsmflow.report.reading import read
 from gsmflow.runs.folder import load_classifier, read_metrics
 from gsmflow.sources import load
 

@@ -122,24 +122,29 @@ class Registry(Generic[T]):
                 self._tell(f"{self.what} '{name}' of {other.giver}: {_reason(error)}; it is left out")
         return chosen
 
-    def check_lasting(self, name: str) -> None:
-        """Refuse a name that processes started from this one would not know.
+    def is_of_this_program(self, name: str) -> bool:
+        """Whether this program registered it, so that processes started from it do not know it."""
+        return name in self._registered
+
+    def check_known_elsewhere(self, name: str) -> None:
+        """Refuse a name that the processes of a cluster would not know.
 
         Raises
         ------
         InputError
-            Nothing has that name, or this program alone.
+            Nothing has that name, or this program alone registered it.
         """
         self.check_name(name)
-        if name in self._registered:
+        if self.is_of_this_program(name):
             raise InputError(
-                f"{self.what} '{name}': is registered in this program alone, and runs in processes of their own do not "
-                f"know it; give it by an entry point in the group {self.group} of an installed package"
+                f"{self.what} '{name}': is registered in this program alone, and the processes of a cluster do not "
+                f"know it; leave out `on`, or give it by an entry point in the group {self.group} of a package that "
+                "is installed there"
             )
 
     def giver(self, name: str) -> str:
         """Who gives a name that there is: "gsmflow", "this program", or a package with its version."""
-        if name in self._registered:
+        if self.is_of_this_program(name):
             return "this program"
         return (self._built_in.get(name) or self._of_packages()[name]).giver
 

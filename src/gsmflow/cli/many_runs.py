@@ -71,6 +71,10 @@ def run_cells(
     asked = {(cell.problem, cell.data_root, cell.features, cell.semantics) for cell in waiting}
     for problem, data_root, features, semantics in sorted(asked, key=str):  # refused before anything runs
         check_name(problem, data_root=data_root, features=features, semantics=semantics)
+    of_this_program = dict.fromkeys(each for cell in waiting for each in cell.of_this_program)
+    if address is not None:
+        for registry, registered in of_this_program:
+            registry.check_known_elsewhere(registered)
     finished_before = len(cells) - len(waiting)
 
     def say(text: str) -> None:
@@ -80,6 +84,11 @@ def run_cells(
     with counting("runs", console, spoken=console.is_terminal) as told:
         if finished_before:
             say(f"{finished_before} of {len(cells)} runs were finished before")
+        for registry, registered in of_this_program:
+            say(
+                f"{registry.what} '{registered}': registered in this program alone, so its runs are made in this "
+                "process, one after another; an entry point would let them go side by side"
+            )
         told(finished_before, len(cells))
 
         def done(finished: Finished) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.compute.distributed_map import Cluster
 from gsmflow.files.atomic import folder_for, held, sweep
-from gsmflow.images.backbone import Backbone, BackboneSpec
+from gsmflow.images.backbone import BACKBONES, Backbone, BackboneSpec
 from gsmflow.images.feature_table import (
     Extracted,
     Shard,
@@ -211,12 +211,15 @@ def extract_images(
     Raises
     ------
     InputError
-        There are no pictures, the backbone cannot be opened, or `extract` refuses.
+        There are no pictures, the backbone cannot be opened or is one that a cluster does not know, or `extract`
+        refuses.
     """
     from gsmflow.compute.devices import resolve_device
 
     if out.suffix != ".npz":
         raise InputError(f"{out}: expected a name ending in .npz")
+    if cluster:
+        BACKBONES.check_known_elsewhere(spec.kind)
     listing = list_labelled(images, root)
     listed(listing)
     backbone = open_backbone(spec, resolve_device(device))

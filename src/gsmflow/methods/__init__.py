@@ -83,8 +83,9 @@ def find_method(name: str, origin: str = "method") -> Method:
 def register_method(method: Method) -> None:
     """Add a method to those of this program, under its own name.
 
-    It then works wherever a method is named in this process. Commands that make runs in processes of their own
-    (``bench``, ``ablate``) know it where a package gives it by an entry point in the group ``gsmflow.methods``.
+    It then works wherever a method is named in this process. Runs of a study (``bench``, ``ablate``) with it are
+    made in this process, one after another. A package that gives it by an entry point in the group
+    ``gsmflow.methods`` makes it known to all processes, also those of a cluster.
 
     Raises
     ------

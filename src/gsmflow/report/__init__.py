@@ -2,13 +2,5 @@
 
 ``reading`` collects the content of a run folder and its data, ``findings`` and ``embedding`` compute what is
 shown, ``page`` writes it as HTML, ``figures`` as SVG and PNG. All of it reads finished runs; nothing here can
-change their scores.
+change their scores. Importing this package is light; `reading` loads torch.
 """
-
-from __future__ import annotations
-
-from gsmflow.report.figures import draw
-from gsmflow.report.page import render
-from gsmflow.report.reading import Record, read
-
-__all__ = ["Record", "draw", "read", "render"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,27 @@ class Embedding:
     synthetic_labels: NDArray[np.int64]
 
 
+def parse_methods(text: str) -> tuple[str, ...]:
+    """Methods with commas between them, such as ``pca,t-sne``.
+
+    Raises
+    ------
+    InputError
+        One is unknown, or is ``umap`` and that is not installed.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise InputError(f"{text}: '{unknown[0]}' is none of {', '.join(METHODS)}", parameter="embedding")
+    if "umap" in names and find_spec("umap") is None:
+        raise InputError(
+            f"{text}: umap needs umap-learn",
+            parameter="embedding",
+            remedy="pip install umap-learn, or choose pca or t-sne",
+        )
+    return names
+
+
 def embed(
     samples: Samples, methods: tuple[str, ...], seed: int = 0, *, unseen: Unseen | None = None
 ) -> Embedding:
@@ -47,16 +69,12 @@ def embed(
     samples : Samples
         Real and synthetic features.
     methods : tuple[str, ...]
-        ``pca``, ``t-sne`` or ``umap``, any number of them.
+        ``pca``, ``t-sne`` or ``umap``, any number of them, as
+        [`parse_methods`][gsmflow.report.embedding.parse_methods] gives them.
     seed : int
         Seed of t-SNE and UMAP.
     unseen : Unseen | None
         Synthetic features of classes without real ones, which are placed along with the others.
-
-    Raises
-    ------
-    InputError
-        ``umap`` is asked for and not installed.
     """
     rows = np.unique(
         np.linspace(0, len(samples.labels) - 1, min(len(samples.labels), _POINTS // 2)).astype(int)
@@ -99,12 +117,8 @@ def _tsne(components: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 
 def _umap(components: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    try:
-        from umap import UMAP  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise InputError(
-            "umap: needs umap-learn: pip install umap-learn; or choose pca or t-sne", parameter="embedding"
-        ) from None
+    from umap import UMAP  # pyright: ignore[reportMissingImports]
+
     return np.asarray(UMAP(random_state=seed, n_jobs=1).fit_transform(components), dtype=np.float64)
 
 

@@ -13,11 +13,22 @@ from gsmflow.base.suggest import instead_of
 from gsmflow.data.problem import Problem
 from gsmflow.sources import xlsa17
 from gsmflow.sources.catalog import Survey, survey
+from gsmflow.sources.folder import file_names
 from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
-from gsmflow.sources.source import SOURCES, Layout, NamedProblem, named_problems, register_source
+from gsmflow.sources.source import SOURCES, Layout, NamedProblem, layouts_of, named_problems, register_source
 
-__all__ = ["Layout", "NamedProblem", "Survey", "check_name", "is_named", "load", "register_source", "survey"]
+__all__ = [
+    "Layout",
+    "NamedProblem",
+    "Survey",
+    "check_name",
+    "is_named",
+    "load",
+    "register_source",
+    "source_of_this_program",
+    "survey",
+]
 
 
 def load(
@@ -80,6 +91,31 @@ def check_name(
         synthetic.parse(details, seed=0)
     elif name not in SOURCES.names():
         _folder(problem, data_root, features, semantics)
+
+
+def source_of_this_program(problem: str, *, data_root: Path) -> str:
+    """The source of a problem where this program alone registered it, and other processes do not know it; else empty.
+
+    Parameters
+    ----------
+    problem : str
+        As for [`load`][gsmflow.sources.load]; nothing of it is read but the names of its files.
+    data_root : Path
+        The folder that holds the named data sets.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, or there is no such folder.
+    """
+    name = problem.partition(":")[0]
+    if name in SOURCES.names() and isinstance(SOURCES.find(name), NamedProblem):
+        sources = [name]
+    elif not any(map(SOURCES.is_of_this_program, SOURCES.names())):
+        return ""
+    else:
+        sources = [layout.name for layout in layouts_of(file_names(_folder(problem, data_root)[0]))]
+    return next((source for source in sources if SOURCES.is_of_this_program(source)), "")
 
 
 def is_named(problem: str, data_root: Path) -> bool:

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from gsmflow.base.errors import InputError
-from gsmflow.methods import METHODS
+from gsmflow.base.registry import Registry
+from gsmflow.methods import METHODS, find_method
 from gsmflow.recipes.recipe import make_recipe, preset_for
 from gsmflow.runs.folder import CONFIG, METRICS, Request, folder_name, read_config, read_metrics, refuse_taken
+from gsmflow.sources import source_of_this_program
+from gsmflow.sources.source import SOURCES
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,20 @@ class Cell:
         """What a worker needs to know, as JSON: the cell, its run folder under `root`, and its CPU threads."""
         return json.dumps({"cell": self.to_dict(), "folder": str(self.folder(root)), "threads": threads})
 
+    @property
+    def of_this_program(self) -> list[tuple[Registry[Any], str]]:
+        """Its methods and its source, by registry and name, that this program alone registered.
+
+        Other processes do not know them. A composite method counts with its members.
+        """
+        method = find_method(self.variant.method)
+        names = [method.name, *(member.method for member in method.members)]
+        used: list[tuple[Registry[Any], str]] = [(METHODS, name) for name in dict.fromkeys(names)]
+        source = source_of_this_program(self.problem, data_root=self.data_root)
+        if source:
+            used.append((SOURCES, source))
+        return [(registry, name) for registry, name in used if registry.is_of_this_program(name)]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
@@ -234,10 +251,10 @@ def cells_of(
     Raises
     ------
     InputError
-        A method is unknown, or is one that the processes of the runs would not know.
+        A method is unknown.
     """
     for variant in variants:
-        METHODS.check_lasting(variant.method)
+        METHODS.check_name(variant.method)
     return [
         Cell(
             problem,

@@ -1,4 +1,4 @@
-"""Runs in processes of this machine."""
+"""Runs on this machine: in processes of their own, or in this one where no other could make them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Stopped(Exception):
 class Workers:
     """Runs cells in processes of their own, `jobs` at a time, `threads` CPU threads each.
 
-    A process that is killed is started again, once: it continues from its checkpoint.
+    A process that is killed is started again, once: it continues from its checkpoint. Cells whose method or source
+    was registered by this program alone are run by this process, one after another, when the others are done.
     """
 
     def __init__(self, root: Path, jobs: int, threads: int, attempts: int = 2) -> None:
@@ -41,13 +42,18 @@ class Workers:
         Stopped
             [`stop`][gsmflow.studies.local.Workers.stop] was called; running cells have written their checkpoints.
         """
+        here = [cell for cell in cells if cell.of_this_program]
         with ThreadPoolExecutor(self.jobs) as pool:
-            waiting: set[Future[Finished]] = {pool.submit(self._attempt, cell) for cell in cells}
+            elsewhere = [cell for cell in cells if cell not in here]
+            waiting: set[Future[Finished]] = {pool.submit(self._attempt, cell) for cell in elsewhere}
             while waiting:
                 ready, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in ready:
                     if not self._stopped:
                         done(future.result())
+        for cell in here:
+            if not self._stopped:
+                done(self._here(cell))
         if self._stopped:
             raise Stopped
 
@@ -57,6 +63,23 @@ class Workers:
             self._stopped = True
             for process in self._running:
                 process.send_signal(signal.SIGTERM)
+
+    def _here(self, cell: Cell) -> Finished:
+        """Run a cell in this process."""
+        import torch
+
+        from gsmflow.learning.journal import Interrupted
+        from gsmflow.studies.worker import make_run
+
+        threads = torch.get_num_threads()
+        try:
+            return Finished(cell, make_run(cell.job(self.root, self.threads)))
+        except (Interrupted, KeyboardInterrupt):  # Ctrl-C and SIGTERM reach the run itself
+            raise Stopped from None
+        except Exception as error:  # as a process of its own would report it: the other cells go on
+            return Finished(cell, None, " ".join(str(error).split()) or type(error).__name__)
+        finally:
+            torch.set_num_threads(threads)
 
     def _attempt(self, cell: Cell) -> Finished:
         result = Finished(cell, None, "stopped")

@@ -18,6 +18,7 @@ from gsmflow.base.extras import installing
 from gsmflow.base.options import Options
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import make_folder, write_bytes
+from gsmflow.methods import METHODS
 from gsmflow.recipes.recipe import Recipe, make_recipe
 from gsmflow.scores.gzsl import CURVE_SCORES
 from gsmflow.studies.ray import evaluate_on_cluster
@@ -97,7 +98,7 @@ def tune(
     InputError
         Optuna is not installed, the storage cannot be opened, or an option is unknown.
     """
-    base = check(search)
+    base = check(search, address)
     objective = base.selection.score if base.selection.trust_validation else "S"
     optuna = _optuna()
     import torch  # late, as what follows: what is refused need not wait for it
@@ -156,15 +157,25 @@ def tune(
     return study
 
 
-def check(search: Search) -> Recipe:
+def check(search: Search, address: str | None = None) -> Recipe:
     """Refuse a search that cannot be carried out, before anything is loaded; the recipe it starts from.
+
+    Parameters
+    ----------
+    search : Search
+        What is tuned, and in which space.
+    address : str | None
+        As for [`tune`][gsmflow.studies.tuning.tune].
 
     Raises
     ------
     InputError
-        Optuna is not installed, there is nothing to search, or an option is unknown.
+        Optuna is not installed, there is nothing to search, an option is unknown, or this program alone registered the
+        method, so that a cluster does not know it.
     """
     base = search.recipe()
+    if address is not None:
+        METHODS.check_known_elsewhere(search.method)
     if not search.space:
         raise InputError(
             f"method '{search.method}' says of no option where to look", remedy="name some by `vary`"

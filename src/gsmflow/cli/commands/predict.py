@@ -99,6 +99,10 @@ def predict(
                 raise InputError(f"{name} {given}: is for images, but {file} holds features; leave it out")
         work, parts, total = _of_table(run, file)
         what = "samples"
+    if cluster and work.images:
+        from gsmflow.images.backbone import BACKBONES
+
+        BACKBONES.check_known_elsewhere(work.images.spec.kind)
     work = replace(work, top=top, unsure=unsure)
     unreadable: list[Unreadable] = []
     counts = ClassCounts(unsure)

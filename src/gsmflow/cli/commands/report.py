@@ -44,20 +44,18 @@ def report(
 
     Where the data a run was made from are still there, they are read again for the curve and the confusions.
     """
-    from gsmflow.base.errors import InputError
     from gsmflow.files.atomic import folder_for, write_bytes
+    from gsmflow.report.embedding import parse_methods
     from gsmflow.runs.folder import check_finished
 
     for run in runs:
         check_finished(run)
+    methods = parse_methods(embedding)
     # Late: loading torch takes over a second that a refusal need not wait for.
-    from gsmflow.report import draw, read, render
-    from gsmflow.report.embedding import METHODS
+    from gsmflow.report.figures import draw
+    from gsmflow.report.page import render
+    from gsmflow.report.reading import read
 
-    methods = tuple(name.strip() for name in embedding.split(","))
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown:
-        raise InputError(f"--embedding {embedding}: '{unknown[0]}' is none of {', '.join(METHODS)}")
     records = read(runs, data_root)
     page = render(records, methods)
     file = out or runs[0] / "report.html"

@@ -139,7 +139,7 @@ def tune(
             click.echo(f"not searched, because --set fixes them: {', '.join(fixed)}", err=True)
     search = tuning.Search(method, chosen_preset, settings, tuple(space))
     path = place.out or Path(f"{name}-{method}-tuned.toml")
-    tuning.check(search)
+    tuning.check(search, address)
     problem = data.load()
     set_threads(machine.threads, search.recipe().features.out_dim(problem))
 
