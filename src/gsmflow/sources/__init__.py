@@ -99,7 +99,7 @@ def source_of_this_program(problem: str, *, data_root: Path) -> str:
     Parameters
     ----------
     problem : str
-        As for [`load`][gsmflow.sources.load]; nothing of it is read but the names of its files.
+        A name or folder that [`load`][gsmflow.sources.load] takes. Only the names of its files are read.
     data_root : Path
         The folder that holds the named data sets.
 

@@ -165,7 +165,7 @@ def check(search: Search, address: str | None = None) -> Recipe:
     search : Search
         What is tuned, and in which space.
     address : str | None
-        As for [`tune`][gsmflow.studies.tuning.tune].
+        Address of the Ray cluster that would compute the trials; None: this process.
 
     Raises
     ------
