@@ -32,7 +32,7 @@ class Concern:
     Parameters
     ----------
     kind : str
-        ``names``, ``twins``, ``constant``, ``unseen alone``, ``few``, ``repeated`` or ``missed``.
+        ``names``, ``twins``, ``constant``, ``unseen alone``, ``few``, ``repeated``, ``missed`` or ``better``.
     text : str
         A sentence or two for people.
     """
@@ -128,6 +128,16 @@ def of_scores(per_class: Mapping[str, float], seen: Sequence[str]) -> list[Conce
             "is described like them.",
         )
     ]
+
+
+def of_rival(method: str, better: Mapping[str, Any]) -> Concern:
+    """That another method is far better on the validation problems than the one of a run: its name, both H."""
+    return Concern(
+        "better",
+        f"On the same validation problems {better['method']}, a closed form that takes seconds, has H "
+        f"{100 * better['H']:.1f}, and {method} has {100 * better['own']:.1f}. Train with `--method "
+        f"{better['method']}`, or with `--method auto`, which tries both.",
+    )
 
 
 def of_run(problem: Problem, per_class: Mapping[str, float]) -> list[dict[str, str]]:

@@ -14,18 +14,27 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.rivals import Rival
 from gsmflow.protocol.trial import Trial, evaluation_fractions, nothing_synthesized
 from gsmflow.recipes.recipe import Recipe, SelectionOptions
 from gsmflow.scores.gzsl import CURVE_SCORES
 
 
-def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder) -> Choice:
+def choose(
+    problem: Problem,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    recorder: Recorder,
+    *,
+    rival: Rival | None = None,
+) -> Choice:
     """The best choice on the validation problems, on average over them; of a closed form, the mean of several.
 
     Parameters are ranked by [`ranked_choices`][gsmflow.protocol.choosing.ranked_choices], which also says what is
-    raised.
+    raised. A rival is judged on the same problems.
     """
-    ranked = ranked_choices(problem, recipe, seed, device, recorder)
+    ranked = ranked_choices(problem, recipe, seed, device, recorder, rival=rival)
     if recipe.method.direct is None or recipe.selection.averaged == 1:
         return ranked[0]
     others = [choice.parameters for choice in ranked[1 : recipe.selection.averaged]]
@@ -33,7 +42,13 @@ def choose(problem: Problem, recipe: Recipe, seed: int, device: torch.device, re
 
 
 def ranked_choices(
-    problem: Problem, recipe: Recipe, seed: int, device: torch.device, recorder: Recorder
+    problem: Problem,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    recorder: Recorder,
+    *,
+    rival: Rival | None = None,
 ) -> list[Choice]:
     """All choices with their mean scores on the validation problems, the best first.
 
@@ -53,6 +68,9 @@ def ranked_choices(
         trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, recorder, stage)
         if not trusted and not trial.synthesizes:
             raise nothing_synthesized(recipe)
+        if rival:
+            with recorder.timing("comparison"):
+                rival.judge(trial.prepared)
         if trial.direct:
             tables.append(trial.score_all())
             continue

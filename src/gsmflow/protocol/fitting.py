@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.data.validation import FEWEST_SEEN
+from gsmflow.data.warnings import of_rival
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice, Outcome, last_step
@@ -26,6 +27,7 @@ from gsmflow.protocol.choosing import choose
 from gsmflow.protocol.composing import Composite, refit_composite, run_composite
 from gsmflow.protocol.generation_shifts import compare, unjudged
 from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.rivals import Rival
 from gsmflow.protocol.trial import Trial, evaluation_fractions
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import Scores
@@ -70,10 +72,17 @@ def run(
     # Where nothing is learnt, validation only fits a temperature, so it may as well be left out.
     if protocol == "validated" and not (recipe.method.untrained and len(problem.seen) < FEWEST_SEEN):
         if "choice" not in recorder.records:
-            recorder.records["choice"] = asdict(choose(problem, recipe, seed, device, recorder))
+            rival = Rival.of(recipe, seed)
+            choice = choose(problem, recipe, seed, device, recorder, rival=rival)
+            recorder.records["choice"] = asdict(choice)
+            better = rival.found(recipe.selection.problems, choice.H) if rival else None
+            if better:
+                recorder.records["better"] = better
+                recorder.progress.message(f"warning: {of_rival(recipe.method.name, better).text}")
         choice = Choice(**recorder.records["choice"])
     trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder)
-    return (_fit_direct if trial.direct else _fit_trained)(trial, choice, oracle)
+    outcome = (_fit_direct if trial.direct else _fit_trained)(trial, choice, oracle)
+    return replace(outcome, better=recorder.records.get("better"))
 
 
 def refit(

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_blocks import Block, blocks_of
-from gsmflow.data.warnings import of_run, twins
+from gsmflow.data.warnings import of_run, recorded, twins
 from gsmflow.files.atomic import CHECKSUMS, folder_for, write_bytes
 from gsmflow.files.class_names import alike
 from gsmflow.files.tensors import read_tensors, write_tensors
@@ -325,7 +325,8 @@ def _write(
             "before": addition.before.to_dict(),
             "seconds": round(addition.seconds, 3),
         }
-        remade = {"version": history, "warnings": of_run(problem, addition.after.per_class)}
+        better = [each.to_dict() for each in recorded(metrics) if each.kind == "better"]
+        remade = {"version": history, "warnings": of_run(problem, addition.after.per_class) + better}
         finish(new, {k: v for k, v in metrics.items() if k not in _OUTDATED} | scores | remade)
         try:
             os.rename(new, target)

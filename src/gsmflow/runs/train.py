@@ -20,7 +20,7 @@ from gsmflow.data.bundle import save
 from gsmflow.data.feature_options import check_projection
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
-from gsmflow.data.warnings import of_run
+from gsmflow.data.warnings import of_rival, of_run
 from gsmflow.files.atomic import held, sweep, write_bytes, write_json
 from gsmflow.files.tensors import write_tensors
 from gsmflow.learning.journal import CHECKPOINT, Recorder
@@ -324,6 +324,7 @@ def metrics_of(
     """What ``metrics.json`` says: the scores with their protocol, what was chosen, and the seconds."""
     seconds = {part: round(value, 3) for part, value in recorder.records.get("seconds", {}).items()}
     on = ChosenOn.VALIDATION if recipe.selection.trust_validation else ChosenOn.HELD_OUT
+    better = [of_rival(recipe.method.name, outcome.better).to_dict()] if outcome.better else []
     return Metrics(
         method=recipe.method.name,
         problem=problem.name,
@@ -337,6 +338,6 @@ def metrics_of(
         confidence=outcome.confidence,
         shifts=headline(outcome.shifts) if outcome.shifts else None,
         oracle=Chosen(ChosenOn.TEST, outcome.oracle) if outcome.oracle else None,
-        more={"warnings": of_run(problem, outcome.scores.per_class)}
+        more={"warnings": of_run(problem, outcome.scores.per_class) + better}
         | ({"members": outcome.members} if outcome.members else {}),
     )

@@ -251,7 +251,8 @@ def train(
         if not as_json and machine.speaks:
             closing_table(metrics)
         if machine.speaks:  # what was odd about the data was said before
-            tell_concerns(each for each in recorded(metrics) if each.kind == "missed")
+            late = {"missed", "better"} if jobs > 1 else {"missed"}
+            tell_concerns(each for each in recorded(metrics) if each.kind in late)
     if not machine.speaks:
         return 0
     if as_json:

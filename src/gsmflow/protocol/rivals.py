@@ -1,0 +1,88 @@
+"""A closed form on the validation problems that a choice is made on, so that a run can tell where it is far behind.
+
+It takes about a second, changes nothing that is chosen, and is left out where it would take longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from gsmflow.learning.journal import Recorder
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods import find_method
+from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.trial import Trial
+from gsmflow.recipes.recipe import Recipe
+from gsmflow.scores.gzsl import best_bias, harmonic_mean
+
+FAR = 0.05  # of H, from which another method counts as far better
+_MOST = 8e10  # multiplications on one validation problem: about three seconds of one core
+_TRIED = 2  # exponents of its regularizer to each side
+
+
+@dataclass
+class Rival:
+    """A closed form that is compared with the method of a run.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its recipe: features, semantics and head as in the run.
+    seed : int
+        Of the run.
+    reached : list[list[float]]
+        H of each of its candidates, a list for each problem it was judged on.
+    """
+
+    recipe: Recipe
+    seed: int
+    reached: list[list[float]] = field(default_factory=list)
+
+    @staticmethod
+    def of(recipe: Recipe, seed: int) -> Rival | None:
+        """The rival of a recipe; None where the run is of that method itself, or validation is not trusted."""
+        name = "eszsl" if recipe.method.name == "lda" else "lda"
+        if not recipe.selection.trust_validation or recipe.method.untrained:
+            return None
+        method = find_method(name)
+        options = replace(method.options(), **{"tried": _TRIED})
+        return Rival(replace(recipe, method=method, options=options, members={}), seed)
+
+    def judge(self, prepared: Prepared) -> None:
+        """Score it on a validation problem, the features as the run's own method has them."""
+        width = prepared.data.features.shape[1]
+        cheap = _thinned(prepared, int(_MOST / 3 / width**2))
+        if (
+            5 * width + len(cheap.data.features)
+        ) * width**2 > _MOST:  # a handful of factorizations, a covariance
+            return
+        trial = Trial(cheap, self.recipe, self.seed, Recorder(), "comparison")
+        self.reached.append(list(_reached(trial, calibrate=self.recipe.head.calibrate)))
+
+    def found(self, problems: int, own: float) -> dict[str, Any] | None:
+        """What is to be told: its name and its mean H, where it was judged on all problems and is far above `own`."""
+        if len(self.reached) < problems:
+            return None
+        best = max(sum(each) / len(each) for each in zip(*self.reached, strict=True))
+        return {"method": self.recipe.method.name, "H": best, "own": own} if best >= own + FAR else None
+
+
+def _reached(trial: Trial, *, calibrate: bool) -> Iterator[float]:
+    """H of every candidate, with the best bias if a bias is allowed."""
+    for candidate in trial.candidates():
+        curve = trial.prepared.curve(candidate.head)
+        yield harmonic_mean(*curve.at(best_bias(curve) if calibrate else 0.0))
+
+
+def _thinned(prepared: Prepared, most: int) -> Prepared:
+    """The same with at most about so many training samples, evenly spaced in each class's order."""
+    data: TrainingData = prepared.data
+    every = -(-len(data.features) // max(most, 1))
+    order: Tensor = data.labels.argsort(stable=True)[::every]
+    if every == 1 or len(data.labels[order].unique()) < len(data.seen):
+        return prepared
+    return replace(prepared, data=replace(data, features=data.features[order], labels=data.labels[order]))
