@@ -33,7 +33,7 @@ class Rival:
     recipe : Recipe
         Its recipe: features, semantics and head as in the run.
     seed : int
-        Of the run.
+        The seed of the run.
     reached : list[list[float]]
         H of each of its candidates, a list for each problem it was judged on.
     """
