@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gsmflow.compute.randomness import stream
+from gsmflow.data.lending import Setting, lend
 from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.kinds import head_from_state
 from gsmflow.heads.likelihood import GatedHead, LikelihoodHead
@@ -49,8 +50,8 @@ SMALL = {
 }
 
 
-def data() -> TrainingData:
-    return TrainingData.of(problem(), CPU)
+def data(setting: Setting = Setting.INDUCTIVE) -> TrainingData:
+    return TrainingData.of(lend(problem(), setting, 0), CPU)
 
 
 def learner(name: str, **more: Any) -> Any:
@@ -58,7 +59,8 @@ def learner(name: str, **more: Any) -> Any:
     known = method.options().as_dict()
     chosen = {k: v for k, v in (SMALL | more).items() if k in known}
     assert method.learner
-    return method.learner(data(), replace(method.options(), **(chosen | dict(method.fixed))), 3)
+    options = replace(method.options(), **(chosen | dict(method.fixed)))
+    return method.learner(data(method.setting(options)), options, 3)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -158,7 +158,7 @@ def test_several_trials_share_a_recorder_under_stages_of_their_own() -> None:
 
 def test_scoring_along_a_training_is_what_choosing_averages() -> None:
     data, recipe = problem(), trial().recipe
-    (stage, cut), *more = validation_problems(data, recipe.selection, 0)
+    (stage, cut), *more = validation_problems(data, recipe, 0)
     assert not more
     along = Trial(Prepared.of(cut, recipe.features, CPU), recipe, 0, Recorder(), stage)
     fractions = fractions_as_on(data, along)

@@ -23,9 +23,8 @@ def closing_table(result: Mapping[str, Any]) -> None:
     from gsmflow.protocol.choice import ChosenOn
     from gsmflow.runs.metrics import Chosen
 
-    table = Table(
-        title=f"{result['problem']}: {result['method']}, seed {result['seed']}", title_justify="left"
-    )
+    title = f"{result['problem']}: {result['method']}, seed {result['seed']}"
+    table = Table(title=title + _setting(result), title_justify="left")
     table.add_column("")
     for column in SCORES:
         table.add_column(column, justify="right")
@@ -92,13 +91,17 @@ def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:
     """Mean and, of three seeds or more, 95% interval of each score on stdout."""
     from gsmflow.studies.tables import Estimate, over_seeds
 
-    table = Table(
-        title=f"{over_seeds(len(results))}, protocol {results[0]['protocol']}", title_justify="left"
-    )
+    title = f"{over_seeds(len(results))}, protocol {results[0]['protocol']}"
+    table = Table(title=title + _setting(results[0]), title_justify="left")
     for column in SCORES:
         table.add_column(column, justify="right")
     table.add_row(*(Estimate.of([each[column] for each in results]).text() for column in SCORES))
     Console().print(table)
+
+
+def _setting(result: Mapping[str, Any]) -> str:
+    """What a run knew of unseen classes, where that is not the usual."""
+    return f" ({result['setting']})" if "setting" in result else ""
 
 
 def _percent(value: float | None) -> str:

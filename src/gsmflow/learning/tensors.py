@@ -12,11 +12,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gsmflow.compute.randomness import stream
+from gsmflow.data.lending import LendingProblem
 from gsmflow.data.problem import Problem
 from gsmflow.files.feature_store import rows_of
 from gsmflow.files.image_text import ImageTextModel
 
 _ROWS = 1 << 14  # features converted to float64 at a time
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What a problem lends of its unseen classes, as tensors on one device.
+
+    Parameters
+    ----------
+    features : Tensor
+        (L, D) float32.
+    labels : Tensor | None
+        (L,) int64 class indices; None where they are not lent.
+    """
+
+    features: Tensor
+    labels: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,8 @@ class TrainingData:
         Class indices.
     image_text : ImageTextModel | None
         The model of images and texts that both features and semantics are of; None where they are not of one.
+    lent : Lent | None
+        What may be known of unseen classes besides their semantics; None in the usual, inductive setting.
     """
 
     features: Tensor
@@ -43,6 +62,7 @@ class TrainingData:
     seen: Tensor
     unseen: Tensor
     image_text: ImageTextModel | None = None
+    lent: Lent | None = None
 
     @staticmethod
     def of(problem: Problem, device: torch.device) -> TrainingData:
@@ -55,6 +75,7 @@ class TrainingData:
             seen=torch.from_numpy(problem.seen).to(device),
             unseen=torch.from_numpy(problem.unseen).to(device),
             image_text=problem.image_text,
+            lent=_lent_by(problem, device) if isinstance(problem, LendingProblem) else None,
         )
 
     @property
@@ -92,6 +113,11 @@ class TrainingData:
             sums.index_add_(0, classes, rows.cpu().double())
         counts = torch.bincount(labels, minlength=len(self.seen))
         return (sums / counts[:, None]).float().to(self.device)
+
+
+def _lent_by(problem: LendingProblem, device: torch.device) -> Lent:
+    labels = torch.from_numpy(problem.labels[problem.lent]).to(device) if problem.labelled else None
+    return Lent(tensor_of(rows_of(problem.features, problem.lent)).to(device), labels)
 
 
 def tensor_of(features: NDArray[np.float32]) -> Tensor:

@@ -54,6 +54,7 @@ _MODULES = (
     "devise",
     "sje",
     "zero-shot",
+    "upper-bound",
 )
 
 METHODS: Registry[Method] = Registry(

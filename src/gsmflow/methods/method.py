@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gsmflow.base.options import Options
 from gsmflow.data.checks import check_learnable
+from gsmflow.data.lending import Setting
 
 if TYPE_CHECKING:
     from gsmflow.data.problem import Problem
@@ -95,6 +96,9 @@ class Method:
         where it can on all. Looks at facts alone and loads no torch.
     untrained : bool
         Whether it learns nothing, so that it needs no samples to train on.
+    upper_bound : bool
+        Whether it is trained on real, labelled samples of unseen classes, which the problem lends
+        ([`gsmflow.data.lending`][gsmflow.data.lending]). It is labelled so wherever it is shown, and is no competitor.
     preset : str
         The kind of preset it starts from where none is named, such as ``best``; empty: the problem's own.
     kind : str
@@ -119,6 +123,7 @@ class Method:
     members: tuple[Member, ...] = ()
     needs: Callable[[Problem], None] | None = None
     untrained: bool = False
+    upper_bound: bool = False
     preset: str = ""
     kind: str = ""
     speed: str = ""
@@ -127,6 +132,17 @@ class Method:
     def fixes(self, table: str, name: str) -> bool:
         """Whether an option of a table cannot be set."""
         return (name if table == self.options.table else f"{table}.{name}") in self.fixed
+
+    @property
+    def transductive(self) -> bool:
+        """Whether it can look at unlabelled features of unseen classes: it has an option ``transductive``."""
+        return "transductive" in self.options.__dataclass_fields__ and "transductive" not in self.fixed
+
+    def setting(self, options: Options) -> Setting:
+        """What a training with these options of the method knows of unseen classes."""
+        if self.upper_bound:
+            return Setting.UPPER_BOUND
+        return Setting.TRANSDUCTIVE if getattr(options, "transductive", False) else Setting.INDUCTIVE
 
     def check(self, problem: Problem) -> None:
         """Refuse a problem that the method cannot work on.

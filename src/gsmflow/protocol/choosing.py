@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from gsmflow.data.lending import check_lendable, lend
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import held_out_problem, validation_problem
 from gsmflow.learning.journal import Recorder
@@ -16,7 +17,7 @@ from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.rivals import Rival
 from gsmflow.protocol.trial import Trial, evaluation_fractions, nothing_synthesized
-from gsmflow.recipes.recipe import Recipe, SelectionOptions
+from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import CURVE_SCORES
 
 
@@ -64,7 +65,7 @@ def ranked_choices(
     """
     tables: list[list[Choice]] = []
     trusted = recipe.selection.trust_validation
-    for stage, cut in validation_problems(problem, recipe.selection, seed):
+    for stage, cut in validation_problems(problem, recipe, seed):
         trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, recorder, stage)
         if not trusted and not trial.synthesizes:
             raise nothing_synthesized(recipe)
@@ -85,25 +86,29 @@ def ranked_choices(
 def _scored(problem: Problem, recipe: Recipe, seed: int, device: torch.device, choice: Choice) -> Choice:
     """The same choice of a direct method with its mean scores and rates on the validation problems."""
     scored = []
-    for stage, cut in validation_problems(problem, recipe.selection, seed):
+    for stage, cut in validation_problems(problem, recipe, seed):
         trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, Recorder(), stage)
         scored.append(trial.score(trial.candidate(choice)))
     return _mean(tuple(scored))
 
 
-def validation_problems(
-    problem: Problem, options: SelectionOptions, seed: int
-) -> Iterator[tuple[str, Problem]]:
+def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator[tuple[str, Problem]]:
     """The problems that a choice is made on, cut from the training part alone, each with the name of its stage.
+
+    Classes that play unseen lend what unseen classes lend in the setting of the recipe.
 
     Raises
     ------
     InputError
-        Too few classes or samples to cut one.
+        Too few classes or samples to cut one, or it would have nothing to lend.
     """
+    options = recipe.selection
     cut = validation_problem if options.trust_validation else held_out_problem
     for draw in range(options.problems):
-        yield "validation" if draw == 0 else f"validation {draw + 1}", cut(problem, seed, draw=draw)
+        smaller = cut(problem, seed, draw=draw)
+        check_lendable(smaller, recipe.setting)
+        stage = "validation" if draw == 0 else f"validation {draw + 1}"
+        yield stage, lend(smaller, recipe.setting, seed)
 
 
 def fractions_as_on(problem: Problem, trial: Trial) -> list[float]:

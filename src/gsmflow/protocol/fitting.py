@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gsmflow.data.lending import check_lendable, lend
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.data.validation import FEWEST_SEEN
@@ -63,7 +64,14 @@ def run(
         Where the run computes.
     recorder : Recorder
         Keeps the history and the checkpoint, from which an interrupted run continues.
+
+    Raises
+    ------
+    InputError
+        The problem has nothing to lend to the setting of the recipe, or too few classes to choose by.
     """
+    check_lendable(problem, recipe.setting)
+    problem = lend(problem, recipe.setting, seed)
     if recipe.members:
         return run_composite(
             Composite(problem, recipe, seed, device, recorder), protocol=protocol, oracle=oracle

@@ -14,6 +14,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.options import Options, from_mapping, option, parse_value
 from gsmflow.base.suggest import instead_of
 from gsmflow.data.feature_options import FeatureOptions
+from gsmflow.data.lending import Setting, check_lendable
+from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_scaling import SemanticOptions
 from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import METHODS, find_method
@@ -80,6 +82,22 @@ class Recipe:
     selection: SelectionOptions
     members: Mapping[str, Recipe] = field(default_factory=dict)
     semantics: SemanticOptions = field(default_factory=SemanticOptions)
+
+    @property
+    def setting(self) -> Setting:
+        """What a training by it may know of unseen classes besides their semantics."""
+        return self.method.setting(self.options)
+
+    def check(self, problem: Problem) -> None:
+        """Refuse a problem that it cannot be carried out on.
+
+        Raises
+        ------
+        InputError
+            The method is not for it, or it has nothing to lend to the setting.
+        """
+        self.method.check(problem)
+        check_lendable(problem, self.setting)
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """All options, table by table, in the form of a preset file."""
@@ -216,7 +234,30 @@ def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Rec
         table, _, name = override.partition("=")[0].partition(".")
         if table in tables and not method.fixes(table, name):
             own.append(override)
-    return make_recipe(member.method, preset, [*own, *member.overrides])
+    recipe = make_recipe(member.method, preset, [*own, *member.overrides])
+    if recipe.setting is not Setting.INDUCTIVE:
+        raise InputError(
+            f"member '{member.label}': its setting is {recipe.setting.value}, but members of a stack are inductive; "
+            f"train method '{member.method}' alone",
+            parameter="overrides",
+        )
+    return recipe
+
+
+def transductive(method: str) -> str:
+    """The override by which a method looks at unlabelled features of unseen classes.
+
+    Raises
+    ------
+    InputError
+        It cannot.
+    """
+    if not find_method(method).transductive:
+        able = ", ".join(each.name for each in METHODS.each() if each.transductive)
+        raise InputError(
+            f"method '{method}' has no transductive setting; choose one of {able}", parameter="transductive"
+        )
+    return f"{find_method(method).options.table}.transductive=on"
 
 
 def overridden(recipe: Recipe, overrides: Sequence[str]) -> set[str]:

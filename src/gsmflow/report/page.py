@@ -12,6 +12,7 @@ import tomli_w
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.base.version import __version__
+from gsmflow.data.lending import Setting
 from gsmflow.report import charts, findings, training_charts
 from gsmflow.report.cards import cards, summary
 from gsmflow.report.embedding import embed
@@ -150,7 +151,10 @@ def render(records: list[Record], embeddings: tuple[str, ...] = ("pca", "t-sne")
 def _title(records: list[Record]) -> str:
     first = records[0].metrics
     if len(records) == 1:
-        return f"{first['method']} on {first['problem']}"
+        setting = records[0].setting
+        return f"{first['method']} on {first['problem']}" + (
+            f" ({setting.value})" if setting in _KNOWN else ""
+        )
     return f"{len(records)} runs compared"
 
 
@@ -169,9 +173,22 @@ def _statement(records: list[Record]) -> str:
     }
     protocols = list(dict.fromkeys(record.metrics["protocol"] for record in records))
     texts = [f"Protocol {name}: {said.get(name, '')}" for name in protocols]
+    texts += [f"Setting {each.value}: {_KNOWN[each]}" for each in Setting if _told(each, records)]
     if any(record.metrics.get("oracle") for record in records):
         texts.append("Oracle scores were chosen on the test set: an upper bound, not a result.")
     return " ".join(texts)
+
+
+_KNOWN = {
+    Setting.TRANSDUCTIVE: "features of the unseen classes' test samples were looked at in training, without their "
+    "labels; not comparable with inductive runs.",
+    Setting.UPPER_BOUND: "half of the unseen classes' test samples were trained on with their labels, and the other "
+    "half was scored; no competitor.",
+}
+
+
+def _told(setting: Setting, records: list[Record]) -> bool:
+    return setting in _KNOWN and any(record.setting is setting for record in records)
 
 
 def _notices(records: list[Record]) -> list[dict[str, Any]]:

@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.data.lending import Setting
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import read_json
 from gsmflow.files.class_table import read_classes
 from gsmflow.report.embedding import Unseen
-from gsmflow.runs.folder import CONFIG, METRICS, SEMANTICS, load_classifier, read_config, read_problem
+from gsmflow.runs.folder import (
+    CONFIG,
+    METRICS,
+    SEMANTICS,
+    load_classifier,
+    read_config,
+    read_problem,
+    setting_of,
+)
 from gsmflow.runs.thumbnails import FILE as THUMBNAILS
 from gsmflow.runs.thumbnails import Thumbnails
 from gsmflow.scores.samples import Samples
@@ -78,6 +87,11 @@ class Record:
     dimensions: tuple[str, ...] = ()
     thumbnails: Thumbnails | None = None
     unseen_samples: Unseen | None = None
+
+    @property
+    def setting(self) -> Setting:
+        """What its training knew of unseen classes."""
+        return setting_of(self.config)
 
 
 def read(folders: Sequence[Path], data_root: Path) -> list[Record]:
@@ -220,6 +234,7 @@ def _labelled(records: list[Record]) -> list[Record]:
             "problem": str(r.metrics.get("problem", "")),
             "method": str(r.metrics.get("method", "")),
             "preset": str(r.metrics.get("preset", "")),
+            "setting": r.setting.name.lower().replace("_", " "),
             "protocol": str(r.metrics.get("protocol", "")),
             "seed": f"seed {r.metrics.get('seed', '')}",
         }

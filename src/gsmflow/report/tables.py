@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
+from gsmflow.data.lending import Setting
 from gsmflow.report import findings
 from gsmflow.report.cards import estimates, percent
 from gsmflow.report.measures import GROUPS, MEASURES
@@ -75,24 +77,39 @@ class Table:
 
 
 def leaderboard(records: list[Record]) -> Table:
-    """Scores of every run, the best first, and what they differ from those of the run that was named first."""
+    """Scores of every run, the best first, and what they differ from those of the run that was named first.
+
+    Runs of a setting are ranked among themselves, inductive ones first; upper bounds come last and have no place.
+    """
     expected = [estimates(record.metrics) for record in records]
-    columns = [Column("place", True), Column("run"), Column("protocol")]
+    settings = [record.setting for record in records]
+    told = any(setting is not Setting.INDUCTIVE for setting in settings)
+    columns = [
+        Column("place", True),
+        Column("run"),
+        *([Column("setting")] if told else []),
+        Column("protocol"),
+    ]
     columns += [column for s in SCORES for column in (Column(s, True), Column(f"Δ {s}", True))]
     columns += [Column("H on validation", True)] if any(expected) else []
     oracles = any(record.metrics.get("oracle") for record in records)
     columns += [Column("oracle H (chosen on test)", True)] if oracles else []
     columns += [Column("seconds", True)]
 
-    def standing(index: int) -> tuple[bool, float]:
-        """Runs with H on the test set first, then those with an estimate of it."""
-        measured = records[index].metrics["H"]
-        return measured is None, -(expected[index].get("H", 0.0) if measured is None else measured)
+    def standing(index: int) -> tuple[int, bool, float]:
+        """Inductive runs first; of a setting runs with H on the test set, then those with an estimate of it."""
+        measured, rank = records[index].metrics["H"], list(Setting).index(settings[index])
+        return rank, measured is None, -(expected[index].get("H", 0.0) if measured is None else measured)
 
     rows = []
-    for place, index in enumerate(sorted(range(len(records)), key=standing), start=1):
-        record = records[index]
-        row = [Cell(str(place), place, True), Cell(record.label), Cell(record.metrics["protocol"])]
+    places: Counter[Setting] = Counter()
+    for index in sorted(range(len(records)), key=standing):
+        record, setting = records[index], settings[index]
+        places[setting] += 1
+        ranked = setting is not Setting.UPPER_BOUND
+        row = [Cell(str(places[setting]) if ranked else "–", len(rows) + 1, True), Cell(record.label)]
+        row += [Cell(setting.value)] if told else []
+        row.append(Cell(record.metrics["protocol"]))
         for score in SCORES:
             value, first = record.metrics[score], records[0].metrics[score]
             row.append(_number(value))

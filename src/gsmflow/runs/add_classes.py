@@ -37,6 +37,7 @@ from gsmflow.runs.folder import (
     CONFIG,
     METRICS,
     SEMANTICS,
+    check_addable,
     finish,
     load_classifier,
     read_config,
@@ -131,6 +132,7 @@ def add_classes(
     if out:
         _refuse_taken(out)
     metrics, config = read_metrics(folder), read_config(folder)
+    check_addable(config)
     recipe = recipe_from(config, str(folder / CONFIG))
     old = unchanged_problem(folder, config, classifier, data_root)
     vectors, notes = fitted_to(old, names, semantics)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.bundle import load, save
+from gsmflow.data.lending import whole
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import lock, make_folder, write_bytes, write_json
 from gsmflow.files.checksums import CHECKSUMS, check
@@ -36,6 +37,7 @@ from gsmflow.runs.folder import (
     METRICS,
     SEMANTICS,
     Request,
+    check_addable,
     finish,
     load_classifier,
     read_config,
@@ -166,6 +168,7 @@ class FittedRun:
         InputError
             The data are gone or have changed, a class is there already, or its semantics do not fit.
         """
+        check_addable(self.config)
         old = self.data(data_root)
         vectors, notes = fitted_to(old, names, semantics)
         problem = old.with_classes(names, vectors)
@@ -239,7 +242,7 @@ class FittedRun:
             for name, content in beside.items():
                 write_bytes(folder / name, content)
             if problem is not None:
-                save(problem, folder / DATA)
+                save(whole(problem), folder / DATA)
             if self.weights:
                 semantics = {"semantics": torch.from_numpy(self.semantics)}
                 write_tensors(folder / "model.safetensors", {**self.weights, **semantics})

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from gsmflow import sources
 from gsmflow.base.errors import InputError
 from gsmflow.data.bundle import load
+from gsmflow.data.lending import Setting, lend
 from gsmflow.data.problem import Problem
 from gsmflow.files.atomic import json_bytes, read_json, write_bytes, write_checksums, write_json
 from gsmflow.files.checksums import CHECKSUMS, check
@@ -162,6 +163,37 @@ def feature_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(map(str, names)) if names else None
 
 
+def setting_of(config: Mapping[str, Any]) -> Setting:
+    """What a run knew of unseen classes, by its configuration.
+
+    Raises
+    ------
+    InputError
+        It names no setting of this program.
+    """
+    named = config.get("run", {}).get("setting", Setting.INDUCTIVE.value)
+    try:
+        return Setting(named)
+    except ValueError:
+        known = ", ".join(f"'{each.value}'" for each in Setting)
+        raise InputError(f"{CONFIG}: setting '{named}' is not known, expected one of {known}") from None
+
+
+def check_addable(config: Mapping[str, Any]) -> None:
+    """Refuse to add classes to a run that knows classes by real samples of them.
+
+    Raises
+    ------
+    InputError
+        It is an upper bound.
+    """
+    if setting_of(config) is Setting.UPPER_BOUND:
+        raise InputError(
+            f"method '{config['run']['method']}' is an upper bound: it needs real samples of every class, so none can "
+            "be added by its semantics; add it to a run of another method"
+        )
+
+
 def load_backbone(folder: Path) -> BackboneSpec:
     """The backbone that the features of a run were made with.
 
@@ -223,6 +255,7 @@ def read_problem(
     if names and found.feature_names:
         found = found.with_features(names)
     same = found.fingerprint == config["data"]["fingerprint"]
+    found = lend(found, setting_of(config), asked["seed"])  # what was trained on is not scored
     added = config.get("added_classes", [])
     if added:
         found = found.with_classes([each["name"] for each in added], [each["semantics"] for each in added])

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gsmflow.base.errors import InputError
-from gsmflow.runs.folder import CONFIG, METRICS, read_config, read_metrics
+from gsmflow.data.lending import Setting
+from gsmflow.runs.folder import CONFIG, METRICS, read_config, read_metrics, setting_of
 from gsmflow.scores.gzsl import SCORES
 
 
@@ -33,6 +34,8 @@ class RunSummary:
         U, S, H, T1 and AUSUC on the test set, as fractions; empty where the run is not finished.
     seconds : float | None
         How long the run took; None where it is not finished.
+    setting : Setting
+        What its training knew of unseen classes.
     """
 
     folder: Path
@@ -42,6 +45,7 @@ class RunSummary:
     seed: int
     scores: dict[str, float | None]
     seconds: float | None
+    setting: Setting = Setting.INDUCTIVE
 
     @property
     def finished(self) -> bool:
@@ -54,6 +58,7 @@ class RunSummary:
             "run": str(self.folder),
             "problem": self.problem,
             "method": self.method,
+            "setting": self.setting.value,
             "protocol": self.protocol,
             "seed": self.seed,
             "finished": self.finished,
@@ -102,6 +107,7 @@ def summarize(folder: Path) -> RunSummary:
             int(asked["seed"]),
             {name: metrics[name] for name in SCORES} if metrics else {},
             seconds,
+            setting_of(config),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: no run of this program ({error} is missing or wrong)") from None

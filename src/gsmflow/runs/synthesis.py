@@ -55,7 +55,7 @@ class Synthesizer:
         """
         name, classifier = run.recipe.method.name, run.classifier
         trial = Trial(_stand_in(run), run.recipe, run.request.seed, Recorder())
-        if run.recipe.method.learner is None or not trial.synthesizes:
+        if run.recipe.method.learner is None or run.recipe.method.upper_bound or not trial.synthesizes:
             raise InputError(
                 f"synthesize: method '{name}' synthesizes no features; fit one that does, such as 'gsmflow'"
             )

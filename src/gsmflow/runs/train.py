@@ -18,6 +18,7 @@ from gsmflow.compute.data_parallel import rank, size, together
 from gsmflow.compute.devices import describe
 from gsmflow.data.bundle import save
 from gsmflow.data.feature_options import check_projection
+from gsmflow.data.lending import Setting, lend, whole
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
 from gsmflow.data.warnings import of_rival, of_run
@@ -95,7 +96,8 @@ def train(
     InputError
         The folder cannot be written to, holds another run, or is in use.
     """
-    recipe.method.check(problem)
+    recipe.check(problem)
+    problem = lend(problem, recipe.setting, request.seed)
     check_projection(problem, recipe.features)
     if size() > 1 and not recipe.method.divisible:
         raise InputError(
@@ -210,7 +212,7 @@ def _write(
     if thumbnails:
         thumbnails.write(folder / THUMBNAILS)
     if keep_data:
-        save(problem, folder / DATA)
+        save(whole(problem), folder / DATA)
     finish(folder, metrics)
 
 
@@ -240,21 +242,15 @@ def _carried_out(
     request: Request, problem: Problem, recipe: Recipe, device: torch.device, recorder: Recorder
 ) -> tuple[Outcome, dict[str, Any]]:
     """What was asked for, done: its outcome, and the metrics as plain values."""
-    outcome = carry_out(
-        problem,
-        recipe,
-        protocol=request.protocol,
-        oracle=request.oracle,
-        seed=request.seed,
-        device=device,
-        recorder=recorder,
-    )
+    asked: dict[str, Any] = {"protocol": request.protocol, "oracle": request.oracle, "seed": request.seed}
+    outcome = carry_out(problem, recipe, **asked, device=device, recorder=recorder)
     return outcome, metrics_of(request, problem, recipe, outcome, recorder).to_dict()
 
 
 def config_of(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
     """What ``config.toml`` says: the request, all options, the data and the machine."""
     run = {key: value for key, value in asdict(request).items() if value is not None}
+    run |= _setting(recipe)
     made_by = {"backbone": dict(problem.backbone)} if problem.backbone else {}
     if problem.semantic_origin:
         made_by["semantic_origin"] = dict(problem.semantic_origin)
@@ -318,6 +314,11 @@ def _members(recipe: Recipe) -> list[dict[str, Any]]:
     ]
 
 
+def _setting(recipe: Recipe) -> dict[str, str]:
+    """The setting, where it is not the usual one."""
+    return {} if recipe.setting is Setting.INDUCTIVE else {"setting": recipe.setting.value}
+
+
 def metrics_of(
     request: Request, problem: Problem, recipe: Recipe, outcome: Outcome, recorder: Recorder
 ) -> Metrics:
@@ -338,6 +339,7 @@ def metrics_of(
         confidence=outcome.confidence,
         shifts=headline(outcome.shifts) if outcome.shifts else None,
         oracle=Chosen(ChosenOn.TEST, outcome.oracle) if outcome.oracle else None,
-        more={"warnings": of_run(problem, outcome.scores.per_class) + better}
+        more=_setting(recipe)
+        | {"warnings": of_run(problem, outcome.scores.per_class) + better}
         | ({"members": outcome.members} if outcome.members else {}),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gsmflow.data.lending import Setting
 from gsmflow.scores.gzsl import SCORES, mean_interval, paired_difference
 
+_TEXTS = ("problem", "method", "setting")  # columns that hold no numbers
 FEW = 3  # seeds from which an interval is shown: of two it is 6.4 times as wide as they are apart
 
 
@@ -91,6 +93,8 @@ class Row:
         What else was measured, by name.
     failed : tuple[int, ...]
         Seeds that gave no result.
+    setting : Setting
+        What its trainings knew of unseen classes. Only inductive rows compete.
     """
 
     problem: str
@@ -102,12 +106,14 @@ class Row:
     difference: Estimate | None
     others: dict[str, Estimate] = field(default_factory=dict)
     failed: tuple[int, ...] = ()
+    setting: Setting = Setting.INDUCTIVE
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "problem": self.problem,
             "method": self.label,
+            "setting": self.setting.value,
             "protocol": self.protocol,
             **{name: estimate.to_dict() for name, estimate in self.scores.items()},
             "seconds": self.seconds.to_dict(),
@@ -146,8 +152,11 @@ def rows_of(
         base = {s: m for (p, n, s), m in results.items() if (p, n) == (problem, reference) and m is not None}
         # Without test pictures of seen, or of unseen, classes there is no H.
         shared = [s for s in there if s in base and None not in (there[s]["H"], base[s]["H"])]
+        setting, compared = (_setting_of(each.values()) for each in (there, base))
         difference = None
-        if reference and label != reference and shared:
+        # An upper bound is scored on other samples, and is no competitor.
+        bound = Setting.UPPER_BOUND in (setting, compared)
+        if reference and label != reference and shared and not bound:
             mean, half = paired_difference([there[s]["H"] for s in shared], [base[s]["H"] for s in shared])
             difference = Estimate(mean, half, len(shared))
         rows.append(
@@ -166,9 +175,15 @@ def rows_of(
                     for name, path in (others or {}).items()
                 },
                 tuple(s for s, m in by_seed.items() if m is None),
+                setting,
             )
         )
     return sorted(rows, key=lambda row: [p for p, _ in keys].index(row.problem))
+
+
+def _setting_of(metrics: Iterable[Mapping[str, Any]]) -> Setting:
+    """The setting of runs of one variant."""
+    return Setting(next((each["setting"] for each in metrics if "setting" in each), Setting.INDUCTIVE))
 
 
 def _at(metrics: Any, path: Sequence[str]) -> float | None:
@@ -180,7 +195,8 @@ def _at(metrics: Any, path: Sequence[str]) -> float | None:
 def cells(rows: Sequence[Row], reference: str | None) -> tuple[list[str], list[list[str]]]:
     """Names of the columns and texts of the cells, for tables of every format."""
     oracle = any(row.oracle for row in rows)
-    names = ["problem", "method", *SCORES, "seconds"]
+    told = any(row.setting is not Setting.INDUCTIVE for row in rows)
+    names = ["problem", "method", *(["setting"] if told else []), *SCORES, "seconds"]
     names += [f"H minus {reference}'s"] if reference else []
     extra = list(rows[0].others) if rows else []
     names += extra
@@ -188,6 +204,7 @@ def cells(rows: Sequence[Row], reference: str | None) -> tuple[list[str], list[l
     texts = []
     for row in rows:
         line = [row.problem, row.label + (f" ({len(row.failed)} failed)" if row.failed else "")]
+        line += [row.setting.value] if told else []
         line += [row.scores[name].text() for name in SCORES]
         line.append(_seconds(row.seconds.mean) if row.seconds.count else "-")
         if reference:
@@ -206,24 +223,28 @@ def _seconds(mean: float) -> str:
 def markdown(rows: Sequence[Row], reference: str | None) -> str:
     """A Markdown table."""
     names, texts = cells(rows, reference)
-    lines = [names, ["---"] * 2 + ["---:"] * (len(names) - 2), *texts]
+    lines = [names, ["---" if name in _TEXTS else "---:" for name in names], *texts]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 def latex(rows: Sequence[Row], reference: str | None) -> str:
-    r"""A LaTeX tabular for booktabs; the highest mean of H of each problem is bold."""
+    r"""A LaTeX tabular for booktabs; the highest mean of H of each problem, of inductive rows alone, is bold."""
     names, texts = cells(rows, reference)
-    best = {p: max(r.scores["H"].mean for r in rows if r.problem == p) for p in {r.problem for r in rows}}
+    competing = [row for row in rows if row.setting is Setting.INDUCTIVE]
+    best = {
+        row.problem: max(r.scores["H"].mean for r in competing if r.problem == row.problem)
+        for row in competing
+    }
     h = names.index("H")
     lines = [
-        r"\begin{tabular}{ll" + "r" * (len(names) - 2) + "}",
+        r"\begin{tabular}{" + "".join("l" if name in _TEXTS else "r" for name in names) + "}",
         r"\toprule",
         _latex_row(names),
         r"\midrule",
     ]
     for row, line in zip(rows, texts, strict=True):
         shown = [_escaped(cell) for cell in line]
-        if row.scores["H"].mean == best[row.problem]:
+        if row in competing and row.scores["H"].mean == best[row.problem]:
             shown[h] = r"\textbf{" + shown[h] + "}"
         lines.append(" & ".join(shown) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
@@ -250,7 +271,8 @@ def comma_separated(rows: Sequence[Row]) -> str:
     columns: list[str] = []
     lines = []
     for row in rows:
-        flat: dict[str, Any] = {"problem": row.problem, "method": row.label, "protocol": row.protocol}
+        flat: dict[str, Any] = {"problem": row.problem, "method": row.label, "setting": row.setting.value}
+        flat["protocol"] = row.protocol
         for name, value in row.to_dict().items():
             if isinstance(value, dict):
                 flat |= {name: value["mean"], f"{name}_half_width": value["half_width"]}
@@ -269,7 +291,8 @@ def findings(rows: Sequence[Row], reference: str) -> list[str]:
         d = row.difference
         if d is None:
             continue
-        text = f"{row.problem}: H of {row.label} is {100 * abs(d.mean):.1f} points "
+        label = row.label if row.setting is Setting.INDUCTIVE else f"{row.label} ({row.setting.value})"
+        text = f"{row.problem}: H of {label} is {100 * abs(d.mean):.1f} points "
         text += ("above" if d.mean > 0 else "below") + f" that of {reference}"
         if d.count < FEW or not math.isfinite(d.half):
             seeds = "one seed allows" if d.count == 1 else f"{d.count} seeds allow"

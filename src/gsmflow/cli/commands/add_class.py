@@ -75,14 +75,16 @@ def add_class(
 
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.files.class_table import read_classes
-    from gsmflow.runs.folder import SEMANTICS, check_finished, read_config
+    from gsmflow.runs.folder import SEMANTICS, check_addable, check_finished, read_config
     from gsmflow.runs.joined_semantics import Describer, check_text_encoders, text_vectors
 
     check_finished(run)
     check_device(device)
     if out and out.exists():
         raise InputError(f"{out}: is there already; choose another --out")
-    describer = Describer.of(run, read_config(run), read_classes(run / SEMANTICS)[2])
+    config = read_config(run)
+    check_addable(config)
+    describer = Describer.of(run, config, read_classes(run / SEMANTICS)[2])
     if (text or encoder) and not describer.takes_text:
         raise InputError(
             f"{run}: its classes are described by attributes, not by texts; leave out --text and --encoder"

@@ -116,8 +116,9 @@ def bench(
 
     methods = comparison.methods
     names = [name.strip() for name in methods.split(",")]
-    if methods == "all":  # but those that are not for every problem
-        names = [name for name in method_names() if find_method(name).needs is None]
+    if methods == "all":  # but those that are not for every problem, and upper bounds, which do not compete
+        every = map(find_method, method_names())
+        names = [method.name for method in every if method.needs is None and not method.upper_bound]
     variants = [Variant.parse(name, comparison.overrides) for name in dict.fromkeys(names)]
     labels = [variant.label for variant in variants]
     reference = comparison.against or labels[0]

@@ -51,6 +51,7 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
         "seed": asked["seed"],
         "protocol": asked["protocol"],
         "same_data": same,
+        **({"setting": asked["setting"]} if "setting" in asked else {}),
         **scores.to_dict(),
     }
     if as_json:

@@ -15,7 +15,7 @@ from gsmflow.cli.grouping import grouped
 if TYPE_CHECKING:
     from gsmflow.runs.overview import RunSummary
 
-_TEXTS = ("run", "problem", "method", "protocol", "seed")
+_TEXTS = ("run", "problem", "method", "setting", "protocol", "seed")
 _NUMBERS = ("U", "S", "H", "T1", "AUSUC", "seconds")
 
 
@@ -60,6 +60,7 @@ def runs(folder: Path, wanted: WantedOptions, as_json: bool) -> None:
 
     Runs of bench, ablate and several seeds lie in folders of their own below it and are listed too.
     """
+    from gsmflow.data.lending import Setting
     from gsmflow.runs.overview import runs_under
 
     everything, complaints = runs_under(folder)
@@ -78,7 +79,14 @@ def runs(folder: Path, wanted: WantedOptions, as_json: bool) -> None:
     from gsmflow.cli.wide import show_table
 
     names = (*_TEXTS, *_NUMBERS)
-    show_table(Console(), names, [_cells(run, folder) for run in chosen])
+    lines = [_cells(run, folder) for run in chosen]
+    if all(run.setting is Setting.INDUCTIVE for run in chosen):  # nothing to tell apart
+        told = names.index("setting")
+        names, lines = (
+            (*names[:told], *names[told + 1 :]),
+            [[*line[:told], *line[told + 1 :]] for line in lines],
+        )
+    show_table(Console(), names, lines)
 
 
 def _cells(run: RunSummary, folder: Path) -> list[str]:
@@ -87,7 +95,7 @@ def _cells(run: RunSummary, folder: Path) -> list[str]:
     path = run.folder.relative_to(folder).as_posix() if run.folder != folder else folder.name
     scores = [_percent(values[name]) for name in _NUMBERS[:-1]]
     seconds = f"{run.seconds:.0f}" if run.seconds is not None else "unfinished"
-    return [path, run.problem, run.method, run.protocol, str(run.seed), *scores, seconds]
+    return [path, run.problem, run.method, run.setting.value, run.protocol, str(run.seed), *scores, seconds]
 
 
 def _percent(value: float | None) -> str:

@@ -229,7 +229,7 @@ def train(
         requests = run.requests(data, recipe, seeds)  # with the semantics that are made now
         left_out = carry_out(plan, pictures, machine.device)
     problem = data.load()
-    recipe.method.check(problem)
+    recipe.check(problem)
     check_projection(problem, recipe.features)
     dims = recipe.features.out_dim(problem)
     device = resolve_device(machine.device)

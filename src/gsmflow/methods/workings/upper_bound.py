@@ -1,0 +1,105 @@
+"""An upper bound: a generator that gives back real samples, so that its head sees real features of all classes.
+
+Half of the test samples of each unseen class are drawn and lent with their labels; the other half is scored
+([`gsmflow.data.lending`][gsmflow.data.lending]). With X_u the samples of class u that are there, synthesis is::
+
+    x ~ uniform over X_u, with replacement
+
+and everything after it is as for every generator: as many samples a class, the same softmax head, the same bias on
+unseen classes, chosen on validation problems that lend half of the samples of the classes that play unseen. So the
+difference between a generator and this is what its synthesis loses. Chao et al. (ECCV 2016) draw such a bound by
+classifiers trained on labelled samples of all classes; theirs is no softmax head, and has no bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from gsmflow.base.errors import InputError
+from gsmflow.compute.adam import copy_weights
+from gsmflow.compute.randomness import stream
+from gsmflow.learning.learner import Losses
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.upper_bound import UpperBoundOptions
+
+
+class RealSamples:
+    """Draws real samples of every class; there is nothing to train, so its only step does nothing."""
+
+    total_steps = 1
+
+    def __init__(self, data: TrainingData, options: UpperBoundOptions, seed: int) -> None:
+        self.data = data
+        self.steps_per_epoch = len(data.features)  # one step in all, whatever a batch is taken to be
+        labels, features = data.seen[data.labels], data.features
+        if data.lent is not None and data.lent.labels is not None:
+            labels = torch.cat((labels, data.lent.labels))
+            features = torch.cat((features, data.lent.features))
+        self.features, self.labels = features, labels
+        self.counts = torch.bincount(labels, minlength=len(data.semantics)).float()
+
+    def step(self, index: int) -> Losses:
+        """Nothing."""
+        return {"loss": torch.zeros((), device=self.data.device)}
+
+    def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
+        """Real samples of classes with these semantics, drawn with replacement: (len(semantics) * count, D).
+
+        Raises
+        ------
+        InputError
+            No class has these semantics, or two have; or there is no sample of it.
+        """
+        same = (semantics[:, None] == self.data.semantics).all(dim=2)
+        drawn = []
+        for index, classes in enumerate(same):
+            places = classes.nonzero()[:, 0].tolist()
+            if len(places) != 1:
+                raise InputError(
+                    f"semantics: {len(places)} classes have the same vector once scaled, so an upper bound cannot tell "
+                    "which one is meant; leave semantics.scaling at none"
+                )
+            rows = (self.labels == places[0]).nonzero()[:, 0]
+            if not len(rows):
+                raise InputError(
+                    f"class {places[0]}: no sample is lent, so an upper bound knows nothing of it"
+                )
+            picked = torch.randint(len(rows), (count,), generator=stream("cpu", *key, index))
+            drawn.append(self.features.index_select(0, rows[picked.to(rows.device)]))
+        return torch.cat(drawn)
+
+    def represent(self, features: Tensor, *key: int | str) -> Tensor:
+        """The features themselves, (N, D)."""
+        return features
+
+    def representation(self) -> None:
+        """None: a head sees the features themselves."""
+        return None
+
+    def weights(self) -> dict[str, Tensor]:
+        """How many samples of each class there are, (C,): all that is kept of them."""
+        return {"samples": self.counts}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Check that the samples are those of a run.
+
+        Raises
+        ------
+        ValueError
+            There are others.
+        """
+        there = self.counts.clone()
+        copy_weights({"samples": there}, weights)
+        if not torch.equal(there, self.counts):
+            raise ValueError("samples: other numbers of them than in the run")
+
+    def state(self) -> dict[str, Tensor]:
+        """The same as the weights."""
+        return self.weights()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue; see [`load_weights`][gsmflow.methods.workings.upper_bound.RealSamples.load_weights]."""
+        self.load_weights(state)
