@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -138,24 +137,6 @@ def test_it_is_labelled_and_unranked_side_by_side(runs: Path, capsys: pytest.Cap
     assert [each["setting"] for each in told] == [LABEL, "inductive"]
     assert main(["methods"]) == 0
     assert LABEL in " ".join(capsys.readouterr().out.split())
-
-
-def test_it_is_labelled_in_every_table_of_a_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "b"
-    words = ["bench", PROBLEM, "--methods", "lda,upper-bound", "--seeds", "0", "--out", str(out), *HEAD[:2]]
-    assert main([*words, "--protocol", "last", "--no-oracle"]) == 0
-    assert LABEL in " ".join(capsys.readouterr().out.split())
-    assert LABEL in (out / "table.md").read_text()
-    bold = [line for line in (out / "table.tex").read_text().splitlines() if r"\textbf" in line]
-    assert len(bold) == 1
-    assert " lda " in bold[0]
-    with (out / "table.csv").open(newline="") as file:
-        rows = {row["method"]: row for row in csv.DictReader(file)}
-    assert rows["upper-bound"]["setting"] == LABEL
-    assert rows["lda"]["setting"] == "inductive"
-    content = json.loads((out / "table.json").read_text())
-    assert [row["setting"] for row in content["rows"]] == ["inductive", LABEL]
-    assert content["rows"][1]["difference_H"] is None
 
 
 def test_data_without_test_samples_are_refused() -> None:

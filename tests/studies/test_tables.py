@@ -48,6 +48,33 @@ def test_means_intervals_and_paired_differences() -> None:
     assert ours.oracle.mean == pytest.approx(0.65)
 
 
+def test_settings_other_than_the_usual_are_labelled_everywhere_and_do_not_compete() -> None:
+    label = "upper bound: trained on real samples of unseen classes"
+    results = {
+        ("P", method, seed): metrics(h + seed / 100, **({"setting": setting} if setting else {}))
+        for method, h, setting in (("a", 0.4, ""), ("a+more", 0.5, "transductive"), ("bound", 0.9, label))
+        for seed in range(3)
+    }
+    rows = rows_of(results, protocol="last", reference="a")
+    assert [row.setting.value for row in rows] == ["inductive", "transductive", label]
+    assert rows[2].difference is None
+    assert rows[1].difference is not None
+    lines = markdown(rows, "a").splitlines()
+    assert [line.split(" | ")[2] for line in lines[2:]] == ["inductive", "transductive", label]
+    assert lines[1].startswith("| --- | --- | --- | ---: |")
+    bold = [line for line in latex(rows, "a").splitlines() if "textbf" in line]
+    assert len(bold) == 1
+    assert bold[0].startswith("P & a & inductive")
+    told = list(csv.DictReader(io.StringIO(comma_separated(rows))))
+    assert [row["setting"] for row in told] == ["inductive", "transductive", label]
+    assert rows[2].to_dict()["setting"] == label
+    (said,) = findings(rows, "a")
+    assert "H of a+more (transductive) is 10.0 points above that of a" in said
+    assert "setting" not in markdown(
+        rows_of({k: m for k, m in results.items() if k[1] == "a"}, protocol="last", reference=None), None
+    )
+
+
 def test_a_seed_that_only_one_of_them_has_does_not_enter_the_difference() -> None:
     results = {
         ("P", "ours", 0): metrics(0.5),

@@ -113,8 +113,8 @@ class Row:
         return {
             "problem": self.problem,
             "method": self.label,
-            "setting": self.setting.value,
             "protocol": self.protocol,
+            "setting": self.setting.value,
             **{name: estimate.to_dict() for name, estimate in self.scores.items()},
             "seconds": self.seconds.to_dict(),
             "oracle_H": self.oracle.to_dict() if self.oracle else None,
@@ -271,8 +271,8 @@ def comma_separated(rows: Sequence[Row]) -> str:
     columns: list[str] = []
     lines = []
     for row in rows:
-        flat: dict[str, Any] = {"problem": row.problem, "method": row.label, "setting": row.setting.value}
-        flat["protocol"] = row.protocol
+        flat: dict[str, Any] = {"problem": row.problem, "method": row.label, "protocol": row.protocol}
+        flat["setting"] = row.setting.value
         for name, value in row.to_dict().items():
             if isinstance(value, dict):
                 flat |= {name: value["mean"], f"{name}_half_width": value["half_width"]}
