@@ -44,9 +44,10 @@ class Rival:
 
     @staticmethod
     def of(recipe: Recipe, seed: int) -> Rival | None:
-        """The rival of a recipe; None where the run is of that method itself, or validation is not trusted."""
+        """The rival of a recipe; None where validation is not trusted, nothing is trained, or no one competes."""
         name = "eszsl" if recipe.method.name == "lda" else "lda"
-        if not recipe.selection.trust_validation or recipe.method.untrained:
+        method = recipe.method
+        if not recipe.selection.trust_validation or method.untrained or method.upper_bound:
             return None
         method = find_method(name)
         options = replace(method.options(), **{"tried": _TRIED})
