@@ -1,8 +1,7 @@
 """Composite methods: members judged on validation problems, stacked, fitted on all training data.
 
-The bias on unseen classes is carried over by the rate of *held-out* samples of seen classes that are called unseen: the
-members are fitted once more without a fifth of the training samples, and the bias is the one that gives the chosen rate
-on that fifth. Samples a classifier was trained on would tell nothing where it knows them by heart.
+The bias on unseen classes is carried over by a rate of held-out samples; see
+[`gsmflow.protocol.held_out`][gsmflow.protocol.held_out].
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,13 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_scaling import is_binary
 from gsmflow.data.transform import FeatureTransform
-from gsmflow.data.validation import unseen_bias_problem
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.stack import StackHead, StackMember
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice, Outcome, last_step
 from gsmflow.protocol.generation_shifts import compare
-from gsmflow.protocol.members import Judge, JudgedMember, LeftOut, Probe
+from gsmflow.protocol.held_out import bias_at_rate, held_out_logits, without_bias
+from gsmflow.protocol.members import Judge, JudgedMember, LeftOut
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.stacking import Stack, choose_stack, temperature_of
 from gsmflow.protocol.trial import Trial
@@ -73,22 +72,9 @@ class Composite:
                 suited[member.label] = self.recipe.members[member.label]
         return suited
 
-    def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
-        """Judge all members and choose a stack: the choice, and each member as a record for ``metrics.json``.
-
-        The choice has the weights as parameters and the rate as `real_rate`.
-
-        Raises
-        ------
-        InputError
-            Validation is not trusted, or too few classes for a validation problem.
-        """
+    def judged(self) -> tuple[Judge, list[JudgedMember]]:
+        """All suited members on the validation problems, those left out by the rules of the method excepted."""
         selection, options = self.recipe.selection, self.recipe.options
-        if not selection.trust_validation:
-            raise InputError(
-                f"method '{self.recipe.method.name}' chooses by validation problems with classes playing unseen; leave "
-                "selection.trust_validation on, or choose another method"
-            )
         budget, draws = getattr(options, "budget", 0.0), getattr(options, "draws", selection.problems)
         judge = Judge(
             self.problem,
@@ -112,8 +98,26 @@ class Composite:
             self.recorder.progress.message(
                 f"  {label}: validation H {100 * member.choice.H:.1f}, {member.seconds:.0f} seconds"
             )
+        return judge, judged
+
+    def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
+        """Judge all members and choose a stack: the choice, and each member as a record for ``metrics.json``.
+
+        The choice has the weights as parameters and the rate as `real_rate`.
+
+        Raises
+        ------
+        InputError
+            Validation is not trusted, or too few classes for a validation problem.
+        """
+        if not self.recipe.selection.trust_validation:
+            raise InputError(
+                f"method '{self.recipe.method.name}' chooses by validation problems with classes playing unseen; leave "
+                "selection.trust_validation on, or choose another method"
+            )
+        judge, judged = self.judged()
         logits = {member.label: member.logits for member in judged}
-        most = len(logits) if getattr(options, "stack", True) else 1
+        most = len(logits) if getattr(self.recipe.options, "stack", True) else 1
         with self.recorder.timing("stacking"):
             stack = choose_stack(judge.validations, logits, most=most)
             temperature = temperature_of(judge.validations, logits, stack)
@@ -168,7 +172,7 @@ class Composite:
         parts = []
         for label, weight in choice.parameters.items():
             trial = trials[label]
-            fitted = trial.classifier(_without_bias(members[label]))
+            fitted = trial.classifier(without_bias(members[label]))
             factor = weight / trial.prepared.spread(fitted.head)
             parts.append(StackMember(label, factor, trial.prepared.transform, fitted.head))
         return FittedClassifier(
@@ -186,25 +190,11 @@ class Composite:
         """The bias with which the chosen rate of held-out samples of seen classes is called unseen."""
         if choice.real_rate is None or not len(self.problem.unseen):
             return 0.0
-        held_out = unseen_bias_problem(self.problem, self.seed)
-        total = None
-        for label, weight in choice.parameters.items():
-            trial = trials[label]
-            part = Trial(
-                Prepared.by(trial.prepared.transform, held_out, self.device),
-                _fewer_synthetic(trial.recipe, len(held_out.train) / len(self.problem.train)),
-                self.seed,
-                Recorder(),
-            )
-            if not trial.direct:
-                part.restore(trial.learner.weights())
-            head = part.classifier(_without_bias(members[label])).head
-            logits = np.float32(weight) * Probe.of(part.prepared).logits(head)
-            total = logits if total is None else total + logits
-        assert total is not None
-        is_unseen = np.isin(np.arange(total.shape[1]), self.problem.unseen)
-        margin = total[:, ~is_unseen].max(axis=1) - total[:, is_unseen].max(axis=1)
-        return float(np.quantile(margin, choice.real_rate))
+        total = sum(
+            np.float32(weight) * held_out_logits(trials[label], members[label], self.problem)
+            for label, weight in choice.parameters.items()
+        )
+        return bias_at_rate(np.asarray(total), self.problem.unseen, choice.real_rate)
 
 
 def run_composite(composite: Composite, *, protocol: str, oracle: bool) -> Outcome:
@@ -307,12 +297,6 @@ def member_choices(
     return {member["label"]: Choice(**member["choice"]) for member in members}
 
 
-def _fewer_synthetic(recipe: Recipe, share: float) -> Recipe:
-    """The recipe with a share of the synthetic features: a head takes what it saw more often for more likely."""
-    each = max(1, round(share * recipe.head.synthetic_per_class))
-    return replace(recipe, head=replace(recipe.head, synthetic_per_class=each))
-
-
 def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:
     """The best that the bias could have done on the test set."""
     curve = prepared.curve(classifier.head)
@@ -323,12 +307,7 @@ def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:
 
 def _oracle_of(trial: Trial, choice: Choice | None) -> float:
     """H of a member alone on the test set, with the bias that is best there."""
-    return _best_bias(trial.prepared, trial.classifier(_without_bias(choice))).H
-
-
-def _without_bias(choice: Choice | None) -> Choice | None:
-    """A member's own choice; the bias is the stack's alone."""
-    return choice and replace(choice, real_rate=None)
+    return _best_bias(trial.prepared, trial.classifier(without_bias(choice))).H
 
 
 def _identity(problem: Problem) -> FeatureTransform:
