@@ -12,8 +12,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.validation import validation_problem
 from gsmflow.heads.representation import RepresentedHead
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Choice
-from gsmflow.protocol.choosing import choose, fractions_as_on, score_along, validation_problems
+from gsmflow.protocol.choice import Choice, last_step
+from gsmflow.protocol.choosing import choose, schedule_as_on, score_along, validation_problems
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import make_recipe
@@ -161,12 +161,27 @@ def test_scoring_along_a_training_is_what_choosing_averages() -> None:
     (stage, cut), *more = validation_problems(data, recipe, 0)
     assert not more
     along = Trial(Prepared.of(cut, recipe.features, CPU), recipe, 0, Recorder(), stage)
-    fractions = fractions_as_on(data, along)
-    assert fractions[-1] == 1
-    choices = score_along(along, fractions)
-    assert len(choices) == len(fractions) * recipe.head.epochs
-    assert {choice.epochs for choice in choices} == {fraction * 12 for fraction in fractions}
+    schedule = schedule_as_on(data, along)
+    assert schedule.fractions[-1] == 1
+    choices = score_along(along, schedule)
+    assert len(choices) == len(schedule.fractions) * recipe.head.epochs
+    assert {choice.epochs for choice in choices} == {fraction * 12 for fraction in schedule.fractions}
     assert choose(data, recipe, 0, CPU, Recorder()) == max(choices, key=lambda choice: choice.H)
+
+
+def test_where_a_training_has_a_least_number_of_steps_the_chosen_length_is_a_fraction_of_those() -> None:
+    """Passes over a validation problem are shorter, so that as many steps would be more of them."""
+    settings = ("gsmflow.epochs=1", "gsmflow.least_steps=40", "selection.every=10", "selection.after=0")
+    data, recipe = problem(), trial("gsmflow", *settings).recipe
+    (_, cut), *_ = validation_problems(data, recipe.selection, 0)
+    part = Trial(Prepared.of(cut, recipe.features, CPU), recipe, 0, Recorder(), "part")
+    whole = Trial(Prepared.of(data, recipe.features, CPU), recipe, 0, Recorder(), "whole")
+    assert part.learner.total_steps == whole.learner.total_steps == 40
+    assert part.learner.steps_per_epoch < whole.learner.steps_per_epoch
+    schedule = schedule_as_on(data, part)
+    assert schedule.fractions == [0.25, 0.5, 0.75, 1.0]
+    lengths = [Choice(epochs=fraction * schedule.epochs) for fraction in schedule.fractions]
+    assert [last_step(length, whole.learner) for length in lengths] == [10, 20, 30, 40]
 
 
 @pytest.mark.parametrize("method", ["lda", "likelihood"])

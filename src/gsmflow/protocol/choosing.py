@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -77,7 +77,7 @@ def ranked_choices(
             continue
         # Without real features of unseen classes, the classes held out here judge best.
         judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
-        tables.append(score_along(trial, fractions_as_on(problem, trial), judged=judged))
+        tables.append(score_along(trial, schedule_as_on(problem, trial), judged=judged))
     by = recipe.selection.score if trusted else "S"
     scored = map(_mean, zip(*tables, strict=True))
     return sorted(scored, key=lambda choice: getattr(choice, by), reverse=True)
@@ -111,15 +111,40 @@ def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator
         yield stage, lend(smaller, recipe.setting, seed)
 
 
-def fractions_as_on(problem: Problem, trial: Trial) -> list[float]:
-    """The fractions of its training at which a trial on a part of `problem` is scored: the same as on all of it."""
-    learner, samples = trial.learner, len(problem.train)
-    per_epoch = samples // min(getattr(trial.recipe.options, "batch_size", 1), samples)
-    total = learner.total_steps * per_epoch // learner.steps_per_epoch
-    return evaluation_fractions(total, trial.recipe.selection)
+@dataclass(frozen=True)
+class Schedule:
+    """When a training on a part of the training data is scored, and how long the same is on all of them.
+
+    Parameters
+    ----------
+    fractions : list[float]
+        Of the training, ascending, in (0, 1].
+    epochs : float
+        Length of the whole training on all training data.
+    """
+
+    fractions: list[float]
+    epochs: float
 
 
-def score_along(trial: Trial, fractions: Sequence[float], *, judged: bool = False) -> list[Choice]:
+def schedule_as_on(problem: Problem, trial: Trial) -> Schedule:
+    """The schedule by which a trial on a part of `problem` is scored: at the same fractions as one on all of it.
+
+    A training has as many epochs on either. But where both are as short as a method allows, they have as many steps.
+    """
+    learner, options, samples = trial.learner, trial.recipe.options, len(problem.train)
+    per_epoch = samples // min(getattr(options, "batch_size", 1), samples)
+    epochs, total = (
+        learner.total_steps / learner.steps_per_epoch,
+        learner.total_steps * per_epoch // learner.steps_per_epoch,
+    )
+    if learner.total_steps == getattr(options, "least_steps", 0):
+        total = max(per_epoch * getattr(options, "epochs", 0), learner.total_steps)
+        epochs = total / per_epoch
+    return Schedule(evaluation_fractions(total, trial.recipe.selection), epochs)
+
+
+def score_along(trial: Trial, schedule: Schedule, *, judged: bool = False) -> list[Choice]:
     """Train, and score every candidate after each of the fractions of the training.
 
     What is scored goes into the recorder's records under the trial's stage, so that an interrupted run
@@ -129,14 +154,14 @@ def score_along(trial: Trial, fractions: Sequence[float], *, judged: bool = Fals
     ----------
     trial : Trial
         A trial of a trained method.
-    fractions : Sequence[float]
-        Ascending, in (0, 1].
+    schedule : Schedule
+        When.
     judged : bool
         Also measure the generation shifts there, for the record.
     """
-    recorder, learner = trial.recorder, trial.learner
+    recorder = trial.recorder
+    fractions, epochs = schedule.fractions, schedule.epochs
     steps = [trial.step_at(fraction) for fraction in fractions]
-    epochs = learner.total_steps / learner.steps_per_epoch
     scored = recorder.records.setdefault(trial.stage, {})
     trusted = trial.recipe.selection.trust_validation
     for step in trial.train_to(sorted(set(steps))):

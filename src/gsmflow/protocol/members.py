@@ -22,7 +22,7 @@ from gsmflow.data.validation import validation_problem
 from gsmflow.heads.base import Head
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Candidate, Choice
-from gsmflow.protocol.choosing import fractions_as_on
+from gsmflow.protocol.choosing import schedule_as_on
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.stacking import Validation, best_rate, mean_scores
 from gsmflow.protocol.trial import Trial
@@ -168,12 +168,12 @@ class Judge:
             trial = self._trial(label, recipe, draw)
             if draw == 0 and time.monotonic() + self._estimate(recipe, trial) > self.deadline:
                 raise LeftOut(_SLOW)
-            fractions = fractions_as_on(self.problem, trial)
-            steps = [trial.step_at(fraction) for fraction in fractions]
-            epochs = trial.learner.total_steps / trial.learner.steps_per_epoch
+            schedule = schedule_as_on(self.problem, trial)
+            steps = [trial.step_at(fraction) for fraction in schedule.fractions]
             for step in trial.train_to(sorted(set(steps))):
                 self._keep_candidates(trial, step)
-            stops = [(_stop(trial, step), f * epochs) for f, step in zip(fractions, steps, strict=True)]
+            lengths = [fraction * schedule.epochs for fraction in schedule.fractions]
+            stops = [(_stop(trial, step), length) for step, length in zip(steps, lengths, strict=True)]
             choices, curves, where = [], [], []
             for name, length in stops:
                 _, records = self.recorder.kept(name)
