@@ -93,7 +93,7 @@ class _Fitted:
         """Fit a member that was judged."""
         begun = time.monotonic()
         trial = composite.trial(member.label, member.choice)
-        head = trial.classifier(without_bias(member.choice)).head
+        head = trial.classifier(without_bias(member.choice), unseen_alone=False).head
         test = trial.prepared.test_logits(head)[0] / np.float32(trial.prepared.spread(head))
         held_out = held_out_logits(trial, member.choice, composite.problem)
         return _Fitted(member, test, held_out, member.seconds + time.monotonic() - begun)

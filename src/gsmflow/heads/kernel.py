@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from gsmflow.heads.graph import Graph
+from gsmflow.heads.remembered import Remembered
 
 _ENTRIES = 1 << 24  # of the kernel matrix, computed in one go
-_REMEMBERED = 2  # matrices of features whose kernels are kept at hand
 
 
 def squared_distances(features: Tensor, centers: Tensor) -> Tensor:
@@ -44,17 +44,14 @@ class GaussianKernel:
 
     centers: Tensor
     width: float
-    _remembered: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False, compare=False)
+    _remembered: Remembered = field(default_factory=Remembered, repr=False, compare=False)
 
     def __call__(self, features: Tensor) -> Tensor:
         """The kernel of features (N, D) with all centers, (N, M) float32."""
-        for asked, answer in self._remembered:
-            if asked is features:
-                return answer
-        answer = squared_distances(features.float(), self.centers).mul_(-0.5 / self.width**2).exp_()
-        if answer.numel() <= _ENTRIES:
-            self._remembered[:] = [(features, answer), *self._remembered][:_REMEMBERED]
-        return answer
+        return self._remembered.of(features, self._computed)
+
+    def _computed(self, features: Tensor) -> Tensor:
+        return squared_distances(features.float(), self.centers).mul_(-0.5 / self.width**2).exp_()
 
 
 @dataclass(frozen=True)

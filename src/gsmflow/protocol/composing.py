@@ -172,7 +172,7 @@ class Composite:
         parts = []
         for label, weight in choice.parameters.items():
             trial = trials[label]
-            fitted = trial.classifier(without_bias(members[label]))
+            fitted = trial.classifier(without_bias(members[label]), unseen_alone=False)
             factor = weight / trial.prepared.spread(fitted.head)
             parts.append(StackMember(label, factor, trial.prepared.transform, fitted.head))
         return FittedClassifier(
@@ -307,7 +307,7 @@ def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:
 
 def _oracle_of(trial: Trial, choice: Choice | None) -> float:
     """H of a member alone on the test set, with the bias that is best there."""
-    return _best_bias(trial.prepared, trial.classifier(without_bias(choice))).H
+    return _best_bias(trial.prepared, trial.classifier(without_bias(choice), unseen_alone=False)).H
 
 
 def _identity(problem: Problem) -> FeatureTransform:

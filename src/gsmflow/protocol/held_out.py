@@ -42,7 +42,7 @@ def held_out_logits(trial: Trial, choice: Choice | None, problem: Problem) -> ND
     )
     if not trial.direct:
         part.restore(trial.learner.weights())
-    return Probe.of(part.prepared).logits(part.classifier(without_bias(choice)).head)
+    return Probe.of(part.prepared).logits(part.classifier(without_bias(choice), unseen_alone=False).head)
 
 
 def bias_at_rate(logits: NDArray[np.float32], unseen: NDArray[np.int64], rate: float) -> float:

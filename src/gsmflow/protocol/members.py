@@ -32,6 +32,7 @@ Curve = NDArray[np.float64]
 """H at every rate, (R,)."""
 
 _ENTRIES = 1 << 21  # of the logits of one candidate on one problem, at most
+_AT_HAND = 1 << 25  # numbers in the features of a validation problem that is kept for a second look, at most
 _HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, the last one among them
 _TRIED_STEPS = 5  # of a training, to estimate what it takes
 _SLOW = "it would not be done within the budget"
@@ -140,8 +141,11 @@ class Judge:
         """Every parameter on every problem; then the best one once more, for its logits."""
         choices: list[Choice] = []
         tables: list[list[Curve]] = []
+        at_hand: dict[int, Trial] = {}
         for draw in range(draws):
             trial = self._trial(label, recipe, draw)
+            if draw < self.problems and trial.prepared.problem.features.size <= _AT_HAND:
+                at_hand[draw] = trial
             validation, probe = _validation(trial.prepared.problem), Probe.of(trial.prepared)
             with self.recorder.timing("selection"):
                 candidates = [
@@ -151,7 +155,7 @@ class Judge:
             tables.append([curve for _, curve in candidates])
         choice, logits = _averaged(choices, _ranked(tables), recipe.selection.averaged), []
         for draw in range(self.problems):
-            trial = self._trial(label, recipe, draw)
+            trial = at_hand.get(draw) or self._trial(label, recipe, draw)
             logits.append(Probe.of(trial.prepared).logits(trial.classifier(choice).head))
         return self._scored(choice, logits), logits
 

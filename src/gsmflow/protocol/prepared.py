@@ -19,9 +19,10 @@ from gsmflow.heads.base import Head
 from gsmflow.heads.calibration import BINS, expected_calibration_error, fit_temperature, softmax
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.scores.gzsl import Scores, SeenUnseenCurve, curve_on, score
+from gsmflow.scores.gzsl import Scores, SeenUnseenCurve, Summary, curve_on, score, seen_unseen_curve
 
 _TESTED = 8192  # test samples classified at a time
+_AT_HAND = 1 << 25  # numbers in the test features that are kept at hand, at most
 _FITTED = 1024  # most validation samples that a temperature is fitted on
 _SPREAD_OF = 1024  # training samples that the spread of logits is taken from, at most
 
@@ -72,9 +73,24 @@ class Prepared:
         """Where the tensors lie."""
         return self.data.device
 
+    @cached_property
+    def _tested(self) -> list[Tensor] | None:
+        """The features of seen and of unseen test samples, at hand for every candidate; None if they are many."""
+        problem = self.problem
+        if (len(problem.test_seen) + len(problem.test_unseen)) * problem.feature_dim > _AT_HAND:
+            return None
+        parts = (problem.test_seen, problem.test_unseen)
+        return [torch.from_numpy(problem.features[part]).to(self.device) for part in parts]
+
     def curve(self, head: Head) -> SeenUnseenCurve:
         """The seen-unseen curve of a head of transformed features on the test parts."""
-        return curve_on(self.problem, _logits_of(head))
+        if self._tested is None:
+            return curve_on(self.problem, _logits_of(head))
+        problem, summaries = self.problem, []
+        for features, part in zip(self._tested, (problem.test_seen, problem.test_unseen), strict=True):
+            logits = _checked(head.logits(features))
+            summaries.append(Summary.of(logits, problem.labels[part], problem.unseen))
+        return seen_unseen_curve(*summaries)
 
     def scores(self, classifier: FittedClassifier) -> Scores:
         """All scores of a classifier on the test parts, whose features are transformed already."""
@@ -86,9 +102,7 @@ class Prepared:
             bias=classifier.bias,
         )
 
-    def test_logits(
-        self, head: Head, bias: float = 0.0, *, at_most: int | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def test_logits(self, head: Head, bias: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Logits and labels of the test samples, those of seen classes first.
 
         Parameters
@@ -97,8 +111,6 @@ class Prepared:
             A head of transformed features.
         bias : float
             Added to the logits of unseen classes.
-        at_most : int | None
-            So many samples, evenly spaced; None: all.
 
         Returns
         -------
@@ -109,8 +121,6 @@ class Prepared:
         """
         problem = self.problem
         test = np.concatenate((problem.test_seen, problem.test_unseen))
-        if at_most is not None:
-            test = test[:: -(-len(test) // at_most) or 1]
         logits = np.empty((len(test), head.classes), np.float32)
         for start in range(0, len(test), _TESTED):
             rows = test[start : start + _TESTED]
@@ -128,7 +138,17 @@ class Prepared:
 
     def temperature(self, head: Head, bias: float) -> float:
         """The temperature that fits the probabilities of a head with this bias to the test samples."""
-        return fit_temperature(*self.test_logits(head, bias, at_most=_FITTED))
+        features, labels = self._fitted_on
+        logits = _checked(head.logits(features)).copy()
+        logits[:, self.problem.unseen] += np.float32(bias)
+        return fit_temperature(logits, labels)
+
+    @cached_property
+    def _fitted_on(self) -> tuple[Tensor, NDArray[np.int64]]:
+        """Features and labels of the test samples that temperatures are fitted to, evenly spaced."""
+        test = np.concatenate((self.problem.test_seen, self.problem.test_unseen))
+        test = test[:: -(-len(test) // _FITTED) or 1]
+        return torch.from_numpy(self.problem.features[test]).to(self.device), self.problem.labels[test]
 
     def confidence(self, classifier: FittedClassifier) -> dict[str, float]:
         """The temperature in use, and the expected calibration error on the test set with it and without one.
@@ -151,14 +171,18 @@ def _logits_of(head: Head) -> Callable[[NDArray[np.float32]], NDArray[np.float32
     device = head.device
 
     def logits(features: NDArray[np.float32]) -> NDArray[np.float32]:
-        out = head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device))
-        row = first_not_finite(out)
-        if row is not None:
-            raise TrainingFailed(
-                f"scoring: the logits of a test sample are not finite (the {row + 1}. of its part): its "
-                "features lie too far from the training features; correct them, or choose another "
-                "features.scaling"
-            )
-        return out.cpu().numpy()
+        return _checked(head.logits(torch.from_numpy(np.ascontiguousarray(features)).to(device)))
 
     return logits
+
+
+def _checked(logits: Tensor) -> NDArray[np.float32]:
+    """Logits (N, C) on the CPU, refused where one is not finite."""
+    row = first_not_finite(logits)
+    if row is not None:
+        raise TrainingFailed(
+            f"scoring: the logits of a test sample are not finite (the {row + 1}. of its part): its "
+            "features lie too far from the training features; correct them, or choose another "
+            "features.scaling"
+        )
+    return logits.cpu().numpy()

@@ -25,6 +25,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.semantic_scaling import scaled_semantics
 from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
+from gsmflow.heads.factored import FactoredHead
 from gsmflow.heads.linear import LinearHead
 from gsmflow.heads.representation import on_features
 from gsmflow.heads.sum import weighted_sum
@@ -231,8 +232,16 @@ class Trial:
         self.recorder.scored(self.step, {"S": max(choice.S for choice in scored)})
         return scored
 
-    def classifier(self, choice: Choice | None) -> FittedClassifier:
+    def classifier(self, choice: Choice | None, *, unseen_alone: bool = True) -> FittedClassifier:
         """The classifier of a choice; without a choice, the recipe's head epochs and no bias.
+
+        Parameters
+        ----------
+        choice : Choice | None
+            What was chosen.
+        unseen_alone : bool
+            Also train the head over unseen classes alone, of conventional zero-shot learning, where a generator is
+            the method.
 
         Raises
         ------
@@ -254,7 +263,7 @@ class Trial:
             with recorder.timing("synthesize"):
                 pool = self._synthetic(0)
             with recorder.timing("head"):
-                trained, of_unseen = self._softmax_heads(pool, choice)
+                trained, of_unseen = self._softmax_heads(pool, choice, unseen_alone)
             representation = generator.representation()
             head = on_features(representation, trained)
             alone = on_features(representation, of_unseen) if of_unseen else None
@@ -301,18 +310,18 @@ class Trial:
                 options = method.at(options, wanted)
         for parameters, head in method.direct(self.prepared.data, options):
             if wanted is None or parameters == wanted:
-                return head
+                return head.linear() if isinstance(head, FactoredHead) else head
         raise ValueError(f"method '{method.name}' tries no parameters {'any' if wanted is None else wanted}")
 
     def _softmax_heads(
-        self, pool: Pool | Stream, choice: Choice | None
+        self, pool: Pool | Stream, choice: Choice | None, unseen_alone: bool
     ) -> tuple[LinearHead, LinearHead | None]:
-        """The head over all classes, and the one over unseen classes alone if there are any."""
+        """The head over all classes, and the one over unseen classes alone if there are any and it is wanted."""
         data, options = self.prepared.data, self.recipe.head
         epochs = choice.head_epochs if choice else options.epochs
         key = (self.seed, "head")
         *_, head = heads_on_sets(pool, self._synthetic, len(data.semantics), options, *key, epochs=epochs)
-        if not len(data.unseen):
+        if not len(data.unseen) or not unseen_alone:
             return head, None
 
         def of_unseen(draw: int) -> Pool | Stream:

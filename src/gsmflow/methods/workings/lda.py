@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from gsmflow.compute.finite import positive
-from gsmflow.heads.linear import LinearHead
+from gsmflow.heads.factored import FactoredHead, Rows
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.lda import LDAOptions
 from gsmflow.methods.workings.semantic_kernel import regression, semantic_kernel
 
 
-def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
+def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[str, float], FactoredHead]]:
     """The given ridge and shrinkage first; one factorization a shrinkage serves all ridges."""
     shrinkages = [options.shrinkage]
     if options.tried:
@@ -42,11 +42,10 @@ def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[st
         shrunk.diagonal().add_(rho * size)
         solved = torch.cholesky_solve(means.T, torch.linalg.cholesky(shrunk)).T  # (S, D)
         products = means @ solved.T  # m_s' Sigma^-1 m_t
+        rows = Rows(solved.float().contiguous())
         for parameters, across in regressions:
-            weight = across @ solved
             bias = -0.5 * (across @ products * across).sum(dim=1)
-            head = LinearHead(weight.float().contiguous(), bias.float())
-            yield {**parameters, "shrinkage": rho}, head
+            yield {**parameters, "shrinkage": rho}, FactoredHead(rows, across.float(), bias.float())
 
 
 def _regressions(data: TrainingData, options: LDAOptions) -> list[tuple[dict[str, float], Tensor]]:
