@@ -66,6 +66,7 @@ def tune(
     device: torch.device,
     storage: str,
     study_name: str,
+    seconds: float = float("inf"),
     address: str | None = None,
     told: Callable[[optuna.trial.FrozenTrial], None] = lambda _: None,
 ) -> optuna.Study:
@@ -87,6 +88,9 @@ def tune(
         A file, or the URL of a database Optuna knows.
     study_name : str
         Name of the study in the storage.
+    seconds : float
+        No further trial begins once the finished trials of the study took so long, those of earlier calls included. The
+        first one always is carried out.
     address : str | None
         Address of a Ray cluster that computes the trials, see
         [`RayWorkers`][gsmflow.studies.ray.RayWorkers]; None: this process.
@@ -130,7 +134,8 @@ def tune(
         while True:
             there = study.get_trials(deepcopy=False)
             own = sum(t.state == optuna.trial.TrialState.RUNNING and t.number in mine for t in there)
-            if sum(t.state in ended for t in there) + own >= trials:
+            finished = [t for t in there if t.state in ended]
+            if len(finished) + own >= trials or _seconds(finished) >= seconds:
                 return
             trial = study.ask()
             mine.add(trial.number)
@@ -272,6 +277,11 @@ def _current(recipe: Recipe, key: str) -> Any:
     }
     owners = [parts[table]] if table in parts else [p for p in parts.values() if hasattr(p, name)]
     return getattr(owners[0], name)
+
+
+def _seconds(trials: Sequence[optuna.trial.FrozenTrial]) -> float:
+    """What finished trials took, together."""
+    return sum(trial.duration.total_seconds() for trial in trials if trial.duration is not None)
 
 
 def _spelled(dimension: Dimension, value: Any) -> Any:

@@ -26,6 +26,11 @@ _trials = click.option(
     type=click.IntRange(1),
     help="Finished trials in the study.",
 )
+_seconds = click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="No trial begins once the finished ones took so long together.  [default: no bound]",
+)
 _score = click.option(
     "--score",
     type=click.Choice(["H", "AUSUC"]),
@@ -49,6 +54,7 @@ class SearchOptions:
     method: Annotated[str, options.method_option]
     vary: Annotated[tuple[str, ...], _vary]
     trials: Annotated[int, _trials]
+    seconds: Annotated[float | None, _seconds]
     score: Annotated[str, _score]
     trust_validation: Annotated[str, _trust_validation]
     seed: Annotated[int, options.seed_option]
@@ -154,6 +160,7 @@ def tune(
         problem,
         search,
         trials=wanted.trials,
+        seconds=wanted.seconds or float("inf"),
         seed=wanted.seed,
         device=resolve_device(machine.device),
         address=address,
