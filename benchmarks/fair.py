@@ -13,6 +13,7 @@ import csv
 import itertools
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli.options import parse_seeds
 from gsmflow.data.feature_options import SCALINGS
 from gsmflow.methods import find_method, method_names
-from gsmflow.recipes.recipe import preset_for, read_preset
+from gsmflow.recipes.recipe import preset_for
 from gsmflow.runs.folder import METRICS, read_metrics
 from gsmflow.studies import tuning
 from gsmflow.studies.search_space import Dimension, default_space
@@ -98,7 +99,7 @@ def keep_runs(problems: Sequence[str], methods: Sequence[str], seeds: Sequence[i
         folder = out / problem / method / f"seed{seed}"
         if not (folder / METRICS).exists():
             continue
-        metrics, preset = read_metrics(folder), read_preset(str(out / problem / f"{method}.toml"))
+        metrics, preset = read_metrics(folder), tomllib.loads((out / problem / f"{method}.toml").read_text())
         spent, trials, _ = str(preset["description"]).split(", ")
         records[problem, method, str(seed)] = {
             **{"problem": problem, "method": method, "seed": str(seed)},
