@@ -174,7 +174,7 @@ def test_where_a_training_has_a_least_number_of_steps_the_chosen_length_is_a_fra
     """Passes over a validation problem are shorter, so that as many steps would be more of them."""
     settings = ("gsmflow.epochs=1", "gsmflow.least_steps=40", "selection.every=10", "selection.after=0")
     data, recipe = problem(), trial("gsmflow", *settings).recipe
-    (_, cut), *_ = validation_problems(data, recipe.selection, 0)
+    (_, cut), *_ = validation_problems(data, recipe, 0)
     part = Trial(Prepared.of(cut, recipe.features, CPU), recipe, 0, Recorder(), "part")
     whole = Trial(Prepared.of(data, recipe.features, CPU), recipe, 0, Recorder(), "whole")
     assert part.learner.total_steps == whole.learner.total_steps == 40

@@ -103,6 +103,13 @@ def test_the_test_set_is_not_looked_at(tmp_path: Path) -> None:
     assert [(t.params, t.values) for t in one.trials] == [(t.params, t.values) for t in other.trials]
 
 
+def test_no_trial_begins_after_the_time_of_a_study(tmp_path: Path) -> None:
+    """Earlier trials count, so that a command that is repeated does not search on."""
+    for _ in range(2):
+        assert len(search(tmp_path / "s.log", 5, seconds=1e-6).trials) == 1
+    assert len(search(tmp_path / "s.log", 3, seconds=1e6).trials) == 3
+
+
 def test_a_study_continues_and_does_not_begin_again(tmp_path: Path) -> None:
     told: list[int] = []
     first = search(tmp_path / "s.log", 2, told=lambda trial: told.append(trial.number))
