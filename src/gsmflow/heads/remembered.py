@@ -30,7 +30,7 @@ class Remembered:
     _answers: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False, compare=False)
 
     def of(self, features: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        """What `compute` gives for the features, or gave before."""
+        """What `compute` gives for the features (N, D), or gave before: (N, K)."""
         for asked, answer in self._answers:
             if _same(asked, features):
                 return answer

@@ -118,7 +118,7 @@ class Schedule:
     Parameters
     ----------
     fractions : list[float]
-        Of the training, ascending, in (0, 1].
+        Parts of the training that are done by then, ascending, in (0, 1].
     epochs : float
         Length of the whole training on all training data.
     """

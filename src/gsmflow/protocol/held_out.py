@@ -55,7 +55,7 @@ def bias_at_rate(logits: NDArray[np.float32], unseen: NDArray[np.int64], rate: f
     unseen : NDArray[np.int64]
         (U,) indices of the unseen classes.
     rate : float
-        In [0, 1].
+        The fraction, in [0, 1].
     """
     is_unseen = np.isin(np.arange(logits.shape[1]), unseen)
     margin = logits[:, ~is_unseen].max(axis=1) - logits[:, is_unseen].max(axis=1)
