@@ -36,6 +36,31 @@ def make_folder(path: Path) -> None:
         ) from None
 
 
+def check_writable(folder: Path, parameter: str = "out") -> None:
+    """Refuse a folder that could not be made or written to, and leave nothing behind.
+
+    Parameters
+    ----------
+    folder : Path
+        One that is there or is to be made.
+    parameter : str
+        The parameter by which it was given, for the message.
+
+    Raises
+    ------
+    InputError
+        It, or the nearest folder above it that is there, is a file or cannot be written to.
+    """
+    there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot write there ({error.strerror})", remedy=f"choose another `{parameter}`"
+        ) from None
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one atomic step; the content is on disk before the name changes.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.compute.distributed_map import Cluster
-from gsmflow.files.atomic import folder_for, held, sweep
+from gsmflow.files.atomic import check_writable, folder_for, held, sweep
 from gsmflow.images.backbone import BACKBONES, Backbone, BackboneSpec
 from gsmflow.images.feature_table import (
     Extracted,
@@ -218,6 +218,7 @@ def extract_images(
 
     if out.suffix != ".npz":
         raise InputError(f"{out}: expected a name ending in .npz")
+    check_writable(out.parent)
     if cluster:
         BACKBONES.check_known_elsewhere(spec.kind)
     listing = list_labelled(images, root)

@@ -30,7 +30,14 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.bundle import load
 from gsmflow.data.lending import Setting, lend
 from gsmflow.data.problem import Problem
-from gsmflow.files.atomic import json_bytes, read_json, write_bytes, write_checksums, write_json
+from gsmflow.files.atomic import (
+    check_writable,
+    json_bytes,
+    read_json,
+    write_bytes,
+    write_checksums,
+    write_json,
+)
 from gsmflow.files.checksums import CHECKSUMS, check
 from gsmflow.files.class_table import classes_csv
 from gsmflow.images.backbone import BackboneSpec
@@ -284,13 +291,14 @@ def folder_name(text: str, otherwise: str) -> str:
 
 
 def refuse_taken(folder: Path) -> None:
-    """Refuse a folder that holds a run.
+    """Refuse a folder for a new run that holds one, or that cannot be written to.
 
     Raises
     ------
     InputError
-        It does, finished or not.
+        There is a run in it, finished or not, or it cannot be made.
     """
+    check_writable(folder)
     if _taken(folder):
         raise InputError(
             f"{folder}: holds a run already",

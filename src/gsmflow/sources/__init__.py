@@ -65,10 +65,9 @@ def load(
     name, _, details = problem.partition(":")
     source = SOURCES.find(name) if name in SOURCES.names() else None
     if isinstance(source, NamedProblem):
-        if features or semantics:
-            raise InputError(
-                f"{name} has no files to choose from", remedy="leave out `features` and `semantics`"
-            )
+        given = [each for each, value in (("`features`", features), ("`semantics`", semantics)) if value]
+        if given:
+            raise InputError(f"{name} has no files to choose from", remedy=f"leave out {' and '.join(given)}")
         return source.load(details, seed)
     folder, name = _folder(problem, data_root, features, semantics)
     return load_folder(folder, name, features=features, semantics=semantics, seed=seed)

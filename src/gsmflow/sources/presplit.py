@@ -44,10 +44,11 @@ def load(
         A file or variable is missing, damaged or contradicts another; see the message. Other features or
         semantics are asked for than the one set there is.
     """
-    if features not in (None, FEATURES) or semantics is not None:
+    given = ["`features`"] * (features not in (None, FEATURES)) + ["`semantics`"] * (semantics is not None)
+    if given:
         raise InputError(
             f"{folder}: pre-split data have one set of features and semantics",
-            remedy="leave out `features` and `semantics`",
+            remedy="leave out " + " and ".join(given),
         )
     data, label, labels, vectors = _read(folder)
     _check_said_twice(data, label, labels, vectors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from gsmflow.base.suggest import listed
 from gsmflow.cli import options
 
 if TYPE_CHECKING:
-    from gsmflow.runs.joined_semantics import Describer
+    from gsmflow.runs.joined_semantics import Describer, TextVector
 
 
 @click.command("add-class")
@@ -74,6 +75,7 @@ def add_class(
         raise InputError("add-class: --name and --attributes go together, as --name and --text do")
 
     from gsmflow.compute.devices import check_device, resolve_device
+    from gsmflow.files.atomic import check_writable
     from gsmflow.files.class_table import read_classes
     from gsmflow.runs.folder import SEMANTICS, check_addable, check_finished, read_config
     from gsmflow.runs.joined_semantics import Describer, check_text_encoders, text_vectors
@@ -82,6 +84,8 @@ def add_class(
     check_device(device)
     if out and out.exists():
         raise InputError(f"{out}: is there already; choose another --out")
+    if out:
+        check_writable(out)
     config = read_config(run)
     check_addable(config)
     describer = Describer.of(run, config, read_classes(run / SEMANTICS)[2])
@@ -101,7 +105,8 @@ def add_class(
                 f"({listed(describer.by_hand)})"
             )
         given = [Given(name, values, text)]
-    of_texts = any(not each.whole for each in given)
+    of_texts = describer.takes_text and any(not each.whole for each in given)
+    semantics = [] if of_texts else _vectors(given, describer, lambda block, name, said: None)
     if of_texts:
         check_text_encoders(describer.blocks, encoder)
 
@@ -109,13 +114,8 @@ def add_class(
     from gsmflow.runs.add_classes import add_classes
 
     where = resolve_device(device)
-    encode = text_vectors(describer.blocks if of_texts else (), encoder, where)
-    semantics = [
-        each.values
-        if each.whole and each.values
-        else describer.vector(each.name, each.values, lambda block, n, said=each.text: encode(block, n, said))
-        for each in given
-    ]
+    if of_texts:
+        semantics = _vectors(given, describer, text_vectors(describer.blocks, encoder, where))
     names = tuple(each.name for each in given)
     addition = add_classes(run, names, semantics, data_root=data_root, device=where, out=out)
     for note in addition.notes:
@@ -146,6 +146,16 @@ class Given:
     values: list[float] | None
     text: tuple[str, ...] = ()
     whole: bool = False
+
+
+def _vectors(given: Sequence[Given], describer: Describer, encode: TextVector) -> list[list[float]]:
+    """The semantics of the new classes."""
+    return [
+        each.values
+        if each.whole and each.values
+        else describer.vector(each.name, each.values, lambda block, n, said=each.text: encode(block, n, said))
+        for each in given
+    ]
 
 
 def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:

@@ -69,6 +69,7 @@ def describe(
     from gsmflow.cli.display_concerns import tell_concerns
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.data.warnings import of_semantics
+    from gsmflow.files.atomic import check_writable
     from gsmflow.semantics.describing import Texts, described_by
     from gsmflow.semantics.names import united
     from gsmflow.semantics.table import names_in
@@ -77,6 +78,7 @@ def describe(
         raise InputError(f"{out}: expected a name ending in .csv")
     if source and out.exists() and source.exists() and out.samefile(source):
         raise InputError(f"--out {out}: is what is read; choose another name")
+    check_writable(out.parent)
     if encoder and scaling:
         raise InputError(f"--scaling {scaling}: is for attributes, not for sentences; leave it out")
     if encoder and norm == "none":

@@ -29,12 +29,14 @@ def export(
 
     Names of the classes are in the file's metadata. It runs in onnxruntime and everything else that reads ONNX.
     """
+    from gsmflow.files.atomic import check_writable
     from gsmflow.runs.folder import check_finished, load_backbone, load_classifier
 
     if out and out.suffix != ".onnx":
         raise InputError(f"{out}: expected a name ending in .onnx")
     check_finished(run)
     file = out or run / "classifier.onnx"
+    check_writable(file.parent)
     if backbone and not images:
         raise InputError(f"--backbone {backbone}: is for --images; add that, or leave it out")
     spec = load_backbone(run).moved(backbone, None) if images else None

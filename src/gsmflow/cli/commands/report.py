@@ -44,13 +44,17 @@ def report(
 
     Where the data a run was made from are still there, they are read again for the curve and the confusions.
     """
-    from gsmflow.files.atomic import folder_for, write_bytes
+    from gsmflow.files.atomic import check_writable, folder_for, write_bytes
     from gsmflow.report.embedding import parse_methods
     from gsmflow.runs.folder import check_finished
 
     for run in runs:
         check_finished(run)
     methods = parse_methods(embedding)
+    file = out or runs[0] / "report.html"
+    check_writable(file.parent)
+    if figures:
+        check_writable(figures, "figures")
     # Late: loading torch takes over a second that a refusal need not wait for.
     from gsmflow.report.figures import draw
     from gsmflow.report.page import render
@@ -58,7 +62,6 @@ def report(
 
     records = read(runs, data_root)
     page = render(records, methods)
-    file = out or runs[0] / "report.html"
     with folder_for(file):
         write_bytes(file, page.encode())
     if opens:

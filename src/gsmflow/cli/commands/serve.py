@@ -120,9 +120,12 @@ def serve(
     """
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.runs.folder import check_finished
+    from gsmflow.semantics.encoder import check_encoder
 
     check_finished(run)
     check_device(device)
+    if encoder:
+        check_encoder(encoder)
     host = service.host
     listening = _listen(host, service.port)  # a port that is taken is told at once
     try:

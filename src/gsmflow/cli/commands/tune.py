@@ -122,6 +122,7 @@ def tune(
     """
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.compute.ray import parse_place
+    from gsmflow.files.atomic import check_writable
     from gsmflow.recipes.recipe import preset_for
     from gsmflow.studies import tuning
     from gsmflow.studies.search_space import default_space, parse_dimension, without_fixed
@@ -146,6 +147,7 @@ def tune(
     search = tuning.Search(method, chosen_preset, settings, tuple(space))
     path = place.out or Path(f"{name}-{method}-tuned.toml")
     tuning.check(search, address)
+    check_writable(path.parent)
     problem = data.load()
     set_threads(machine.threads, search.recipe().features.out_dim(problem))
 
