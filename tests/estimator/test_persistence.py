@@ -21,7 +21,7 @@ from gsmflow.serve.service import Service
 from gsmflow.sources import synthetic
 from support.recipes import ARGUMENTS, OVERRIDES, PROBLEM
 
-OLD = Path(__file__).parent / "runs" / "old"
+OLD = Path(__file__).parent.parent / "runs" / "old"
 OLD_RUNS = sorted(path.name for path in OLD.iterdir() if (path / "metrics.json").exists())
 OPTIONS = dict(each.split("=") for each in OVERRIDES)
 # Classes that are added here are anything.

@@ -15,7 +15,7 @@ from gsmflow.methods import find_method, method_names
 from gsmflow.methods.gsmflow import GSMFlowOptions
 from gsmflow.recipes.recipe import SelectionOptions, preset_names
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def rows(cls: type[Options]) -> list[str]:
