@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from gsmflow.cli import main
+from gsmflow.data.concern import Concern
 from gsmflow.data.problem import Problem
-from gsmflow.data.warnings import Concern, of_problem, of_scores, of_semantics, recorded, twins
+from gsmflow.data.warnings import of_problem, of_scores, of_semantics, recorded, twins
 from gsmflow.sources import load
 from support.recipes import ARGUMENTS
 

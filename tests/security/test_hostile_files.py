@@ -22,7 +22,8 @@ import gsmflow
 from gsmflow.base.errors import InputError
 from gsmflow.cli import main
 from gsmflow.estimator import GSMFlowClassifier
-from gsmflow.files.columns import read_npz, read_table
+from gsmflow.files.columns import read_table
+from gsmflow.files.npz import read_npz
 from gsmflow.sources.matfile import MatFile
 from support.folders import presplit, table, xlsa17
 from support.recipes import ARGUMENTS, PROBLEM

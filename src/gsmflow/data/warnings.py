@@ -7,7 +7,6 @@ The same concerns are shown by `gsmflow data`, `describe`, `train`, `report` and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,9 @@ from numpy.typing import NDArray
 
 from gsmflow.base.suggest import listed
 from gsmflow.data.checks import row_chunks
+from gsmflow.data.concern import Concern, count, some
+from gsmflow.data.odd_features import of_features
+from gsmflow.data.odd_semantics import slips
 from gsmflow.data.problem import Problem
 from gsmflow.files.class_names import alike
 
@@ -22,27 +24,6 @@ FEW = 5  # training samples, below which a class counts as hardly pictured
 _ALIKE, _APART = 0.96, 0.7  # of two descriptions, where the median pair is no more alike than the latter
 _ALIKE_CENTRED = 0.99  # of two descriptions less the mean one, however alike they are on the whole
 _SAMPLED = 2000  # classes that the median pair is looked for among
-_SHOWN = 5  # pairs and samples told one by one
-
-
-@dataclass(frozen=True)
-class Concern:
-    """Something that a person should look at.
-
-    Parameters
-    ----------
-    kind : str
-        ``names``, ``twins``, ``constant``, ``unseen alone``, ``few``, ``repeated``, ``missed`` or ``better``.
-    text : str
-        A sentence or two for people.
-    """
-
-    kind: str
-    text: str
-
-    def to_dict(self) -> dict[str, str]:
-        """As it stands in ``metrics.json``."""
-        return asdict(self)
 
 
 def of_problem(problem: Problem) -> list[Concern]:
@@ -50,6 +31,7 @@ def of_problem(problem: Problem) -> list[Concern]:
     seen = np.isin(np.arange(len(problem.classes)), problem.seen)
     return [
         *of_semantics(problem.semantics, problem.classes, problem.semantic_names, seen),
+        *of_features(problem),
         *_few(problem),
         *_repeated(problem),
     ]
@@ -83,17 +65,18 @@ def of_semantics(
         concerns.append(
             Concern(
                 "twins",
-                f"{_count(len(pairs), 'pair')} of classes described nearly alike: {_some(told)}. Samples of one will "
+                f"{count(len(pairs), 'pair')} of classes described nearly alike: {some(told)}. Samples of one will "
                 "be taken for the other; add what tells them apart.",
             )
         )
+    concerns += slips(semantics, classes, called)
     constant = (semantics == semantics[:1]).all(axis=0) & (len(semantics) > 1)
     if constant.any():
         told = [f"{called[d]} ({semantics[0, d]:g})" for d in np.flatnonzero(constant).tolist()]
         concerns.append(
             Concern(
                 "constant",
-                f"{_count(len(told), 'attribute')} with the same value for every class: {listed(told)}. They say "
+                f"{count(len(told), 'attribute')} with the same value for every class: {listed(told)}. They say "
                 "nothing; leave them out.",
             )
         )
@@ -105,7 +88,7 @@ def of_semantics(
             concerns.append(
                 Concern(
                     "unseen alone",
-                    f"{_count(len(told), 'attribute')} that only unseen classes differ in: {listed(told)}. No training "
+                    f"{count(len(told), 'attribute')} that only unseen classes differ in: {listed(told)}. No training "
                     "sample shows what they mean, so they cannot help; describe the classes by others too.",
                 )
             )
@@ -123,7 +106,7 @@ def of_scores(per_class: Mapping[str, float], seen: Sequence[str]) -> list[Conce
     return [
         Concern(
             "missed",
-            f"{_count(len(missed), 'seen class', 'seen classes')} hardly ever recognised: {listed(told)}; the mean "
+            f"{count(len(missed), 'seen class', 'seen classes')} hardly ever recognised: {listed(told)}; the mean "
             f"of the seen classes is {100 * mean:.1f}%. Look at their samples, their labels and whether another class "
             "is described like them.",
         )
@@ -167,9 +150,9 @@ def twins(
     """
     exact = np.asarray(semantics, dtype=np.float64)
     plain, centred = _unit(exact), _unit(exact - exact.mean(axis=0))
-    some = plain[:: max(1, len(plain) // _SAMPLED)]
-    apart = np.triu_indices(len(some), 1)
-    is_apart = len(some) > 2 and np.median((some @ some.T)[apart]) <= _APART
+    few = plain[:: max(1, len(plain) // _SAMPLED)]
+    apart = np.triu_indices(len(few), 1)
+    is_apart = len(few) > 2 and np.median((few @ few.T)[apart]) <= _APART
     pairs = []
     for start in range(0, len(plain), 512):
         rows = slice(start, start + 512)
@@ -198,7 +181,7 @@ def _names(classes: Sequence[str]) -> list[Concern]:
     return [
         Concern(
             "names",
-            f"Classes whose names differ in case or signs alone: {_some(told)}. If they are the same class, give "
+            f"Classes whose names differ in case or signs alone: {some(told)}. If they are the same class, give "
             "it one name.",
         )
     ]
@@ -212,7 +195,7 @@ def _few(problem: Problem) -> list[Concern]:
     return [
         Concern(
             "few",
-            f"{_count(len(told), 'seen class', 'seen classes')} with fewer than {FEW} training samples: "
+            f"{count(len(told), 'seen class', 'seen classes')} with fewer than {FEW} training samples: "
             f"{listed(told)}. Their accuracy is chance in part; add samples, or leave the classes without any, so that "
             "they count as unseen.",
         )
@@ -240,7 +223,7 @@ def _repeated(problem: Problem) -> list[Concern]:
         concerns.append(
             Concern(
                 "repeated",
-                f"{_count(len(leaks), 'test sample')} with the very features of a training sample: {_some(leaks)} "
+                f"{count(len(leaks), 'test sample')} with the very features of a training sample: {some(leaks)} "
                 "(counted from 0). Scores are better than they should be; remove one of each.",
             )
         )
@@ -248,8 +231,8 @@ def _repeated(problem: Problem) -> list[Concern]:
         concerns.append(
             Concern(
                 "repeated",
-                f"{_count(len(doubles), 'group')} of samples with the same features and different labels: "
-                f"{_some(doubles)} (counted from 0). Correct the labels, or remove them.",
+                f"{count(len(doubles), 'group')} of samples with the same features and different labels: "
+                f"{some(doubles)} (counted from 0). Correct the labels, or remove them.",
             )
         )
     return concerns
@@ -271,12 +254,3 @@ def _same_rows(features: NDArray[np.float32], chosen: NDArray[np.int64]) -> list
             same.setdefault((features[row] + np.float32(0)).tobytes(), []).append(row)
         groups += [group for group in same.values() if len(group) > 1]
     return sorted(groups)
-
-
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one if number == 1 else several or one + 's'}"
-
-
-def _some(told: Sequence[str]) -> str:
-    more = len(told) - _SHOWN
-    return ", ".join(told[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

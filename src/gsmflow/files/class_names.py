@@ -22,6 +22,7 @@ _PARTS = {
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_NUMBER = re.compile(r"(-?)(\d{1,15})(?:\.0*)?", re.ASCII)
 _BETWEEN = re.compile(r"(?<=[^\W_])[\s_+-]+(?=[^\W_])")  # not at the ends: -1 is not 1
 
 
@@ -52,12 +53,17 @@ def normal(name: str) -> str:
 
 def alike(name: str) -> str:
     """What names that are meant alike have in common: no case, one space for ``_``, ``+``, ``-`` or spaces between
-    words, and nothing invisible.
+    words, and nothing invisible; of whole numbers, as data frames and spreadsheets write them, their value.
 
     >>> alike("Grizzly+Bear") == alike("grizzly_bear"), alike("-1") == alike("1")
     (True, False)
+    >>> alike("7.0") == alike("007") == alike("7"), alike("7.5")
+    (True, '7.5')
     """
-    return _BETWEEN.sub(" ", normal(name.translate(_INVISIBLE)).casefold())
+    said = _BETWEEN.sub(" ", normal(name.translate(_INVISIBLE)).casefold())
+    if number := _NUMBER.fullmatch(said):
+        return f"{number[1]}{int(number[2])}"
+    return said
 
 
 def spoken(name: str) -> str:

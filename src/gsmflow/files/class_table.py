@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.files.class_names import clash, normal
-from gsmflow.files.columns import numbers, read_table, texts
+from gsmflow.files.columns import is_truth_column, numbers, read_table, texts
 from gsmflow.files.dialect import Dialect
-from gsmflow.files.roles import KEEP, indices, left_out_note
+from gsmflow.files.roles import KEEP, indices, left_out_note, naming
 
 
 def classes_csv(
@@ -48,6 +48,8 @@ class ClassTable:
         How the .csv file is written.
     note : str
         Which columns are no dimensions, and how to keep them; empty where all are.
+    truths : tuple[str, ...]
+        Dimensions that are written as yes and no, which became 1 and 0.
     """
 
     names: tuple[str, ...]
@@ -55,6 +57,7 @@ class ClassTable:
     dimensions: tuple[str, ...]
     dialect: Dialect | None
     note: str = ""
+    truths: tuple[str, ...] = ()
 
 
 def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tuple[str, ...]]:
@@ -84,27 +87,23 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
     Raises
     ------
     InputError
-        The file is missing or damaged, its first column is not ``name``, two classes have the same name, or a
-        cell is not a finite number.
+        The file is missing or damaged, no column names the classes, two classes have the same name, or a cell is not
+        a finite number.
     """
     table = read_table(path)
-    left_out = {} if whole else indices(table, wanted)
-    columns = [column for column in table.columns if column not in left_out]
-    if not columns or columns[0].casefold() != "name":
-        first = columns[0] if columns else table.columns[0]
-        raise InputError(
-            f"{path}: the first column is '{first}', expected 'name', then one column a semantic "
-            "dimension, separated by commas"
-        )
-    classes = tuple(map(normal, texts(table, columns[0])))
+    called = naming(table)
+    left_out = {} if whole else indices(table, {*wanted, called})
+    classes = tuple(map(normal, texts(table, called)))
     if pair := clash(classes):
         first, second = map(table.place, pair)
         raise InputError(f"{path}: {first} and {second} are both named '{classes[pair[0]]}'; remove one")
-    dimensions = columns[1:]
+    dimensions = [column for column in table.columns if column not in left_out and column != called]
+    said = [column for column in dimensions if is_truth_column(table, column)]
     return ClassTable(
         classes,
         numbers(table, dimensions, left_out).astype(np.float64),
         tuple(column if whole else column.removeprefix(KEEP) for column in dimensions),
         table.dialect,
         left_out_note(left_out),
+        tuple(said),
     )

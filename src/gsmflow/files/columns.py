@@ -1,8 +1,8 @@
-"""Columns of numbers and texts from .csv, .parquet and .npz files. Errors name the cell."""
+"""Columns of numbers and texts from .csv and .parquet files. Errors name the cell."""
 
 from __future__ import annotations
 
-import zipfile
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
+from gsmflow.files.cells import advice, is_truth, numbers_in
 from gsmflow.files.checksums import check
 from gsmflow.files.csv_table import read_csv
 from gsmflow.files.dialect import Dialect
-from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle, literal
+from gsmflow.files.guard import check_unpacked, first_bytes, literal
 
 if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
 MOST = float(np.finfo(np.float32).max)
-
-# -- tables -----------------------------------------------------------------------------------
+_EXACT = 2.0**53  # beyond it float64 does not hold every whole number
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Table:
         (N,) line of a .csv file on which a row begins.
     first : int
         The number of the first row in a .parquet file, from 0.
+    index : frozenset[str]
+        Columns that pandas wrote as the index of a data frame.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Table:
     dialect: Dialect | None = None
     lines: NDArray[np.int64] | None = None
     first: int = 0
+    index: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> list[str]:
@@ -87,7 +90,8 @@ def read_table(path: Path) -> Table:
     first_bytes(check(path), 1)
     if path.suffix == ".parquet":
         parquet_shape(path)
-        table = Table(path, _guarded(path, lambda: pl.read_parquet(literal(path), glob=False)))
+        frame = _guarded(path, lambda: pl.read_parquet(literal(path), glob=False))
+        table = Table(path, frame, index=_index_of(path))
     else:
         table = Table(path, *read_csv(path))
     if not len(table):
@@ -132,7 +136,19 @@ def parquet_rows(path: Path, start: int, count: int) -> Table:
     table = _guarded(path, lambda: some.collect())
     if len(table) != count:
         raise InputError(f"{path}: ends before row {start + count}; it was changed or cut short")
-    return Table(path, table, first=start)
+    return Table(path, table, first=start, index=_index_of(path))
+
+
+def _index_of(path: Path) -> frozenset[str]:
+    """Columns that pandas notes to be the index in a .parquet file; none where it was not pandas that wrote it."""
+    import polars as pl
+
+    try:
+        with open(path, "rb") as file:
+            noted = json.loads(pl.read_parquet_metadata(file).get("pandas", "{}"))
+        return frozenset(name for name in noted["index_columns"] if isinstance(name, str))
+    except (Exception, pl.exceptions.PanicException):  # a note that is damaged says nothing
+        return frozenset()
 
 
 def texts(table: Table, column: str) -> tuple[str, ...]:
@@ -184,10 +200,13 @@ def numbers(
     is_short = {table.frame[column].dtype for column in columns} <= short
     values = np.empty(shape, np.float32) if is_short else np.empty(shape, np.float64)
     for index, column in enumerate(columns):
-        values[:, index] = as_numbers(table, column)
+        exact = as_numbers(table, column)
+        values[:, index] = exact
         bad = np.flatnonzero(~(np.abs(values[:, index]) <= MOST))
         if bad.size:
             raise InputError(_not_a_number(table, column, int(bad[0]), whole=bad.size == len(table)))
+        if not is_short:
+            _refuse_long(table, column, exact)
     return values
 
 
@@ -203,13 +222,37 @@ def as_numbers(table: Table, column: str) -> NDArray[np.float64]:
 
     series = table.frame[column]
     if series.dtype == pl.String:
-        series = series.str.strip_chars()
-        if table.dialect and table.dialect.decimal == ",":
-            # A point would be a thousands mark here, or a slip; both are refused as no number.
-            series = series.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
-    elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
-        raise InputError(f"{table.path}: column '{column}' is of type {series.dtype}, expected numbers")
+        return numbers_in(series, table.dialect.decimal if table.dialect else ".").to_numpy()
+    if not (series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null)):
+        what = str(series.dtype).partition("(")[0].lower()
+        remedy = (
+            "; write one column a dimension, or save the vectors as the array 'features' of an .npz file"
+            if series.dtype.is_nested()
+            else ""
+        )
+        raise InputError(f"{table.path}: column '{column}' is of type {what}, expected numbers{remedy}")
     return series.cast(pl.Float64, strict=False).to_numpy()
+
+
+def is_truth_column(table: Table, column: str) -> bool:
+    """Whether a column is written in words for yes and no, which become 1 and 0."""
+    import polars as pl
+
+    return table.frame[column].dtype == pl.String and is_truth(table.frame[column])
+
+
+def _refuse_long(table: Table, column: str, values: NDArray[np.float64]) -> None:
+    """Refuse whole numbers that float64 does not hold to the last digit, such as identifiers of 64 bits."""
+    series = table.frame[column]
+    if series.dtype.is_float():
+        return
+    for row in np.flatnonzero(np.abs(values) > _EXACT):
+        cell = str(series[int(row)]).strip()
+        if cell.lstrip("+-").isdecimal() and int(cell) != int(values[row]):
+            raise InputError(
+                f"{table.path}: {table.place(int(row))}, column '{column}' is {cell}, which has more digits than a "
+                "number of 64 bits keeps; subtract a constant from the column, or leave it out if it is an identifier"
+            )
 
 
 def _not_a_number(table: Table, column: str, row: int, *, whole: bool) -> str:
@@ -218,8 +261,10 @@ def _not_a_number(table: Table, column: str, row: int, *, whole: bool) -> str:
     if cell is None or not str(cell).strip():
         return f"{where} is empty; fill it in or remove the row"
     shown = f"{where} is '{str(cell)[:40]}', expected a finite number"
-    if table.dialect and table.dialect.decimal == "," and "." in str(cell):
+    if table.dialect and table.dialect.decimal == "," and "." in str(cell) and "," not in str(cell):
         return f"{shown} with a decimal comma, as others in this file have; write all in one way"
+    if what_to_do := advice(str(cell)):
+        return f"{shown}; {what_to_do}"
     if whole and len(table) > 1:
         return f"{shown} as in every feature column; remove the column, or name it label, split or name if it is that"
     return f"{shown}; correct it or remove the row"
@@ -239,56 +284,3 @@ def _guarded(path: Path, read: Callable[..., T], *arguments: Any) -> T:
         raise InputError(
             f"{path}: not readable as {path.suffix} ({reason[0][:120]}); write it anew"
         ) from None
-
-
-# -- .npz -------------------------------------------------------------------------------------
-
-
-def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The wanted arrays that an .npz file has. Pickled objects are refused and never loaded.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, no .npz file, unpacks to more than the limit, or a wanted array holds
-        objects.
-    """
-    head = first_bytes(check(path), 4)
-    if not zipfile.is_zipfile(path):
-        what = "a Python pickle, which is never loaded" if is_pickle(head) else "damaged or something else"
-        raise InputError(f"{path}: not an .npz file but {what}; save it with numpy.savez(features=..., ...)")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            size = sum(info.file_size for info in members.values())
-            check_unpacked(path, size)
-            return {name: _read_member(path, archive, members[name]) for name in wanted if name in members}
-    except InputError:
-        raise
-    except MemoryError:
-        raise InputError(f"{path}: needs more memory than there is; free memory or split it") from None
-    except Exception as error:  # zip, decompression and array headers raise different errors
-        reason = str(error) or type(error).__name__
-        raise InputError(f"{path}: damaged or cut short ({reason[:120]}); save it anew") from None
-
-
-def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    from numpy.lib import format as npy
-
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    name = info.filename.removesuffix(".npy")
-    with archive.open(info) as file:
-        version = npy.read_magic(file)
-        if version not in readers:
-            raise InputError(f"{path}: {name}: array format {version}, expected a plain array")
-        shape, _, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise InputError(
-            f"{path}: {name}: contains pickled objects, which are never loaded; save plain arrays (texts "
-            "as numpy.array(list_of_str))"
-        )
-    # The size is checked before memory is allocated for what the header claims.
-    if int(np.prod(shape, dtype=object)) * dtype.itemsize > info.file_size:
-        raise InputError(f"{path}: {name}: holds less than its header says; save it anew")
-    with archive.open(info) as file:
-        return npy.read_array(file, allow_pickle=False)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 21  # cells that wait as Python texts
 _COMMA_NUMBER = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
+_POINT_NUMBER = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
+_GROUPED = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
+_FRACTION = r"^[+-]?(0\d*)?\.|^[+-]?\d{4,}\.|\.(\d{1,2}|\d{4,})$|[eE]"
 _THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 
 
@@ -54,7 +57,10 @@ def read_csv(path: Path) -> tuple[pl.DataFrame, Dialect, NDArray[np.int64]]:
     _refuse_data_as_header(text, table.columns)
     if dialect.line_end == "mixed":
         _refuse_text_before_mixed_ends(text, table)
-    return table, replace(dialect, decimal=_decimal(path, table)), lines
+    decimal = _decimal(path, table)
+    if dialect.separator == ";" and decimal == ".":
+        _refuse_thousands(path, table, lines)
+    return table, replace(dialect, decimal=decimal), lines
 
 
 # -- a file without quotes ----------------------------------------------------------------------
@@ -260,6 +266,29 @@ def _is_number(cell: str) -> bool:
         return math.isfinite(float(cell))
     except ValueError:
         return False
+
+
+def _refuse_thousands(path: Path, table: pl.DataFrame, lines: NDArray[np.int64]) -> None:
+    """Refuse numbers such as 40.610 between semicolons where nothing shows whether the point begins a fraction.
+
+    Spreadsheets that write semicolons have decimal commas, and then a point stands between thousands.
+    """
+    import polars as pl
+
+    texts = table.select(pl.all().str.strip_chars())
+    points = [name for name in texts.columns if texts[name].str.contains(_POINT_NUMBER).any()]
+    grouped = [name for name in points if texts[name].str.contains(_GROUPED).any()]
+    for name in points:
+        if texts[name].filter(texts[name].str.contains(_POINT_NUMBER)).str.contains(_FRACTION).any():
+            return
+    for name in grouped:
+        if texts[name].str.contains(r"^[+-]?\d{1,3}(\.\d{3})*$").all():
+            row = int(texts[name].str.contains(_GROUPED).arg_max() or 0)
+            raise InputError(
+                f"{path}: line {lines[row]}, column '{name}' is '{texts[name][row]}', which may be a fraction or, as "
+                "between semicolons in many countries, thousands; write numbers without marks between thousands, or "
+                "separate the cells by commas if they are fractions"
+            )
 
 
 def _decimal(path: Path, table: pl.DataFrame) -> str:

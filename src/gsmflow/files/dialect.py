@@ -142,6 +142,12 @@ def records(text: Text, dialect: Dialect) -> Iterator[Record]:
 def ragged(text: Text, separator: str, cells: int, width: int) -> str:
     """What is said of a record that has not as many cells as the header."""
     said = f"has {cells} {'cell' if cells == 1 else 'cells'}, but the header (line {text.header_line}) has {width}"
+    if cells == width + 1:
+        return (
+            f"{said}; where every line has one more, it is a name or number of the row (leave it out, or name it in "
+            f"the header) or ends in {SEPARATORS[separator]} too many; otherwise quote cells that contain "
+            f"{SEPARATORS[separator]}"
+        )
     return f"{said}; quote cells that contain {SEPARATORS[separator]}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
-from gsmflow.files.guard import first_bytes, is_pickle
+from gsmflow.files.guard import first_bytes, is_pickle, other_kind
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _BOMS = (
@@ -102,6 +102,8 @@ def read_text(path: Path, content: bytes, *, whole: bool = True) -> Text:
 def _decoded(path: Path, content: bytes, whole: bool) -> tuple[str, str]:
     if is_pickle(content[:2]):
         raise InputError(f"{path}: a Python pickle, which is never loaded; save it as CSV in UTF-8")
+    if other := other_kind(content):
+        raise InputError(f"{path}: no CSV but {other[0]}; {other[1]}")
     codec, name = "utf-8", "UTF-8"
     for mark, with_mark, called in _BOMS:
         if content.startswith(mark):

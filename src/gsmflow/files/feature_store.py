@@ -47,7 +47,8 @@ def open_store(path: Path) -> NDArray[np.float32]:
         or mapped.dtype != np.float32
         or 0 in mapped.shape
     ):
-        raise InputError(f"{path}: {mapped.dtype} of shape {mapped.shape}, expected a float32 matrix")
+        remedy = "; save array.astype(numpy.float32)" if getattr(mapped, "ndim", 0) == 2 else ""
+        raise InputError(f"{path}: {mapped.dtype} of shape {mapped.shape}, expected a float32 matrix{remedy}")
     if not mapped.flags.c_contiguous:
         raise InputError(f"{path}: laid out by columns, expected by rows; save numpy.ascontiguousarray of it")
     return mapped

@@ -35,6 +35,27 @@ def literal(path: Path) -> Path:
     return path.absolute()
 
 
+_SAVE = "open it in the spreadsheet program and save it as CSV"
+_KINDS = (
+    (b"PK\x03\x04", "a zip archive or a workbook (.xlsx, .ods)", _SAVE),
+    (b"\xd0\xcf\x11\xe0", "a workbook (.xls)", _SAVE),
+    (b"\x1f\x8b", "packed by gzip", "unpack it"),
+    (b"PAR1", "a Parquet file", "name it .parquet"),
+    (b"\x93NUMPY", "a NumPy array", "name it .npy"),
+    (b"MATLAB ", "a MATLAB file", "name it .mat"),
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "fetch it with `git lfs pull`"),
+    (b"<!doctype html", "a web page, perhaps of an error or a login", "download the file itself"),
+    (b"<html", "a web page, perhaps of an error or a login", "download the file itself"),
+    (b"%pdf-", "a PDF document", "export the table itself as CSV"),
+)
+
+
+def other_kind(head: bytes) -> tuple[str, str] | None:
+    """What a file is that was taken for another kind, by how it begins, and what to do; None where it does not tell."""
+    start = head[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    return next(((what, remedy) for mark, what, remedy in _KINDS if start.startswith(mark.lower())), None)
+
+
 def is_pickle(head: bytes) -> bool:
     """Whether a file with this beginning looks like a Python pickle (protocol 2 and later)."""
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 _FAR = 1024.0  # times its spread that a column lies from zero before float32 takes ten of its 24 bits
 _ROWS = 4096
+_EXACT = 2.0**53  # beyond it float64 does not hold every whole number
+_UNIT = 4096
 
 
 def narrowed(values: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
@@ -22,6 +26,8 @@ def narrowed(values: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float64] 
     """
     if values.dtype == np.float32 or values.dtype.itemsize < 4 or not len(values):
         return values.astype(np.float32, copy=False), None
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        return _of_whole(values)
     low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = high - low
@@ -37,11 +43,29 @@ def narrowed(values: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float64] 
     return (off(values, offset), offset) if offset.any() else (off(values, None), None)
 
 
+def _of_whole(values: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """[`narrowed`][gsmflow.files.narrowing.narrowed] of whole numbers of 64 bits, of which float64 does not hold all
+    digits: what lies beyond 2^53 loses an offset in whole numbers first.
+    """
+    low, high = values.min(axis=0), values.max(axis=0)
+    long = (np.abs(low.astype(np.float64)) > _EXACT) | (np.abs(high.astype(np.float64)) > _EXACT)
+    if not long.any():
+        return narrowed(values.astype(np.float64))
+    # Of so many ones at the beginning float64 holds every multiple, also near 2^64.
+    offset = np.where(long, low - low % np.array(_UNIT, low.dtype), np.array(0, low.dtype))
+    small, more = narrowed((values - offset).astype(np.float64))
+    whole = offset.astype(np.float64)
+    return small, whole if more is None else whole + more
+
+
 def off(values: NDArray, offset: NDArray[np.float64] | None) -> NDArray[np.float32]:
     """float32(values - offset) of (N, D) values, computed in float64; without an offset, float32(values)."""
     with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such
         if offset is None:
             return values.astype(np.float32, copy=False)
+        if values.dtype.kind in "iu" and (np.abs(offset) > _EXACT).any():
+            whole = np.rint(offset).astype(values.dtype)
+            return ((values - whole).astype(np.float64) - (offset - np.rint(offset))).astype(np.float32)
         out = np.empty(values.shape, np.float32)
         for start in range(0, len(values), _ROWS):
             out[start : start + _ROWS] = values[start : start + _ROWS].astype(np.float64) - offset

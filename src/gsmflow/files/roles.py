@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
 from gsmflow.files.columns import Table, as_numbers
 from gsmflow.files.names import matched
+from gsmflow.files.telling import has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
 
+_FOLDS = 20  # different values of a column that divides the rows, at most
 KEEP = "feature:"  # before the name of a column that is a feature whatever it looks like
 _PATHS = (
     "filename",
@@ -71,6 +74,31 @@ _TIMES = {
     *("time", "timestamp", "time_stamp", "date", "datetime", "t", "ts", "epoch", "unix_time", "unixtime"),
     *("created", "created_at"),
 }
+_DATES = {
+    "date",
+    "datetime",
+    "timestamp",
+    "time_stamp",
+    "unix_time",
+    "unixtime",
+    "created",
+    "created_at",
+    "datum",
+}
+_TIME_WORDS = {"time", "timestamp", "date", "datetime", "datum", "created", "captured", "recorded"}
+_DIVIDING = {
+    "is_train",
+    "is_test",
+    "is_val",
+    "in_train",
+    "in_test",
+    "train",
+    "test",
+    "fold",
+    "folds",
+    "cv_fold",
+    "kfold",
+}
 
 
 @dataclass(frozen=True)
@@ -105,9 +133,34 @@ def left_out_note(left_out: Mapping[str, str]) -> str:
     return f"{told}; to keep a column, put {KEEP} before its name: '{KEEP}{next(iter(left_out))}'"
 
 
+def naming(table: Table) -> str:
+    """The column that names the classes of a table: one called ``name`` in any case, wherever it stands, or a first
+    column of texts without a name, as data frames write their index.
+
+    Raises
+    ------
+    InputError
+        There is none; the message says which one may be meant.
+    """
+    called = [column for column in table.columns if _called(column) == "name"]
+    if called:
+        return called[0]
+    first = table.columns[0]
+    unnamed = first in table.index or _UNNAMED.fullmatch(first.strip().casefold())
+    of_texts = unnamed and is_text(table, first) and not is_empty(table, first)
+    if of_texts and np.isnan(as_numbers(table, first)).all():
+        return first
+    meant = next((column for column in table.columns if role_of(column) in ("label", "name")), None)
+    remedy = f"rename '{meant}' to 'name' if it is that" if meant else "name the classes in one"
+    raise InputError(
+        f"{table.path}: no column 'name' (found {listed(table.columns)}); {remedy}; a table has one row a class and "
+        "one column a semantic dimension"
+    )
+
+
 def indices(table: Table, wanted: Collection[str] = ()) -> dict[str, str]:
     """Columns that number or date the rows, and why that is thought of each; none of those wanted."""
-    reasons = {column: _index(table, column, None) for column in table.columns}
+    reasons = {column: _index(table, column, None) or _no_number(table, column) for column in table.columns}
     return {
         column: reason
         for column, reason in reasons.items()
@@ -152,6 +205,30 @@ def roles_of(table: Table, wanted: Sequence[str] | None = None) -> Roles:
     if wanted is not None:
         features = matched(str(table.path), features, wanted, left_out)
     return Roles(said, features, left_out)
+
+
+def refuse_shuffled(table: Table) -> None:
+    """Refuse a table whose index numbers all of its rows, but not in order: it lies beside data in another order.
+
+    Raises
+    ------
+    InputError
+        It does; the first row out of order is named.
+    """
+    for column in table.columns:
+        if not (_UNNAMED.fullmatch(column.strip().casefold()) or _called(column) in _RUNNING):
+            continue
+        if not (is_text(table, column) or table.frame[column].dtype.is_integer()):
+            continue
+        values = as_numbers(table, column)
+        ordered = np.sort(values)
+        numbers_all = ordered[0] in (0, 1) and np.array_equal(ordered, ordered[0] + np.arange(len(values)))
+        if numbers_all and not np.array_equal(values, ordered):
+            row = int(np.flatnonzero(values != ordered)[0])
+            raise InputError(
+                f"{table.path}: {table.place(row)} has {int(values[row])} in column '{column}', where rows in order "
+                f"have {int(ordered[row])}; sort the rows as those of the features, or remove the column"
+            )
 
 
 def role_of(column: str) -> str | None:
@@ -201,7 +278,32 @@ def _why_left_out(table: Table, column: str, wanted: Sequence[str] | None, said:
         pairs = table.frame.select(said["label"], column).n_unique()
         if pairs > label.n_unique():  # a coordinate: a label in numbers would have one value a class
             return ""
-    return f"another column says the {role}" if role else _index(table, column, wanted)
+    if role:
+        return f"another column says the {role}"
+    return _index(table, column, wanted) or (_by_values(table, column, said) if wanted is None else "")
+
+
+def _no_number(table: Table, column: str) -> str:
+    """Why a column cannot be meant as numbers; empty where it can."""
+    if is_empty(table, column):
+        return "empty"
+    return "codes that begin with zeros" if is_code(table, column) else ""
+
+
+def _by_values(table: Table, column: str, said: Mapping[str, str]) -> str:
+    """Why the values of a column show that it is no feature, whatever it is called; empty where they do not."""
+    if reason := _no_number(table, column):
+        return reason
+    called = _called(column)
+    if called in _DIVIDING and table.frame[column].n_unique() <= _FOLDS:
+        return "divides the rows; a column split with train and test does so"
+    if set(called.split("_")) & _TIME_WORDS and runs_on(table, column, evenly=False):
+        return "a time that runs on"
+    if runs_on(table, column, evenly=True):
+        return "a running number"
+    if "label" in said and numbers_classes(table, column, said["label"]):
+        return "numbers the classes, one number each"
+    return ""
 
 
 def _index(table: Table, column: str, wanted: Sequence[str] | None) -> str:
@@ -210,21 +312,28 @@ def _index(table: Table, column: str, wanted: Sequence[str] | None) -> str:
 
     called = _called(column)
     if _UNNAMED.fullmatch(column.strip().casefold()):
-        return "an index without a name"
+        return "empty" if is_empty(table, column) else "an index without a name"
+    if column in table.index:
+        return "the index of a data frame"
     if called in _NUMBERS_OF:
         return "numbers the rows or classes"
     dtype = table.frame[column].dtype
     if dtype.is_temporal():
-        return f"a time stamp of type {dtype}"
-    if called not in _RUNNING | _TIMES:
+        return "dates or times"
+    of_times = called in _TIMES or bool(set(called.split("_")) & _TIME_WORDS)
+    if called not in _RUNNING and not of_times:
         return ""
-    if wanted is not None:
+    if wanted is not None and called in _RUNNING | _TIMES:
         return "by its name an index or a time"
     if dtype != pl.String and not dtype.is_numeric():
         return ""
-    values = as_numbers(table, column)
-    if called in _TIMES and np.isnan(values).all():
+    if called in _DATES:
         return "time stamps"
+    values = as_numbers(table, column)
+    if of_times and np.isnan(values).all() and has_dates(table, column):
+        return "time stamps"
+    if wanted is not None or called not in _RUNNING | _TIMES:
+        return ""
     steps = np.diff(values)
     if len(steps) and steps[0] != 0 and np.ptp(steps) <= 1e-9 * abs(steps[0]):
         return "a running number" if called in _RUNNING else "a time stamp that runs on evenly"

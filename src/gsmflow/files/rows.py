@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import check
-from gsmflow.files.columns import MOST, Table, numbers, place_of, read_npz, read_table, texts
+from gsmflow.files.columns import MOST, Table, is_truth_column, numbers, place_of, read_table, texts
 from gsmflow.files.dialect import Dialect
 from gsmflow.files.feature_store import open_store
-from gsmflow.files.roles import roles_of
+from gsmflow.files.npz import read_npz
+from gsmflow.files.roles import refuse_shuffled, roles_of
 
 ENDINGS = (".npz", ".npy", ".csv", ".parquet")
 
@@ -46,6 +48,8 @@ class Rows:
         D names of the features, where they have names.
     note : str
         Which columns are no features, and how to keep them; empty where all are.
+    truths : tuple[str, ...]
+        Features that are written as yes and no, which became 1 and 0.
     """
 
     features: NDArray[np.float32] | NDArray[np.float64]
@@ -57,6 +61,7 @@ class Rows:
     dialect: Dialect | None = None
     columns: tuple[str, ...] | None = None
     note: str = ""
+    truths: tuple[str, ...] = ()
 
     def place(self, row: int) -> str:
         """How a person finds a row (from 0) in the file: ``line 2``, or ``row 1`` where it has no lines."""
@@ -108,6 +113,7 @@ def rows_of_table(table: Table, wanted: Sequence[str] | None = None) -> Rows:
         dialect=table.dialect,
         columns=tuple(roles.features),
         note=roles.note,
+        truths=tuple(name for name, column in roles.features.items() if is_truth_column(table, column)),
     )
 
 
@@ -123,6 +129,7 @@ def _rows_of_store(path: Path) -> Rows:
         raise InputError(
             f"{tables[0]}: {len(table)} rows, but {path} has {len(features)}; the two belong to different stores"
         )
+    refuse_shuffled(table)
     given = {role: texts(table, column) for role, column in roles_of(table).said.items()}
     return Rows(
         features,
@@ -174,6 +181,11 @@ def _texts_of_npz(path: Path, arrays: dict[str, NDArray], name: str, rows: int) 
     if name not in arrays:
         return None
     array = arrays[name]
+    if array.dtype.kind in "iu" and name != "split":  # numbers of classes: their names are written alike
+        array = array.astype(str)
+    elif array.dtype.kind == "S":
+        with suppress(UnicodeDecodeError):
+            array = np.char.decode(array, "utf-8")
     if array.dtype.kind != "U":
         raise InputError(
             f"{path}: {name}: values of type {array.dtype}, expected texts; save them with "

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 
 from gsmflow.base.errors import InputError
-from gsmflow.data.warnings import Concern
+from gsmflow.data.concern import Concern
 from gsmflow.files.checksums import digest_of
 from gsmflow.images.listing import Listing
 

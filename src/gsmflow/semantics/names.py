@@ -85,6 +85,26 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _refuse_lists(path: Path, lines: Sequence[str]) -> None:
+    """Refuse comments, lists and several names in one line, which are no bare names.
+
+    Raises
+    ------
+    InputError
+        A line is; it is named.
+    """
+    said = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    for number, line in said.items():
+        if re.match(r"#\s", line):
+            raise InputError(f"{path}: line {number} begins with #; leave comments out, one name a line")
+    if said and all(re.match(r"[-*\u2022]\s|\d+[.)]\s", line) for line in said.values()):
+        raise InputError(
+            f"{path}: its lines are items of a list ('{next(iter(said.values()))[:40]}'); write names alone"
+        )
+    if len(said) == 1 and re.search(r"[,;\t]", next(iter(said.values()))):
+        raise InputError(f"{path}: holds one line with several names; write one name a line")
+
+
 def read_lines(path: Path) -> tuple[str, ...]:
     """The names in a text file, one a line; blank lines do not count.
 
@@ -100,6 +120,7 @@ def read_lines(path: Path) -> tuple[str, ...]:
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text; save it as UTF-8, one name a line") from None
     first: dict[str, int] = {}
+    _refuse_lists(path, lines)
     for number, line in enumerate(lines, 1):
         name = normal(line)
         if name and first.setdefault(alike(name), number) != number:

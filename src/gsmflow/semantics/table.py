@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
-from gsmflow.base.suggest import instead_of, listed
+from gsmflow.base.suggest import instead_of
 from gsmflow.files.atomic import write_bytes
 from gsmflow.files.class_names import clash, normal
-from gsmflow.files.columns import Table, numbers, read_table, texts
-from gsmflow.files.roles import indices, left_out_note
+from gsmflow.files.columns import Table, is_truth_column, numbers, read_table, texts
+from gsmflow.files.roles import indices, left_out_note, naming
 from gsmflow.files.semantic_origin import write_origin
 from gsmflow.semantics.names import read_lines, split_names
 
@@ -73,15 +73,14 @@ def read_described(path: Path, columns: tuple[str, ...] = (), *, as_text: bool |
     if path.suffix.lower() == ".txt":
         return Described(read_lines(path), ())
     table = read_table(path)
-    if "name" not in table.columns:
-        raise InputError(f"{path}: no column 'name' (found {listed(table.columns)}); name the classes in one")
-    left_out = indices(table, columns)
-    others = [column for column in table.columns if column != "name" and column not in left_out]
+    called = naming(table)
+    left_out = indices(table, {*columns, called})
+    others = [column for column in table.columns if column != called and column not in left_out]
     for column in columns:
         if column not in others:
             raise InputError(f"{path}: no column '{column}'; {instead_of(column, others)}")
     chosen = tuple(columns) or tuple(others)
-    rows = tuple(map(normal, texts(table, "name")))
+    rows = tuple(map(normal, texts(table, called)))
     if not chosen:
         if pair := clash(rows):
             one, other = map(table.place, pair)
@@ -139,6 +138,8 @@ def _has_number(table: Table, column: str) -> bool:
     """Whether a cell of a column is a number: then all are meant to be."""
     import polars as pl
 
+    if is_truth_column(table, column):
+        return True
     return any(_is_number(cell) for cell in table.frame[column].cast(pl.String).drop_nulls())
 
 

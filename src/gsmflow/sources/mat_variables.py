@@ -9,7 +9,7 @@ _NUMERIC = {"double", "single", "logical"} | {
 }
 _TEXTS = {"cell", "char"}
 _TO_NUMBERS = {
-    "cell": "cell2mat({0})",
+    "cell": "cell2mat({0}), or the number of each text, [~, {0}] = ismember({0}, NAMES)",
     "char": "str2num({0})",
     "containers.Map": "cell2mat(values({0}))",
     "datetime": "posixtime({0})",
@@ -21,6 +21,7 @@ _TO_NUMBERS = {
     "timetable": "{0}.Variables",
 }
 _TO_TEXTS = {
+    **dict.fromkeys(("double", "single"), "cellstr(num2str({0}(:)))"),
     "containers.Map": "keys({0})'",
     "dictionary": "cellstr(keys({0}))",
     "struct": "{0}.FIELD, with the name of the field that is meant",

@@ -125,6 +125,11 @@ class MatFile:
         `of` names in messages what is counted up to `high`.
         """
         numbers = self.whole(name)
+        if self.variables[name].kind == "logical":
+            raise InputError(
+                f"{self.where(name)}: is of MATLAB class logical, a mask, expected numbers counted from 1; in MATLAB "
+                f"set {name} = find({name}) and save again"
+            )
         outside = np.flatnonzero((numbers < 1) | (False if high is None else numbers > high))
         if outside.size:
             limit = "counted from 1" if high is None else f"from 1 to {high}, the number of {of}"

@@ -88,9 +88,17 @@ def load(
     rows = read_rows(rows_file)
     if rows.labels is None:
         raise InputError(f"{rows_file}: no labels; name the class of each row in " + _label_place(rows_file))
+    if set(rows.labels) <= set(described.dimensions) and not set(rows.labels) & set(classes):
+        raise InputError(
+            f"{classes_file}: the classes ({listed(sorted(set(rows.labels)))}) stand in columns, expected one row a "
+            "class; transpose the table"
+        )
     values, offset = narrowed(rows.features)
     meant = matched(
-        rows.labels, classes, lambda row: f"{rows_file}: {rows.place(row)} is labelled", str(classes_file)
+        rows.labels,
+        classes,
+        lambda row: f"{rows_file}: {rows.place(row)} is labelled",
+        f"{classes_file}, column 'name'",
     )
     labels = np.array(meant.index, dtype=np.int64)
     playing = None
@@ -158,7 +166,7 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
     found = [f"{stem}{ending}" for ending in ENDINGS if f"{stem}{ending}" in names]
     if not found:
         others = [f"`features` {other}" for other in feature_files(folder)]
-        hint = f"there is {listed(others)}; " if others else ""
+        hint = f"there is {listed(others)}; " if others else _nearly(names, stem)
         if images := images_of(folder):
             hint = (
                 f"make it of the images {images} with `gsmflow extract`, or train with `backbone` resnet101; "
@@ -176,8 +184,29 @@ def _classes_file(folder: Path, names: Sequence[str], stem: str, features: str) 
         return folder / f"{stem}.csv"
     tables = {Path(name).stem for name in names if name.endswith(".csv") and ".rows." not in name}
     others = sorted(tables - {features, f"{features}.unreadable", CLASSES})
-    hint = f"there is {listed(f'`semantics` {other}' for other in others)}; " if others else ""
+    hint = (
+        f"there is {listed(f'`semantics` {other}' for other in others)}; " if others else _nearly(names, stem)
+    )
     raise InputError(f"{folder}: no {stem}.csv", remedy=f"{hint}{_EXPECTED}")
+
+
+def _nearly(names: Sequence[str], stem: str) -> str:
+    """What to do with a file that is called like the wanted one but for case or ending; empty without one."""
+    for name in names:
+        file = Path(name)
+        if name.casefold().split(".")[0] != stem.casefold() or not file.suffix:
+            continue
+        ending = file.suffix.casefold()
+        if ending in ENDINGS:
+            return f"there is {name}: rename it to {stem}{ending}; "
+        if ending in (".tsv", ".txt", ".tab", ".dat"):
+            return f"there is {name}: rename it to {stem}.csv (tabs may separate cells); "
+        if ending in (".xlsx", ".xls", ".xlsm", ".ods", ".numbers"):
+            return f"there is {name}: open it in the spreadsheet program and save it as {stem}.csv; "
+        if ending in (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"):
+            return f"there is {name}: unpack it; "
+        return f"there is {name}, of a kind that is not read; "
+    return ""
 
 
 def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -207,6 +236,13 @@ def _remarks(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTa
     ]
     if told:
         remarks["left out"] = "; ".join(told)
+    truths = [
+        f"{file.name}: {listed(columns)}"
+        for file, columns in ((rows_file, rows.truths), (classes_file, described.truths))
+        if columns
+    ]
+    if truths:
+        remarks["read as 1 and 0"] = "; ".join(truths)
     if far := _far(rows.features, rows.columns):
         remarks["digits"] = (
             f"{rows_file.name}: {far}: centred before they become float32, which holds few of their digits"

@@ -1,0 +1,80 @@
+"""Features that give the answer away: those that count the rows, and those that say the class itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsmflow.data.concern import Concern, count, some
+from gsmflow.data.problem import Problem
+
+_HEAD = 64  # rows that most features are cleared by
+_ROWS = 20  # fewer may rise by chance
+_EVER_RISING = 0.25  # of the steps from row to row, at least, that really are steps
+
+
+def of_features(problem: Problem) -> list[Concern]:
+    """What is odd about the features of a problem, judged by their order and by the labels.
+
+    Most features are cleared by a few rows, so it takes no time.
+    """
+    used = np.sort(np.concatenate((problem.train, problem.test_seen, problem.test_unseen)))
+    return [*_running(problem, used), *_telling(problem, used)]
+
+
+def _running(problem: Problem, used: NDArray[np.int64]) -> list[Concern]:
+    if len(used) < _ROWS:
+        return []
+    rows = problem.features[used[:_HEAD]]
+    steps = np.diff(rows, axis=0)
+    rising = []
+    for column in np.flatnonzero((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)).tolist():
+        whole = np.diff(problem.features[:, column][used].astype(np.float64))
+        runs = (whole >= 0).all() or (whole <= 0).all()
+        if runs and np.count_nonzero(whole) >= _EVER_RISING * len(whole):
+            rising.append(_called(problem, column))
+    if not rising:
+        return []
+    never = "never falls" if len(rising) == 1 else "never fall"
+    return [
+        Concern(
+            "running",
+            f"{count(len(rising), 'feature')} that {never}, or never rises, from row to row: {some(rising)}. Where "
+            "rows are in the order of their classes, a number or a time of the row gives the class away; leave it out, "
+            "unless the rows were sorted by it.",
+        )
+    ]
+
+
+def _telling(problem: Problem, used: NDArray[np.int64]) -> list[Concern]:
+    """Features with one value for each class, differing between classes that have several samples."""
+    labels = problem.labels[used]
+    order = np.argsort(labels, kind="stable")
+    same = np.flatnonzero(labels[order[1:]] == labels[order[:-1]])  # pairs of neighbours of one class
+    if not len(same):
+        return []
+    some_pairs = same[:: -(-len(same) // _HEAD)]
+    first, second = used[order[some_pairs]], used[order[some_pairs + 1]]
+    possible = np.flatnonzero((problem.features[first] == problem.features[second]).all(axis=0))
+    several = np.flatnonzero(np.bincount(labels) > 1)
+    telling = []
+    for column in possible.tolist():
+        values = problem.features[:, column][used][order]
+        if (values[same] == values[same + 1]).all():
+            starts = np.searchsorted(labels[order], several)
+            if len(np.unique(values[starts])) > 1:
+                telling.append(_called(problem, column))
+    if not telling:
+        return []
+    return [
+        Concern(
+            "telling",
+            f"{count(len(telling), 'feature')} with the same value for every sample of a class: {some(telling)}. Such "
+            "a feature says the class rather than measures anything, and a sample of a new class cannot be trusted to "
+            "have it; leave it out, unless it really was measured.",
+        )
+    ]
+
+
+def _called(problem: Problem, column: int) -> str:
+    return problem.feature_names[column] if problem.feature_names else f"feature {column + 1}"

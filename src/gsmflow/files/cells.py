@@ -1,0 +1,84 @@
+"""What cells of a table say: numbers as people and programs write them, yes and no, or that a value is missing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_YES = "true t yes y on ja j wahr oui o vrai si s sí verdadero vero sim verdadeiro да истина 是 真"
+_NO = "false f no n off nein falsch non faux falso não nao нет ложь 否 假"
+_TRUTHS = {**dict.fromkeys(_YES.split(), 1.0), **dict.fromkeys(_NO.split(), 0.0)}
+_MISSING = {
+    *("na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown", "-", "--", "—", "–"),
+    *(".", "..", "?", "k.a.", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "<na>", "nat"),
+}
+_GROUPED = re.compile(r"[+-]?\d{1,3}([,.'\u2019\s]\d{3})+([.,]\d+)?")
+
+
+def numbers_in(texts: pl.Series, decimal: str) -> pl.Series:
+    """Texts as numbers, null where one is none; a column of nothing but words for yes and no as 1 and 0.
+
+    Parameters
+    ----------
+    texts : pl.Series
+        (N,) texts.
+    decimal : str
+        What stands before the digits of a fraction, ``.`` or ``,``.
+    """
+    import polars as pl
+
+    texts = texts.str.strip_chars()
+    if decimal == ",":
+        # A point would be a thousands mark here, or a slip; both are refused as no number.
+        written = texts.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
+    else:
+        written = texts
+    found = written.cast(pl.Float64, strict=False)
+    if not found.null_count():
+        return found
+    if found.null_count() == len(texts) and is_truth(texts):
+        return texts.str.to_lowercase().replace_strict(_TRUTHS, return_dtype=pl.Float64)
+    if texts.str.contains("\u2212", literal=True).any():  # a typographic minus
+        return written.str.replace("\u2212", "-", literal=True).cast(pl.Float64, strict=False)
+    return found
+
+
+def is_truth(texts: pl.Series) -> bool:
+    """Whether all cells are words for yes and no.
+
+    >>> import polars as pl
+    >>> is_truth(pl.Series(["ja", "nein"])), is_truth(pl.Series(["yes", "maybe"])), is_truth(pl.Series(["1", "0"]))
+    (True, False, False)
+    """
+    words = (
+        texts.head(64).str.strip_chars().str.to_lowercase()
+    )  # most columns of texts are told apart by a few
+    if not words.is_in(list(_TRUTHS)).all() or words.null_count():
+        return False
+    words = texts.str.strip_chars().str.to_lowercase()
+    return bool(words.is_in(list(_TRUTHS)).all()) and not words.null_count()
+
+
+def advice(cell: str) -> str:
+    """What to do about a cell that is no number, where it can be told; empty otherwise.
+
+    >>> advice("12%"), advice("1,234.50"), advice("red")
+    ('write percentages without their sign', 'write numbers without marks between thousands', '')
+    """
+    said = cell.strip()
+    if said.casefold() in _MISSING:
+        return "the value is missing, so fill it in, or remove the row or the column"
+    if said.endswith("%"):
+        return "write percentages without their sign"
+    if _GROUPED.fullmatch(said):
+        return "write numbers without marks between thousands"
+    if re.fullmatch(r"\(\s*[\d.,]+\s*\)", said):
+        return "write negative numbers with a minus sign"
+    if re.fullmatch(r"[€$£¥]\s*[+-]?[\d.,]+|[+-]?[\d.,]+\s*[€$£¥]", said):
+        return "write amounts without a currency sign"
+    if re.fullmatch(r"[+-]?[\d.,]+\s+[^\W\d_].{0,8}", said):
+        return "write numbers without their unit"
+    return ""

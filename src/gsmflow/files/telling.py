@@ -1,0 +1,101 @@
+"""What the values of a column give away: that it counts the rows, numbers the classes, or is empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gsmflow.files.columns import Table, as_numbers
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ROWS = 8  # fewer may run on by chance
+_PER_CLASS = 3  # rows a class, on average, from which one number a class is no chance
+_EXACT = 2.0**53
+_HEAD = 64  # rows that most columns are told apart by
+
+
+def is_text(table: Table, column: str) -> bool:
+    """Whether a column holds texts, which may still be written numbers."""
+    import polars as pl
+
+    return table.frame[column].dtype == pl.String
+
+
+def is_empty(table: Table, column: str) -> bool:
+    """Whether no cell of a column holds anything."""
+    import polars as pl
+
+    series = table.frame[column]
+    if series.dtype == pl.String:
+        return not any(some.str.contains(r"\S").any() for some in (series.head(_HEAD), series))
+    return series.null_count() == len(series)
+
+
+def has_dates(table: Table, column: str) -> bool:
+    """Whether the cells of a column are dates or times: digits with ``-``, ``/``, ``.`` or ``:`` between them."""
+    import polars as pl
+
+    series = table.frame[column]
+    return series.dtype == pl.String and bool(series.str.contains(r"\d+[-/.:]\d+").all())
+
+
+def is_code(table: Table, column: str) -> bool:
+    """Whether a column holds digits some of which begin with a zero, such as ``00017``: no numbers but names."""
+    import polars as pl
+
+    series = table.frame[column]
+    if series.dtype != pl.String:
+        return False
+    whole = r"^\s*\d+\s*$"
+    if not series.head(_HEAD).str.contains(whole).all() or not series.str.contains(whole).all():
+        return False
+    return bool(series.str.contains(r"^\s*0\d").any())
+
+
+def runs_on(table: Table, column: str, *, evenly: bool) -> bool:
+    """Whether whole numbers rise, or fall, from each row to the next by the same step; or, not `evenly`, whether any
+    numbers never turn back.
+    """
+    if len(table) < _ROWS:
+        return False
+    for rows in (_HEAD, len(table)):
+        values = _numbers(table, column, rows)
+        if values is None:
+            return False
+        steps = np.diff(values)
+        if evenly and not (steps[0] != 0 and (steps == steps[0]).all() and (values == np.rint(values)).all()):
+            return False
+        if not evenly and not ((steps >= 0).all() or (steps <= 0).all()):
+            return False
+    return evenly or bool(np.count_nonzero(steps) > 1)
+
+
+def numbers_classes(table: Table, column: str, label: str) -> bool:
+    """Whether a column holds a whole number for each class, k, k + 1, ... without a gap, as programs write labels."""
+    labels = table.frame[label]
+    for rows in (_HEAD, len(table)):
+        values = _numbers(table, column, rows)
+        if values is None or not (values == np.rint(values)).all():
+            return False
+        number_of: dict[object, float] = {}
+        if any(
+            number_of.setdefault(k, v) != v for k, v in zip(labels.head(rows), values.tolist(), strict=True)
+        ):
+            return False
+    numbers = sorted(number_of.values())
+    dense = numbers == [numbers[0] + step for step in range(len(numbers))]
+    return dense and len(numbers) > 2 and len(table) >= _PER_CLASS * len(numbers)
+
+
+def _numbers(table: Table, column: str, rows: int) -> np.ndarray | None:
+    """The first numbers of a column; None where a cell is none."""
+    import polars as pl
+
+    dtype: pl.DataType = table.frame[column].dtype
+    if dtype != pl.String and not dtype.is_numeric():
+        return None
+    values = as_numbers(Table(table.path, table.frame.select(column).head(rows), table.dialect), column)
+    return values if (np.abs(values) < _EXACT).all() else None  # neither NaN nor beyond whole numbers
