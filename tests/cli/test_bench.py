@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import tomllib
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tomli_w
 
 from gsmflow.cli import main
-from support.processes import Command, gsmflow
+from support.processes import Command, gsmflow, with_quick_workers
 from support.recipes import ARGUMENTS, OVERRIDES, PROBLEM
 
 
@@ -39,33 +35,11 @@ def bench(*more: str) -> list[str]:
     return [*words, "--out", "b", *more]
 
 
-class Worker:
-    """A worker of the bench that starts at once; it stands in for ``subprocess.Popen``."""
-
-    def __init__(self, command: list[str], *, stdin: int, **_: object) -> None:
-        assert command[:3] == [sys.executable, "-m", "gsmflow"]
-        self._command = Command(*command[3:], cwd=Path.cwd(), given=stdin)
-
-    def communicate(self) -> tuple[str, str]:
-        self.returncode = self._command.wait()
-        return self._command.stdout, self._command.stderr
-
-
-def warm(words: list[str], folder: Path) -> tuple[int, str, str]:
-    """The command in this process with workers that start at once: its code, its output and its messages."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.chdir(folder)
-        patch.setattr("gsmflow.studies.local.subprocess", SimpleNamespace(Popen=Worker, PIPE=subprocess.PIPE))
-        code = main(words)
-    return code, out.getvalue(), err.getvalue()
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     root = tmp_path_factory.mktemp("bench")
     quick(root)
-    code, out, err = warm(bench("--json"), root)
+    code, out, err = with_quick_workers(bench("--json"), root)
     assert code == 0, err
     return root, json.loads(out)
 
@@ -101,7 +75,7 @@ def test_a_bench_gives_a_row_a_method_and_all_kinds_of_tables(finished: tuple[Pa
 def test_finished_runs_are_not_run_again(finished: tuple[Path, dict[str, Any]]) -> None:
     root, result = finished
     before = {p: p.stat().st_mtime_ns for p in (root / "b").rglob("metrics.json")}
-    code, out, err = warm(bench("--json"), root)
+    code, out, err = with_quick_workers(bench("--json"), root)
     assert code == 0, err
     assert json.loads(out) == result
     assert "4 of 4 runs were finished before" in err
@@ -110,7 +84,7 @@ def test_finished_runs_are_not_run_again(finished: tuple[Path, dict[str, Any]]) 
 
 def test_a_folder_of_other_runs_is_refused(finished: tuple[Path, dict[str, Any]]) -> None:
     root, _ = finished
-    code, _, err = warm(bench("--set", "head.epochs=3"), root)
+    code, _, err = with_quick_workers(bench("--set", "head.epochs=3"), root)
     assert code == 2
     assert "options.head.epochs" in err
     assert len(err.strip().splitlines()) == 1
@@ -146,9 +120,11 @@ def _kill_worker(folder: Path, bench: Command) -> bool:
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     words = ["bench", PROBLEM, "--methods", "gsmflow,lda", "--seeds", "0", "--out", "b", "--no-oracle"]
-    code, _, _ = warm([*words, "--set", "gsmflow.epochs=12"], tmp_path)
+    code, _, _ = with_quick_workers([*words, "--set", "gsmflow.epochs=12"], tmp_path)
     assert code == 2  # lda has no such option
-    code, out, err = warm([*words, "--preset", quick(tmp_path, learning_rate="1e30"), "--json"], tmp_path)
+    code, out, err = with_quick_workers(
+        [*words, "--preset", quick(tmp_path, learning_rate="1e30"), "--json"], tmp_path
+    )
     assert code == 1
     assert "1 of 2 runs gave no result" in err
     rows = json.loads(out)["rows"]
@@ -189,7 +165,7 @@ def test_wrong_requests_get_one_line(
 
 def test_an_ablation_has_a_row_for_each_part_left_out(tmp_path: Path) -> None:
     words = ["ablate", PROBLEM, "--seeds", "0", "--protocol", "last", *ARGUMENTS, "--set", "gsmflow.epochs=2"]
-    code, out, err = warm([*words, "--json"], tmp_path)
+    code, out, err = with_quick_workers([*words, "--json"], tmp_path)
     assert code == 0, err
     rows = json.loads(out)["rows"]
     assert [row["method"] for row in rows] == [

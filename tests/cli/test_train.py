@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from gsmflow.scores.shifts import headline
-from support.processes import Command, gsmflow
+from support.processes import Command, gsmflow, with_quick_workers
 from support.recipes import ARGUMENTS, PROBLEM
 
 SCORES = ("U", "S", "H", "T1", "AUSUC")
@@ -99,41 +102,58 @@ def test_the_oracle_is_never_the_headline(tmp_path: Path) -> None:
 
 def test_several_seeds_give_an_interval(tmp_path: Path) -> None:
     """The same in turn and side by side."""
-    seeds = ["--seeds", "0-1,5", "--protocol", "last", "--tensorboard"]
+    words = ["train", PROBLEM, *ARGUMENTS, "--seeds", "0-1,5", "--protocol", "last", "--tensorboard"]
     for jobs in ("1", "2"):
         folder = tmp_path / jobs
         folder.mkdir()
-        done = gsmflow("train", PROBLEM, *ARGUMENTS, *seeds, "--jobs", jobs, cwd=folder)
-        assert done.returncode == 0, done.stderr
-        assert "3 seeds, mean ± 95% interval" in done.stdout
-        assert done.stdout.count(" seconds, run in runs/") == 3
-        made = sorted((folder / "runs").iterdir())
-        assert [path.name.rpartition("seed")[2] for path in made] == ["0", "1", "5"]
-        assert all(list((run / "tensorboard").iterdir()) for run in made)
+        code, out, err = with_quick_workers([*words, "--jobs", jobs], folder)
+        assert code == 0, err
+        assert "3 seeds, mean ± 95% interval" in out
+        assert out.count(" seconds, run in runs/") == 3
+        runs = sorted((folder / "runs").iterdir())
+        assert [path.name.rpartition("seed")[2] for path in runs] == ["0", "1", "5"]
+        assert all(list((run / "tensorboard").iterdir()) for run in runs)
     for one, other in zip(*(sorted((tmp_path / jobs / "runs").iterdir()) for jobs in "12"), strict=True):
         assert results(one) == results(other)
 
 
+def when(begun: Callable[[], bool], number: signal.Signals) -> Thread:
+    """Send this process a signal once something has begun."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        while not begun() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.kill(os.getpid(), number)
+
+    thread = Thread(target=wait)
+    thread.start()
+    return thread
+
+
 def test_seeds_side_by_side_are_stopped_and_continued(tmp_path: Path) -> None:
-    seeds = ["--seeds", "0-1", "--jobs", "2", "--out", "both", "--json"]
-    process = Command("train", PROBLEM, *SLOW, *seeds, cwd=tmp_path)
+    words = ["train", PROBLEM, *SLOW, "--seeds", "0-1", "--jobs", "2", "--out", "both", "--json"]
     runs = [tmp_path / "both" / f"seed{seed}" for seed in (0, 1)]
-    deadline = time.monotonic() + 60
-    while not all(map(progress, runs)) and process.returncode is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send(signal.SIGINT)
-    assert process.wait() == 130
-    assert "the same command with --resume continues" in process.stderr
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # should the runs end first, no test is interrupted
+    try:
+        interrupter = when(lambda: all(map(progress, runs)), signal.SIGINT)
+        code, _, said = with_quick_workers(words, tmp_path)
+        interrupter.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130
+    assert "the same command with --resume continues" in said
     assert not any((run / "metrics.json").exists() for run in runs)
-    refused = gsmflow("train", PROBLEM, *SLOW, *seeds, cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "seed0: holds a run already; add --resume" in refused.stderr
-    done = gsmflow("train", PROBLEM, *SLOW, *seeds, "--resume", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert [run["seed"] for run in json.loads(done.stdout)["runs"]] == [0, 1]
+    code, _, said = with_quick_workers(words, tmp_path)
+    assert code == 2
+    assert "seed0: holds a run already; add --resume" in said
+    code, out, said = with_quick_workers([*words, "--resume"], tmp_path)
+    assert code == 0, said
+    assert [run["seed"] for run in json.loads(out)["runs"]] == [0, 1]
 
 
 def test_a_seed_that_fails_is_named(tmp_path: Path) -> None:
+    """Its workers are started as those of users are."""
     failing = [*ARGUMENTS, "--set", "gsmflow.learning_rate=1e30", "--protocol", "last"]
     done = gsmflow("train", PROBLEM, *failing, "--seeds", "0-1", "--jobs", "2", cwd=tmp_path)
     assert done.returncode == 1
@@ -197,22 +217,17 @@ def progress(folder: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize(
-    ("kill", "moments"),
-    [
-        (signal.SIGKILL, (2, 7, 13, 18)),
-        (signal.SIGINT, (4,)),
-        (signal.SIGTERM, (15,)),
-    ],
-    ids=["kill -9", "Ctrl-C", "SIGTERM"],
-)
-def test_a_killed_run_resumes_to_the_same_result(
-    kill: signal.Signals, moments: tuple[int, ...], uninterrupted: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes_to_the_same_result(uninterrupted: dict[str, Any], tmp_path: Path) -> None:
     """Really killed, at several moments one after the other, and continued each time by the same command."""
     command = ["train", PROBLEM, *SLOW, "--out", "run", "--resume"]
     run = tmp_path / "run"
-    for moment in moments:
+    for moment, kill in (
+        (2, signal.SIGKILL),
+        (4, signal.SIGINT),
+        (10, signal.SIGKILL),
+        (15, signal.SIGTERM),
+        (18, signal.SIGKILL),
+    ):
         process = Command(*command, cwd=tmp_path)
         deadline = time.monotonic() + 60
         while progress(run) < moment and process.returncode is None and time.monotonic() < deadline:

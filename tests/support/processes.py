@@ -7,15 +7,20 @@ what `gsmflow` does. Where it matters how a person starts it, tests start `pytho
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 
 from gsmflow.cli import main
@@ -120,3 +125,30 @@ def gsmflow(*arguments: str, cwd: Path, **limits: int) -> Command:
     command = Command(*arguments, cwd=cwd, **limits)
     command.wait()
     return command
+
+
+class _Worker:
+    """A worker of many runs that starts at once; it stands in for ``subprocess.Popen``."""
+
+    def __init__(self, command: list[str], *, stdin: int, **_: object) -> None:
+        assert command[:3] == [sys.executable, "-m", "gsmflow"]
+        self._command = Command(*command[3:], cwd=Path.cwd(), given=stdin)
+
+    def communicate(self) -> tuple[str, str]:
+        self.returncode = self._command.wait()
+        return self._command.stdout, self._command.stderr
+
+    def send_signal(self, number: signal.Signals) -> None:
+        self._command.send(number)
+
+
+def with_quick_workers(words: list[str], folder: Path) -> tuple[int, str, str]:
+    """The command in this process with workers that start at once: its code, its output and its messages."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setattr(
+            "gsmflow.studies.local.subprocess", SimpleNamespace(Popen=_Worker, PIPE=subprocess.PIPE)
+        )
+        code = main(words)
+    return code, out.getvalue(), err.getvalue()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
+
+from gsmflow.compute.layers import UndrawnLinear
 
 
 def semantic_anchors(semantics: Tensor) -> Tensor:
@@ -52,8 +53,7 @@ class RelativePositioning(nn.Module):
     def __init__(self, anchors: Tensor, out_dim: int) -> None:
         super().__init__()
         self.register_buffer("anchors", anchors.clone())
-        # skip_init: nn.Linear would draw from the global generator.
-        self.layers = nn.ModuleList(skip_init(nn.Linear, anchors.shape[1], out_dim) for _ in anchors)
+        self.layers = nn.ModuleList(UndrawnLinear(anchors.shape[1], out_dim) for _ in anchors)
         for parameter in self.layers.parameters():
             nn.init.zeros_(parameter)
 

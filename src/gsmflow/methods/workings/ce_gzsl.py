@@ -19,9 +19,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
 
 from gsmflow.compute.activation import LEAK
+from gsmflow.compute.layers import UndrawnLinear
 from gsmflow.heads.representation import Representation
 from gsmflow.learning.learner import Losses
 from gsmflow.methods.ce_gzsl import CEGZSLOptions
@@ -37,9 +37,9 @@ class Comparator(nn.Module):
 
     def __init__(self, embedding: int, semantic_dim: int, hidden: int) -> None:
         super().__init__()
-        self.of_embedding = skip_init(nn.Linear, embedding, hidden)
-        self.of_semantics = skip_init(nn.Linear, semantic_dim, hidden, bias=False)
-        self.score = skip_init(nn.Linear, hidden, 1)
+        self.of_embedding = UndrawnLinear(embedding, hidden)
+        self.of_semantics = UndrawnLinear(semantic_dim, hidden, bias=False)
+        self.score = UndrawnLinear(hidden, 1)
 
     def forward(self, h: Tensor, semantics: Tensor) -> Tensor:
         """Scores (B, C) of embeddings (B, E) for classes (C, A)."""

@@ -16,8 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
 
+from gsmflow.compute.layers import UndrawnLinear
 from gsmflow.compute.randomness import stream
 from gsmflow.heads.linear import LinearHead
 from gsmflow.learning.learner import Losses
@@ -56,13 +56,13 @@ class Prototypes(nn.Module):
     def __init__(self, semantic_dim: int, hidden: int, dim: int, nonnegative: bool) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            skip_init(nn.Linear, semantic_dim, hidden),
+            UndrawnLinear(semantic_dim, hidden),
             nn.ReLU(),
-            skip_init(nn.Linear, hidden, hidden),
+            UndrawnLinear(hidden, hidden),
             ClassStandardization(hidden),
             nn.ReLU(),
             ClassStandardization(hidden),
-            skip_init(nn.Linear, hidden, dim),
+            UndrawnLinear(hidden, dim),
             nn.ReLU() if nonnegative else nn.Identity(),
         )
 

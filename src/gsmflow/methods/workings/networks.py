@@ -9,9 +9,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
 
 from gsmflow.compute.activation import LEAK
+from gsmflow.compute.layers import UndrawnLinear
 from gsmflow.compute.randomness import stream
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -24,7 +24,7 @@ def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
-        layers += [skip_init(nn.Linear, fan_in, fan_out), nn.LeakyReLU(LEAK)]
+        layers += [UndrawnLinear(fan_in, fan_out), nn.LeakyReLU(LEAK)]
     layers[-1:] = [last] if last else []
     return nn.Sequential(*layers)
 
@@ -60,8 +60,8 @@ class ConditionalMLP(nn.Module):
         self, in_dim: int, semantic_dim: int, sizes: Sequence[int], last: nn.Module | None = None
     ) -> None:
         super().__init__()
-        self.of_input = skip_init(nn.Linear, in_dim, sizes[0])
-        self.of_semantics = skip_init(nn.Linear, semantic_dim, sizes[0], bias=False)
+        self.of_input = UndrawnLinear(in_dim, sizes[0])
+        self.of_semantics = UndrawnLinear(semantic_dim, sizes[0], bias=False)
         self.rest = nn.Sequential(nn.LeakyReLU(LEAK), *mlp(sizes, last))
 
     def condition(self, semantics: Tensor) -> Tensor:
