@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gsmflow.cli import main
+from gsmflow.report.page import render
+from gsmflow.report.reading import read
 from support.recipes import ARGUMENTS
 
 HOSTILE = [
@@ -51,3 +55,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data / "classes.csv").write_text("\n".join(["name,a,b,c,d", *rows]) + "\n")
     train(str(data), "--protocol", "last", "--out", str(root / "run"), *ARGUMENTS)
     return root / "run"
+
+
+@pytest.fixture(scope="session")
+def page_of() -> Callable[..., str]:
+    """The page of these run folders, which stay as they are; each is made once."""
+    return cache(lambda *folders: render(read(folders, Path("no data sets here"))))

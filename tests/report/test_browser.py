@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
-from gsmflow.report.page import render
-from gsmflow.report.reading import read
 from support.accessibility import violations
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
     from selenium.webdriver.remote.webelement import WebElement
 
-DATA = Path("no data sets here")
+Pages = Callable[..., str]
 
 
-def opened(browser: Chrome, records: list[Path], folder: Path, width: int = 1200) -> Path:
-    """The report of these runs, open in the browser with nothing in its logs."""
+def opened(browser: Chrome, page: str, folder: Path, width: int = 1200) -> Path:
+    """A page, open in the browser with nothing in its logs."""
     file = folder / "report.html"
-    file.write_text(render(read(records, DATA)))
+    file.write_text(page)
     browser.get("about:blank")
     for log in ("browser", "performance"):
         browser.get_log(log)
@@ -46,9 +45,9 @@ def requested(browser: Chrome) -> list[str]:
 
 
 def test_it_draws_everything_without_errors_or_requests(
-    browser: Chrome, runs: tuple[Path, Path], tmp_path: Path
+    browser: Chrome, runs: tuple[Path, Path], page_of: Pages, tmp_path: Path
 ) -> None:
-    file = opened(browser, [runs[0]], tmp_path)
+    file = opened(browser, page_of(runs[0]), tmp_path)
     assert browser.get_log("browser") == []
     assert [url for url in requested(browser) if not url.startswith("data:")] == [file.as_uri()]
     figures = elements(browser, "figure")
@@ -66,8 +65,10 @@ def test_it_draws_everything_without_errors_or_requests(
     assert all(browser.execute_script("return arguments[0].naturalWidth", each) > 8 for each in pictures)
 
 
-def test_tables_sort_both_ways(browser: Chrome, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    opened(browser, [runs[0]], tmp_path)
+def test_tables_sort_both_ways(
+    browser: Chrome, runs: tuple[Path, Path], page_of: Pages, tmp_path: Path
+) -> None:
+    opened(browser, page_of(runs[0]), tmp_path)
     table = elements(browser, "table.sortable")[0]
     heads = table.find_elements("css selector", "th")
     column = [head.text for head in heads].index("accuracy")
@@ -84,10 +85,12 @@ def test_tables_sort_both_ways(browser: Chrome, runs: tuple[Path, Path], tmp_pat
     assert unsorted != expected
 
 
-def test_hover_zoom_and_legend(browser: Chrome, runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_hover_zoom_and_legend(
+    browser: Chrome, runs: tuple[Path, Path], page_of: Pages, tmp_path: Path
+) -> None:
     from selenium.webdriver import ActionChains
 
-    opened(browser, [runs[0]], tmp_path)
+    opened(browser, page_of(runs[0]), tmp_path)
     figure = next(f for f in elements(browser, "figure") if "Real and synthetic features" in f.text)
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", figure)
     svg = figure.find_element("css selector", "svg[role=img]")
@@ -116,9 +119,9 @@ def test_hover_zoom_and_legend(browser: Chrome, runs: tuple[Path, Path], tmp_pat
 
 
 def test_chosen_classes_stand_out_and_others_stay_grey(
-    browser: Chrome, runs: tuple[Path, Path], tmp_path: Path
+    browser: Chrome, runs: tuple[Path, Path], page_of: Pages, tmp_path: Path
 ) -> None:
-    opened(browser, [runs[0]], tmp_path)
+    opened(browser, page_of(runs[0]), tmp_path)
     figure = next(f for f in elements(browser, "figure") if "Real and synthetic features" in f.text)
 
     def colours() -> dict[str, int]:
@@ -141,10 +144,12 @@ def test_chosen_classes_stand_out_and_others_stay_grey(
     assert browser.switch_to.active_element.get_attribute("aria-pressed") == "true"
 
 
-def test_zoomed_bars_keep_the_zero_line(browser: Chrome, runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_zoomed_bars_keep_the_zero_line(
+    browser: Chrome, runs: tuple[Path, Path], page_of: Pages, tmp_path: Path
+) -> None:
     from selenium.webdriver import ActionChains
 
-    opened(browser, [runs[0]], tmp_path)
+    opened(browser, page_of(runs[0]), tmp_path)
     figure = next(f for f in elements(browser, "figure") if "Variance along principal directions" in f.text)
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", figure)
     svg = figure.find_element("css selector", "svg[role=img]")
@@ -161,6 +166,7 @@ def test_light_and_dark_can_be_read(
     theme: str,
     browser: Chrome,
     runs: tuple[Path, Path],
+    page_of: Pages,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
@@ -170,7 +176,7 @@ def test_light_and_dark_can_be_read(
     feature = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
     request.addfinalizer(lambda: browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []}))
-    opened(browser, [*runs], tmp_path)
+    opened(browser, page_of(*runs), tmp_path)
 
     def background() -> float:
         return _luminance(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
@@ -198,9 +204,9 @@ def test_light_and_dark_can_be_read(
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(
-    browser: Chrome, runs: tuple[Path, Path], tmp_path: Path
+    browser: Chrome, runs: tuple[Path, Path], page_of: Pages, tmp_path: Path
 ) -> None:
-    opened(browser, [*runs], tmp_path, width=390)
+    opened(browser, page_of(*runs), tmp_path, width=390)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
     small = browser.execute_script(
         "return [...document.querySelectorAll('p, td, th, figcaption')].filter("
@@ -218,12 +224,12 @@ def test_a_phone_shows_it_without_scrolling_sideways(
 
 
 def test_the_keyboard_reaches_tables_and_links(
-    browser: Chrome, runs: tuple[Path, Path], tmp_path: Path
+    browser: Chrome, runs: tuple[Path, Path], page_of: Pages, tmp_path: Path
 ) -> None:
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.keys import Keys
 
-    opened(browser, [runs[0]], tmp_path)
+    opened(browser, page_of(runs[0]), tmp_path)
     ActionChains(browser).send_keys(Keys.TAB).perform()
     assert browser.switch_to.active_element.text == "Skip to the summary"
     reached = set()
@@ -233,8 +239,10 @@ def test_the_keyboard_reaches_tables_and_links(
     assert {"Generation shifts", "accuracy", "1 upright (unseen)"} <= reached
 
 
-def test_hostile_class_names_do_nothing(browser: Chrome, hostile: Path, tmp_path: Path) -> None:
-    opened(browser, [hostile], tmp_path)
+def test_hostile_class_names_do_nothing(
+    browser: Chrome, hostile: Path, page_of: Pages, tmp_path: Path
+) -> None:
+    opened(browser, page_of(hostile), tmp_path)
     assert browser.get_log("browser") == []
     assert browser.execute_script("return window.hurt") is None
     names = browser.execute_script(
@@ -252,20 +260,20 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
 def test_accessible(
-    theme: str,
     width: int,
+    theme: str,
     browser: Chrome,
     runs: tuple[Path, Path],
+    page_of: Pages,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    """Rules of axe-core."""
+    """Rules of axe-core. The theme changes colours alone, and the width places alone: two pairs show all four."""
     feature = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
     request.addfinalizer(lambda: browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []}))
-    for records in ([runs[0]], [*runs]):
-        opened(browser, records, tmp_path, width)
+    for page in (page_of(runs[0]), page_of(*runs)):
+        opened(browser, page, tmp_path, width)
         assert violations(browser) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def charts(page: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def page(runs: tuple[Path, Path]) -> str:
-    return render(read([runs[0]], DATA))
+def page(runs: tuple[Path, Path], page_of: Callable[..., str]) -> str:
+    return page_of(runs[0])
 
 
 def test_scores_and_protocol_are_those_of_the_run(page: str, runs: tuple[Path, Path]) -> None:
@@ -82,8 +83,8 @@ def test_pictures_of_real_and_synthesized_digits(page: str) -> None:
             assert f'alt="{kind} samples of {problem.classes[index]}" src="data:image/png;base64,' in page
 
 
-def test_class_names_are_text(hostile: Path) -> None:
-    page = render(read([hostile], DATA))
+def test_class_names_are_text(hostile: Path, page_of: Callable[..., str]) -> None:
+    page = page_of(hostile)
     from html.parser import HTMLParser
 
     class Tags(HTMLParser):
@@ -105,8 +106,10 @@ def test_class_names_are_text(hostile: Path) -> None:
     assert any("<script>" in name for c in charts(page).values() if "classes" in c for name in c["classes"])
 
 
-def test_two_runs_stand_side_by_side_with_their_differences(runs: tuple[Path, Path]) -> None:
-    page = render(read(runs, DATA))
+def test_two_runs_stand_side_by_side_with_their_differences(
+    runs: tuple[Path, Path], page_of: Callable[..., str]
+) -> None:
+    page = page_of(*runs)
     first, second = (read_metrics(folder) for folder in runs)
     assert "2 runs compared" in page
     assert f"{100 * (second['H'] - first['H']):+.1f}</td>" in page
@@ -123,9 +126,9 @@ def test_data_that_are_gone_or_changed_are_named(runs: tuple[Path, Path], hostil
     kept = table.read_text()
     try:
         table.write_text(kept.replace('"class 4",0.', '"class 4",1.'))
-        assert "now holds other data than this run was made from" in render(read([hostile], DATA))
+        assert "now holds other data than this run was made from" in render(read([hostile], DATA), ("pca",))
         table.unlink()
-        assert "The data cannot be read" in render(read([hostile], DATA))
+        assert "The data cannot be read" in render(read([hostile], DATA), ("pca",))
     finally:
         table.write_text(kept)
 
@@ -189,4 +192,4 @@ def test_damaged_files_are_named(runs: tuple[Path, Path], tmp_path: Path) -> Non
         shutil.copytree(runs[0], copy)
         (copy / file).write_bytes(content)
         with pytest.raises(InputError, match=re.escape(file)):
-            render(read([copy], DATA))
+            render(read([copy], DATA), ("pca",))
