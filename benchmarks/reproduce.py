@@ -120,11 +120,13 @@ def standing(file: Path = RESULTS / "reproduce.json") -> str:
     """Whether it was ever run on published features, by the results that are kept."""
     if not file.exists():
         return NEVER_RUN
-    kept = json.loads(file.read_text())
-    ran = [row["preset"] for row in kept["rows"] if not row["missing"] and row["dims"] == 2048]
+    results = json.loads(file.read_text())
+    ran = [row["preset"] for row in results["rows"] if not row["missing"] and row["dims"] == 2048]
     if not ran:
         return NEVER_RUN
-    return f"Last run on published features on {kept['machine']['date']}: {', '.join(ran)}; see {file.name}."
+    return (
+        f"Last run on published features on {results['machine']['date']}: {', '.join(ran)}; see {file.name}."
+    )
 
 
 def _percent(values: Sequence[float]) -> float:

@@ -22,15 +22,15 @@ def cells(page: Path, folder: Path) -> list[dict[str, Any]]:
     """The cells of a notebook in `folder` that says what the page says."""
     text = page.read_text(encoding="utf-8")
     back = Path(os.path.relpath(page.parent, folder)).as_posix()
-    made: list[dict[str, Any]] = []
+    written: list[dict[str, Any]] = []
 
     def add(kind: str, content: str) -> None:
         source = content.strip("\n")
         if source:
             code = {"execution_count": None, "outputs": []} if kind == "code" else {}
             lines = source.splitlines(keepends=True)
-            made.append(
-                {"cell_type": kind, "id": f"cell-{len(made)}", "metadata": {}, "source": lines} | code
+            written.append(
+                {"cell_type": kind, "id": f"cell-{len(written)}", "metadata": {}, "source": lines} | code
             )
 
     end = 0
@@ -39,7 +39,7 @@ def cells(page: Path, folder: Path) -> list[dict[str, Any]]:
         add("code", block[2] if block[1] == "python" else f"%%bash\n{block[2]}")
         end = block.end()
     add("markdown", _LINK.sub(rf"]({back}/\1", text[end:]))
-    return made
+    return written
 
 
 def notebook(page: Path, folder: Path) -> str:

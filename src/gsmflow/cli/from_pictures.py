@@ -50,8 +50,14 @@ def planned(
     if folder is None:
         _refuse_without_pictures(data.problem, pictures)
         return data, None
-    found = plan(folder, pictures.wanted(data.features), pictures.said(data.semantics), validated=validated)
-    return (data, None) if found is None else (replace(data, semantics=found.descriptions.semantics), found)
+    whole_plan = plan(
+        folder, pictures.wanted(data.features), pictures.said(data.semantics), validated=validated
+    )
+    return (
+        (data, None)
+        if whole_plan is None
+        else (replace(data, semantics=whole_plan.descriptions.semantics), whole_plan)
+    )
 
 
 def _refuse_without_pictures(problem: str, pictures: PictureOptions) -> None:

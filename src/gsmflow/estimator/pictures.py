@@ -72,18 +72,18 @@ def label_images(
         listing = Listing(Path(), tuple(str(each) for each in images))
     if not listing.names:
         raise InputError("predict_images: no images given")
-    made = features_of(open_backbone(spec, device), listing, batch_size=batch_size)
+    table = features_of(open_backbone(spec, device), listing, batch_size=batch_size)
     said = answers(
         labels,
         run.classifier.unseen,
-        run.classifier.probabilities(run.classifier.transform.narrowed(made.features)),
+        run.classifier.probabilities(run.classifier.transform.narrowed(table.features)),
         top,
     )
-    reasons = {each.name: each.reason for each in made.unreadable}
+    reasons = {each.name: each.reason for each in table.unreadable}
     columns: dict[str, list[Any]] = {"sample": [str(listing.root / name) for name in listing.names]}
     for name, values in said.items():
         column = np.full(len(listing.names), None, dtype=object)
-        column[made.kept] = values
+        column[table.readable] = values
         columns[name] = column.tolist()
     columns["unreadable"] = [reasons.get(name) for name in listing.names]
     return pl.DataFrame(columns, schema_overrides={"unreadable": pl.String})

@@ -170,9 +170,9 @@ def _check_kind(folder: Path) -> None:
     settings = _settings(folder)
     kind = settings.get("model_type") if settings else None
     if kind not in KINDS:
-        found = f"a model of type {kind}" if kind else "no config.json of a model"
+        holds = f"a model of type {kind}" if kind else "no config.json of a model"
         raise InputError(
-            f"{folder}: holds {found}, expected one of images and texts ({' or '.join(KINDS)}) as transformers saves it"
+            f"{folder}: holds {holds}, expected one of images and texts ({' or '.join(KINDS)}) as transformers saves it"
         )
     if not list(folder.glob("*.safetensors")):
         raise InputError(

@@ -183,8 +183,8 @@ def roles_of(table: Table, wanted: Sequence[str] | None = None) -> Roles:
     InputError
         Two columns may be the label; or the table lacks a wanted feature, or has others.
     """
-    kept = {_plain(column): column for column in table.columns if column.startswith(KEEP)}
-    said = _said(table, set(wanted or ()) | set(kept.values()))
+    to_keep = {_plain(column): column for column in table.columns if column.startswith(KEEP)}
+    said = _said(table, set(wanted or ()) | set(to_keep.values()))
     features: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for column in table.columns:
@@ -193,7 +193,7 @@ def roles_of(table: Table, wanted: Sequence[str] | None = None) -> Roles:
         name = _plain(column)
         reason = (
             ""
-            if column in kept.values() or name in (wanted or ())
+            if column in to_keep.values() or name in (wanted or ())
             else _why_left_out(table, column, wanted, said)
         )
         if reason:

@@ -42,14 +42,14 @@ class Features:
     ----------
     features : NDArray[np.float32]
         (n, D) of the readable images.
-    kept : NDArray[np.int64]
+    readable : NDArray[np.int64]
         (n,) their positions in the listing.
     unreadable : tuple[Unreadable, ...]
         The images that cannot be read.
     """
 
     features: NDArray[np.float32]
-    kept: NDArray[np.int64]
+    readable: NDArray[np.int64]
     unreadable: tuple[Unreadable, ...]
 
 
@@ -68,7 +68,7 @@ def features_of(
     contents = contents_of(listing, shards)
     return Features(
         np.concatenate([shard.features for shard in shards if len(shard.features)]),
-        contents.kept,
+        contents.readable,
         contents.unreadable,
     )
 

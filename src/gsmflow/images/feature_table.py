@@ -94,14 +94,14 @@ class Contents:
     ----------
     shape : tuple[int, int]
         (n, D): images that were read, dimensions of their features.
-    kept : NDArray[np.int64]
+    readable : NDArray[np.int64]
         (n,) positions of the readable images.
     unreadable : tuple[Unreadable, ...]
         The images that were left out.
     """
 
     shape: tuple[int, int]
-    kept: NDArray[np.int64]
+    readable: NDArray[np.int64]
     unreadable: tuple[Unreadable, ...]
 
 
@@ -114,7 +114,7 @@ def write_table(
     """Write what numpy.savez would write, with one shard in memory at a time."""
 
     def chosen(values: Sequence[str]) -> NDArray[np.str_]:
-        return np.array([values[index] for index in contents.kept])
+        return np.array([values[index] for index in contents.readable])
 
     arrays = {"names": chosen(listing.names)}
     if listing.labels is not None:
@@ -170,11 +170,11 @@ def finished_table(spec: BackboneSpec, listing: Listing, out: Path) -> Extracted
     rows = read_rows(out)
     left_out = read_unreadable(out)
     place = {name: index for index, name in enumerate(listing.names)}
-    kept = [place.get(name, -1) for name in rows.names or ()]
+    places = [place.get(name, -1) for name in rows.names or ()]
     same = set(rows.names or ()) | {each.name for each in left_out} == set(listing.names)
     for given, there in ((listing.labels, rows.labels), (listing.split, rows.split)):
         same = same and (given is None) == (there is None)
-        same = same and (given is None or tuple(given[i] for i in kept) == there)
+        same = same and (given is None or tuple(given[i] for i in places) == there)
     known = BackboneSpec.from_dict(rows.backbone, f"{out}: backbone") if rows.backbone else None
     if not same or known is None or not known.same_as(spec):
         what = "other images or classes" if not same else "another backbone"

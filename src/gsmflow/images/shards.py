@@ -31,7 +31,7 @@ from gsmflow.images.reading import UnreadableImage, read_image, strict_size
 SHARD = 128  # images of a shard, which a kill loses at most
 _READERS = 4  # images decoded at a time
 
-Made = tuple[NDArray[np.float32], dict[int, str]]
+Computed = tuple[NDArray[np.float32], dict[int, str]]
 """Features (n, D) of the readable images, and the reasons why others cannot be read, by position."""
 
 Told = Callable[[int, int], None]
@@ -60,7 +60,7 @@ class Reading:
     batch_size: int
     device: str = "auto"
 
-    def open(self) -> Callable[[Sequence[str]], Made]:
+    def open(self) -> Callable[[Sequence[str]], Computed]:
         """Open the backbone.
 
         Raises
@@ -90,7 +90,7 @@ class Opened:
     backbone: Backbone
     batch_size: int
 
-    def open(self) -> Callable[[Sequence[str]], Made]:
+    def open(self) -> Callable[[Sequence[str]], Computed]:
         """The function of names; there is nothing to open."""
         return lambda names: computed(self.backbone, self.root, names, self.batch_size)
 
@@ -115,25 +115,25 @@ def shards_of(
         for (_, names), file in zip(spans, files, strict=True)
         if not _is_kept(file, listing.root, names)
     ]
-    made: Iterator[Made] = results(work, missing, cluster) if missing else iter(())
+    computations: Iterator[Computed] = results(work, missing, cluster) if missing else iter(())
     awaited = iter([*missing, None])
     following = next(awaited)
     for (start, names), file in zip(spans, files, strict=True):
         if names is following:
-            found, following = next(made), next(awaited)
+            part, following = next(computations), next(awaited)
             if file:
                 import torch
 
                 from gsmflow.files.tensors import write_tensors
 
-                reasons = {str(index): reason for index, reason in found[1].items()}
-                write_tensors(file, {"features": torch.from_numpy(found[0])}, reasons)
+                reasons = {str(index): reason for index, reason in part[1].items()}
+                write_tensors(file, {"features": torch.from_numpy(part[0])}, reasons)
         else:
             assert file
-            found = _kept_part(file)
-            if found is None:
+            part = _kept_part(file)
+            if part is None:
                 raise InputError(f"{file}: was changed meanwhile; run the same command again")
-        yield Shard(start, start + len(names), *found)
+        yield Shard(start, start + len(names), *part)
         told(start + len(names), total)
 
 
@@ -143,9 +143,9 @@ def _file(parts: Path | None, key: str) -> Path | None:
 
 def _is_kept(file: Path | None, root: Path, names: Sequence[str]) -> bool:
     """Whether a part is there and complete, and the images that could not be read then still cannot be read."""
-    found = _kept_part(file) if file and file.exists() else None
+    part = _kept_part(file) if file and file.exists() else None
     # For example, a disk that was missing may be back.
-    return found is not None and all(_is_unreadable(root / names[index]) for index in found[1])
+    return part is not None and all(_is_unreadable(root / names[index]) for index in part[1])
 
 
 def _key(spec: BackboneSpec, root: Path, names: Sequence[str], batch_size: int) -> str:
@@ -180,7 +180,7 @@ def _is_unreadable(path: Path) -> bool:
     return False
 
 
-def computed(backbone: Backbone, root: Path, names: Sequence[str], batch_size: int) -> Made:
+def computed(backbone: Backbone, root: Path, names: Sequence[str], batch_size: int) -> Computed:
     """Read, prepare and run the images of these names, some at a time."""
 
     def prepared(name: str) -> NDArray[np.float32] | UnreadableImage:
@@ -189,14 +189,14 @@ def computed(backbone: Backbone, root: Path, names: Sequence[str], batch_size: i
         except UnreadableImage as error:
             return error
 
-    made: list[NDArray[np.float32]] = []
+    batches: list[NDArray[np.float32]] = []
     reasons: dict[int, str] = {}
     waiting: list[NDArray[np.float32]] = []
     origins: list[str] = []
 
     def flush() -> None:
         if waiting:
-            made.append(_checked(backbone.features(np.stack(waiting)), [root / name for name in origins]))
+            batches.append(_checked(backbone.features(np.stack(waiting)), [root / name for name in origins]))
             waiting.clear()
             origins.clear()
 
@@ -210,7 +210,7 @@ def computed(backbone: Backbone, root: Path, names: Sequence[str], batch_size: i
             if len(waiting) == batch_size:
                 flush()
         flush()
-    return (np.concatenate(made) if made else np.zeros((0, 0), np.float32)), reasons
+    return (np.concatenate(batches) if batches else np.zeros((0, 0), np.float32)), reasons
 
 
 def _checked(features: NDArray[np.float32], files: Sequence[Path]) -> NDArray[np.float32]:
@@ -227,11 +227,11 @@ def _checked(features: NDArray[np.float32], files: Sequence[Path]) -> NDArray[np
 
 def contents_of(listing: Listing, shards: Iterable[Shard]) -> Contents:
     """The content of all shards together, without their features."""
-    kept: list[int] = []
+    readable: list[int] = []
     unreadable: list[Unreadable] = []
     dims = 0
     for shard in shards:
-        kept += [i for i in range(shard.start, shard.stop) if i - shard.start not in shard.reasons]
+        readable += [i for i in range(shard.start, shard.stop) if i - shard.start not in shard.reasons]
         unreadable += [
             Unreadable(listing.names[shard.start + index], reason) for index, reason in shard.reasons.items()
         ]
@@ -243,9 +243,9 @@ def contents_of(listing: Listing, shards: Iterable[Shard]) -> Contents:
                     f"{dims}; use a backbone that gives as many for every image"
                 )
             dims = width
-    if not kept:
+    if not readable:
         first = unreadable[0]
         raise InputError(
             f"{listing.root / first.name}: {first.reason}; none of the {len(unreadable)} images can be read"
         )
-    return Contents((len(kept), dims), np.array(kept, np.int64), tuple(unreadable))
+    return Contents((len(readable), dims), np.array(readable, np.int64), tuple(unreadable))

@@ -128,13 +128,13 @@ def taken_for(record: Record) -> dict[str, tuple[str, float, int]]:
     if counts is None or record.problem is None:
         return {}
     names = record.problem.classes
-    found = {}
+    mistaken = {}
     for name in never:
         row = counts[names.index(name)] if name in names else np.zeros(0)
         if row.sum():
             other = int(row.argmax())
-            found[name] = (names[other], float(row[other] / row.sum()), int(row.sum()))
-    return found
+            mistaken[name] = (names[other], float(row[other] / row.sum()), int(row.sum()))
+    return mistaken
 
 
 def confusion(record: Record) -> Confusion | None:

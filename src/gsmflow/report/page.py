@@ -193,12 +193,12 @@ def _told(setting: Setting, records: list[Record]) -> bool:
 
 def _notices(records: list[Record]) -> list[dict[str, Any]]:
     """What to know first, each with its run where there are several."""
-    found = []
+    shown = []
     for record in records:
         for notice in notices(record, findings.taken_for(record)):
             text = f"{record.label}: {notice.text}" if len(records) > 1 else notice.text
-            found.append({"text": text, "pair": notice.pair, "differ": notice.differ})
-    return found
+            shown.append({"text": text, "pair": notice.pair, "differ": notice.differ})
+    return shown
 
 
 def _note(record: Record, note: str, several: int) -> str:

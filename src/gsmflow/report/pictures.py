@@ -77,28 +77,32 @@ class Row:
 
 def rows(record: Record) -> list[Row]:
     """A row for every class that has pictures, those with most mistakes first."""
-    kept = record.thumbnails
-    if kept is None:
+    small = record.thumbnails
+    if small is None:
         return []
     classes, rates = record.classifier.classes, record.metrics["per_class"]
-    found = []
-    for label in sorted(np.unique(kept.labels).tolist(), key=lambda c: rates.get(classes[c], 1.0)):
+    by_class = []
+    for label in sorted(np.unique(small.labels).tolist(), key=lambda c: rates.get(classes[c], 1.0)):
         pictures: dict[str, list[Picture]] = {kind: [] for kind in KINDS}
-        for i in np.flatnonzero((kept.labels == label) & (kept.kind >= 0) & (kept.kind < len(KINDS))):
-            if not kept.pictures[i]:
+        for i in np.flatnonzero((small.labels == label) & (small.kind >= 0) & (small.kind < len(KINDS))):
+            if not small.pictures[i]:
                 continue
-            kind, given, chance = KINDS[kept.kind[i]], classes[kept.given[i]], f"{kept.probability[i]:.0%}"
+            kind, given, chance = (
+                KINDS[small.kind[i]],
+                classes[small.given[i]],
+                f"{small.probability[i]:.0%}",
+            )
             wrong = kind == "mistake"
             pictures[kind].append(
                 Picture(
-                    _data_uri(kept.pictures[i], media_type(kept.pictures[i])),
+                    _data_uri(small.pictures[i], media_type(small.pictures[i])),
                     f"{classes[label]}, taken for {given}" if wrong else f"{classes[label]}, {chance} sure",
                     f"{given} {chance}" if wrong else chance,
                 )
             )
         if any(pictures.values()):
             rate, seen = rates.get(classes[label]), record.seen[classes[label]]
-            found.append(
+            by_class.append(
                 Row(
                     classes[label],
                     "seen" if seen else "unseen",
@@ -106,7 +110,7 @@ def rows(record: Record) -> list[Row]:
                     pictures,
                 )
             )
-    return found
+    return by_class
 
 
 def _data_uri(content: bytes, kind: str) -> str:

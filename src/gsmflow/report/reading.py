@@ -150,12 +150,13 @@ def _semantics(
 def _thumbnails(folder: Path, problem: Problem | None, classifier: FittedClassifier) -> Thumbnails | None:
     """Those the run kept; for a run of an older version, those of its data, where they are pictures."""
     if (folder / THUMBNAILS).exists():
-        kept = Thumbnails.read(folder / THUMBNAILS)
-        if len(kept.labels) and max(kept.labels.max(), kept.given.max()) >= len(classifier.classes):
+        thumbnails = Thumbnails.read(folder / THUMBNAILS)
+        named = (*thumbnails.labels, *thumbnails.given)
+        if max(named, default=-1) >= len(classifier.classes):
             raise InputError(
                 f"{folder / THUMBNAILS}: names a class that the run has not; delete the file to do without pictures"
             )
-        return kept
+        return thumbnails
     return Thumbnails.of(problem, classifier) if problem else None
 
 
@@ -194,15 +195,17 @@ def _shifts(
         shifts
     ):
         raise InputError(f"{file}: not written by `gsmflow train`; delete it to leave the shifts out")
-    kept = folder / "samples.safetensors"
-    if not kept.exists():
+    samples_file = folder / "samples.safetensors"
+    if not samples_file.exists():
         missing.append("samples.safetensors is not there: no embedding and no pictures.")
         return shifts, None, None
-    tensors, _ = read_tensors(kept)
+    tensors, _ = read_tensors(samples_file)
     try:
         real, synthetic, labels = (tensors[n].numpy() for n in ("real", "synthetic", "labels"))
     except KeyError as error:
-        raise InputError(f"{kept}: tensor {error} is missing; delete the file to leave samples out") from None
+        raise InputError(
+            f"{samples_file}: tensor {error} is missing; delete the file to leave samples out"
+        ) from None
     unseen = None
     if "unseen" in tensors and "unseen_labels" in tensors:
         unseen = tensors["unseen"].numpy(), tensors["unseen_labels"].numpy()

@@ -290,9 +290,9 @@ def _write(
     _refuse_taken(target)
     with (
         folder_for(target),
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as made,
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as passing,
     ):
-        new = Path(made) / "run"
+        new = Path(passing) / "run"
         new.mkdir()
         for file in folder.iterdir():
             left_out = file.name.startswith(".") or file.name in _REMADE | _DROPPED

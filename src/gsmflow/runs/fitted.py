@@ -231,7 +231,7 @@ class FittedRun:
             beside["history.jsonl"] = "".join(f"{json.dumps(entry)}\n" for entry in self.history).encode()
         problem = None
         if keep_data:
-            problem = self.problem or (load(kept) if (kept := self._at(DATA)) is not None else None)
+            problem = self.problem or (load(data_file) if (data_file := self._at(DATA)) is not None else None)
         table = {**self.config.get("data", {}), **data}
         config = {**self.config, "data": table, _SAVED: dict(estimator)}
         make_folder(folder)

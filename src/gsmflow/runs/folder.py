@@ -248,25 +248,25 @@ def read_problem(
     """
     asked = config["run"]
     if problem is None and features is None and (folder / DATA).exists():
-        found = load(folder / DATA)
+        loaded = load(folder / DATA)
     elif problem is None and asked["problem"] == GIVEN:
         raise InputError(f"{folder}: holds no {DATA}; save the estimator with keep_data=True")
     else:
-        found = sources.load(
+        loaded = sources.load(
             problem or asked["problem"],
             data_root=data_root,
             features=features or asked.get("features"),
             semantics=asked.get("semantics"),
         )
     names = feature_names(config)
-    if names and found.feature_names:
-        found = found.with_features(names)
-    same = found.fingerprint == config["data"]["fingerprint"]
-    found = lend(found, setting_of(config), asked["seed"])  # what was trained on is not scored
+    if names and loaded.feature_names:
+        loaded = loaded.with_features(names)
+    same = loaded.fingerprint == config["data"]["fingerprint"]
+    loaded = lend(loaded, setting_of(config), asked["seed"])  # what was trained on is not scored
     added = config.get("added_classes", [])
     if added:
-        found = found.with_classes([each["name"] for each in added], [each["semantics"] for each in added])
-    return found, same
+        loaded = loaded.with_classes([each["name"] for each in added], [each["semantics"] for each in added])
+    return loaded, same
 
 
 def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) -> Path:

@@ -98,9 +98,9 @@ class Labelling:
                 return Labelled(self._table(classifier, rows.features, rows.names, rows.labels, part.first))
             assert features_of is not None
             features, reasons = features_of(part.names)
-            kept = [index for index in range(len(part.names)) if index not in reasons]
-            names = [part.names[index] for index in kept]
-            labels = None if part.labels is None else [part.labels[index] for index in kept]
+            readable = [index for index in range(len(part.names)) if index not in reasons]
+            names = [part.names[index] for index in readable]
+            labels = None if part.labels is None else [part.labels[index] for index in readable]
             unreadable = tuple(Unreadable(part.names[index], reason) for index, reason in reasons.items())
             return Labelled(self._table(classifier, features, names, labels, 0), unreadable)
 

@@ -238,14 +238,14 @@ def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -
             said = replace(said, of_backbone=model)
     described = descriptions_for(folder, images, pictured, said)
     changed = _changed(tables[0], listing) if tables and not extracting else ""
-    made = Plan(folder, images, listing, extracting, described, tables[0] if tables else out, changed)
-    if validated and len(made.seen) < _FEWEST:
-        few = "1 class has" if len(made.seen) == 1 else f"{len(made.seen)} classes have"
+    whole_plan = Plan(folder, images, listing, extracting, described, tables[0] if tables else out, changed)
+    if validated and len(whole_plan.seen) < _FEWEST:
+        few = "1 class has" if len(whole_plan.seen) == 1 else f"{len(whole_plan.seen)} classes have"
         raise InputError(
             f"{images}: only {few} pictures to learn from, too few to hold some out for validation",
             remedy="add classes, or use `protocol` last",
         )
-    return made
+    return whole_plan
 
 
 def _described(folder: Path, semantics: str | None) -> bool:

@@ -179,11 +179,11 @@ def adopt(
     recorder = Recorder()
     transform = FeatureTransform.fit(problem, recipe.features)
     try:
-        made = refit(problem, recipe, None, weights, transform, seed=request.seed, device=device)
+        refitted = refit(problem, recipe, None, weights, transform, seed=request.seed, device=device)
     except ValueError as error:
         raise InputError(f"{origin.get('file', 'weights')}: {error}") from None
-    scores = score(problem, made.logits, unseen_logits=made.unseen_logits)
-    outcome = Outcome(None, scores, None, made, dict(weights), steps)
+    scores = score(problem, refitted.logits, unseen_logits=refitted.unseen_logits)
+    outcome = Outcome(None, scores, None, refitted, dict(weights), steps)
     with held(folder):
         config = config_of(request, problem, recipe, device) | {"imported": dict(origin)}
         write_bytes(folder / CONFIG, tomli_w.dumps(config).encode())

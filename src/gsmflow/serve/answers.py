@@ -22,7 +22,7 @@ def predictions(version: Version, logits: NDArray[np.float32], top: int, explain
     probabilities = softmax(logits, classifier.temperature)
     unseen = set(classifier.unseen.tolist())
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, : min(top, len(classifier.classes))]
-    found = []
+    answered = []
     for row, z, best in zip(probabilities, logits, order, strict=True):
         ranked = [
             RankedClass(
@@ -33,8 +33,8 @@ def predictions(version: Version, logits: NDArray[np.float32], top: int, explain
             )
             for c in best
         ]
-        found.append(Prediction(classes=ranked, **_explained(version, z, best, explain)))
-    return Predictions(run=version.name, predictions=found)
+        answered.append(Prediction(classes=ranked, **_explained(version, z, best, explain)))
+    return Predictions(run=version.name, predictions=answered)
 
 
 def _explained(
@@ -82,9 +82,9 @@ def attributes(version: Version, index: int) -> list[Attribute]:
     ]
 
 
-def samples(version: Version, kept: Examples) -> list[Sample]:
+def samples(version: Version, examples: Examples) -> list[Sample]:
     """The test samples kept with the run, each with its pixels or its small picture, if it has one."""
-    pixels = (np.clip(kept.features, 0, 1) * 255).round().astype(int) if kept.image_shape else None
+    pixels = (np.clip(examples.features, 0, 1) * 255).round().astype(int) if examples.image_shape else None
     return [
         Sample(
             index=index,
@@ -92,9 +92,9 @@ def samples(version: Version, kept: Examples) -> list[Sample]:
             name=version.classifier.classes[label],
             seen=not np.isin(label, version.classifier.unseen),
             pixels=None if pixels is None else pixels[index].tolist(),
-            picture=_data_uri(kept.pictures[index]) if index < len(kept.pictures) else None,
+            picture=_data_uri(examples.pictures[index]) if index < len(examples.pictures) else None,
         )
-        for index, label in enumerate(kept.labels)
+        for index, label in enumerate(examples.labels)
     ]
 
 

@@ -175,7 +175,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             raise HTTPException(422, "name: empty, or has characters that cannot be printed")
         try:
             semantics = await compute(service.described, asked.semantics, asked.like, asked.text, name)
-            version, made = await compute(service.add_class, name, semantics, limiter=adding)
+            version, addition = await compute(service.add_class, name, semantics, limiter=adding)
         except Taken as error:
             raise HTTPException(409, str(error)) from None
         except Busy:
@@ -190,19 +190,19 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             run=version.name,
             index=len(version.classifier.classes) - 1,
             name=name,
-            before=answers.scores(made.before.to_dict()),
-            after=answers.scores(made.after.to_dict()),
-            seconds=round(made.seconds, 3),
-            notes=list(made.notes),
+            before=answers.scores(addition.before.to_dict()),
+            after=answers.scores(addition.after.to_dict()),
+            seconds=round(addition.seconds, 3),
+            notes=list(addition.notes),
         )
 
     @router.get("/v1/examples", tags=["Samples"], summary="List the test samples", responses=_refusals())
     async def list_samples() -> KeptSamples:
         """Test samples kept with the run, none of them trained on."""
-        kept = service.examples
-        if kept is None:
+        stored = service.examples
+        if stored is None:
             return KeptSamples(image_shape=None, examples=[])
-        return KeptSamples(image_shape=kept.image_shape, examples=answers.samples(service.version, kept))
+        return KeptSamples(image_shape=stored.image_shape, examples=answers.samples(service.version, stored))
 
     @router.get(
         "/v1/examples/{index}",
@@ -212,11 +212,11 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
     )
     async def get_sample(index: Annotated[int, Path(ge=0)]) -> SampleDetail:
         """The features of one of them."""
-        kept = service.examples
-        count = 0 if kept is None else len(kept.labels)
-        if kept is None or index >= count:
+        stored = service.examples
+        count = 0 if stored is None else len(stored.labels)
+        if stored is None or index >= count:
             raise HTTPException(404, f"no example {index}; there are {count}")
-        return SampleDetail(index=index, label=int(kept.labels[index]), features=service.example(index))
+        return SampleDetail(index=index, label=int(stored.labels[index]), features=service.example(index))
 
     @router.get("/v1/run", tags=["Service"], summary="What is served", responses=_refusals())
     async def get_run() -> Run:

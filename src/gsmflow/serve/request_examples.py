@@ -13,10 +13,10 @@ Examples = dict[str, Any]
 
 def examples(service: Service) -> tuple[Examples, Examples]:
     """Bodies that label samples, and that add a class."""
-    version, kept = service.version, service.examples
+    version, examples = service.version, service.examples
     features = [0.0] * version.classifier.transform.in_dim
-    if kept is not None:
-        features = [round(float(value), 3) for value in kept.features[0]]
+    if examples is not None:
+        features = [round(float(value), 3) for value in examples.features[0]]
     like = version.classifier.classes[0]
     every = [version.own_values(index) for index in range(len(version.semantics))]
     values, differs, middle = every[0], {}, {}

@@ -143,8 +143,8 @@ class Service:
     ) -> None:
         self.version = Version.load(folder)
         self.extractor, self.no_images, self.encode = extractor, no_images, encode
-        kept = folder / EXAMPLES
-        self.examples = Examples.read(kept) if kept.exists() else None
+        file = folder / EXAMPLES
+        self.examples = Examples.read(file) if file.exists() else None
         self._data_root, self._device = data_root, device
         self._adding = threading.Lock()
 

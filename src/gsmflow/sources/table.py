@@ -163,8 +163,8 @@ def semantics_alone(folder: Path, name: str) -> NamedSemantics:
 
 
 def _features_file(folder: Path, names: list[str], stem: str) -> Path:
-    found = [f"{stem}{ending}" for ending in ENDINGS if f"{stem}{ending}" in names]
-    if not found:
+    tables = [f"{stem}{ending}" for ending in ENDINGS if f"{stem}{ending}" in names]
+    if not tables:
         others = [f"`features` {other}" for other in feature_files(folder)]
         hint = f"there is {listed(others)}; " if others else _nearly(names, stem)
         if images := images_of(folder):
@@ -174,9 +174,9 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
         raise InputError(
             f"{folder}: no {stem}.npz, {stem}.csv or {stem}.parquet", remedy=f"{hint}{_EXPECTED}"
         )
-    if len(found) > 1:
-        raise InputError(f"{folder}: {' and '.join(found)} are both there; keep one")
-    return folder / found[0]
+    if len(tables) > 1:
+        raise InputError(f"{folder}: {' and '.join(tables)} are both there; keep one")
+    return folder / tables[0]
 
 
 def _classes_file(folder: Path, names: Sequence[str], stem: str, features: str) -> Path:

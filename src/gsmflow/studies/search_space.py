@@ -97,15 +97,15 @@ def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
 
 def default_space(recipe: Recipe) -> list[Dimension]:
     """The options of the method, and of the head if it trains one, that declare a search range."""
-    found = []
+    dimensions = []
     parts = (recipe.options,) if recipe.method.direct else (recipe.options, recipe.head)
     for part in parts:
         for field in fields(part):  # type: ignore[arg-type]
             where = field.metadata.get("search")
             if where and not recipe.method.fixes(part.table, field.name):
                 whole = isinstance(getattr(part, field.name), int)
-                found.append(parse_dimension(f"{part.table}.{field.name}={where}", whole))
-    return found
+                dimensions.append(parse_dimension(f"{part.table}.{field.name}={where}", whole))
+    return dimensions
 
 
 def without_fixed(

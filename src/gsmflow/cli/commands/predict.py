@@ -108,11 +108,11 @@ def predict(
     counts = ClassCounts(unsure)
     with folder_for(out) if out else nullcontext(), LongTable() as table:
         with counting(what) as told:
-            for made in results(work, parts, cluster):
-                unreadable += made.unreadable
-                if len(made.table):
-                    table.add(made.table)
-                    counts.add(made.table)
+            for labelled in results(work, parts, cluster):
+                unreadable += labelled.unreadable
+                if len(labelled.table):
+                    table.add(labelled.table)
+                    counts.add(labelled.table)
                 if len(parts) > 1:
                     told(table.rows + len(unreadable), total)
         if not table.rows:
@@ -182,10 +182,10 @@ def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
 
     parts, known, total = parts_of(file, feature_names(read_config(run)))
     if known and "backbone" in read_config(run):
-        made, trained = BackboneSpec.from_dict(known, f"{file}: backbone"), load_backbone(run)
-        if not made.same_as(trained):
-            other = f"another backbone ({made.model}) than {run} was trained on ({trained.model})"
-            if made.sha256 == trained.sha256:
+        origin, trained = BackboneSpec.from_dict(known, f"{file}: backbone"), load_backbone(run)
+        if not origin.same_as(trained):
+            other = f"another backbone ({origin.model}) than {run} was trained on ({trained.model})"
+            if origin.sha256 == trained.sha256:
                 other = f"images prepared otherwise than those {run} was trained on"
             raise InputError(f"{file}: features of {other}; give it the images themselves")
     return Labelling(run, file), parts, total
