@@ -11,6 +11,7 @@ import click
 
 from gsmflow.base.suggest import listed
 from gsmflow.cli.display_concerns import tell_concerns
+from gsmflow.data.warnings import of_names
 from gsmflow.images.repeated import repeated
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _SHOWN = 5  # unreadable images named one by one
 def tell_passed_over(listing: Listing) -> None:
     """Name the files that are no images by their ending, and labelled images that are there twice."""
     if listing.labels:
-        tell_concerns(repeated(listing))
+        tell_concerns([*of_names(sorted(set(listing.labels))), *repeated(listing)])
+    if listing.remark:
+        click.echo(listing.remark, err=True)
     if listing.passed_over:
         count = len(listing.passed_over)
         files = "1 file that is no image" if count == 1 else f"{count} files that are no images"

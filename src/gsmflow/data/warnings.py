@@ -57,7 +57,7 @@ def of_semantics(
         (C,) which classes have training samples, where that is known. Two that have are told apart by those, however
         alike they are described.
     """
-    concerns = _names(classes)
+    concerns = of_names(classes)
     called = names or [f"dimension {index + 1}" for index in range(semantics.shape[1])]
     pairs = twins(semantics, seen)
     if pairs:
@@ -170,7 +170,7 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
 
-def _names(classes: Sequence[str]) -> list[Concern]:
+def of_names(classes: Sequence[str]) -> list[Concern]:
     """Classes that a label could mean both of, were it not written exactly like one of them."""
     of_alike: dict[str, list[str]] = {}
     for name in classes:

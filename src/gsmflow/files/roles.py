@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,95 +9,25 @@ import numpy as np
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
+from gsmflow.files.column_names import (
+    DATES,
+    DIVIDING,
+    NUMBERS_OF,
+    ROLES,
+    RUNNING,
+    TIME_WORDS,
+    TIMES,
+    UNNAMED,
+    called,
+    is_path,
+    role_of,
+)
 from gsmflow.files.columns import Table, as_numbers
 from gsmflow.files.names import matched
 from gsmflow.files.telling import has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
 
 _FOLDS = 20  # different values of a column that divides the rows, at most
 KEEP = "feature:"  # before the name of a column that is a feature whatever it looks like
-_PATHS = (
-    "filename",
-    "file_name",
-    "file",
-    "path",
-    "filepath",
-    "file_path",
-    "image",
-    "img",
-    "image_path",
-    "image_name",
-)
-_ROLES = {
-    "label": ("label", "labels", "class", "class_name", "classname", "target", "y"),
-    "split": ("split", "splits", "subset", "partition"),
-    "name": ("name", "names", *_PATHS),
-}
-_UNNAMED = re.compile(r"unnamed: \d+(_level_\d+)?|__index_level_\d+__")
-_NUMBERS_OF = {
-    *(
-        "id",
-        "ids",
-        "uid",
-        "uuid",
-        "guid",
-        "row_id",
-        "sample_id",
-        "image_id",
-        "img_id",
-        "item_id",
-        "object_id",
-    ),
-    *("record_id", "label_id", "class_id", "target_id", "y_id", "label_idx", "class_idx", "label_index"),
-    *("class_index", "label_num", "class_num", "label_no", "class_no"),
-}
-_RUNNING = {
-    *("index", "idx", "level_0", "row", "rows", "row_nr", "row_index", "row_number", "rownum", "rownames"),
-    *(
-        "row_names",
-        "no",
-        "nr",
-        "num",
-        "number",
-        "#",
-        "n",
-        "i",
-        "count",
-        "counter",
-        "serial",
-        "seq",
-        "order",
-        "line",
-    ),
-}
-_TIMES = {
-    *("time", "timestamp", "time_stamp", "date", "datetime", "t", "ts", "epoch", "unix_time", "unixtime"),
-    *("created", "created_at"),
-}
-_DATES = {
-    "date",
-    "datetime",
-    "timestamp",
-    "time_stamp",
-    "unix_time",
-    "unixtime",
-    "created",
-    "created_at",
-    "datum",
-}
-_TIME_WORDS = {"time", "timestamp", "date", "datetime", "datum", "created", "captured", "recorded"}
-_DIVIDING = {
-    "is_train",
-    "is_test",
-    "is_val",
-    "in_train",
-    "in_test",
-    "train",
-    "test",
-    "fold",
-    "folds",
-    "cv_fold",
-    "kfold",
-}
 
 
 @dataclass(frozen=True)
@@ -142,11 +71,11 @@ def naming(table: Table) -> str:
     InputError
         There is none; the message says which one may be meant.
     """
-    called = [column for column in table.columns if _called(column) == "name"]
-    if called:
-        return called[0]
+    by_name = [column for column in table.columns if called(column) == "name"]
+    if by_name:
+        return by_name[0]
     first = table.columns[0]
-    unnamed = first in table.index or _UNNAMED.fullmatch(first.strip().casefold())
+    unnamed = first in table.index or UNNAMED.fullmatch(first.strip().casefold())
     of_texts = unnamed and is_text(table, first) and not is_empty(table, first)
     if of_texts and np.isnan(as_numbers(table, first)).all():
         return first
@@ -216,7 +145,7 @@ def refuse_shuffled(table: Table) -> None:
         It does; the first row out of order is named.
     """
     for column in table.columns:
-        if not (_UNNAMED.fullmatch(column.strip().casefold()) or _called(column) in _RUNNING):
+        if not (UNNAMED.fullmatch(column.strip().casefold()) or called(column) in RUNNING):
             continue
         if not (is_text(table, column) or table.frame[column].dtype.is_integer()):
             continue
@@ -231,37 +160,18 @@ def refuse_shuffled(table: Table) -> None:
             )
 
 
-def role_of(column: str) -> str | None:
-    """``label``, ``split`` or ``name`` where a column goes by one of its usual names, in any case; else None.
-
-    >>> role_of("Label"), role_of("file name"), role_of("f0")
-    ('label', 'name', None)
-    """
-    called = _called(column)
-    return next((role for role, names in _ROLES.items() if called in names), None)
-
-
-def is_path(column: str) -> bool:
-    """Whether a column holds paths of images, by its name."""
-    return _called(column) in _PATHS
-
-
-def _called(column: str) -> str:
-    return re.sub(r"[\s-]+", "_", column.strip().casefold())
-
-
 def _plain(column: str) -> str:
     return column.removeprefix(KEEP).strip()
 
 
 def _said(table: Table, not_these: set[str]) -> dict[str, str]:
     said: dict[str, str] = {}
-    for role, names in _ROLES.items():
-        columns = [c for c in table.columns if c not in not_these and _called(c) in names]
+    for role, names in ROLES.items():
+        columns = [c for c in table.columns if c not in not_these and called(c) in names]
         if not columns:
             continue
-        ranked = sorted(columns, key=lambda c: (c != role, _called(c) != role, names.index(_called(c))))
-        if role == "label" and len(columns) > 1 and _called(ranked[0]) != "label":
+        ranked = sorted(columns, key=lambda c: (c != role, called(c) != role, names.index(called(c))))
+        if role == "label" and len(columns) > 1 and called(ranked[0]) != "label":
             raise InputError(
                 f"{table.path}: {' and '.join(map(repr, columns))} may both be the class of each row; name "
                 "the one that is 'label'"
@@ -273,7 +183,7 @@ def _said(table: Table, not_these: set[str]) -> dict[str, str]:
 def _why_left_out(table: Table, column: str, wanted: Sequence[str] | None, said: Mapping[str, str]) -> str:
     """Why a column is no feature; empty where it is one."""
     role = role_of(column)
-    if _called(column) == "y" and "label" in said and wanted is None:
+    if called(column) == "y" and "label" in said and wanted is None:
         label = table.frame[said["label"]]
         pairs = table.frame.select(said["label"], column).n_unique()
         if pairs > label.n_unique():  # a coordinate: a label in numbers would have one value a class
@@ -294,10 +204,10 @@ def _by_values(table: Table, column: str, said: Mapping[str, str]) -> str:
     """Why the values of a column show that it is no feature, whatever it is called; empty where they do not."""
     if reason := _no_number(table, column):
         return reason
-    called = _called(column)
-    if called in _DIVIDING and table.frame[column].n_unique() <= _FOLDS:
+    word = called(column)
+    if word in DIVIDING and table.frame[column].n_unique() <= _FOLDS:
         return "divides the rows; a column split with train and test does so"
-    if set(called.split("_")) & _TIME_WORDS and runs_on(table, column, evenly=False):
+    if set(word.split("_")) & TIME_WORDS and runs_on(table, column, evenly=False):
         return "a time that runs on"
     if runs_on(table, column, evenly=True):
         return "a running number"
@@ -310,39 +220,50 @@ def _index(table: Table, column: str, wanted: Sequence[str] | None) -> str:
     """Why a column is one that numbers or dates the rows; empty where it is not."""
     import polars as pl
 
-    called = _called(column)
-    if _UNNAMED.fullmatch(column.strip().casefold()):
+    word = called(column)
+    if UNNAMED.fullmatch(column.strip().casefold()):
         return "empty" if is_empty(table, column) else "an index without a name"
     if column in table.index:
         return "the index of a data frame"
-    if called in _NUMBERS_OF:
+    if word in NUMBERS_OF:
         return "numbers the rows or classes"
     dtype = table.frame[column].dtype
     if dtype.is_temporal():
         return "dates or times"
-    of_times = called in _TIMES or bool(set(called.split("_")) & _TIME_WORDS)
-    if called not in _RUNNING and not of_times:
+    of_times = word in TIMES or bool(set(word.split("_")) & TIME_WORDS)
+    if word not in RUNNING and not of_times:
         return ""
-    if wanted is not None and called in _RUNNING | _TIMES:
+    if wanted is not None and word in RUNNING | TIMES:
         return "by its name an index or a time"
     if dtype != pl.String and not dtype.is_numeric():
         return ""
-    if called in _DATES:
+    if word in DATES:
         return "time stamps"
     values = as_numbers(table, column)
     if of_times and np.isnan(values).all() and has_dates(table, column):
         return "time stamps"
-    if wanted is not None or called not in _RUNNING | _TIMES:
+    if wanted is not None or word not in RUNNING | TIMES:
         return ""
     steps = np.diff(values)
     if len(steps) and steps[0] != 0 and np.ptp(steps) <= 1e-9 * abs(steps[0]):
-        return "a running number" if called in _RUNNING else "a time stamp that runs on evenly"
+        return "a running number" if word in RUNNING else "a time stamp that runs on evenly"
     return ""
 
 
 def of_listing(table: Table) -> dict[str, str]:
-    """Columns ``path``, ``label`` and ``split`` of a list of images, under their usual names in any case."""
+    """Columns ``path``, ``label`` and ``split`` of a list of images, under their usual names in any case.
+
+    Where the column ``label`` numbers the classes and another one names them, the names are the labels.
+    """
     paths = [column for column in table.columns if is_path(column)]
     best = next((column for column in paths if column == "path"), paths[0] if paths else None)
     said = {role: column for role, column in _said(table, set(paths)).items() if role != "name"}
+    if "label" in said and not _of_words(table, said["label"]):
+        words = [c for c in table.columns if role_of(c) == "label" and _of_words(table, c)]
+        said["label"] = words[0] if len(words) == 1 else said["label"]
     return said | ({"path": best} if best else {})
+
+
+def _of_words(table: Table, column: str) -> bool:
+    """Whether no cell of a column of texts is a number."""
+    return is_text(table, column) and bool(np.isnan(as_numbers(table, column)).all())

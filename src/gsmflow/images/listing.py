@@ -7,6 +7,7 @@ listed in the same way on every machine. Nothing outside the root is ever read.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,8 +16,29 @@ from gsmflow.base.suggest import listed
 from gsmflow.files.class_names import normal, part
 from gsmflow.files.columns import read_table, texts
 from gsmflow.files.roles import of_listing
+from gsmflow.images.folders import part_of, refuse_places, remark_on_depth
 
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+ENDINGS = (
+    *(".bmp", ".gif", ".jpe", ".jpeg", ".jfif", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+)
+# Pictures, too, but of kinds that are not read: they are told one by one as unreadable, not passed over.
+UNREAD = (
+    *(
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+        ".jp2",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".raf",
+        ".orf",
+        ".rw2",
+    ),
+)
 _NO_CLASSES = {  # what file servers, archives and programs leave behind; in any case
     *("__macosx", "@eadir", "@tmp", "#recycle", "$recycle.bin", "system volume information", "lost+found"),
     *("__pycache__", "thumbnails", "thumbs"),
@@ -42,6 +64,8 @@ class Listing:
         Files beside images that are no images by their ending, but for tables and models right in the root.
     empty : tuple[str, ...]
         Class folders without a file in them.
+    remark : str
+        What may have been meant otherwise; empty where nothing may.
     """
 
     root: Path
@@ -50,6 +74,7 @@ class Listing:
     split: tuple[str, ...] | None = None
     passed_over: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    remark: str = ""
 
 
 def is_image(path: Path) -> bool:
@@ -94,10 +119,12 @@ def list_labelled(path: Path, root: Path | None = None) -> Listing:
                 f"{(path / name).with_name('zebra') / PurePosixPath(name).name}, or list images and classes in a CSV"
             )
     labels = tuple(normal(each[0]) for each in parts)
+    refuse_places(path, labels, parts)
     places = [path / name for name in _folders(path)] if split else [path]
     bare = [name for place in places for name in _folders(place) if not _holds(place / name)]
     empty = set(map(normal, bare)) - set(labels)
-    return Listing(path, names, labels, split, _beside(names, passed_over), tuple(sorted(empty)))
+    remark = remark_on_depth(labels, parts)
+    return Listing(path, names, labels, split, _beside(names, passed_over), tuple(sorted(empty)), remark)
 
 
 def holds_classes(path: Path) -> bool:
@@ -110,7 +137,7 @@ def holds_classes(path: Path) -> bool:
         return False
     try:
         tops = [path / name for name in _folders(path)]
-        deeper = [top / name for top in tops if part(top.name) for name in _folders(top)]
+        deeper = [top / name for top in tops if part_of(top.name) for name in _folders(top)]
         return any(is_image(file) for folder in (*tops, *deeper) for file in folder.iterdir())
     except OSError:
         return False
@@ -142,7 +169,7 @@ def _split(path: Path, parts: list[tuple[str, ...]]) -> tuple[str, ...] | None:
     InputError
         It could be either.
     """
-    of_top = {each[0]: part(each[0]) for each in parts if len(each) > 1}
+    of_top = {each[0]: part_of(each[0]) for each in parts if len(each) > 1}
     deep = sorted({each[0] for each in parts if len(each) > 2 and of_top[each[0]]})
     bare = next(("/".join(each) for each in parts if len(each) == 2 and of_top[each[0]]), None)
     other = next((each[0] for each in parts if not of_top.get(each[0])), None)
@@ -229,8 +256,14 @@ def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
                     remedy="put the image itself there, or list the images in a CSV and name the folder they lie in "
                     "by `root`",
                 )
-            (images if is_image(file) else others).append(file.relative_to(folder).as_posix())
+            pictured = is_image(file) or (file.suffix.lower() in UNREAD and not _beside_itself(file, files))
+            (images if pictured else others).append(file.relative_to(folder).as_posix())
     return tuple(sorted(images)), tuple(sorted(others))
+
+
+def _beside_itself(file: Path, files: Sequence[str]) -> bool:
+    """Whether a picture of a kind that is not read is there as an image, too, as cameras write both."""
+    return any(file.with_suffix(ending).name.casefold() in map(str.casefold, files) for ending in ENDINGS)
 
 
 def _is_text(name: str) -> bool:
@@ -264,6 +297,8 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
                 f"{where}: '{given}' leads out of {base}",
                 remedy="name the folder that all images lie in by `root`",
             )
+        if full.suffix.lower() in UNREAD:
+            raise InputError(f"{where}: '{given}' is of a kind that is not read; save it as JPEG or PNG")
         if not is_image(full):
             raise InputError(f"{where}: '{given}' is no image by its ending; expected {_expected()}")
         known = os.path.relpath(full, base).replace(os.sep, "/")

@@ -12,12 +12,17 @@ import numpy as np
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
+from gsmflow.files.guard import other_kind
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 # The usual formats of photographs. Others are never opened (EPS, for example, would run an interpreter).
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+_FEW_BITS = (
+    4096  # of 16 bits a pixel, below which they hold 12 or fewer: all but black where all 16 are meant
+)
 _LONGEST = 50  # times its width; beyond that, resizing the shorter side could make a tiny picture enormous
 
 
@@ -73,10 +78,29 @@ def read_image(path: Path | BinaryIO) -> Image:
     # Decoders raise many kinds of errors on damaged files (struct.error, IndexError, SyntaxError, ...).
     except Exception as error:
         known = isinstance(error, Image.UnidentifiedImageError)
-        reason = (
-            "not an image, or of a format that is not read" if known else str(error) or type(error).__name__
-        )
+        reason = _kind_of(path) if known else str(error) or type(error).__name__
         raise UnreadableImage(" ".join(reason.split())[:200]) from None
+
+
+def _kind_of(path: Path | BinaryIO) -> str:
+    """Why a file that Pillow does not know cannot be used, by how it begins."""
+    try:
+        if isinstance(path, Path):
+            with open(path, "rb") as file:
+                head = file.read(64)
+        else:
+            path.seek(0)
+            head = path.read(64)
+    except (OSError, ValueError):
+        head = b"?"
+    if not head:
+        return "the file is empty"
+    if head[4:8] == b"ftyp":
+        kind = "AVIF" if b"avif" in head[8:32] else "HEIC" if head[8:12] in _HEIC else "a video"
+        return f"{kind}, which is not read; save it as JPEG or PNG"
+    if other := other_kind(head):
+        return f"{other[0]}; {other[1]}"
+    return "not an image, or of a format that is not read"
 
 
 def _too_large(limit: int) -> str:
@@ -87,7 +111,13 @@ def _rgb(image: Image) -> Image:
     from PIL import Image
 
     if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        values = np.asarray(image)
+        if 255 < values.max(initial=0) < _FEW_BITS:
+            raise UnreadableImage(
+                f"16 bits a pixel, yet no value above {values.max()}, so that it would be all but black; save it "
+                "with 8 bits a pixel"
+            )
+        image = Image.fromarray((values >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         raise UnreadableImage(
             f"pixels of mode {image.mode}, without a known range; save it with 8 bits a colour"

@@ -126,8 +126,8 @@ def predict(
 def _holds_images(run: Path, file: Path) -> bool:
     """A folder, an image, or a CSV that lists paths: everything that a table of features is not."""
     from gsmflow.files.chunks import shards
+    from gsmflow.files.column_names import is_path, role_of
     from gsmflow.files.encoding import header_words
-    from gsmflow.files.roles import is_path, role_of
     from gsmflow.images.listing import is_image
     from gsmflow.runs.folder import feature_names, read_config
 

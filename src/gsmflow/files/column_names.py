@@ -1,0 +1,113 @@
+"""What columns are called: usual names of labels, splits and paths, of what numbers or dates the rows."""
+
+from __future__ import annotations
+
+import re
+
+PATHS = (
+    "filename",
+    "file_name",
+    "file",
+    "path",
+    "filepath",
+    "file_path",
+    "image",
+    "img",
+    "image_path",
+    "image_name",
+)
+ROLES = {
+    "label": ("label", "labels", "class", "class_name", "classname", "target", "y"),
+    "split": ("split", "splits", "subset", "partition"),
+    "name": ("name", "names", *PATHS),
+}
+UNNAMED = re.compile(r"unnamed: \d+(_level_\d+)?|__index_level_\d+__")
+NUMBERS_OF = {
+    *(
+        "id",
+        "ids",
+        "uid",
+        "uuid",
+        "guid",
+        "row_id",
+        "sample_id",
+        "image_id",
+        "img_id",
+        "item_id",
+        "object_id",
+    ),
+    *("record_id", "label_id", "class_id", "target_id", "y_id", "label_idx", "class_idx", "label_index"),
+    *("class_index", "label_num", "class_num", "label_no", "class_no"),
+}
+RUNNING = {
+    *("index", "idx", "level_0", "row", "rows", "row_nr", "row_index", "row_number", "rownum", "rownames"),
+    *(
+        "row_names",
+        "no",
+        "nr",
+        "num",
+        "number",
+        "#",
+        "n",
+        "i",
+        "count",
+        "counter",
+        "serial",
+        "seq",
+        "order",
+        "line",
+    ),
+}
+TIMES = {
+    *("time", "timestamp", "time_stamp", "date", "datetime", "t", "ts", "epoch", "unix_time", "unixtime"),
+    *("created", "created_at"),
+}
+DATES = {
+    "date",
+    "datetime",
+    "timestamp",
+    "time_stamp",
+    "unix_time",
+    "unixtime",
+    "created",
+    "created_at",
+    "datum",
+}
+TIME_WORDS = {"time", "timestamp", "date", "datetime", "datum", "created", "captured", "recorded"}
+DIVIDING = {
+    "is_train",
+    "is_test",
+    "is_val",
+    "in_train",
+    "in_test",
+    "train",
+    "test",
+    "fold",
+    "folds",
+    "cv_fold",
+    "kfold",
+}
+
+
+def role_of(column: str) -> str | None:
+    """``label``, ``split`` or ``name`` where a column goes by one of its usual names, in any case; else None.
+
+    >>> role_of("Label"), role_of("file name"), role_of("f0")
+    ('label', 'name', None)
+    """
+    word = called(column)
+    return next((role for role, names in ROLES.items() if word in names), None)
+
+
+def is_path(column: str) -> bool:
+    """Whether a column holds paths of images, by its name."""
+    return called(column) in PATHS
+
+
+def called(column: str) -> str:
+    """A name as names are compared: small letters, one ``_`` for spaces and ``-``.
+
+    >>> called(" Image-ID ")
+    'image_id'
+    """
+    return re.sub(r"[\s-]+", "_", column.strip().casefold())
