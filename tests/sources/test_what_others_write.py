@@ -1,0 +1,373 @@
+"""Tables as spreadsheets, data frames, R, MATLAB and people write them: the right values, or one line that helps."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gsmflow import sources
+from gsmflow.base.errors import InputError
+from gsmflow.data.problem import Problem
+from gsmflow.data.warnings import of_problem
+
+NAMES = [f"c{c}" for c in range(8)]
+LABELS = np.repeat(np.arange(6), 10)
+RANDOM = np.random.default_rng(3)
+SEMANTICS = RANDOM.random((8, 4)).round(3)
+VALUES = (SEMANTICS[LABELS] @ RANDOM.normal(size=(4, 5)) + 0.3 * RANDOM.normal(size=(60, 5))).round(4)
+HEADER = [f"f{d}" for d in range(5)]
+Cells = list[list[str]]
+
+
+def rows(
+    number: Callable[[int, int], str] = lambda i, d: repr(float(VALUES[i, d])),
+    label: Callable[[int], str] = lambda i: NAMES[LABELS[i]],
+    **more: Callable[[int], Any],
+) -> Cells:
+    """The cells of features.csv, with further columns."""
+    body = [
+        [*(str(of(i)) for of in more.values()), label(i), *(number(i, d) for d in range(5))]
+        for i in range(60)
+    ]
+    return [[*more, "label", *HEADER], *body]
+
+
+def classes(
+    number: Callable[[int, int], str] = lambda c, a: repr(float(SEMANTICS[c, a])),
+    name: Callable[[int], str] = lambda c: NAMES[c],
+    header: str = "name",
+) -> Cells:
+    """The cells of classes.csv."""
+    return [
+        [header, *(f"a{a}" for a in range(4))],
+        *([name(c), *(number(c, a) for a in range(4))] for c in range(8)),
+    ]
+
+
+def text(cells: Cells, separator: str = ",") -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator, lineterminator="\n").writerows(cells)
+    return out.getvalue()
+
+
+def read(folder: Path, features: Cells | str | None = None, described: Cells | str | None = None) -> Problem:
+    for name, given, usual in (("features.csv", features, rows()), ("classes.csv", described, classes())):
+        if given is None or given:
+            content = given if isinstance(given, str) else text(given or usual)
+            (folder / name).write_text(content, encoding="utf-8", newline="")
+    return sources.load(str(folder), data_root=folder)
+
+
+def same(problem: Problem, values: np.ndarray = VALUES, semantics: np.ndarray = SEMANTICS) -> None:
+    """The values that were written, to the last bit of float32, and each row under its class."""
+    offset = 0 if problem.offset is None else problem.offset
+    assert np.array_equal(
+        (problem.features + offset).astype(np.float32), np.asarray(values, np.float64).astype(np.float32)
+    )
+    assert np.array_equal(problem.semantics, semantics.astype(np.float32))
+    assert [problem.classes[label] for label in problem.labels] == [NAMES[label] for label in LABELS]
+
+
+def refused(folder: Path, *given: Any) -> str:
+    with pytest.raises(InputError) as error:
+        read(folder, *given)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# -- cells ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        *(
+            ("yes", "no"),
+            ("ja", "nein"),
+            ("TRUE", "FALSE"),
+            ("True", "False"),
+            ("Y", "N"),
+            ("WAHR", "FALSCH"),
+        ),
+        *(("t", "f"), ("oui", "non"), ("sí", "no"), ("on", "off"), ("да", "нет")),
+    ],
+)
+def test_yes_and_no_are_one_and_zero(yes: str, no: str, tmp_path: Path) -> None:
+    has = (np.arange(8) * 7 % 3 > 0).astype(float)
+    shows = (np.arange(60) * 5 % 3 > 0).astype(float)
+    described = classes(lambda c, a: (no, yes)[int(has[c])] if a == 1 else repr(float(SEMANTICS[c, a])))
+    features = rows(lambda i, d: (no, yes)[int(shows[i])] if d == 2 else repr(float(VALUES[i, d])))
+    problem = read(tmp_path, features, described)
+    values, semantics = VALUES.copy(), SEMANTICS.copy()
+    values[:, 2], semantics[:, 1] = shows, has
+    same(problem, values, semantics)
+    assert problem.notes["read as 1 and 0"] == "features.csv: f2; classes.csv: a1"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda v: f"{v:.8E}",
+        lambda v: f"{v:+.5f}",
+        lambda v: f" {v} ",
+        lambda v: repr(v).replace("-", "\u2212"),
+        lambda v: repr(v).replace(".", ","),
+    ],
+    ids=["scientific", "plus", "spaces", "typographic minus", "decimal comma in quotes"],
+)
+def test_other_ways_to_write_numbers(number: Callable[[float], str], tmp_path: Path) -> None:
+    same(read(tmp_path, rows(lambda i, d: number(float(VALUES[i, d])))))
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        *(
+            (missing, "the value is missing")
+            for missing in ("NA", "n/a", "-", "#N/A", "NULL", ".", "NaN", "None")
+        ),
+        ("12%", "write percentages without their sign"),
+        ("1,234.50", "without marks between thousands"),
+        ("1 234.50", "without marks between thousands"),
+        ("1'234", "without marks between thousands"),
+        ("(0.5)", "with a minus sign"),
+        ("$0.5", "without a currency sign"),
+        ("3 cm", "without their unit"),
+        ("1e400", "correct it or remove the row"),
+        ("0x1F", "correct it or remove the row"),
+    ],
+)
+def test_what_is_no_number_is_named_with_what_to_do(cell: str, said: str, tmp_path: Path) -> None:
+    features = rows(lambda i, d: cell if (i, d) == (4, 2) else repr(float(VALUES[i, d])))
+    told = refused(tmp_path, features)
+    assert f"features.csv: line 6, column 'f2' is '{cell}', expected a finite number" in told
+    assert said in told
+    described = classes(lambda c, a: cell if (c, a) == (3, 0) else repr(float(SEMANTICS[c, a])))
+    assert "classes.csv: line 5, column 'a0'" in refused(tmp_path, None, described)
+
+
+def test_thousands_between_semicolons_are_not_taken_for_fractions(tmp_path: Path) -> None:
+    whole = np.round(VALUES * 1e5)
+    german = text(rows(lambda i, d: f"{whole[i, d]:,.0f}".replace(",", ".")), ";")
+    assert "column 'f0' is '40.610', which may be a fraction or" in refused(tmp_path, german)
+    short = np.array([[float(f"{value:.3f}") for value in row] for row in VALUES])
+    same(read(tmp_path, text(rows(lambda i, d: f"{VALUES[i, d]:.3f}"), ";")), short)
+    same(read(tmp_path, text(rows(lambda i, d: repr(float(VALUES[i, d])).replace(".", ",")), ";")))
+
+
+def test_whole_numbers_of_more_digits_than_float64_holds(tmp_path: Path) -> None:
+    long = lambda i, d: str(2**60 + i * 7919 % 61) if d == 0 else repr(float(VALUES[i, d]))  # noqa: E731
+    told = refused(tmp_path, rows(long))
+    assert "line 3, column 'f0' is 1152921504606847026, which has more digits" in told
+    (tmp_path / "features.csv").unlink()
+    exact = (VALUES * 1e4).astype(np.int64)
+    np.savez(tmp_path / "features.npz", features=exact + 2**60, labels=np.array(NAMES)[LABELS])
+    problem = read(tmp_path, "")
+    assert problem.offset is not None
+    back = [
+        [int(v) + int(o) for v, o in zip(row, problem.offset, strict=True)]
+        for row in problem.features.tolist()
+    ]
+    assert back == (exact.astype(object) + 2**60).tolist()
+
+
+# -- columns ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("obs", lambda i: i + 1, "a running number"),
+        ("Sample", lambda i: f"{i}.0", "a running number"),
+        ("code", lambda i: f"{i * 7 % 61:05d}", "codes that begin with zeros"),
+        ("species_code", lambda i: LABELS[i], "numbers the classes, one number each"),
+        ("Capture Time", lambda i: 1.7e9 + i * i / 3, "a time that runs on"),
+        ("date", lambda i: 45000 + i * 5 % 7, "time stamps"),
+        ("recorded on date", lambda i: f"2024-01-{1 + i % 28:02d}", "time stamps"),
+        ("fold", lambda i: i % 5, "divides the rows"),
+        ("is_train", lambda i: i % 5 != 0, "divides the rows"),
+        ("remarks", lambda i: "", "empty"),
+        ("Unnamed: 7", lambda i: "", "empty"),
+    ],
+)
+def test_columns_that_give_the_answer_away(
+    name: str, values: Callable[[int], Any], reason: str, tmp_path: Path
+) -> None:
+    problem = read(tmp_path, rows(**{name: values}))
+    same(problem)
+    assert f"'{name}' ({reason}" in problem.notes["left out"]
+    if reason != "empty" and "-" not in str(values(0)):
+        kept = read(tmp_path, rows(**{f"feature:{name}": values}))
+        if str(values(0)) not in ("True", "False"):
+            assert kept.features[1, 0] == np.float32(
+                float(values(1)) - (0 if kept.offset is None else kept.offset[0])
+            )
+
+
+@pytest.mark.parametrize("values", [lambda i: i * i, lambda i: int(LABELS[i]) // 2, lambda i: 60 - i + i % 2])
+def test_what_only_looks_like_it_stays(values: Callable[[int], Any], tmp_path: Path) -> None:
+    problem = read(tmp_path, rows(extra=values))
+    assert problem.feature_names == ("extra", *HEADER)
+    assert "left out" not in problem.notes
+
+
+def test_the_index_that_pandas_notes_in_a_parquet_file(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(VALUES, columns=HEADER)
+    frame.insert(0, "label", np.array(NAMES)[LABELS])
+    index = [
+        pd.Index(RANDOM.permutation(60), name="frame"),
+        pd.Index([f"v{i}" for i in range(60)], name="video"),
+    ]
+    frame.set_index(index).to_parquet(tmp_path / "features.parquet")
+    problem = read(tmp_path, "")
+    same(problem)
+    assert (
+        "'frame' (the index of a data frame), 'video' (the index of a data frame)"
+        in problem.notes["left out"]
+    )
+    frame.set_index("label").to_parquet(
+        tmp_path / "features.parquet"
+    )  # an index that says the label stays it
+    same(read(tmp_path, ""))
+
+
+def test_rows_beside_a_store_in_another_order(tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", VALUES.astype(np.float32))
+    order = RANDOM.permutation(60)
+    table = [["", "label"], *([str(i), NAMES[LABELS[i]]] for i in order)]
+    (tmp_path / "features.rows.csv").write_text(text(table))
+    told = refused(tmp_path, "")
+    assert f"line 2 has {order[0]} in column 'Unnamed: 0', where rows in order have 0" in told
+    table[1:] = sorted(table[1:], key=lambda row: int(row[0]))
+    (tmp_path / "features.rows.csv").write_text(text(table))
+    same(read(tmp_path, ""))
+
+
+def test_vectors_in_one_column_and_dates_are_named(tmp_path: Path) -> None:
+    labels = np.array(NAMES)[LABELS].tolist()
+    pl.DataFrame({"label": labels, "embedding": VALUES.tolist()}).write_parquet(tmp_path / "features.parquet")
+    assert "column 'embedding' is of type list, expected numbers; write one column a dimension" in refused(
+        tmp_path, ""
+    )
+
+
+# -- labels and classes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "name"), [("{}.0", "{}"), ("{}", "{}.0"), ("{:03d}", "{}"), ("{}", "{:02d}")]
+)
+def test_numbers_as_names(label: str, name: str, tmp_path: Path) -> None:
+    problem = read(
+        tmp_path, rows(label=lambda i: label.format(LABELS[i])), classes(name=lambda c: name.format(c))
+    )
+    assert problem.labels.tolist() == LABELS.tolist()
+    assert f"'{label.format(0)}' as '{name.format(0)}'" in problem.notes["names"]
+
+
+def test_whole_numbers_and_bytes_as_labels_of_npz(tmp_path: Path) -> None:
+    for labels in (LABELS, LABELS.astype("S")):
+        np.savez(tmp_path / "features.npz", features=VALUES, labels=labels)
+        assert read(tmp_path, "", classes(name=str)).labels.tolist() == LABELS.tolist()
+    np.savez(tmp_path / "features.npz", features=VALUES, labels=LABELS)
+    assert "row 1 is labelled '0', which has no row in" in refused(tmp_path, "", classes())
+
+
+def test_the_column_of_names_wherever_it_stands(tmp_path: Path) -> None:
+    same(read(tmp_path, None, [[*row[1:], row[0]] for row in classes()]))
+    same(read(tmp_path, None, classes(header="NAME ")))
+    same(read(tmp_path, None, classes(header="")))  # the index of a data frame
+    told = refused(tmp_path, None, classes(header="species"))
+    assert "no column 'name' (found species, a0, a1, a2, a3); name the classes in one" in told
+    assert "rename 'class' to 'name' if it is that" in refused(tmp_path, None, classes(header="class"))
+
+
+def test_classes_in_columns(tmp_path: Path) -> None:
+    across = [list(column) for column in zip(*classes(), strict=True)]
+    told = refused(tmp_path, None, across)
+    assert "classes.csv: the classes (c0, c1, c2, c3, c4, c5) stand in columns" in told
+    assert "transpose the table" in told
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\x00" + bytes(64), "a workbook (.xlsx, .ods)"),
+        (gzip.compress(text(rows()).encode()), "packed by gzip; unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\xef\xbb\xbf<!DOCTYPE html>\n<html>404", "a web page"),
+        (b"PAR1" + bytes(64), "name it .parquet"),
+        (b"\x93NUMPY" + bytes(64), "name it .npy"),
+    ],
+)
+def test_files_of_another_kind(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "classes.csv").write_text(text(classes()))
+    (tmp_path / "features.csv").write_bytes(content)
+    assert said in refused(tmp_path, "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("features.CSV", "there is features.CSV: rename it to features.csv"),
+        ("Features.tsv", "there is Features.tsv: rename it to features.csv"),
+        ("features.xlsx", "save it as features.csv"),
+        ("features.csv.gz", "there is features.csv.gz: unpack it"),
+    ],
+)
+def test_files_under_nearly_the_right_name(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text(rows()))
+    assert said in refused(tmp_path, "")
+
+
+def test_names_of_rows_without_a_header_of_their_own(tmp_path: Path) -> None:
+    lines = text(rows()).splitlines()
+    with_names = "\n".join([lines[0], *(f"{i},{line}" for i, line in enumerate(lines[1:]))])
+    told = refused(tmp_path, with_names)
+    assert "line 2 has 7 cells, but the header (line 1) has 6; where every line has one more" in told
+    assert "leave it out, or name it in the header" in told
+
+
+# -- slips that are told ----------------------------------------------------------------------
+
+
+def kinds(problem: Problem) -> dict[str, str]:
+    return {concern.kind: concern.text for concern in of_problem(problem)}
+
+
+def test_nothing_is_odd_about_the_tables_themselves(tmp_path: Path) -> None:
+    assert kinds(read(tmp_path)) == {}
+
+
+def test_features_that_count_or_say_the_class_in_files_without_names(tmp_path: Path) -> None:
+    labels = np.array(NAMES)[LABELS]
+    level = np.array([0.3, 0.1, 0.3, 0.7, 0.2, 0.9])[LABELS]  # one value a class
+    np.savez(tmp_path / "features.npz", features=np.c_[np.arange(60) ** 1.5, VALUES, level], labels=labels)
+    told = kinds(read(tmp_path, ""))
+    assert "1 feature that never falls, or never rises, from row to row: feature 1." in told["running"]
+    assert "1 feature with the same value for every sample of a class: feature 7." in told["telling"]
+    assert set(told) == {"running", "telling"}
+
+
+def test_slips_in_descriptions(tmp_path: Path) -> None:
+    slip = classes(lambda c, a: "85" if (c, a) == (2, 1) else repr(float(SEMANTICS[c, a])))
+    assert "a1 of c2 is 85, of the others" in kinds(read(tmp_path, None, slip))["far"]
+    total = [*classes(), ["Total", *map(str, SEMANTICS.sum(axis=0))]]
+    assert (
+        "A class named Total: it looks like a row of totals" in kinds(read(tmp_path, None, total))["totals"]
+    )
+    counted = [[*row, "nr." if i == 0 else str(i)] for i, row in enumerate(classes())]
+    assert "counts the classes in their order: nr.." in kinds(read(tmp_path, None, counted))["counting"]
