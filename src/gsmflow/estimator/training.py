@@ -15,7 +15,7 @@ from gsmflow.data.problem import Problem
 from gsmflow.estimator.arguments import whole_number
 from gsmflow.estimator.classifier import ZeroShotClassifier
 from gsmflow.estimator.conversions import recipe_of
-from gsmflow.recipes.recipe import preset_for, recommended_method
+from gsmflow.recipes.recipe import preset_for, recommended_method, transductive_override
 from gsmflow.runs.class_descriptions import Said
 from gsmflow.runs.folder import Request, new_folder
 from gsmflow.runs.pictures import Wanted, folder_of_pictures, plan
@@ -41,6 +41,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     protocol: str = "validated",
     oracle: bool = False,
+    transductive: bool = False,
     seed: int = 0,
     features: str | None = None,
     semantics: str | None = None,
@@ -60,7 +61,7 @@ def train(
     ----------
     problem : str | Path | Problem
         A data set's name, ``digits``, ``synthetic:...``, a folder, or a problem in memory.
-    method, preset, protocol, oracle, seed, features, semantics, resume, device, threads
+    method, preset, protocol, oracle, transductive, seed, features, semantics, resume, device, threads
         The options of the command, with the same defaults.
     backbone, encoder : str | None
         For a folder of pictures: what makes its features and the semantics of names; None: what is at hand
@@ -107,6 +108,9 @@ def train(
             if in_memory and protocol == "validated"
             else recommended_method(name, Path(data_root), protocol)
         )
+    if transductive:
+        key, _, on = transductive_override(method).partition("=")
+        options = {**(options or {}), key: on}
     recipe = recipe_of(method, preset_for(name, preset, method), options)
     where = resolve_device(device)
     pictured = (

@@ -1,4 +1,4 @@
-"""f-VAEGAN-D2 (Xian et al., CVPR 2019), inductive: the decoder of a conditional VAE is the generator of a WGAN-GP.
+"""f-VAEGAN-D2 (Xian et al., CVPR 2019): the decoder of a conditional VAE is the generator of a WGAN-GP.
 
 How it works is in [`gsmflow.methods.workings.f_vaegan_d2`][gsmflow.methods.workings.f_vaegan_d2].
 """
@@ -21,10 +21,22 @@ class VAEGANOptions(AdversarialOptions):
     adversarial_weight: float = option(10.0, "gamma, of the generator's adversarial loss", low=0)
 
 
+@dataclass(frozen=True)
+class D2Options(VAEGANOptions):
+    """The same, and the setting."""
+
+    transductive: bool = option(
+        False,
+        "look at features of unseen classes without their labels, as --transductive does: another setting",
+    )
+    unseen_weight: float = option(10.0, "gamma of the second critic, in the generator's loss", low=0)
+    unseen_from: float = option(0.0, "the fraction of the training after which it enters", low=0, below=1)
+
+
 METHOD = Method(
     name="f-vaegan-d2",
     citation="Xian et al., f-VAEGAN-D2: a feature generating framework for any-shot learning, CVPR 2019",
-    options=VAEGANOptions,
+    options=D2Options,
     learner=later("gsmflow.methods.workings.f_vaegan_d2:VAEGANLearner"),
     kind="trained generator",
     speed="1 to 3 minutes",

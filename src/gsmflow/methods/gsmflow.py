@@ -58,6 +58,23 @@ class GSMFlowOptions(Options):
     )
 
 
+@dataclass(frozen=True)
+class TransductiveOptions(GSMFlowOptions):
+    """The same, and what is learnt from unlabelled features of unseen classes."""
+
+    transductive: bool = option(
+        False,
+        "look at features of unseen classes without their labels, as --transductive does: another setting",
+    )
+    unlabelled_weight: float = option(
+        1.0, "weight of their likelihood under the unseen classes' mixture", above=0
+    )
+    unlabelled_batch: int = option(32, "unlabelled features in a step, each under every unseen class", low=1)
+    unlabelled_from: float = option(
+        0.5, "the fraction of the training after which they are looked at", low=0, below=1
+    )
+
+
 PARTS = {
     "without semantics in every layer": ("semantics_in_every_layer=off",),
     "without perturbation": ("perturbation=0",),
@@ -75,8 +92,8 @@ PARTS = {
 METHOD = Method(
     name="gsmflow",
     citation="Chen et al., Mitigating Generation Shifts for Generalized Zero-Shot Learning, ACM MM 2021",
-    options=GSMFlowOptions,
-    learner=later("gsmflow.methods.workings.gsmflow:GSMFlowLearner"),
+    options=TransductiveOptions,
+    learner=later("gsmflow.methods.workings.transductive_gsmflow:learner"),
     parts=PARTS,
     divisible=True,
     kind="trained generator",

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gsmflow.base.options import option
-from gsmflow.methods.f_vaegan_d2 import VAEGANOptions
+from gsmflow.methods.f_vaegan_d2 import D2Options
 from gsmflow.methods.method import Method, later
 
 
 @dataclass(frozen=True)
-class TFVAEGANOptions(VAEGANOptions):
+class TFVAEGANOptions(D2Options):
     """Options of f-VAEGAN-D2, and of the decoder and the feedback."""
 
     table = "tf-vaegan"

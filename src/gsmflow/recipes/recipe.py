@@ -244,7 +244,7 @@ def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Rec
     return recipe
 
 
-def transductive(method: str) -> str:
+def transductive_override(method: str) -> str:
     """The override by which a method looks at unlabelled features of unseen classes.
 
     Raises

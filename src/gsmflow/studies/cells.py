@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.registry import Registry
 from gsmflow.methods import METHODS, find_method
-from gsmflow.recipes.recipe import make_recipe, preset_for
+from gsmflow.recipes.recipe import make_recipe, preset_for, transductive_override
 from gsmflow.runs.folder import CONFIG, METRICS, Request, folder_name, read_config, read_metrics, refuse_taken
 from gsmflow.sources import source_of_this_program
 from gsmflow.sources.source import SOURCES
@@ -48,6 +48,27 @@ class Variant:
         """``METHOD`` or ``METHOD@PRESET``."""
         method, _, preset = text.partition("@")
         return Variant(text, method, preset or None, tuple(overrides))
+
+
+def in_transductive_setting(variants: Sequence[Variant]) -> list[Variant]:
+    """Those of the variants that have a transductive setting, in it and with a label of its own.
+
+    Raises
+    ------
+    InputError
+        None has.
+    """
+    able = [variant for variant in variants if find_method(variant.method).transductive]
+    if not able:
+        transductive_override(variants[0].method)
+    return [
+        replace(
+            variant,
+            label=f"{variant.label}+transductive",
+            overrides=(*variant.overrides, transductive_override(variant.method)),
+        )
+        for variant in able
+    ]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import click
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
-from gsmflow.cli.options import DataOptions, PresetOptions, StudyOptions
+from gsmflow.cli.options import DataOptions, StudyOptions
+from gsmflow.cli.setting import SettingOptions
 
 _FULL, _METHOD = "full", "gsmflow"
 _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance", "structure")}
@@ -17,7 +18,7 @@ _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance"
 
 @click.command()
 @click.option("--method", help=f"One of `gsmflow methods` that has parts.  [default: {_METHOD}]")
-@grouped(data=DataOptions, study=StudyOptions, preset=PresetOptions)
+@grouped(data=DataOptions, study=StudyOptions, preset=SettingOptions)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -28,7 +29,7 @@ def ablate(
     method: str | None,
     data: DataOptions,
     study: StudyOptions,
-    preset: PresetOptions,
+    preset: SettingOptions,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -54,7 +55,7 @@ def ablate(
     check_device(study.device)
     root = out or Path("runs") / (f"ablate-{Path(data.problem).name}" + (f"-{method}" if method else ""))
     variants = [
-        Variant(label.replace(" ", "-"), chosen.name, preset.preset, (*preset.overrides, *off))
+        Variant(label.replace(" ", "-"), chosen.name, preset.preset, (*preset.of(chosen.name), *off))
         for label, off in {_FULL: (), **chosen.parts}.items()
     ]
     cells = cells_of(

@@ -75,6 +75,11 @@ _oracle = click.option(
     show_default=True,
     help="Also the best on the test set, labelled.",
 )
+_transductive = click.option(
+    "--transductive",
+    is_flag=True,
+    help="Also each method that can in the transductive setting, as a row METHOD+transductive of its own.",
+)
 _overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
 )
@@ -87,6 +92,7 @@ class ComparisonOptions:
     methods: Annotated[str, _methods]
     against: Annotated[str | None, _against]
     oracle: Annotated[bool, _oracle]
+    transductive: Annotated[bool, _transductive]
     overrides: Annotated[tuple[str, ...], _overrides]
 
 
@@ -111,7 +117,7 @@ def bench(
     from gsmflow.compute.devices import check_device
     from gsmflow.methods import find_method, method_names
     from gsmflow.recipes.recipe import make_recipe
-    from gsmflow.studies.cells import Variant, cells_of
+    from gsmflow.studies.cells import Variant, cells_of, in_transductive_setting
     from gsmflow.studies.tables import findings, over_seeds, rows_of
 
     methods = comparison.methods
@@ -120,6 +126,8 @@ def bench(
         every = map(find_method, method_names())
         names = [method.name for method in every if method.needs is None and not method.upper_bound]
     variants = [Variant.parse(name, comparison.overrides) for name in dict.fromkeys(names)]
+    if comparison.transductive:
+        variants += in_transductive_setting(variants)
     labels = [variant.label for variant in variants]
     reference = comparison.against or labels[0]
     if reference not in labels:

@@ -42,12 +42,15 @@ def import_checkpoint(
 
     from gsmflow.cli.display import closing_table
     from gsmflow.compute.devices import check_device, resolve_device
+    from gsmflow.data.lending import Setting
     from gsmflow.methods.gsmflow import GSMFlowOptions
     from gsmflow.recipes.recipe import make_recipe, preset_for
     from gsmflow.runs.folder import Request, new_folder, refuse_taken
 
     recipe = make_recipe("gsmflow", preset_for(data.problem, preset.preset), preset.overrides)
     assert isinstance(recipe.options, GSMFlowOptions)
+    if recipe.setting is not Setting.INDUCTIVE:
+        raise InputError("gsmflow.transductive: the published program is inductive; leave it out")
     if out:
         refuse_taken(out)
     if not checkpoint.is_file():

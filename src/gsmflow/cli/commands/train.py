@@ -15,7 +15,8 @@ import click
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
-from gsmflow.cli.options import DataOptions, PictureOptions, PresetOptions
+from gsmflow.cli.options import DataOptions, PictureOptions
+from gsmflow.cli.setting import SettingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -184,7 +185,7 @@ class MachineOptions:
 @click.command()
 @grouped(
     data=DataOptions,
-    preset=PresetOptions,
+    preset=SettingOptions,
     run=RunOptions,
     pictures=PictureOptions,
     machine=MachineOptions,
@@ -192,7 +193,7 @@ class MachineOptions:
 @options.as_json
 def train(
     data: DataOptions,
-    preset: PresetOptions,
+    preset: SettingOptions,
     run: RunOptions,
     pictures: PictureOptions,
     machine: MachineOptions,
@@ -218,8 +219,8 @@ def train(
     from gsmflow.recipes.recipe import make_recipe, preset_for, recommended_method
 
     check_device(machine.device)
-    overrides = run.overrides(preset.overrides)
     method = run.method or recommended_method(data.problem, data.data_root, run.protocol)
+    overrides = run.overrides(preset.of(method))
     recipe = make_recipe(method, preset_for(data.problem, preset.preset, method), overrides)
     requests = run.requests(data, recipe, seeds)
     chooses = run.protocol == "validated" and not recipe.method.untrained

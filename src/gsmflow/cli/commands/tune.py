@@ -11,7 +11,8 @@ import click
 
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
-from gsmflow.cli.options import DataOptions, PresetOptions
+from gsmflow.cli.options import DataOptions
+from gsmflow.cli.setting import SettingOptions
 
 _vary = click.option(
     "--vary",
@@ -104,12 +105,12 @@ class TrialOptions:
 
 @click.command()
 @grouped(
-    data=DataOptions, preset=PresetOptions, wanted=SearchOptions, place=KeptOptions, machine=TrialOptions
+    data=DataOptions, preset=SettingOptions, wanted=SearchOptions, place=KeptOptions, machine=TrialOptions
 )
 @options.as_json
 def tune(
     data: DataOptions,
-    preset: PresetOptions,
+    preset: SettingOptions,
     wanted: SearchOptions,
     place: KeptOptions,
     machine: TrialOptions,
@@ -132,7 +133,7 @@ def tune(
     name, method, shown = Path(data.problem).name.replace(":", "-"), wanted.method, wanted.told()
     chosen_preset = preset_for(data.problem, preset.preset, method)
     settings = (
-        *preset.overrides,
+        *preset.of(method),
         f"selection.score={wanted.score}",
         f"selection.trust_validation={wanted.trust_validation}",
     )
@@ -141,7 +142,7 @@ def tune(
     space = [parse_dimension(text) for text in wanted.vary]
     if not space:
         base = search.recipe()
-        space, fixed = without_fixed(default_space(base), base, preset.overrides)
+        space, fixed = without_fixed(default_space(base), base, preset.of(method))
         if fixed:
             click.echo(f"not searched, because --set fixes them: {', '.join(fixed)}", err=True)
     search = tuning.Search(method, chosen_preset, settings, tuple(space))

@@ -112,11 +112,18 @@ class GSMFlowLearner:
             self.prototypes.join()
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
+        for name, (weight, loss) in self.further_losses().items():
+            losses[name] = loss.detach()
+            total = total + weight * loss
         with self._updates(rate):
             total.backward()
         self.prototypes.join()
         self.optimizer.step(rate, self.gradients.collect())
         return losses
+
+    def further_losses(self) -> dict[str, tuple[float, Tensor]]:
+        """Further losses of a step by name, each with its weight; none here."""
+        return {}
 
     def _updates(self, rate: float | Tensor) -> AbstractContextManager[None]:
         """On a GPU, update large weights while the backward pass goes on, once it no longer needs them."""
