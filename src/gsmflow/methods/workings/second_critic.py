@@ -86,7 +86,7 @@ class SecondCritic:
         return index >= self.options.unseen_from * self.learner.total_steps
 
     def realism(self, index: int) -> Tensor:
-        """-gamma_u E[D2(x~_u)], which the generator minimizes in step `index`; 0 before the critic has a part."""
+        """-gamma_u E[D2(x~_u)] of step `index` as a scalar (), which the generator minimizes; 0 before the critic is due."""
         if not self.due(index):
             return self.nothing[0, 0]
         fake = self.synthesize(self.learner.batches.size, "unseen noise", index)
@@ -100,5 +100,5 @@ class SecondCritic:
         return learner.synthesize(learner.noise(count, name, turn), self.a, rows)
 
     def rows(self, count: int) -> Tensor:
-        """The only row of the critic's semantics, for all samples."""
+        """The only row of the critic's semantics for all samples, (count,)."""
         return torch.zeros(count, dtype=torch.int64, device=self.nothing.device)
