@@ -86,7 +86,7 @@ class SecondCritic:
         return index >= self.options.unseen_from * self.learner.total_steps
 
     def realism(self, index: int) -> Tensor:
-        """-gamma_u E[D2(x~_u)] of step `index` as a scalar (), which the generator minimizes; 0 before the critic is due."""
+        """-gamma_u E[D2(x~_u)] of step `index`, a scalar (), for the generator to minimize; 0 before it is due."""
         if not self.due(index):
             return self.nothing[0, 0]
         fake = self.synthesize(self.learner.batches.size, "unseen noise", index)
