@@ -77,7 +77,7 @@ def _install(ctx: click.Context, parameter: click.Parameter, shell: str | None) 
 def cli(debug: bool) -> None:
     """Recognise classes you have no pictures of.
 
-    Start with `gsmflow train digits`; see what data is there with `gsmflow data`.
+    Start with `gsmflow train digits`. `gsmflow data` lists the data sets.
     """
 
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ----------
     arguments : sequence of str, optional
         Words after ``gsmflow``; those of the process where none are given. With ``--debug`` among them an
-        error is raised instead of told in one line.
+        error is raised instead of printed in one line.
     """
     # GNU OpenMP's threads spin while they wait for each other. On cores shared with another program that
     # makes every step of a small flow many times slower; a bound on it costs next to nothing elsewhere.
@@ -118,7 +118,7 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         return _fail(error.worded(flags_of(_command(arguments)).get), 2)
     except BrokenPipeError:
-        # Whoever read our output has gone; keep Python from complaining about it at exit.
+        # The reader of our output has ended, as `head` does. Keep Python from complaining about it at exit.
         sys.stderr.close()
         return 1
     except Exception as error:

@@ -1,4 +1,4 @@
-"""How many samples were labelled as what, and how many of them are unsure."""
+"""How many samples got each class, and how many of them are unsure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = 40  # classes told one by one
 
 
 class ClassCounts:
-    """Counts of tables of labels, part by part.
+    """Counts labels in tables that come part by part.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class ClassCounts:
         self._unseen.update(table.filter(table["unseen_class"])["class"].unique().to_list())
 
     def lines(self) -> Iterator[str]:
-        """A line a class, the most frequent first, and one on how many are unsure."""
+        """One line a class, the most frequent first, and a line on how many samples are unsure."""
         ranked = sorted(self._all.items(), key=lambda pair: (-pair[1], pair[0]))
         width = max((len(name) for name, _ in ranked[:_SHOWN]), default=0)
         for name, count in ranked[:_SHOWN]:

@@ -13,11 +13,11 @@ from gsmflow.base.errors import InputError
 from gsmflow.files.atomic import make_folder, write_bytes
 
 SHELLS = ("bash", "fish", "zsh")
-_OWN = "auto"  # the shell that the person uses
+_OWN = "auto"  # the shell that $SHELL names
 
 
 def install_completion(group: click.Group, shell: str) -> str:
-    """Write the script of a shell and have the shell read it; what was done, in a sentence.
+    """Write the completion script of a shell and have the shell read it. Returns a sentence on what was done.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _folder(variable: str, otherwise: Path) -> Path:
 
 
 def _write(file: Path, script: bytes) -> bool:
-    """Write a script unless it is there already; whether it was written."""
+    """Write a script unless the same is there already. Returns whether it was written."""
     if file.exists() and file.read_bytes() == script:
         return False
     make_folder(file.parent)

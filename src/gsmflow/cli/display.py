@@ -1,4 +1,4 @@
-"""What a person sees in the terminal at the end of a command: tables and findings."""
+"""Tables and findings that a command prints at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def closing_table(result: Mapping[str, Any]) -> None:
-    """The scores of a run on stdout."""
+    """Print the scores of a run."""
     from gsmflow.protocol.choice import ChosenOn
     from gsmflow.runs.metrics import Chosen
 
@@ -63,7 +63,7 @@ def closing_table(result: Mapping[str, Any]) -> None:
 
 
 def addition_table(addition: Addition) -> None:
-    """What adding classes did to the accuracy of the old ones, on stdout."""
+    """Print how adding classes changed the accuracy of the old ones."""
     table = Table(title=Text(f"added: {', '.join(addition.added)}"), title_justify="left")
     table.add_column("old classes, test set")
     for column in GZSL_SCORES:
@@ -88,7 +88,7 @@ def addition_table(addition: Addition) -> None:
 
 
 def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:
-    """Mean and, of three seeds or more, 95% interval of each score on stdout."""
+    """Print the mean of each score and, of three seeds or more, its 95% interval."""
     from gsmflow.studies.tables import Estimate, over_seeds
 
     title = f"{over_seeds(len(results))}, protocol {results[0]['protocol']}"
@@ -109,7 +109,7 @@ def _percent(value: float | None) -> str:
 
 
 def problem_table(problem: Problem) -> None:
-    """What `gsmflow data PROBLEM` shows on stdout."""
+    """Print what `gsmflow data PROBLEM` shows."""
     console = Console(markup=False)
     counts = problem.summary()
     table = Table(title=f"{problem.name}: read and checked", title_justify="left", show_header=False)
@@ -132,7 +132,7 @@ def problem_table(problem: Problem) -> None:
 
 
 def data_table(known: Sequence[Any], data_root: Path) -> None:
-    """What `gsmflow data` shows on stdout."""
+    """Print what `gsmflow data` shows."""
     console = Console()
     names = (
         "name",

@@ -1,4 +1,4 @@
-"""What a person is told that looks wrong about data or a result."""
+"""Warnings about data and results, printed on stderr."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gsmflow.data.warnings import of_problem
 
 
 def tell_concerns(concerns: Iterable[Concern]) -> None:
-    """Each concern once, on stderr."""
+    """Print each warning once, on stderr."""
     for concern in concerns:
         say(f"warning: {concern.text}", indent=2)
 

@@ -1,4 +1,4 @@
-"""What a person is told about images: which were passed over or left out."""
+"""Messages about images that were skipped or left out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 5  # unreadable images named one by one
 
 
 def tell_passed_over(listing: Listing) -> None:
-    """Name the files that are no images by their ending, and labelled images that are there twice."""
+    """Name the files whose ending is not that of an image, and labelled images that are there twice."""
     if listing.labels:
         tell_concerns([*of_names(sorted(set(listing.labels))), *repeated(listing)])
     if listing.remark:
@@ -41,7 +41,7 @@ def classes_of(listing: Listing, unreadable: Sequence[Unreadable]) -> set[str]:
 
 
 def tell_without_images(listing: Listing, unreadable: Sequence[Unreadable]) -> None:
-    """Name the classes that no image is left of: a run takes them for unseen ones."""
+    """Name the classes without any readable image: a run treats them as unseen classes."""
     without = ({*(listing.labels or ())} - classes_of(listing, unreadable)) | set(listing.empty)
     if without:
         click.echo(f"without an image that can be read, so unseen: {listed(sorted(without))}", err=True)
@@ -59,7 +59,7 @@ def tell_unreadable(unreadable: Sequence[Unreadable], file: Path | None) -> None
 
 
 def extract_shown(make: Callable[..., Pictures], out: Path) -> Pictures:
-    """Make a table of features and show its progress, and what was passed over or left out, on stderr.
+    """Make a table of features. Progress and the images that were skipped or left out are printed on stderr.
 
     Parameters
     ----------
@@ -87,5 +87,5 @@ def _told_how_to_continue(out: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, click.Abort):
         if out.with_name(f"{out.name}.parts").exists():
-            click.echo(f"gsmflow: what is done is kept beside {out}; the same command continues", err=True)
+            click.echo(f"gsmflow: what is done is stored beside {out}; the same command continues", err=True)
         raise

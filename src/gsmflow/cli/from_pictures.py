@@ -1,4 +1,4 @@
-"""What a person sees of a folder of pictures on its way to a problem, and the commands that it stands for."""
+"""`gsmflow train` on a folder of pictures: what is printed while it becomes a problem, and the separate commands."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OF_PICTURES = (
 def planned(
     data: DataOptions, pictures: PictureOptions, *, validated: bool
 ) -> tuple[DataOptions, Plan | None]:
-    """What has to be made of a folder of pictures, and the options of the problem that it becomes.
+    """The plan for a folder of pictures, and the options of the problem that it becomes.
 
     Raises
     ------
@@ -50,21 +50,17 @@ def planned(
     if folder is None:
         _refuse_without_pictures(data.problem, pictures)
         return data, None
-    whole_plan = plan(
-        folder, pictures.wanted(data.features), pictures.said(data.semantics), validated=validated
-    )
-    return (
-        (data, None)
-        if whole_plan is None
-        else (replace(data, semantics=whole_plan.descriptions.semantics), whole_plan)
-    )
+    steps = plan(folder, pictures.wanted(data.features), pictures.said(data.semantics), validated=validated)
+    if steps is None:
+        return data, None
+    return replace(data, semantics=steps.descriptions.semantics), steps
 
 
 def _refuse_without_pictures(problem: str, pictures: PictureOptions) -> None:
     if pictures.backbone and Path(problem).is_dir():
         raise InputError(
-            f"{problem}: has no images/ (one folder a class) and no images.csv to use --backbone {pictures.backbone} "
-            "on; put the images there, or leave out --backbone"
+            f"{problem}: has no images/ (one folder a class) and no images.csv, so --backbone {pictures.backbone} "
+            "has no pictures to work on; put images there, or leave out --backbone"
         )
     names = [name for name in (*_OF_PICTURES, *_ASIDE) if name != "batch_size"]
     given = {name: getattr(pictures, name) for name in names}
@@ -72,14 +68,14 @@ def _refuse_without_pictures(problem: str, pictures: PictureOptions) -> None:
         if value:
             said = value[0] if isinstance(value, tuple) else value
             raise InputError(
-                f"{said}: is about pictures, and {problem} is no folder of them",
+                f"{said}: is an option for pictures, but {problem} is no folder of pictures",
                 parameter=name,
                 remedy="leave it out, or name a folder with one folder of pictures a class",
             )
 
 
 def carry_out(plan: Plan, pictures: PictureOptions, device: str) -> bool:
-    """Say what is done and by which commands, and do it; whether pictures were left out.
+    """Print the plan and carry it out. Returns whether pictures were left out.
 
     Raises
     ------
@@ -97,7 +93,7 @@ def carry_out(plan: Plan, pictures: PictureOptions, device: str) -> bool:
 
 
 def _tell(plan: Plan) -> None:
-    """What was found: pictures, backbone, descriptions; and the commands that the request stands for."""
+    """Print the plan: pictures, backbone, descriptions, and the separate commands that do the same."""
     count, seen, unseen = len(plan.listing.names), plan.seen, plan.unseen
     said = f"{count} pictures, {len(seen)} classes to learn from"
     said += f", {len(unseen)} without: {listed(unseen)}" if unseen else ""
@@ -106,7 +102,7 @@ def _tell(plan: Plan) -> None:
         _line("", "to recognise classes without pictures too, name them: --classes zebra,okapi")
     _line("features", plan.extracting.told if plan.extracting else f"{plan.features} (there already)")
     if plan.changed:
-        _line("", f"made of other pictures: {plan.changed}; delete it to make it anew")
+        _line("", f"made of other pictures: {plan.changed}; delete it to make a new one")
     describing, semantics = plan.descriptions.describing, plan.descriptions.semantics or "classes"
     there = " and ".join(f"{plan.folder / part.strip()}.csv" for part in semantics.split(","))
     _line("classes", describing.told if describing else f"{there} (there already)")
@@ -119,18 +115,18 @@ def _tell(plan: Plan) -> None:
 
 
 def tell_next(run: str) -> None:
-    """How new pictures are labelled by a run."""
+    """Print the command that labels new pictures."""
     click.echo("Label new pictures:", err=True)
     say_command(("gsmflow", "predict", run, "NEW_PICTURES", "-o", "labels.csv"))
 
 
 def _line(head: str, text: str) -> None:
-    """A line with a word before it."""
+    """Print a line with a word before it."""
     say(f"{head:<10}{text}", indent=10)
 
 
 def spelled(command: str, argument: str, options: Mapping[str, Any]) -> list[str]:
-    """The words of a command as one types it.
+    """The words of a command as they are typed.
 
     >>> spelled("extract", "my pictures", {"backbone": "resnet101", "weights": "", "out": "f.npz"})[2:]
     ['my pictures', '--backbone', 'resnet101', '--out', 'f.npz']
@@ -150,7 +146,7 @@ def spelled(command: str, argument: str, options: Mapping[str, Any]) -> list[str
 
 
 def _training(plan: Plan) -> list[str]:
-    """The command that is left when the tables are there: the one that was given, without what they were made by."""
+    """The training command that is left when the tables are there: without the options that made them."""
     context = click.get_current_context()
     typed = click.core.ParameterSource.COMMANDLINE
     given = {

@@ -1,4 +1,4 @@
-"""The group of all commands: its help has whole sentences, in the order of the work; names may have two words."""
+"""The group of all commands. Its help lists them in the order of use, in whole sentences. Names may have two words."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Commands(click.Group):
                 self.add_command(command)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of the work."""
+        """All names, in the order of use."""
         listed = [name for names in self.sections.values() for name in names]
         return [*listed, *(name for name in self.commands if name not in listed)]
 
     def named(self, arguments: Sequence[str]) -> str:
-        """The command that these words begin with, of two words where there is such a one; empty for none."""
+        """The name of the command that these words begin with, the longest that fits; empty if there is none."""
         for name in (" ".join(arguments[:2]), *arguments[:1]):
             if name in self.commands:
                 return name
@@ -47,7 +47,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """As click's, without names of two words, which a shell would take for two commands."""
+        """The completions of click, without names of two words, which a shell would take for two commands."""
         return [item for item in super().shell_complete(ctx, incomplete) if " " not in item.value]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

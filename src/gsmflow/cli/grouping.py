@@ -1,4 +1,4 @@
-"""Options in groups: a command gets one object for each group.
+"""Options in groups: a command receives one object for each group.
 
 A group is a dataclass whose fields are options of the command line. `grouped` gives a command their options
 and hands it the filled objects::
@@ -18,7 +18,7 @@ import click
 
 
 def grouped(**groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of each group, and the command one object for each, under the group's name.
+    """Add the options of each group to a command. The command receives one object for each group, under its name.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def grouped(**groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 def flags_of(command: click.Command | None) -> dict[str, str]:
-    """The options of a command by the names that the library knows them under."""
+    """The options of a command by the names of the library's parameters."""
     declared = command.params if command else []
     return {
         each.name: max(each.opts, key=len)

@@ -1,4 +1,4 @@
-"""What commands of many runs share: running cells with a live display, writing tables."""
+"""Shared by the commands that make many runs: a live display, and tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run_cells(
     on: str | None = None,
     continues: str = "the same command",
 ) -> dict[Cell, dict[str, Any] | None]:
-    """Metrics of every cell, those finished before included, None for a failed one; progress on stderr.
+    """Run all cells that are not finished, with progress on stderr. Returns the metrics of all; None for a failed one.
 
     Parameters
     ----------

@@ -31,13 +31,19 @@ data_root_option = click.option(
 )
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 batch_size_option = click.option(
-    "--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images at a time."
+    "--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Pictures per batch."
 )
 on_option = click.option(
     "--on", metavar="ray[:ADDRESS]", help="Spread the work over a Ray cluster.  [default: this machine]"
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead.")
-seed_option = click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+seed_option = click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**31 - 1),
+    help="Determines every random draw.",
+)
 
 
 _problem = click.argument("problem", shell_complete=complete_problems)
@@ -49,13 +55,14 @@ _features = click.option(
 _semantics = click.option(
     "--semantics",
     metavar="NAME",
-    help="Class semantics NAME_splits.mat (or NAME.csv) instead of the usual ones; several are joined: classes,text.",
+    help="Class semantics NAME_splits.mat (or NAME.csv) instead of the usual ones. Several are joined, such as "
+    "classes,text.",
 )
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The problem a command works on."""
+    """The options that choose the problem."""
 
     problem: Annotated[str, _problem]
     features: Annotated[str | None, _features]
@@ -83,13 +90,13 @@ _preset = click.option(
     help="A preset's name or a .toml file.  [default: the problem's own, or 'best']",
 )
 _overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option. Repeatable."
 )
 
 
 @dataclass(frozen=True)
 class PresetOptions:
-    """Where the options of a training come from."""
+    """The options that choose a preset and change it."""
 
     preset: Annotated[str | None, _preset]
     overrides: Annotated[tuple[str, ...], _overrides]
@@ -105,28 +112,35 @@ method_option = click.option(
 method_or_recommended = click.option(
     "--method",
     shell_complete=complete_methods,
-    help="One of `gsmflow methods`.  [default: auto for your own data, several methods that are judged and stacked; "
-    "gsmflow for named data sets and other protocols]",
+    help="One of `gsmflow methods`.  [default: auto for your own data, which tries several methods and stacks the "
+    "best; gsmflow for named data sets and for other protocols than validated]",
 )
 
 
 _seeds = click.option(
-    "--seeds", default="0-4", show_default=True, metavar="A-B", help="Such as 0-4 or 0,3,7."
+    "--seeds",
+    default="0-4",
+    show_default=True,
+    metavar="A-B",
+    help="Seeds of the runs, such as 0-4 or 0,3,7.",
 )
 _protocol = click.option(
     "--protocol",
     type=click.Choice(["validated", "last"]),
     default="validated",
     show_default=True,
-    help="validated: choose on a validation problem; last: the whole budget, no choice.",
+    help="validated: choose epochs and parameters on validation problems. last: train for the whole budget and choose "
+    "nothing.",
 )
-_jobs = click.option("--jobs", type=click.IntRange(1), help="Runs at a time.  [default: as many as cores]")
+_jobs = click.option(
+    "--jobs", type=click.IntRange(1), help="Runs at the same time.  [default: as many as cores]"
+)
 _threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of a run.  [default: 1]")
 
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """How many runs a study makes, and where."""
+    """The options of a study: its seeds, its protocol, and where it computes."""
 
     seeds: Annotated[str, _seeds]
     protocol: Annotated[str, _protocol]
@@ -139,20 +153,20 @@ class StudyOptions:
 _worker_threads = click.option(
     "--threads",
     type=click.IntRange(1),
-    help="CPU threads, on a cluster those of each worker.  [default: as many as cores, on a cluster 1]",
+    help="CPU threads; on a cluster, of each worker.  [default: as many as cores; on a cluster 1]",
 )
 
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """What a command computes on: this machine or a cluster."""
+    """The options that choose where a command computes: this machine or a cluster."""
 
     on: Annotated[str | None, on_option]
     threads: Annotated[int | None, _worker_threads]
     device: Annotated[str, device_option]
 
     def cluster(self) -> Cluster | None:
-        """The cluster to work on; None for here, where the number of threads is then set.
+        """The cluster to work on; None for this machine, whose number of threads is then set.
 
         Raises
         ------
@@ -176,41 +190,47 @@ class WorkerOptions:
 _backbone = click.option(
     "--backbone",
     metavar="NAME|FILE",
-    help="What makes features of pictures: a model of timm, such as resnet101 or vit_small_patch14_dinov2; a model of "
-    "images and texts, such as clip:openai/clip-vit-base-patch32 or clip:FOLDER (CLIP, SigLIP); or an .onnx or "
-    "TorchScript (.pt) file. A TorchScript file is a program: open only what you trust.  "
+    help="The model that turns pictures into features: one of timm, such as resnet101 or vit_small_patch14_dinov2; one "
+    "of images and texts (CLIP, SigLIP), such as clip:openai/clip-vit-base-patch32 or clip:FOLDER; or an .onnx or "
+    "TorchScript (.pt) file. A TorchScript file is a program: open only those you trust.  "
     "[default of train: a model file in the folder, one in the cache, else resnet101.tv_in1k, downloaded]",
 )
 _weights = click.option(
     "--weights",
     default="",
     metavar="FILE",
-    help="Weights of a timm backbone, .safetensors; 'random' for untrained.  [default: published ones]",
+    help="Weights of a timm backbone (.safetensors), or 'random' for an untrained one.  [default: published weights]",
 )
 _size = click.option(
-    "--size", type=int, help="Side of the pictures a model file takes, in pixels.  [default: 224]"
+    "--size",
+    type=int,
+    help="Height and width in pixels of the pictures that a model file takes.  [default: 224]",
 )
 _crop = click.option(
-    "--crop", type=float, help="That side as a fraction of the shorter side.  [default: 0.875]"
+    "--crop",
+    type=float,
+    help="Fraction of a picture's shorter side that is cut out at its centre.  [default: 0.875]",
 )
 _interpolation = click.option(
-    "--interpolation", metavar="KIND", help="bilinear or bicubic.  [default: bicubic]"
+    "--interpolation",
+    metavar="KIND",
+    help="How pictures are resized: bilinear or bicubic.  [default: bicubic]",
 )
 _normalization = click.option(
     "--normalize",
     "normalization",
     metavar="KIND",
-    help="Scale of the colours that a model file expects. imagenet: mean 0 and variance 1 over ImageNet; clip: "
-    "the same over CLIP's pictures; half: -1 to 1; none: 0 to 1.  [default: imagenet]",
+    help="Range of colour values that a model file expects. imagenet: mean 0 and variance 1 over ImageNet; clip: "
+    "mean 0 and variance 1 over CLIP's pictures; half: -1 to 1; none: 0 to 1.  [default: imagenet]",
 )
 _output = click.option(
-    "--output", default="", metavar="NAME", help="Output of an ONNX model.  [default: its first]"
+    "--output", default="", metavar="NAME", help="The output of an ONNX model to use.  [default: its first]"
 )
 
 
 @dataclass(frozen=True)
 class BackboneOptions:
-    """The model that makes features of pictures, and how pictures are prepared for it."""
+    """The options that choose a backbone and how pictures are prepared for it."""
 
     backbone: Annotated[str | None, _backbone]
     weights: Annotated[str, _weights]
@@ -222,7 +242,7 @@ class BackboneOptions:
     batch_size: Annotated[int, batch_size_option]
 
     def spec(self) -> BackboneSpec:
-        """The backbone that is asked for.
+        """The backbone that the options describe.
 
         Raises
         ------
@@ -238,7 +258,7 @@ class BackboneOptions:
         )
 
     def wanted(self, features: str | None) -> Wanted:
-        """What is said about the pictures of a folder, of which `features` is the table."""
+        """What the options say about the pictures in a folder; `features` is the name of the table."""
         from gsmflow.runs.pictures import Wanted
 
         return Wanted(self.backbone, self.weights, self.output, self._preprocessing(), features)
@@ -251,35 +271,35 @@ class BackboneOptions:
 _classes = click.option(
     "--classes",
     metavar="NAMES|FILE",
-    help="Classes by name, with pictures or without: zebra,okapi; or a file: names alone (.txt, one a line), or a "
-    "CSV with a column name and, if wanted, attributes or sentences.  [default: classes.csv or classes.txt in the "
+    help="The classes, with pictures or without: names such as zebra,okapi, a .txt file with one name a line, or a CSV "
+    "with a column `name` and, if you like, attributes or sentences.  [default: classes.csv or classes.txt in the "
     "folder, else the names of its class folders]",
 )
 template_option = click.option(
     "--template",
     multiple=True,
     metavar="TEXT",
-    help="A sentence with {} for the name of a class, such as 'a drawing of a {}'; repeatable, their vectors are "
+    help="A sentence with {} in place of the class name, such as 'a drawing of a {}'. Repeatable; the vectors are "
     "averaged.  [default: seven sentences such as 'a photo of a {}.']",
 )
 _encoder = click.option(
     "--encoder",
     metavar="FOLDER|NAME",
-    help="Makes semantics of names and sentences: sentence-transformers or CLIP's text tower.  [default: one in the "
-    "folder or in the cache, else all-MiniLM-L6-v2, downloaded]",
+    help="The text encoder that turns names and sentences into semantics: a model of sentence-transformers, or CLIP's "
+    "text tower.  [default: one in the folder or in the cache, else all-MiniLM-L6-v2, downloaded]",
 )
 
 
 @dataclass(frozen=True)
 class NamesOptions:
-    """What describes the classes of a folder of pictures."""
+    """The options that describe the classes of a folder of pictures."""
 
     classes: Annotated[str | None, _classes]
     template: Annotated[tuple[str, ...], template_option]
     encoder: Annotated[str | None, _encoder]
 
     def said(self, semantics: str | None) -> Said:
-        """What is said about the classes, of which `semantics` names the tables."""
+        """What the options say about the classes; `semantics` names the tables."""
         from gsmflow.runs.class_descriptions import Said
 
         return Said(self.classes, self.template, self.encoder, semantics)
@@ -287,22 +307,22 @@ class NamesOptions:
 
 @dataclass(frozen=True)
 class PictureOptions(BackboneOptions, NamesOptions):
-    """What is made of a folder of pictures: features by a backbone, semantics by what is said about the classes."""
+    """The options for a folder of pictures: the backbone, and what describes the classes."""
 
 
 _moved_backbone = click.option(
     "--backbone",
     metavar="FILE",
-    help="Where the run's own .onnx or TorchScript file lies now, if it was moved; or clip:FOLDER.",
+    help="The run's backbone, if it was moved: its .onnx or TorchScript file, or clip:FOLDER.",
 )
 _moved_weights = click.option(
-    "--weights", metavar="FILE", help="Where the weights of the run's timm backbone lie now."
+    "--weights", metavar="FILE", help="The weights of the run's timm backbone, if they were moved."
 )
 
 
 @dataclass(frozen=True)
 class MovedOptions:
-    """Where the files of a run's backbone lie now."""
+    """The options that say where the files of a run's backbone were moved to."""
 
     backbone: Annotated[str | None, _moved_backbone]
     weights: Annotated[str | None, _moved_weights]

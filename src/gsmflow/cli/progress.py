@@ -1,4 +1,4 @@
-"""What a person sees while a command works: how far it is and how long it will take, on stderr.
+"""Progress on stderr: how far a command is and how long it will take.
 
 In a terminal one line of at most 60 columns is kept up to date, with what is known about it below; elsewhere a
 line is written now and then.
@@ -23,7 +23,7 @@ _PLAIN_SECONDS = 10  # between lines where the terminal is not live
 
 
 class Pace:
-    """How long a command of several stages will take, judged by what is done.
+    """Estimates how long a command of several stages will take, from the stages and steps that are done.
 
     Parameters
     ----------
@@ -48,17 +48,17 @@ class Pace:
         self._begun, self._start, self._done, self._total = self._now(), start, start, total
 
     def step(self, done: int) -> None:
-        """`done` steps of the stage are done."""
+        """Take note that `done` steps of the stage are done."""
         self._done = done
 
     @property
     def rate(self) -> float:
-        """Steps a second in this stage."""
+        """Steps per second in this stage."""
         return (self._done - self._start) / max(self._now() - self._begun, 1e-9)
 
     @property
     def left(self) -> float | None:
-        """Seconds that the command still takes; None before anything can be said."""
+        """Seconds until the command ends; None as long as that cannot be estimated."""
         if not self.rate:
             return None
         here = (self._total - self._done) / self.rate
@@ -123,7 +123,7 @@ class _Count(ProgressColumn):
 
 @contextmanager
 def live_display(title: str, pace: Pace, last: int) -> Iterator[Progress]:
-    """A display of a run: one line of progress in a terminal, a line now and then elsewhere.
+    """Shows the progress of a run: one live line in a terminal, a line now and then elsewhere.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def live_display(title: str, pace: Pace, last: int) -> Iterator[Progress]:
 def counting(
     what: str, console: Console | None = None, *, spoken: bool = True
 ) -> Iterator[Callable[[int, int], None]]:
-    """A function that is told (done, total) and shows it: a line of progress in a terminal, lines elsewhere.
+    """Gives a function of (done, total) that shows progress: one live line in a terminal, lines elsewhere.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class _Lines(Progress):
         self._total, self._last, self._scores = 0, 0.0, ""
 
     def begin(self, stage: str, start: int, total: int) -> None:
-        # What an earlier sitting finished is not begun again, so the last stage is known by its name.
+        # A continued run does not repeat finished stages, so the last stage is recognised by its name.
         self._pace.begin(start, total, self._run_ends if stage == "final" else None)
         self._total, self._last, self._scores = total, time.monotonic(), ""
         self._print(f"{self._title}: {_place(self._pace)}, {_stage(stage)}, step {start} of {total}")
@@ -218,7 +218,7 @@ class _Lines(Progress):
 
 
 class _Bars(Progress):
-    """The line of the present stage; below it what the stage is for, the losses and the latest scores."""
+    """A live line for the current stage; below it what the stage is for, the losses and the latest scores."""
 
     def __init__(self, console: Console, title: str, pace: Pace, last: int) -> None:
         self.bar, self._pace, self._run_ends = _Line(console), pace, last
@@ -227,7 +227,7 @@ class _Bars(Progress):
         console.print(title, style="bold", highlight=False, markup=False)
 
     def begin(self, stage: str, start: int, total: int) -> None:
-        # What an earlier sitting finished is not begun again, so the last stage is known by its name.
+        # A continued run does not repeat finished stages, so the last stage is recognised by its name.
         self._pace.begin(start, total, self._run_ends if stage == "final" else None)
         self._name, self._losses, self._scores = _stage(stage), "", ""
         self.bar.reset(

@@ -1,4 +1,4 @@
-"""Lines for people on stderr: in a terminal they are wrapped between words, elsewhere each stays one line."""
+"""Lines on stderr: in a terminal they are wrapped between words, elsewhere each stays one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 
 def say(text: str, *, indent: int = 0) -> None:
-    """A line on stderr, whose continuation in a terminal is indented."""
+    """Print a line on stderr. Where a terminal wraps it, the rest is indented."""
     console = Console(stderr=True)
     if not console.is_terminal or len(text) <= console.width:
         click.echo(text, err=True)
@@ -28,13 +28,13 @@ def say(text: str, *, indent: int = 0) -> None:
 
 
 def say_command(words: Sequence[str]) -> None:
-    """A command on stderr that can be copied, continued after a backslash where a terminal is not wide enough."""
+    """Print a command on stderr so that it can be copied. Long ones are continued after a backslash."""
     console = Console(stderr=True)
     click.echo(laid_out(words, console.width if console.is_terminal else 0), err=True)
 
 
 def laid_out(words: Sequence[str], width: int) -> str:
-    """A command of these words, indented, in lines of at most so many columns where words allow it; 0: in one.
+    """A command of these words, indented, in lines of at most `width` columns; 0: in one line.
 
     >>> print(laid_out(["gsmflow", "train", "my pictures", "--method", "lda"], 34))
       gsmflow train 'my pictures' \\

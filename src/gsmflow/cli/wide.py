@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: side by side where there is room, else one block a row. No cell is ever cut."""
+"""Tables that fit the terminal. A table that is too wide becomes one block a row; no cell is cut."""
 
 from __future__ import annotations
 

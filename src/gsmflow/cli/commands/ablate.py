@@ -17,12 +17,13 @@ _SHIFTS = {f"{name} shift": ("shifts", name) for name in ("semantic", "variance"
 
 
 @click.command()
-@click.option("--method", help=f"One of `gsmflow methods` that has parts.  [default: {_METHOD}]")
+@click.option("--method", help=f"A method that names its parts, of `gsmflow methods`.  [default: {_METHOD}]")
 @grouped(data=DataOptions, study=StudyOptions, preset=SettingOptions)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of the runs and tables.  [default: runs/ablate-PROBLEM, with -METHOD where one is given]",
+    help="Folder for the runs and tables.  [default: runs/ablate-PROBLEM, or runs/ablate-PROBLEM-METHOD with "
+    "--method]",
 )
 @options.as_json
 def ablate(
@@ -33,10 +34,10 @@ def ablate(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """A method on PROBLEM, whole and without each of its parts.
+    """Run a method on PROBLEM whole, and again without each of its parts.
 
-    GSMFlow's are its three remedies and the prototype loss; last, it is run without any of them. The same seeds for
-    all; the table has H and the measures of the three generation shifts.
+    The parts of GSMFlow are its three remedies and the prototype loss; it is also run without any of them. All
+    variants use the same seeds. The table has H and the measures of the three generation shifts.
     """
     from gsmflow.cli.many_runs import check_failures, run_cells, write_tables
     from gsmflow.compute.devices import check_device

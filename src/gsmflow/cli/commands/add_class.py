@@ -24,28 +24,26 @@ if TYPE_CHECKING:
 @click.option(
     "--attributes",
     metavar="VALUES",
-    help="Its semantics, all values in order, 1,0,0.5, or by name: legs=4,wings=0.",
+    help="Its semantics: all values in order, such as 1,0,0.5, or by name, such as legs=4,wings=0.",
 )
 @click.option(
     "--text",
     multiple=True,
     metavar="SENTENCE",
-    help="What is said about it, where texts describe the classes; repeatable.  [default: its name in the templates of "
-    "the run]",
+    help="A sentence about it, if the classes are described by texts. Repeatable.  [default: its name in the run's "
+    "templates]",
 )
 @click.option(
     "--from",
     "table",
     type=click.Path(path_type=Path),
-    help="Several classes from a table like classes.csv: name, then one column a dimension; where texts describe the "
-    "classes, names alone or sentences will do.",
+    help="Several classes from a table like classes.csv: a column `name`, then one column a dimension. If the classes "
+    "are described by texts: names, alone or with sentences.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the new version.  [default: RUN-v2, -v3, ...]"
 )
-@click.option(
-    "--encoder", metavar="FOLDER|NAME", help="Where the run's text encoder lies now, if it was moved."
-)
+@click.option("--encoder", metavar="FOLDER|NAME", help="The run's text encoder, if it was moved.")
 @options.data_root_option
 @options.device_option
 @options.as_json
@@ -61,11 +59,11 @@ def add_class(
     device: str,
     as_json: bool,
 ) -> None:
-    """Add classes to RUN by their semantics alone, and keep the result as a new version of it.
+    """Add classes to RUN by their semantics alone, and write the result as a new version of the run.
 
-    The generator stays as it is: features of the new class are synthesized and the head is fitted again.
-    That needs the data RUN was trained on, or a run made with --keep-data. Where texts describe the classes of RUN, a
-    name is enough; where attributes and texts do, both are needed, and a name stands for the text.
+    The generator is not trained again: it synthesizes features of the new class, and the head is fitted anew. This
+    needs the data that RUN was trained on, or a run made with --keep-data. If the classes of RUN are described by
+    texts, a name is enough. If they are described by attributes and texts, give --attributes too.
     """
     if (table is None) == (name is None and attributes is None and not text):
         raise InputError(

@@ -18,16 +18,16 @@ _preset = click.option(
     "--preset",
     multiple=True,
     metavar="[PROBLEM=]PRESET",
-    help="Instead of the problem's own; repeatable.",
+    help="Preset to use instead of the problem's own. Repeatable.",
 )
 _features = click.option(
     "--features",
     multiple=True,
     metavar="[PROBLEM=]NAME",
-    help="Feature file, as for train; repeatable.",
+    help="Feature file, as for train. Repeatable.",
 )
 _semantics = click.option(
-    "--semantics", multiple=True, metavar="[PROBLEM=]NAME", help="Class semantics; repeatable."
+    "--semantics", multiple=True, metavar="[PROBLEM=]NAME", help="Class semantics, as for train. Repeatable."
 )
 
 
@@ -64,16 +64,18 @@ _methods = click.option(
     "--methods",
     default="gsmflow,eszsl,lda",
     show_default=True,
-    help="Names with commas between; METHOD@PRESET for another preset than the problem's; 'all' for all methods.",
+    help="Methods, separated by commas. METHOD@PRESET uses that preset. 'all' stands for all methods.",
 )
 _against = click.option(
-    "--against", metavar="METHOD", help="Compare H with this method's, by seed.  [default: the first]"
+    "--against",
+    metavar="METHOD",
+    help="The method that the others' H is compared with, seed by seed.  [default: the first]",
 )
 _oracle = click.option(
     "--oracle/--no-oracle",
     default=True,
     show_default=True,
-    help="Also the best on the test set, labelled.",
+    help="Also report the best choice on the test set, labelled oracle.",
 )
 _transductive = click.option(
     "--transductive",
@@ -81,7 +83,7 @@ _transductive = click.option(
     help="Also each method that can in the transductive setting, as a row METHOD+transductive of its own.",
 )
 _overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option; repeatable."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one option. Repeatable."
 )
 
 
@@ -103,15 +105,15 @@ class ComparisonOptions:
     type=click.Path(path_type=Path),
     default=Path("runs/bench"),
     show_default=True,
-    help="Folder of the runs and tables; what is finished there is not run again.",
+    help="Folder for the runs and tables. Runs that are finished there are not repeated.",
 )
 @options.as_json
 def bench(
     problems: ProblemsOptions, comparison: ComparisonOptions, study: StudyOptions, out: Path, as_json: bool
 ) -> None:
-    """Compare methods on PROBLEMS: means with 95% intervals over seeds, and differences paired by seed.
+    """Compare methods on PROBLEMS: means and 95% intervals over seeds, and differences paired by seed.
 
-    Runs go in parallel processes where cores allow. Interrupt it at any moment; the same command continues.
+    Runs go in parallel, as many as there are cores. Interrupt it at any moment; the same command continues.
     """
     from gsmflow.cli.many_runs import check_failures, run_cells, write_tables
     from gsmflow.compute.devices import check_device

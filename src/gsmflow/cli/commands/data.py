@@ -28,9 +28,9 @@ class KnownDataOptions(DataOptions):
 @grouped(data=KnownDataOptions)
 @options.as_json
 def data(data: KnownDataOptions, as_json: bool) -> None:
-    """List every known data set: whether it was found, its counts, where its files are expected.
+    """List the known data sets: which are there, their sizes, and where their files are expected.
 
-    With PROBLEM (a name or a folder): read it, check it as `train` would, and say what was understood.
+    With PROBLEM (a name or a folder): read it, check it as `train` does, and say what was read.
     """
     from gsmflow import sources
 

@@ -1,4 +1,4 @@
-"""``gsmflow data get``: bring published data sets to their folders."""
+"""``gsmflow data get``: download published data sets and unpack them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _MEGABYTE = 1_000_000
 @options.data_root_option
 @options.as_json
 def data_get(names: tuple[str, ...], origin: str, sha256: str, data_root: Path, as_json: bool) -> None:
-    """Bring the published data sets NAME (AWA1, AWA2, APY, CUB, SUN, FLO) to their folders.
+    """Download the published data sets NAME (AWA1, AWA2, APY, CUB, SUN, FLO) and unpack them.
 
-    Broken off? The same command continues. A folder appears at once, complete, after its split was compared with the
-    published one. Archives stay in downloads/ under --data-root, for the other data sets in them.
+    If it is interrupted, the same command continues. A folder appears only when it is complete and its split agrees
+    with the published one. Archives stay in downloads/ under --data-root, for the other data sets in them.
     """
     from gsmflow.cli.progress import counting
     from gsmflow.sources.obtaining import obtain

@@ -35,14 +35,14 @@ from gsmflow.cli import options
 @click.option(
     "--classes",
     metavar="NAMES|FILE",
-    help="Further classes by name alone: zebra,okapi, or a file with names (.txt, one a line, or a CSV).",
+    help="More classes by name alone: zebra,okapi, a .txt file with one name a line, or a CSV.",
 )
 @options.template_option
 @click.option(
     "--encoder",
     metavar="FOLDER|NAME",
-    help="For names and sentences: sentence-transformers or CLIP's text tower.  [default for names: one in the cache, "
-    "else all-MiniLM-L6-v2, downloaded]",
+    help="The text encoder for names and sentences: a model of sentence-transformers, or CLIP's text tower.  [default "
+    "for names: one in the cache, else all-MiniLM-L6-v2, downloaded]",
 )
 @options.device_option
 @options.as_json
@@ -60,10 +60,10 @@ def describe(
 ) -> None:
     """Turn what CLASSES says about classes into semantics to train on.
 
-    CLASSES is a CSV with a column name and columns of attributes (numbers) or, with --encoder, of sentences; a class
-    may then have several columns and rows, whose vectors are averaged. Or nothing but names: such a CSV, a .txt with
-    one a line, or a folder with one folder of pictures a class. Put the result beside the features as classes.csv,
-    or choose it by `gsmflow train FOLDER --semantics NAME`.
+    CLASSES is a CSV with a column `name` and columns of attributes (numbers) or of sentences (with --encoder). A class
+    may have sentences in several columns and rows; their vectors are averaged. Or CLASSES gives names alone: a CSV, a
+    .txt file with one name a line, or a folder with one folder of pictures a class. Put the result beside the features
+    as classes.csv, or choose it by `gsmflow train FOLDER --semantics NAME`.
     """
     from gsmflow.base.suggest import listed
     from gsmflow.cli.display_concerns import tell_concerns

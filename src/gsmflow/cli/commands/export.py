@@ -27,7 +27,7 @@ def export(
 ) -> None:
     """Write the classifier of RUN as one file: features in, class probabilities out.
 
-    Names of the classes are in the file's metadata. It runs in onnxruntime and everything else that reads ONNX.
+    The file is an ONNX graph, for onnxruntime and other programs. Its metadata hold the names of the classes.
     """
     from gsmflow.files.atomic import check_writable
     from gsmflow.runs.folder import check_finished, load_backbone, load_classifier

@@ -25,7 +25,9 @@ from gsmflow.cli.options import BackboneOptions, WorkerOptions
     help="Table to write.",
 )
 @click.option(
-    "--root", type=click.Path(path_type=Path), help="Folder of a CSV's paths.  [default: the CSV's]"
+    "--root",
+    type=click.Path(path_type=Path),
+    help="Folder that paths in a CSV are relative to.  [default: the CSV's own]",
 )
 @grouped(workers=WorkerOptions)
 @options.as_json
@@ -39,9 +41,9 @@ def extract(
 ) -> int:
     """Turn IMAGES into a table of features to train on.
 
-    IMAGES is a folder with one folder a class (or with train/ and test/ that hold those), or a CSV with columns
-    path, label and optionally split. Interrupted, even by kill -9? The same command continues. Images that cannot be
-    read are left out, listed beside OUT in NAME.unreadable.csv, and the exit code is 3.
+    IMAGES is a folder with one folder a class (or train/ and test/ with those in them), or a CSV with columns path,
+    label and optionally split. If it is interrupted, even by kill -9, the same command continues. Images that cannot
+    be read are left out and listed in NAME.unreadable.csv beside OUT; the exit code is then 3.
     """
     from gsmflow.cli.display_images import classes_of, extract_shown
     from gsmflow.compute.devices import check_device

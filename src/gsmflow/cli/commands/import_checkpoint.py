@@ -32,11 +32,11 @@ def import_checkpoint(
     device: str,
     as_json: bool,
 ) -> None:
-    """Score CHECKPOINT, a .tar of the authors' program, on PROBLEM, and keep it as a run.
+    """Score CHECKPOINT, a .tar file of the authors' program, on PROBLEM, and write it as a run.
 
-    The file is read without running anything in it. Its flow synthesizes the unseen classes, a head is fitted
-    and scored once. A Best_model_... was chosen on the test set when it was saved, so its scores are
-    labelled oracle; those of an Iter_... are not.
+    Nothing in the file is executed. Its flow synthesizes the unseen classes, and a head is fitted and scored once. A
+    Best_model_... file was chosen on the test set when it was saved, so its scores are labelled oracle; those of an
+    Iter_... file are not.
     """
     import numpy as np
 

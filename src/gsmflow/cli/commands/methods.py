@@ -14,7 +14,7 @@ from gsmflow.cli import options
 @click.argument("name", required=False)
 @options.as_json
 def methods(name: str | None, as_json: bool) -> None:
-    """List the methods: what kind, how fast, when to use; or all options of the method NAME with their defaults."""
+    """List the methods with kind, speed and use. With NAME: all options of that method and their defaults."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

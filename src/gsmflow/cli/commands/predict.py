@@ -35,16 +35,22 @@ if TYPE_CHECKING:
     help="Table to write, .csv or .parquet.  [default: CSV on stdout]",
 )
 @click.option(
-    "--top", default=3, show_default=True, type=click.IntRange(1), help="Classes listed for each sample."
+    "--top",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many classes to list for each sample.",
 )
 @click.option(
     "--unsure",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Add a column 'unsure': whether the best class has a probability below P.",
+    help="Add a column 'unsure': true where the best class has a probability below P.",
 )
 @click.option(
-    "--root", type=click.Path(path_type=Path), help="Folder of a CSV's paths.  [default: the CSV's]"
+    "--root",
+    type=click.Path(path_type=Path),
+    help="Folder that paths in a CSV are relative to.  [default: the CSV's own]",
 )
 @grouped(moved=MovedOptions)
 @options.batch_size_option
@@ -64,13 +70,13 @@ def predict(
 ) -> int:
     """Label NEW with the classifier of RUN.
 
-    NEW is a table of features (.npz, .csv, .npy or .parquet), or a folder of .parquet files or a pattern for them
-    ('day*/*.parquet'); or, where the run was trained on images, a folder of images, a single one, or a CSV with a
-    column path. Parquet files, .npy files and images are read part by part and may be larger than memory.
+    NEW is a table of features (.npz, .csv, .npy or .parquet), a folder of .parquet files, or a pattern for them
+    ('day*/*.parquet'). If the run was trained on images, NEW may also be a folder of images, a single image, or a CSV
+    with a column `path`. Parquet files, .npy files and images are read in parts and may be larger than memory.
 
-    Writes a table with one row a sample: the class, whether it is an unseen class, the probability that it is
-    one of them, the probability of the class, and the next most probable classes. Images that cannot be read
-    are named on stderr and left out; the exit code is then 3.
+    Writes a table with one row a sample: the most probable class, whether it is an unseen class, the probability that
+    the sample is of any unseen class, the probability of the class, and the next most probable classes. Images that
+    cannot be read are named on stderr and left out; the exit code is then 3.
     """
     from gsmflow.cli.class_counts import ClassCounts
     from gsmflow.cli.display_images import tell_unreadable

@@ -20,13 +20,15 @@ from gsmflow.cli import options
     help="HTML file to write.  [default: report.html in the first run's folder]",
 )
 @click.option(
-    "--figures", type=click.Path(path_type=Path), help="Folder for the charts as SVG and PNG, for papers."
+    "--figures",
+    type=click.Path(path_type=Path),
+    help="Folder to write the charts into, as SVG and PNG, for papers.",
 )
 @click.option(
     "--embedding",
     default="pca,t-sne",
     show_default=True,
-    help="How features are placed in a plane, with commas between: pca, t-sne, umap.",
+    help="How features are drawn in a plane: pca, t-sne or umap, separated by commas.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @options.data_root_option
@@ -42,7 +44,7 @@ def report(
 ) -> None:
     """Show RUNS as one HTML page that needs no network: one run, or several side by side.
 
-    Where the data a run was made from are still there, they are read again for the curve and the confusions.
+    If the data of a run are still there, they are read again for the curve and the confusions.
     """
     from gsmflow.files.atomic import check_writable, folder_for, write_bytes
     from gsmflow.report.embedding import parse_methods

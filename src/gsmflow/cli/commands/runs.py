@@ -26,7 +26,7 @@ _sort = click.option(
     type=click.Choice((*_TEXTS, *_NUMBERS), case_sensitive=False),
     default="run",
     show_default=True,
-    help="Column to sort by; scores fall, all others rise.",
+    help="Column to sort by: scores from the highest, all others from the lowest.",
 )
 
 
@@ -58,7 +58,7 @@ class WantedOptions:
 def runs(folder: Path, wanted: WantedOptions, as_json: bool) -> None:
     """List the runs in FOLDER (default: runs) with their scores.
 
-    Runs of bench, ablate and several seeds lie in folders of their own below it and are listed too.
+    Runs in folders below it, as bench, ablate and --seeds write them, are listed too.
     """
     from gsmflow.data.lending import Setting
     from gsmflow.runs.overview import runs_under

@@ -100,8 +100,8 @@ class ServiceOptions:
 @click.option(
     "--encoder",
     metavar="FOLDER|NAME",
-    help="The text encoder that RUN's semantics were made with, where it lies now: new classes can then be described "
-    "by a text.  [default: the one that RUN remembers]",
+    help="The text encoder that made RUN's semantics, if it was moved. With it, new classes can be described by a "
+    "text.  [default: where RUN found it]",
 )
 @options.data_root_option
 @options.device_option
@@ -115,8 +115,8 @@ def serve(
 ) -> None:
     """Answer requests with the classifier of RUN until told to stop (Ctrl-C or SIGTERM).
 
-    The page is at /, the API reference at /docs. A class that is added becomes a new version of
-    the run, in a folder beside it.
+    The page is at /, the API reference at /docs. Adding a class writes a new version of the run into a folder beside
+    it.
     """
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.runs.folder import check_finished

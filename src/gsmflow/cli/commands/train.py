@@ -32,23 +32,23 @@ _project = click.option(
     "--project",
     type=click.IntRange(0),
     metavar="K",
-    help="Work on K principal components of the training features; 0: on the features themselves.",
+    help="Reduce the features to K principal components of the training features. 0: use the features themselves.",
 )
 _seeds = click.option(
     "--seeds",
     metavar="A-B",
-    help="Several runs, such as 0-4 or 0,3,7; prints the mean and its interval.",
+    help="Make one run for each of these seeds, such as 0-4 or 0,3,7, and print the mean and its interval.",
 )
 _protocol = click.option(
     "--protocol",
     type=click.Choice(["validated", "last", "oracle"]),
     default="validated",
     show_default=True,
-    help="validated: choose on a validation problem; last: the whole budget, no choice; "
-    "oracle: last, and beside it the best on the test set.",
+    help="validated: choose epochs and parameters on validation problems. last: train for the whole budget and choose "
+    "nothing. oracle: as last, and also report the best choice on the test set.",
 )
 _oracle = click.option(
-    "--oracle", is_flag=True, help="Also score the best on the test set, labelled as such."
+    "--oracle", is_flag=True, help="Also report the best choice on the test set, labelled oracle."
 )
 _out = click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/PROBLEM-METHOD-...]"
@@ -59,7 +59,7 @@ _checkpoint_seconds = click.option(
     default=60.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Between checkpoints.",
+    help="Seconds between two checkpoints.",
 )
 _tensorboard = click.option(
     "--tensorboard",
@@ -69,7 +69,7 @@ _tensorboard = click.option(
 _keep_data = click.option(
     "--keep-data",
     is_flag=True,
-    help="Keep the features in the run folder, so that classes can be added where the data are not at hand.",
+    help="Keep the features in the run folder. Classes can then be added on a machine without the data.",
 )
 
 
@@ -131,13 +131,13 @@ class RunOptions:
 
 
 _threads = click.option(
-    "--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]"
+    "--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for features of few dimensions]"
 )
 _jobs = click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Runs of --seeds at a time, each in a process of its own.  [default: as many as cores for small "
-    "features, else 1]",
+    help="How many runs of --seeds go at the same time, each in its own process.  [default: as many as cores for "
+    "features of few dimensions, else 1]",
 )
 
 
@@ -201,9 +201,9 @@ def train(
 ) -> int:
     """Train on PROBLEM, classify its test set, and keep the run.
 
-    PROBLEM is a data set's name (see `gsmflow data`), a folder, `digits` or `synthetic`. A folder may be one of
-    pictures (one folder a class, or train/ and test/ that hold those; images/ in it does as well): features and
-    semantics are made first, and the commands are shown that do the same one by one.
+    PROBLEM is the name of a data set (see `gsmflow data`), a folder, `digits` or `synthetic`. The folder may hold
+    pictures: one folder a class, or train/ and test/ with those in them, or images/ with either. Then features and
+    semantics are made first, and the separate commands that do the same are shown.
     """
     seeds = run.chosen_seeds()
     machine.check()

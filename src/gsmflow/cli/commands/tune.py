@@ -18,14 +18,15 @@ _vary = click.option(
     "--vary",
     multiple=True,
     metavar="KEY=RANGE",
-    help="LOW:HIGH, LOW:HIGH:log or A,B,C; repeatable.  [default: what the method and the head propose]",
+    help="An option to search and its range: LOW:HIGH, LOW:HIGH:log or A,B,C. Repeatable.  [default: the ranges that "
+    "the method and the head propose]",
 )
 _trials = click.option(
     "--trials",
     default=30,
     show_default=True,
     type=click.IntRange(1),
-    help="Finished trials in the study.",
+    help="How many finished trials the study is to have.",
 )
 _seconds = click.option(
     "--seconds",
@@ -37,14 +38,15 @@ _score = click.option(
     type=click.Choice(["H", "AUSUC"]),
     default="H",
     show_default=True,
-    help="Score on validation that the search makes as high as it can.",
+    help="The score on validation problems to maximize.",
 )
 _trust_validation = click.option(
     "--trust-validation",
     type=click.Choice(["yes", "no"]),
     default="yes",
     show_default=True,
-    help="no: the features were learned with labels of all seen classes; judge by held-out samples of those.",
+    help="no: choose by held-out samples of the seen classes alone. Use it where the backbone was trained with the "
+    "labels of all seen classes, which makes validation problems too easy.",
 )
 
 
@@ -68,15 +70,15 @@ class SearchOptions:
 _storage = click.option(
     "--storage",
     metavar="FILE|URL",
-    help="Where the study is kept; several commands may share it.  [default: runs/tune-PROBLEM-METHOD.log]",
+    help="Where Optuna stores the study. Several commands may share it.  [default: runs/tune-PROBLEM-METHOD.log]",
 )
 _study_name = click.option(
-    "--study", "study_name", help="Name of the study there.  [default: PROBLEM-METHOD]"
+    "--study", "study_name", help="Name of the study in the storage.  [default: PROBLEM-METHOD]"
 )
 _out = click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Preset to write.  [default: PROBLEM-METHOD-tuned.toml]",
+    help="Preset file to write.  [default: PROBLEM-METHOD-tuned.toml]",
 )
 
 
@@ -90,7 +92,7 @@ class KeptOptions:
 
 
 _threads = click.option(
-    "--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for small features]"
+    "--threads", type=click.IntRange(1), help="CPU threads.  [default: all; 1 for features of few dimensions]"
 )
 
 
@@ -116,10 +118,10 @@ def tune(
     machine: TrialOptions,
     as_json: bool,
 ) -> None:
-    """Search options for PROBLEM with Optuna and write them as a preset for `gsmflow train --preset`.
+    """Search for good options on PROBLEM with Optuna, and write a preset for `gsmflow train --preset`.
 
-    Only validation problems cut from the training data are looked at, never the test set. Stop it at any
-    moment; the same command continues. Several of them with one --storage share the work.
+    Options are judged on validation problems cut from the training data, never on the test set. Stop it at any
+    moment; the same command continues. Several such commands with the same --storage share the work.
     """
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.compute.ray import parse_place

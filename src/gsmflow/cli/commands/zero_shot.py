@@ -17,7 +17,8 @@ from gsmflow.cli import options
     "--classes",
     required=True,
     metavar="NAMES|FILE",
-    help="The classes: zebra,okapi, or a file with names (.txt, one a line, or a CSV, also with sentences).",
+    help="The classes: names such as zebra,okapi, a .txt file with one name a line, or a CSV with names and, if you "
+    "like, sentences.",
 )
 @options.template_option
 @click.option(
@@ -28,11 +29,11 @@ from gsmflow.cli import options
 def zero_shot(
     model: str, classes: str, template: tuple[str, ...], out: Path | None, device: str, as_json: bool
 ) -> None:
-    """Make a run of class names alone, without a picture to learn from.
+    """Make a run from class names alone, without any training pictures.
 
-    MODEL is a model of images and texts: clip:openai/clip-vit-base-patch32 or clip:FOLDER (CLIP, SigLIP). The run then
-    labels pictures (`predict`, `serve`), is exported and takes classes like any other. With pictures of some classes
-    `train --method zero-shot --backbone MODEL` does the same and measures it.
+    MODEL is a model of images and texts (CLIP, SigLIP): clip:openai/clip-vit-base-patch32 or clip:FOLDER. The run
+    labels pictures (`predict`, `serve`), can be exported and takes new classes, like any other run. If you have
+    pictures of some classes, `train --method zero-shot --backbone MODEL` also measures how well it does.
     """
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.files.image_text import check_model, is_named
