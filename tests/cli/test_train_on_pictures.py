@@ -247,7 +247,10 @@ def test_what_is_missing_is_said_in_a_line(place: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr().err
     assert "put them into the folder pictures/all-MiniLM-L6-v2, or name one by --encoder" in said
     assert main(["train", "digits", "--classes", "x"]) == 2
-    assert "--classes x: is an option for pictures, but digits is no folder of pictures" in capsys.readouterr().err
+    assert (
+        "--classes x: is an option for pictures, but digits is no folder of pictures"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_model_in_the_cache_is_at_hand(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
