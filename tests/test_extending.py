@@ -29,6 +29,7 @@ from gsmflow.runs.folder import load_classifier, read_metrics
 from gsmflow.serve.service import Service
 from gsmflow.sources.source import SOURCES
 from support.packages import install
+from support.processes import with_quick_workers
 from support.recipes import PROBLEM
 
 ROOT = Path(__file__).parent.parent
@@ -282,8 +283,9 @@ def test_its_method_works_in_every_command(
     assert main(words) == 0  # in processes of their own
     assert [row["method"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["nearest", "lda"]
     words = ["ablate", PROBLEM, "--method", "nearest", "--seeds", "0", "--out", "parts", "--json"]
-    assert main(words) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
+    code, out, said = with_quick_workers(words, tmp_path)
+    assert code == 0, said
+    rows = json.loads(out)["rows"]
     assert [row["method"] for row in rows] == ["full", "rougher"]
     assert main(["ablate", PROBLEM, "--method", "lda"]) == 2
     assert "says no parts" in capsys.readouterr().err

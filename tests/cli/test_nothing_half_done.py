@@ -140,6 +140,14 @@ def test_an_option_that_is_set_is_not_searched(tmp_path: Path, capsys: pytest.Ca
     place = ["--storage", str(tmp_path / "log"), "--out", str(tmp_path / "tuned.toml")]
     base = ["tune", PROBLEM, "--method", "gsmflow", "--set", "epochs=1", "--set", "gsmflow.blocks=2"]
     sizes = ["--set", "hidden=8", "--set", "global_semantic=8", "--set", "head.epochs=1"]
+    sizes += [
+        "--set",
+        "gsmflow.least_steps=0",
+        "--set",
+        "head.synthetic_per_class=20",
+        "--set",
+        "selection.problems=1",
+    ]
     assert main([*base, *sizes, "--trials", "2", *place, "--json"]) == 0
     printed = capsys.readouterr()
     assert (

@@ -119,6 +119,8 @@ def test_every_method_beats_chance_on_classes_it_has_not_seen(name: str, tmp_pat
     if "learning_rate" in known:
         wanted["learning_rate"] = 0.003
     overrides += [f"{find_method(name).options.table}.{k}={v}" for k, v in wanted.items() if k in known]
+    if name == "auto":  # its flows
+        overrides += [f"gsmflow.{k}={v}" for k, v in (wanted | {"learning_rate": 0.003}).items()]
     given = problem()
     outcome = run(
         given,
