@@ -124,7 +124,7 @@ class BackboneSpec:
         Raises
         ------
         InputError
-            A model of timm has no file, a model file has no weights beside it.
+            A model of timm has no file, a model file has no weights beside it; or there is no such file.
         """
         kind = BACKBONES.find(self.kind)
         if model is not None and not kind.of_file and not (kind.of_folder and kind.owns(model)):
@@ -138,6 +138,9 @@ class BackboneSpec:
                 parameter="weights",
                 remedy="use `backbone`" if kind.of_file else "leave it out",
             )
+        for parameter, given in (("backbone", model if kind.of_file else None), ("weights", weights)):
+            if given is not None and not Path(given).is_file():
+                raise InputError(f"{given}: no such file", parameter=parameter)
         return replace(
             self,
             model=self.model if model is None else kind.place(model),

@@ -201,6 +201,29 @@ def check_addable(config: Mapping[str, Any]) -> None:
         )
 
 
+def check_width(origin: Path, width: int, folder: Path, trained: int) -> None:
+    """Refuse features of another number of dimensions than a run was trained on.
+
+    Parameters
+    ----------
+    origin : Path
+        Where the features are from.
+    width : int
+        Their dimensions.
+    folder : Path
+        The run.
+    trained : int
+        The dimensions it was trained on.
+
+    Raises
+    ------
+    InputError
+        The numbers differ.
+    """
+    if width != trained:
+        raise InputError(f"{origin}: {width} feature dimensions, but {folder} was trained on {trained}")
+
+
 def load_backbone(folder: Path) -> BackboneSpec:
     """The backbone that the features of a run were made with.
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.base.errors import InputError
 from gsmflow.files.chunks import Part
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.images.feature_table import Unreadable
 from gsmflow.images.shards import Reading
-from gsmflow.runs.folder import load_classifier
+from gsmflow.runs.folder import check_width, load_classifier
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,11 +117,7 @@ class Labelling:
 
         if not len(features):
             return pl.DataFrame()
-        if features.shape[1] != classifier.transform.in_dim:
-            raise InputError(
-                f"{self.origin}: {features.shape[1]} feature dimensions, but {self.run} was trained on "
-                f"{classifier.transform.in_dim}"
-            )
+        check_width(self.origin, features.shape[1], self.run, classifier.transform.in_dim)
         samples = range(first, first + len(features)) if sample_names is None else sample_names
         columns: dict[str, object] = {"sample": list(samples)}
         if labels is not None:

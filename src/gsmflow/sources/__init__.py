@@ -65,9 +65,7 @@ def load(
     name, _, details = problem.partition(":")
     source = SOURCES.find(name) if name in SOURCES.names() else None
     if isinstance(source, NamedProblem):
-        given = [each for each, value in (("`features`", features), ("`semantics`", semantics)) if value]
-        if given:
-            raise InputError(f"{name} has no files to choose from", remedy=f"leave out {' and '.join(given)}")
+        _check_no_choice(name, features, semantics)
         return source.load(details, seed)
     folder, name = _folder(problem, data_root, features, semantics)
     return load_folder(folder, name, features=features, semantics=semantics, seed=seed)
@@ -81,15 +79,24 @@ def check_name(
     Raises
     ------
     InputError
-        The name is unknown, or there is no such folder.
+        The name is unknown, there is no such folder, or files are chosen for a problem that has none.
     """
     name, _, details = problem.partition(":")
     if name == "synthetic":
         from gsmflow.sources import synthetic
 
         synthetic.parse(details, seed=0)
-    elif name not in SOURCES.names():
+    if name in SOURCES.names() and isinstance(SOURCES.find(name), NamedProblem):
+        _check_no_choice(name, features, semantics)
+    else:
         _folder(problem, data_root, features, semantics)
+
+
+def _check_no_choice(name: str, features: str | None, semantics: str | None) -> None:
+    """Refuse a choice of files where a problem has none."""
+    given = [each for each, value in (("`features`", features), ("`semantics`", semantics)) if value]
+    if given:
+        raise InputError(f"{name} has no files to choose from", remedy=f"leave out {' and '.join(given)}")
 
 
 def source_of_this_program(problem: str, *, data_root: Path) -> str:

@@ -105,10 +105,6 @@ def tune(
     base = check(search, address)
     objective = base.selection.score if base.selection.trust_validation else "S"
     optuna = _optuna()
-    import torch  # late, as what follows: what is refused need not wait for it
-
-    from gsmflow.compute.finite import TrainingFailed
-
     study = optuna.create_study(
         storage=_storage(storage),
         study_name=study_name,
@@ -122,6 +118,10 @@ def tune(
             f"{storage}: study '{study_name}' maximizes {made_for}, not {objective}",
             remedy="name another `study_name`",
         )
+    import torch  # late, as what follows: what is refused need not wait for it
+
+    from gsmflow.compute.finite import TrainingFailed
+
     study.set_user_attr("objective", objective)
     if not study.trials:
         current = {d.key: _current(base, d.key) for d in search.space}

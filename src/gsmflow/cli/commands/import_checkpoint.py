@@ -43,6 +43,7 @@ def import_checkpoint(
     from gsmflow.cli.display import closing_table
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.data.lending import Setting
+    from gsmflow.files.guard import first_bytes
     from gsmflow.methods.gsmflow import GSMFlowOptions
     from gsmflow.recipes.recipe import make_recipe, preset_for
     from gsmflow.runs.folder import Request, new_folder, refuse_taken
@@ -56,6 +57,10 @@ def import_checkpoint(
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint}: no such file")
     check_device(device)
+    if not first_bytes(checkpoint, 2).startswith((b"PK", b"\x80")):
+        raise InputError(
+            f"{checkpoint}: damaged, or no checkpoint of the published program: neither an archive nor a pickle"
+        )
     problem = data.load()
 
     from gsmflow.runs.authors_checkpoint import read_checkpoint  # late, as what follows loads torch

@@ -163,12 +163,13 @@ def _of_images(
     """What to do to images with the run's backbone, in parts, and how many images there are."""
     from gsmflow.cli.display_images import tell_passed_over
     from gsmflow.images.listing import list_any
-    from gsmflow.images.shards import SHARD, Reading
     from gsmflow.runs.folder import load_backbone
-    from gsmflow.runs.labelling import Labelling, Pictures
 
     spec = load_backbone(run).moved(moved.backbone, moved.weights)
     listing = list_any(file, root)
+    from gsmflow.images.shards import SHARD, Reading  # late, as what follows loads torch
+    from gsmflow.runs.labelling import Labelling, Pictures
+
     tell_passed_over(listing)
     total, labels = len(listing.names), listing.labels
     parts = [
@@ -181,19 +182,23 @@ def _of_images(
 
 def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
     """What to do to a table, in parts, and how many rows it has; made of images, it is of the run's own backbone."""
-    from gsmflow.files.chunks import parts_of
+    from gsmflow.files.chunks import HeldPart, parts_of
     from gsmflow.images.backbone import BackboneSpec
-    from gsmflow.runs.folder import feature_names, load_backbone, read_config
-    from gsmflow.runs.labelling import Labelling
+    from gsmflow.runs.folder import check_width, feature_names, load_backbone, read_config
 
-    parts, known, total = parts_of(file, feature_names(read_config(run)))
-    if known and "backbone" in read_config(run):
+    config = read_config(run)
+    parts, known, total = parts_of(file, feature_names(config))
+    if known and "backbone" in config:
         origin, trained = BackboneSpec.from_dict(known, f"{file}: backbone"), load_backbone(run)
         if not origin.same_as(trained):
             other = f"another backbone ({origin.model}) than {run} was trained on ({trained.model})"
             if origin.sha256 == trained.sha256:
                 other = f"images prepared otherwise than those {run} was trained on"
             raise InputError(f"{file}: features of {other}; give it the images themselves")
+    if isinstance(parts[0], HeldPart) and (trained := config.get("data", {}).get("feature_dim")):
+        check_width(file, parts[0].rows.features.shape[1], run, trained)
+    from gsmflow.runs.labelling import Labelling  # late, as it loads torch
+
     return Labelling(run, file), parts, total
 
 

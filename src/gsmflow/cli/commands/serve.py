@@ -119,11 +119,13 @@ def serve(
     it.
     """
     from gsmflow.compute.devices import check_device, resolve_device
-    from gsmflow.runs.folder import check_finished
+    from gsmflow.runs.folder import check_finished, load_backbone
     from gsmflow.semantics.encoder import check_encoder
 
     check_finished(run)
     check_device(device)
+    if moved.backbone or moved.weights:
+        load_backbone(run).moved(moved.backbone, moved.weights)
     if encoder:
         check_encoder(encoder)
     host = service.host
