@@ -149,3 +149,37 @@ def test_data_of_a_problem_says_what_was_understood(capsys: pytest.CaptureFixtur
     assert told["fingerprint"] == given.fingerprint
     assert main(["data", "--features", "clip"]) == 2
     assert "name one" in capsys.readouterr().err
+
+
+def test_samples_in_other_units_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same samples times 100: every feature far outside of what was trained on."""
+    rng = np.random.default_rng(0)
+    labels = [f"c{c}" for c in range(6) for _ in range(10)]
+    values = rng.normal(size=(60, 4))
+    data = tmp_path / "mine"
+    data.mkdir()
+    rows = [",".join([label, *map(str, row)]) for label, row in zip(labels, values.tolist(), strict=True)]
+    (data / "features.csv").write_text("\n".join(["label,f0,f1,f2,f3", *rows]))
+    described = [",".join([f"c{c}", *map(str, rng.random(4))]) for c in range(8)]
+    (data / "classes.csv").write_text("\n".join(["name,a,b,c,d", *described]))
+    run = tmp_path / "run"
+    assert main(["train", str(data), "--method", "lda", "--protocol", "last", "--out", str(run)]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(run), str(data / "features.csv")]) == 0
+    assert "far outside" not in capsys.readouterr().err
+    np.savez(tmp_path / "other.npz", features=values * 100)
+    assert main(["predict", str(run), str(tmp_path / "other.npz")]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "60 of 60 samples lie far outside of the features that the run was trained on" in told
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "classes.csv").write_text((data / "classes.csv").read_text())
+    scaled = [
+        ",".join([label, *(str(100 * value) for value in row)])
+        for label, row in zip(labels, values.tolist(), strict=True)
+    ]
+    (other / "features.csv").write_text("\n".join(["label,f0,f1,f2,f3", *scaled]))
+    assert main(["evaluate", str(run), str(other), "--json"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "12 of 12 samples lie far outside" in told
+    assert "its test part is drawn from all rows" in told

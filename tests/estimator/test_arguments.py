@@ -361,3 +361,17 @@ def test_parameters(problem: Problem, X: np.ndarray, y: np.ndarray) -> None:
     copy = pickle.loads(pickle.dumps(same[0]))
     assert np.array_equal(copy.decision_function(X), same[0].decision_function(X))
     assert not hasattr(clone(same[0]), "classes_")
+
+
+def test_what_looks_odd_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A column that counts the rows, in an array without names: told by number, and kept in the metrics."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(6), 10)
+    features = np.c_[rng.normal(size=(60, 4)), np.arange(60) ** 1.5]
+    semantics = dict(enumerate(rng.random((8, 5))))
+    model = ZeroShotClassifier("lda", protocol="last", random_state=0).fit(
+        features, labels, semantics=semantics
+    )
+    told = "1 feature that never falls, or never rises, from row to row: feature 5."
+    assert [record.levelname for record in caplog.records if told in record.getMessage()] == ["WARNING"]
+    assert "running" in [each["kind"] for each in model.metrics_["warnings"]]

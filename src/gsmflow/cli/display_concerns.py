@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from gsmflow.cli.saying import say
 from gsmflow.data.concern import Concern
 from gsmflow.data.problem import Problem
-from gsmflow.data.warnings import of_problem
+from gsmflow.data.warnings import of_problem, remarks
 
 
 def tell_concerns(concerns: Iterable[Concern]) -> None:
@@ -18,6 +18,14 @@ def tell_concerns(concerns: Iterable[Concern]) -> None:
 
 def told_about(problem: Problem) -> list[str]:
     """Lines about a problem: columns left out, labels matched, digits lost, and what looks wrong."""
-    keys = ("left out", "names", "read as 1 and 0", "digits", "digits of semantics")
-    remarks = [f"{key}: {problem.notes[key]}" for key in keys if key in problem.notes]
-    return [*remarks, *(f"warning: {concern.text}" for concern in of_problem(problem))]
+    return [*remarks(problem), *(f"warning: {concern.text}" for concern in of_problem(problem))]
+
+
+def tell_outside(outside: int, samples: int, where: object) -> None:
+    """How many samples lie far outside of what a run was trained on, on stderr; nothing where none does."""
+    if outside:
+        say(
+            f"warning: {where}: {outside} of {samples} samples lie far outside of the features that the run was "
+            "trained on; if they are in other units, or scaled otherwise, give them as those were",
+            indent=2,
+        )

@@ -16,6 +16,8 @@ from gsmflow.files.feature_store import chunks, empty_like, is_mapped, rows_of
 from gsmflow.files.narrowing import off
 
 _ROWS = 8192  # rows transformed at a time
+_FAR = 10  # ranges, or standard deviations, of a feature in training
+_MANY = 0.2  # of the features of a sample
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,18 @@ class FeatureTransform:
                 rows = (rows - self.center) @ self.axes
             out[start : start + _ROWS] = rows
         return out
+
+    def outside(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which samples (N,) lie far outside of the training features (N, D), as samples in other units do.
+
+        A fifth or more of their features are more than ten times the training's range away from it; never so where
+        features are not scaled one by one.
+        """
+        if self.unit_length or self.log or self.absolute or (self.scale == 1).all():
+            return np.zeros(len(features), np.bool_)
+        with np.errstate(over="ignore", invalid="ignore"):
+            far = np.abs((features - self.shift) * self.scale) > _FAR
+        return far.mean(axis=1) >= _MANY
 
     def inverse(self, features: NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.float64]:
         """Map transformed features (N, K) back to raw ones (N, D).

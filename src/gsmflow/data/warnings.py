@@ -23,6 +23,7 @@ from gsmflow.files.class_names import alike
 FEW = 5  # training samples, below which a class counts as hardly pictured
 _ALIKE, _APART = 0.96, 0.7  # of two descriptions, where the median pair is no more alike than the latter
 _ALIKE_CENTRED = 0.99  # of two descriptions less the mean one, however alike they are on the whole
+_TOLD = ("left out", "names", "read as 1 and 0", "digits", "digits of semantics")  # notes of a problem
 _SAMPLED = 2000  # classes that the median pair is looked for among
 
 
@@ -35,6 +36,11 @@ def of_problem(problem: Problem) -> list[Concern]:
         *_few(problem),
         *_repeated(problem),
     ]
+
+
+def remarks(problem: Problem) -> list[str]:
+    """What was done about a problem's data that a person should know: columns left out, labels matched, digits lost."""
+    return [f"{key}: {problem.notes[key]}" for key in _TOLD if key in problem.notes]
 
 
 def of_semantics(

@@ -26,6 +26,7 @@ from gsmflow.estimator.conversions import (
 )
 from gsmflow.estimator.persistence import SavedEstimator, read_estimator, write_estimator
 from gsmflow.estimator.pictures import label_images
+from gsmflow.estimator.telling import tell
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.fitting import run as carry_out
 from gsmflow.runs.fitted import FittedRun
@@ -142,14 +143,17 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         recipe = recipe_of(self.method, self.preset, self.options)
         seed, device = seed_of(self.random_state), resolve_device(self.device)
         order = np.argsort(bound.classes, kind="stable")
-        names, vectors = bound.classes[order], bound.vectors[order]
-        columns = getattr(self, "feature_names_in_", None)
+        names, vectors, columns = (
+            bound.classes[order],
+            bound.vectors[order],
+            getattr(self, "feature_names_in_", None),
+        )
         problem = problem_of(features, labels, names, vectors, bound.names, columns)
         request = Request(GIVEN, None, None, self.protocol, False, seed)
-        recorder = Recorder()
         how: dict[str, Any] = {"protocol": self.protocol, "oracle": False, "seed": seed}
-        outcome = carry_out(problem, recipe, **how, device=device, recorder=recorder)
+        outcome = carry_out(problem, recipe, **how, device=device, recorder=(recorder := Recorder()))
         self._take(FittedRun.of(request, problem, recipe, outcome, recorder, device), names)
+        tell(problem, self.metrics_)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

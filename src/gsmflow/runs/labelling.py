@@ -46,10 +46,13 @@ class Labelled:
         A row a sample, see [`Labelling`][gsmflow.runs.labelling.Labelling].
     unreadable : tuple[Unreadable, ...]
         Images that were left out.
+    outside : int
+        Samples that lie far outside of what the run was trained on.
     """
 
     table: pl.DataFrame
     unreadable: tuple[Unreadable, ...] = ()
+    outside: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ class Labelling:
         def label(part: Part | Pictures) -> Labelled:
             if not isinstance(part, Pictures):
                 rows = part.read()
-                return Labelled(self._table(classifier, rows.features, rows.names, rows.labels, part.first))
+                table = self._table(classifier, rows.features, rows.names, rows.labels, part.first)
+                outside = classifier.transform.outside(classifier.transform.narrowed(rows.features))
+                return Labelled(table, outside=int(outside.sum()))
             assert features_of is not None
             features, reasons = features_of(part.names)
             readable = [index for index in range(len(part.names)) if index not in reasons]

@@ -10,6 +10,8 @@ import click
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 
+_LOOKED_AT = 4096  # test samples, at most, that are compared with the training features
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -19,7 +21,10 @@ from gsmflow.cli import options
 @options.as_json
 def evaluate(run: Path, problem: str | None, features: str | None, data_root: Path, as_json: bool) -> None:
     """Score the classifier of RUN on the test set of PROBLEM (default: the problem it was trained on)."""
+    import numpy as np
+
     from gsmflow.cli.display import closing_table
+    from gsmflow.cli.display_concerns import tell_outside
     from gsmflow.files.class_names import matched
     from gsmflow.runs.folder import check_finished, load_classifier, read_config, read_problem
     from gsmflow.scores.gzsl import score
@@ -43,6 +48,15 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
     loaded = loaded.relative_to(classifier.transform.offset)
     if note:
         click.echo(note, err=True)
+    if not same and loaded.notes.get("split", "").startswith("drawn"):
+        click.echo(
+            f"{loaded.name}: its test part is drawn from all rows, some of which the run may have been trained on: "
+            "then the scores are too good; a column split says which rows are for testing",
+            err=True,
+        )
+    rows = np.concatenate((loaded.test_seen, loaded.test_unseen))
+    tested = loaded.features[rows[:: -(-len(rows) // _LOOKED_AT) or 1]]
+    tell_outside(int(classifier.transform.outside(tested).sum()), len(tested), loaded.name)
     scores = score(loaded, classifier.logits, unseen_logits=classifier.unseen_logits)
     result = {
         "run": str(run),

@@ -79,6 +79,7 @@ def predict(
     cannot be read are named on stderr and left out; the exit code is then 3.
     """
     from gsmflow.cli.class_counts import ClassCounts
+    from gsmflow.cli.display_concerns import tell_outside
     from gsmflow.cli.display_images import tell_unreadable
     from gsmflow.cli.progress import counting
     from gsmflow.compute.devices import check_device
@@ -111,11 +112,12 @@ def predict(
         BACKBONES.check_known_elsewhere(work.images.spec.kind)
     work = replace(work, top=top, unsure=unsure)
     unreadable: list[Unreadable] = []
-    counts = ClassCounts(unsure)
+    counts, outside = ClassCounts(unsure), 0
     with folder_for(out) if out else nullcontext(), LongTable() as table:
         with counting(what) as told:
             for labelled in results(work, parts, cluster):
                 unreadable += labelled.unreadable
+                outside += labelled.outside
                 if len(labelled.table):
                     table.add(labelled.table)
                     counts.add(labelled.table)
@@ -125,6 +127,7 @@ def predict(
             one = unreadable[0]
             raise InputError(f"{one.name}: {one.reason}; none of the {len(unreadable)} images can be read")
         tell_unreadable(unreadable, None)
+        tell_outside(outside, table.rows, file)
         _show(table, run, out, unreadable, counts, as_json)
     return 3 if unreadable else 0
 
