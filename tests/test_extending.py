@@ -356,8 +356,8 @@ def test_what_a_program_registers_works_in_its_studies(capsys: pytest.CaptureFix
     # A method that processes of their own do not know beside one that they know.
     words = ["bench", PROBLEM, "--methods", "lda,prototypes", "--seeds", "0,1", "--out", "methods", "--json"]
     threads = torch.get_num_threads()
-    assert main(words) == 0
-    out, err = capsys.readouterr()
+    code, out, err = with_quick_workers(words, Path.cwd())
+    assert code == 0, err
     assert [row["method"] for row in json.loads(out)["rows"]] == ["lda", "prototypes"]
     assert [row["H"]["seeds"] for row in json.loads(out)["rows"]] == [2, 2]
     assert "method 'prototypes': registered in this program alone" in err

@@ -174,6 +174,7 @@ def test_the_estimator() -> None:
     x = near.features.astype(np.float64) + FAR
     names = np.array(near.classes)[near.labels]
     options = {"gsmflow.epochs": 3, "gsmflow.hidden": 16, "gsmflow.blocks": 2, "head.epochs": 2}
+    options |= {"gsmflow.least_steps": 0, "head.synthetic_per_class": 40}
     model = GSMFlowClassifier(protocol="last", options=options)
     model.fit(x[near.train], names[near.train], semantics=near.semantics, classes=near.classes)
     other = GSMFlowClassifier(protocol="last", options=options)

@@ -108,6 +108,12 @@ def mean_accuracy(data: Problem, outcome: Outcome, part: Any) -> float:
     return float(np.mean([right[data.labels[part] == c].mean() for c in np.unique(data.labels[part])]))
 
 
+@pytest.fixture(scope="module")
+def plain() -> Outcome:
+    """A short run with no switch changed."""
+    return carry_out(problem(), protocol="last", overrides=("gsmflow.epochs=3",))
+
+
 @pytest.mark.parametrize(
     "override",
     [
@@ -127,9 +133,8 @@ def mean_accuracy(data: Problem, outcome: Outcome, part: Any) -> float:
         "gsmflow.batch_size=100000",
     ],
 )
-def test_every_switch_changes_the_run(override: str) -> None:
+def test_every_switch_changes_the_run(override: str, plain: Outcome) -> None:
     data = problem()
-    plain = carry_out(data, protocol="last", overrides=("gsmflow.epochs=3",))
     switched = carry_out(
         data,
         protocol="validated" if "calibrate" in override else "last",

@@ -18,7 +18,7 @@ from gsmflow.cli import main
 from gsmflow.data.problem import Problem
 from gsmflow.estimator import GSMFlowClassifier
 from gsmflow.files.tensors import read_tensors
-from gsmflow.methods import method_names
+from gsmflow.methods import find_method, method_names
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.fitting import refit
 from gsmflow.recipes.recipe import recipe_from
@@ -56,6 +56,8 @@ def test_refitting_for_the_same_classes_gives_the_same_head(name: str, tmp_path:
         overrides.append(f"{name}.least_steps=0")
     if name == "gsmflow-tmm":
         overrides += [f"{name}.relation_epochs=1", f"{name}.mining_moves=2"]
+    if "hidden" in find_method(name).options().as_dict():
+        overrides.append(f"{name}.hidden=24")
     settings = [
         part
         for each in [*overrides, "head.calibrate=on", "head.epochs=3", "selection.problems=1"]
