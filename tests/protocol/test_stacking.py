@@ -84,3 +84,16 @@ def test_sums_are_weighted() -> None:
     one, other = np.ones((2, 3), np.float32), np.full((2, 3), 2, np.float32)
     (total,) = stacked({"a": [one], "b": [other], "c": [other]}, {"a": 0.5, "b": 2.0})
     assert total.tolist() == [[4.5] * 3] * 2
+
+
+def test_with_more_unseen_classes_in_the_end_a_rate_has_higher_odds() -> None:
+    """A validation problem with half of them is judged where half the odds call a sample unseen."""
+    logits = np.random.default_rng(0).normal(size=(400, SEEN + UNSEEN)).astype(np.float32)
+    labels = np.repeat(np.arange(SEEN), 400 // SEEN + 1)[:400]
+    unseen = np.arange(SEEN, SEEN + UNSEEN)
+    bias = Validation(labels, unseen, 2 * UNSEEN).curve(logits).bias
+    margin = logits[:, :SEEN].max(axis=1) - logits[:, SEEN:].max(axis=1)
+    for index in range(5, len(RATES), 20):
+        called = float((margin < bias[index]).mean())
+        odds = RATES[index] / (1 - RATES[index]) / 2
+        assert called == pytest.approx(odds / (1 + odds), abs=0.01)

@@ -101,7 +101,7 @@ class Judge:
     @cached_property
     def validations(self) -> list[Validation]:
         """The test parts of the problems that every member is judged on, as logits are kept of them."""
-        return [_validation(self._cut(draw)) for draw in range(self.problems)]
+        return [self._validation(self._cut(draw)) for draw in range(self.problems)]
 
     def judge(
         self, label: str, recipe: Recipe, *, cheap: bool = False, rivals: Sequence[JudgedMember] = ()
@@ -146,7 +146,7 @@ class Judge:
             trial = self._trial(label, recipe, draw)
             if draw < self.problems and trial.prepared.problem.features.size <= _AT_HAND:
                 at_hand[draw] = trial
-            validation, probe = _validation(trial.prepared.problem), Probe.of(trial.prepared)
+            validation, probe = self._validation(trial.prepared.problem), Probe.of(trial.prepared)
             with self.recorder.timing("selection"):
                 candidates = [
                     (c.choice, validation.curve(probe.logits(c.head)).harmonic) for c in trial.candidates()
@@ -224,7 +224,7 @@ class Judge:
 
     def _keep_candidates(self, trial: Trial, step: int) -> None:
         """Keep choices, logits and curves of the heads at this step of a training."""
-        validation = _validation(trial.prepared.problem)
+        validation = self._validation(trial.prepared.problem)
         with self.recorder.timing("selection"):
             candidates = _spaced(list(trial.candidates()))
             probe = Probe.of(trial.prepared)
@@ -251,6 +251,9 @@ class Judge:
     def _trial(self, label: str, recipe: Recipe, draw: int) -> Trial:
         prepared = Prepared.of(self._cut(draw), recipe.features, self.device)
         return Trial(prepared, recipe, self.seed, self.recorder, f"{label}, validation {draw + 1}")
+
+    def _validation(self, cut: Problem) -> Validation:
+        return Validation(cut.labels[_tested(cut)], cut.unseen, len(self.problem.unseen))
 
     def _cut(self, draw: int) -> Problem:
         return validation_problem(self.problem, self.seed, draw=draw)
@@ -286,10 +289,6 @@ def _tested(problem: Problem) -> NDArray[np.int64]:
     """Indices of the test samples that logits are kept of, evenly spaced, those of seen classes first."""
     rows = np.concatenate((problem.test_seen, problem.test_unseen))
     return rows[:: -(-len(rows) * len(problem.classes) // _ENTRIES) or 1]
-
-
-def _validation(problem: Problem) -> Validation:
-    return Validation(problem.labels[_tested(problem)], problem.unseen)
 
 
 def _ranked(tables: Sequence[Sequence[Curve]]) -> list[int]:

@@ -2,7 +2,9 @@
 
 A weight vector w over members m gives the logits sum_m w_m l_m, of logits l_m that were divided by their spread. The
 bias is chosen as a *rate*: the fraction of held-out samples of seen classes that the classifier calls unseen. One rate
-r serves all validation problems, since it is what carries over to the final classifier. Weights are chosen by::
+r serves all validation problems, since it is what carries over to the final classifier. Where a validation problem has
+fewer unseen classes than the final one, its rate is smaller accordingly
+([`rate_among`][gsmflow.protocol.unseen_bias.rate_among]). Weights are chosen by::
 
     H(w) = max_r  mean over validation problems of H(w, r)
 
@@ -20,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.heads.calibration import fit_temperature
+from gsmflow.protocol.unseen_bias import rate_among
 
-RATES = np.concatenate((np.arange(0, 0.2, 0.005), np.arange(0.2, 0.7, 0.01)))
+RATES = np.concatenate((np.arange(0, 0.2, 0.005), np.arange(0.2, 0.7, 0.01), np.arange(0.7, 0.96, 0.02)))
 """(R,) the rates that are tried: fractions of held-out samples of seen classes that are called unseen."""
 _WEIGHTS = (
     0.1,
@@ -51,13 +54,16 @@ class Validation:
         (T,) classes.
     unseen : NDArray[np.int64]
         (U,) classes that play unseen.
+    final : int
+        Number of unseen classes of the problem that rates are chosen for; 0: U as well.
     """
 
     labels: NDArray[np.int64]
     unseen: NDArray[np.int64]
+    final: int = 0
 
     def curve(self, logits: NDArray[np.float32]) -> RatedCurve:
-        """U, S and H of logits (T, C) at each of [`RATES`][gsmflow.protocol.stacking.RATES]."""
+        """U, S and H of logits (T, C) at each of [`RATES`][gsmflow.protocol.stacking.RATES] of the final problem."""
         rows = np.arange(len(logits))
         is_unseen = np.zeros(logits.shape[1], dtype=bool)
         is_unseen[self.unseen] = True
@@ -67,7 +73,8 @@ class Validation:
         margin = logits[rows, best_seen] - logits[rows, best_unseen]
         plays = is_unseen[self.labels]
         of_seen, of_unseen = margin[~plays], margin[plays]
-        bias = np.asarray(np.quantile(of_seen, RATES), dtype=np.float64)
+        rates = rate_among(RATES, len(self.unseen), of=self.final)
+        bias = np.asarray(np.quantile(of_seen, rates), dtype=np.float64)
         keeps = _class_weights(self.labels[~plays]) * (best_seen == self.labels)[~plays]
         gains = _class_weights(self.labels[plays]) * (best_unseen == self.labels)[plays]
         return RatedCurve(bias, _below(of_unseen, gains, bias), keeps.sum() - _below(of_seen, keeps, bias))

