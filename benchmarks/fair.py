@@ -47,7 +47,7 @@ def tuned(problem: str, method: str, seconds: float, data_root: Path, out: Path)
     if preset.exists():
         return preset
     data = sources.load(problem, data_root=data_root, features=FEATURES[problem])
-    base = tuning.Search(method, preset_for(problem, None, method), (), ())
+    base = tuning.Search(method, preset_for(problem, "best"), (), ())
     components = [str(count) for count in _COMPONENTS if count < data.feature_dim]
     space = (
         *default_space(base.recipe()),

@@ -25,10 +25,11 @@ from benchmarks.measure import RESULTS, machine
 from gsmflow import Problem
 from gsmflow.cli.options import parse_seeds
 from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.choice import without_bias
 from gsmflow.protocol.composing import Composite
-from gsmflow.protocol.held_out import bias_at_rate, held_out_logits, without_bias
 from gsmflow.protocol.members import JudgedMember
 from gsmflow.protocol.stacking import Stack, choose_stack
+from gsmflow.protocol.unseen_bias import bias_at_rate
 from gsmflow.recipes.recipe import make_recipe, preset_for
 from gsmflow.scores.gzsl import Summary, best_bias, class_mean, harmonic_mean, seen_unseen_curve
 
@@ -48,7 +49,9 @@ SMALL += [Drawn("digits", seen, 20) for seen in (10, 20)]
 def measured(drawn: Drawn, seed: int, data_root: Path) -> Iterator[dict[str, str]]:
     """The lines of one problem and seed: the stack, each member alone, and the stack without each of its members."""
     problem = drawn.load(data_root, seed)
-    recipe = make_recipe("auto", "best" if drawn.seen else preset_for(drawn.base))  # for one's own data: best
+    recipe = make_recipe(
+        "auto", "best" if drawn.seen else preset_for(drawn.base, "best")
+    )  # for one's own data: best
     composite = Composite(problem, recipe, seed, torch.device("cpu"), Recorder())
     judge, members = composite.judged()
     fitted = [_Fitted.of(member, composite) for member in members]
@@ -95,7 +98,7 @@ class _Fitted:
         trial = composite.trial(member.label, member.choice)
         head = trial.classifier(without_bias(member.choice), unseen_alone=False).head
         test = trial.prepared.test_logits(head)[0] / np.float32(trial.prepared.spread(head))
-        held_out = held_out_logits(trial, member.choice, composite.problem)
+        held_out = trial.held_out_logits(member.choice)
         return _Fitted(member, test, held_out, member.seconds + time.monotonic() - begun)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -37,7 +37,9 @@ class Choice:
         Added to the unseen logits on the problem where it was chosen.
     real_rate : float | None
         Fraction of real training features that the head calls unseen: how the bias is carried over, see
-        [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias].
+        [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias]. Of held-out ones where `unseen` is given.
+    unseen : int | None
+        Number of unseen classes that a rate of held-out samples is for; None where rates are of training samples.
     synthetic_rate : float | None
         The same of synthetic training features.
     temperature : float
@@ -62,6 +64,7 @@ class Choice:
     head_epochs: int = 0
     bias: float = 0.0
     real_rate: float | None = None
+    unseen: int | None = None
     synthetic_rate: float | None = None
     temperature: float = 1.0
     parameters: dict[str, float] = field(default_factory=dict)
@@ -70,6 +73,11 @@ class Choice:
     S: float = 0.0
     H: float = 0.0
     AUSUC: float = 0.0
+
+
+def without_bias(choice: Choice | None) -> Choice | None:
+    """The same choice with no bias to carry over."""
+    return choice and replace(choice, real_rate=None)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.rivals import Rival
 from gsmflow.protocol.trial import Trial, evaluation_fractions, nothing_synthesized
+from gsmflow.protocol.unseen_bias import rate_among
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import CURVE_SCORES
 
@@ -73,7 +74,7 @@ def ranked_choices(
             with recorder.timing("comparison"):
                 rival.judge(trial.prepared)
         if trial.direct:
-            tables.append(trial.score_all())
+            tables.append([_carried(choice, problem) for choice in trial.score_all()])
             continue
         # Without real features of unseen classes, the classes held out here judge best.
         judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
@@ -88,7 +89,7 @@ def _scored(problem: Problem, recipe: Recipe, seed: int, device: torch.device, c
     scored = []
     for stage, cut in validation_problems(problem, recipe, seed):
         trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, Recorder(), stage)
-        scored.append(trial.score(trial.candidate(choice)))
+        scored.append(_carried(trial.score(trial.candidate(choice)), problem))
     return _mean(tuple(scored))
 
 
@@ -184,6 +185,14 @@ def _measure_shifts(trial: Trial, lengths: Sequence[str]) -> None:
         measured = compare(trial.prepared, trial.learner, trial.seed, held_out=True)
     if measured:
         recorder.records.setdefault("held_out", {}).update(dict.fromkeys(lengths, measured[0].to_dict()))
+
+
+def _carried(choice: Choice, problem: Problem) -> Choice:
+    """A choice on a part of `problem` with the rate that stands for its own on all of it."""
+    if choice.real_rate is None or choice.unseen is None:
+        return choice
+    count = len(problem.unseen) or choice.unseen
+    return replace(choice, real_rate=rate_among(choice.real_rate, count, of=choice.unseen), unseen=count)
 
 
 def _mean(choices: tuple[Choice, ...]) -> Choice:

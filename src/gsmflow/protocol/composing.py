@@ -1,7 +1,7 @@
 """Composite methods: members judged on validation problems, stacked, fitted on all training data.
 
 The bias on unseen classes is carried over by a rate of held-out samples; see
-[`gsmflow.protocol.held_out`][gsmflow.protocol.held_out].
+[`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias].
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from gsmflow.data.transform import FeatureTransform
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.stack import StackHead, StackMember
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Choice, Outcome, last_step
+from gsmflow.protocol.choice import Choice, Outcome, last_step, without_bias
 from gsmflow.protocol.generation_shifts import compare
-from gsmflow.protocol.held_out import bias_at_rate, held_out_logits, without_bias
 from gsmflow.protocol.members import Judge, JudgedMember, LeftOut
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.stacking import Stack, choose_stack, temperature_of
 from gsmflow.protocol.trial import Trial
+from gsmflow.protocol.unseen_bias import bias_at_rate, rate_among
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import best_bias, harmonic_mean
 
@@ -125,6 +125,7 @@ class Composite:
         self.recorder.progress.message(f"  chosen: {said}; validation H {100 * stack.H:.1f}")
         choice = Choice(
             real_rate=stack.rate,
+            unseen=len(self.problem.unseen),
             temperature=temperature,
             parameters=dict(stack.weights),
             U=stack.U,
@@ -191,10 +192,12 @@ class Composite:
         if choice.real_rate is None or not len(self.problem.unseen):
             return 0.0
         total = sum(
-            np.float32(weight) * held_out_logits(trials[label], members[label], self.problem)
+            np.float32(weight) * trials[label].held_out_logits(members[label])
             for label, weight in choice.parameters.items()
         )
-        return bias_at_rate(np.asarray(total), self.problem.unseen, choice.real_rate)
+        unseen = self.problem.unseen
+        rate = rate_among(choice.real_rate, len(unseen), of=choice.unseen or 0)
+        return bias_at_rate(np.asarray(total), unseen, rate)
 
 
 def run_composite(composite: Composite, *, protocol: str, oracle: bool) -> Outcome:

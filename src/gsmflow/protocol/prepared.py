@@ -19,6 +19,7 @@ from gsmflow.heads.base import Head
 from gsmflow.heads.calibration import BINS, expected_calibration_error, fit_temperature, softmax
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.tensors import TrainingData
+from gsmflow.protocol.unseen_bias import unseen_margins
 from gsmflow.scores.gzsl import Scores, SeenUnseenCurve, Summary, curve_on, score, seen_unseen_curve
 
 _TESTED = 8192  # test samples classified at a time
@@ -91,6 +92,15 @@ class Prepared:
             logits = _checked(head.logits(features))
             summaries.append(Summary.of(logits, problem.labels[part], problem.unseen))
         return seen_unseen_curve(*summaries)
+
+    def called_unseen(self, head: Head, bias: float) -> float:
+        """Fraction of the test samples of seen classes that a head with a bias on unseen classes calls unseen."""
+        problem = self.problem
+        if self._tested is not None:
+            logits = _checked(head.logits(self._tested[0]))
+        else:
+            logits = self.test_logits(head)[0][: len(problem.test_seen)]
+        return float((unseen_margins(logits, problem.unseen) < bias).mean()) if len(logits) else 0.0
 
     def scores(self, classifier: FittedClassifier) -> Scores:
         """All scores of a classifier on the test parts, whose features are transformed already."""

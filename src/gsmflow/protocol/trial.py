@@ -13,31 +13,32 @@ classifier on the whole one. Direct and trained methods have the same interface:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.semantic_scaling import scaled_semantics
+from gsmflow.data.validation import unseen_bias_problem
 from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
-from gsmflow.heads.factored import FactoredHead
 from gsmflow.heads.linear import LinearHead
 from gsmflow.heads.representation import on_features
-from gsmflow.heads.sum import weighted_sum
 from gsmflow.learning.averaging import heads_on_sets
 from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.journal import Recorder
 from gsmflow.learning.learner import Generator, Learner, Scorer
 from gsmflow.learning.loop import advance
 from gsmflow.learning.softmax import train_head
-from gsmflow.protocol.choice import Candidate, Choice
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.protocol.choice import Candidate, Choice, without_bias
+from gsmflow.protocol.direct_heads import direct_head
 from gsmflow.protocol.prepared import Prepared
-from gsmflow.protocol.unseen_bias import UnseenRates, bias_for, rates_of
+from gsmflow.protocol.unseen_bias import UnseenRates, bias_at_rate, bias_for, rate_among, rates_of
 from gsmflow.recipes.recipe import Recipe, SelectionOptions
 from gsmflow.scores.gzsl import GZSL_SCORES, best_bias, harmonic_mean
 
@@ -178,7 +179,7 @@ class Trial:
 
     def candidate(self, choice: Choice) -> Candidate:
         """The head of a choice of a direct method."""
-        head = self._direct_head(choice)
+        head = direct_head(self.prepared, self.recipe, choice)
         return Candidate(choice, head, Pool.of_real(self.prepared.data), head)
 
     def score(self, candidate: Candidate) -> Choice:
@@ -198,6 +199,9 @@ class Trial:
         )
         if not calibrate:
             return choice
+        if self.direct:
+            rate = prepared.called_unseen(candidate.head, bias)
+            return replace(choice, real_rate=rate, unseen=len(prepared.problem.unseen))
         rates = rates_of(candidate.trained_head, candidate.pool, prepared.data.unseen, bias)
         return replace(choice, real_rate=rates.real, synthetic_rate=rates.synthetic)
 
@@ -252,7 +256,7 @@ class Trial:
         alone: Head | None = None
         if self.direct:
             with recorder.timing("fit"):
-                head = trained = self._direct_head(choice)
+                head = trained = direct_head(self.prepared, self.recipe, choice)
             pool: Pool | Stream = Pool.of_real(data)
         elif isinstance(self.learner, Scorer):
             with recorder.timing("head"):
@@ -277,6 +281,23 @@ class Trial:
             choice.temperature if choice else 1.0,
         )
 
+    def held_out_logits(self, choice: Choice | None) -> NDArray[np.float32]:
+        """Logits (T, C) of a fifth of the training samples, by the method fitted without it, divided by their spread.
+
+        A generator stays as it was trained, its head is trained anew.
+        """
+        prepared, recipe = self.prepared, self.recipe
+        problem = unseen_bias_problem(prepared.problem, self.seed)
+        # A head takes what it saw more often for more likely.
+        synthetic = round(len(problem.train) / len(prepared.problem.train) * recipe.head.synthetic_per_class)
+        recipe = replace(recipe, head=replace(recipe.head, synthetic_per_class=max(1, synthetic)))
+        without = Prepared(problem, prepared.transform, TrainingData.of(problem, prepared.device))
+        part = Trial(without, recipe, self.seed, Recorder())
+        if not self.direct:
+            part.restore(self.learner.weights())
+        head = part.classifier(without_bias(choice), unseen_alone=False).head
+        return part.prepared.test_logits(head)[0] / np.float32(part.prepared.spread(head))
+
     def _here(self) -> Choice:
         """A choice with the present length of training."""
         return Choice() if self.direct else Choice(epochs=self.step / self.learner.steps_per_epoch)
@@ -292,26 +313,6 @@ class Trial:
         if self.direct or not isinstance(self.learner, Generator):
             raise nothing_synthesized(self.recipe)
         return self.learner
-
-    def _direct_head(self, choice: Choice | None) -> Head:
-        """The head with the chosen parameters, or the mean of several; without a choice the first, the default."""
-        if choice is None or not choice.averaged:
-            return self._head_at(choice.parameters if choice else None)
-        heads = [self._head_at(parameters) for parameters in (choice.parameters, *choice.averaged)]
-        return weighted_sum(heads, [1 / (len(heads) * self.prepared.spread(head)) for head in heads])
-
-    def _head_at(self, wanted: Mapping[str, float] | None) -> Head:
-        """The head with these parameters; without any, the first one."""
-        method, options = self.recipe.method, self.recipe.options
-        assert method.direct is not None
-        if method.at and wanted is not None:
-            # No such option, or beyond its range: then it is not tried either.
-            with suppress(TypeError, InputError):
-                options = method.at(options, wanted)
-        for parameters, head in method.direct(self.prepared.data, options):
-            if wanted is None or parameters == wanted:
-                return head.linear() if isinstance(head, FactoredHead) else head
-        raise ValueError(f"method '{method.name}' tries no parameters {'any' if wanted is None else wanted}")
 
     def _softmax_heads(
         self, pool: Pool | Stream, choice: Choice | None, unseen_alone: bool
@@ -336,7 +337,11 @@ class Trial:
         unseen = self.prepared.data.unseen
         if choice is None or choice.real_rate is None or not len(unseen):
             return 0.0
-        return bias_for(head, pool, unseen, UnseenRates(choice.real_rate, choice.synthetic_rate))
+        if choice.unseen is None:
+            return bias_for(head, pool, unseen, UnseenRates(choice.real_rate, choice.synthetic_rate))
+        rate = rate_among(choice.real_rate, len(unseen), of=choice.unseen)
+        held_out = self.held_out_logits(choice)
+        return bias_at_rate(held_out, unseen.cpu().numpy(), rate) * self.prepared.spread(head)
 
 
 def nothing_synthesized(recipe: Recipe) -> InputError:

@@ -1,9 +1,15 @@
 """Calibrated stacking (Chao et al., ECCV 2016): one bias on the unseen logits, carried over by rates.
 
 The best bias on a validation problem does not fit the final classifier, which is trained on more classes and
-samples and whose logits have another scale. So a choice is carried over as two *rates*: the fractions of the
-real and of the synthetic training features that the classifier with its bias calls unseen. Each rate
-determines a bias of the final classifier, and their mean is used.
+samples and whose logits have another scale. So a choice is carried over as *rates*: fractions of samples that the
+classifier with its bias calls unseen. A rate determines a bias of the final classifier.
+
+For a closed form and for a stack it is the rate of *held-out* samples of seen classes: the method is fitted once more
+without a fifth of the training samples, and the bias is the one that gives the chosen rate on that fifth. Samples that
+a classifier was trained on would tell nothing where it knows them by heart.
+
+For other methods the rates are those of the real and of the synthetic training features, and the mean of the two biases
+is used.
 
 The more unseen classes there are, the more samples of seen classes they take. A rate r that was best among U of them
 stands for a rate among V of them whose odds are V / U times as high
@@ -73,6 +79,27 @@ def rate_among(rate: Rate, unseen: int, *, of: int) -> Rate:
     if not of or unseen == of:
         return rate
     return rate * unseen / (rate * unseen + (1 - rate) * of)
+
+
+def bias_at_rate(logits: NDArray[np.float32], unseen: NDArray[np.int64], rate: float) -> float:
+    """The bias on unseen classes with which the fraction `rate` of these samples is called unseen.
+
+    Parameters
+    ----------
+    logits : NDArray[np.float32]
+        (T, C) of samples of seen classes.
+    unseen : NDArray[np.int64]
+        (U,) indices of the unseen classes.
+    rate : float
+        The fraction, in [0, 1].
+    """
+    return float(np.quantile(unseen_margins(logits, unseen), rate))
+
+
+def unseen_margins(logits: NDArray[np.float32], unseen: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Best seen minus best unseen logit (T,) of logits (T, C): with a larger bias a sample is called unseen."""
+    is_unseen = np.isin(np.arange(logits.shape[1]), unseen)
+    return logits[:, ~is_unseen].max(axis=1) - logits[:, is_unseen].max(axis=1)
 
 
 def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> UnseenRates:

@@ -32,6 +32,8 @@ class Chosen:
         values = {name: _plain(value) for name, value in asdict(self.choice).items()}
         if not self.choice.averaged:
             del values["averaged"]  # as runs without it always were
+        if self.choice.unseen is None:
+            del values["unseen"]
         return {"on": self.on.value} | values
 
     @staticmethod
