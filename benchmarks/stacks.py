@@ -138,12 +138,13 @@ def main() -> None:
     parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--only", default="", help="problems whose name begins so")
+    parser.add_argument("--published", action="store_true", help="no drawn problems")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     facts, lines = machine(), kept()
     done = {(line["problem"], line["seed"]) for line in lines}
     for seed in parse_seeds(arguments.seeds):
-        for drawn in PUBLISHED + SMALL:
+        for drawn in PUBLISHED + ([] if arguments.published else SMALL):
             if not drawn.name.startswith(arguments.only) or (drawn.name, str(seed)) in done:
                 continue
             where = {
