@@ -41,7 +41,7 @@ def test_the_entries_and_their_order() -> None:
     ]
     assert content["T1"] is None
     assert content["chosen"]["on"] == "validation problem, cut from the training part"
-    names = [each.name for each in fields(Choice) if each.name != "averaged"]
+    names = [each.name for each in fields(Choice) if each.name not in ("averaged", "unseen")]
     assert list(content["chosen"]) == ["on", *names]
     assert content["oracle"]["on"] == "the test set: an upper bound, not a result"
     assert content["oracle"]["H"] is None
@@ -69,7 +69,7 @@ def test_metrics_of_older_runs_are_read_and_written_as_they_were(file: Path) -> 
         assert metrics.chosen is not None
         assert metrics.chosen.on is ChosenOn.VALIDATION
         chosen = {name: value for name, value in content["chosen"].items() if name != "on"}
-        assert asdict(metrics.chosen.choice) == {"averaged": []} | chosen
+        assert asdict(metrics.chosen.choice) == {"averaged": [], "unseen": None} | chosen
 
 
 def test_there_are_older_runs() -> None:
