@@ -202,7 +202,7 @@ def test_synthetic_features_for_the_second_critic_are_of_unseen_classes_alike() 
 
 
 def test_unlabelled_features_become_more_likely_under_the_mixture() -> None:
-    more = {"learning_rate": 3e-3, "epochs": 6, "least_steps": 0}
+    more = {"learning_rate": 3e-3, "epochs": 6, "least_steps": 0, "unlabelled_weight": 1.0}
     ours, late = trained("gsmflow", 40, **more), trained("gsmflow", 40, **more, unlabelled_from=0.99)
     features = ours.data.lent.features
     with torch.no_grad():

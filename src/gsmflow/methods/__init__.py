@@ -30,6 +30,7 @@ _MODULES = (
     "auto",
     "gsmflow",
     "gsmflow-tmm",
+    "rlvc",
     "cflow",
     "likelihood",
     "likelihood-gate",

@@ -29,8 +29,8 @@ class D2Options(VAEGANOptions):
         False,
         "look at features of unseen classes without their labels, as --transductive does: another setting",
     )
-    unseen_weight: float = option(10.0, "gamma of the second critic, in the generator's loss", low=0)
-    unseen_from: float = option(0.0, "the fraction of the training after which it enters", low=0, below=1)
+    unseen_weight: float = option(1.0, "gamma of the second critic, in the generator's loss", low=0)
+    unseen_from: float = option(0.5, "the fraction of the training after which it enters", low=0, below=1)
 
 
 METHOD = Method(

@@ -67,7 +67,7 @@ class TransductiveOptions(GSMFlowOptions):
         "look at features of unseen classes without their labels, as --transductive does: another setting",
     )
     unlabelled_weight: float = option(
-        0.1, "weight of their likelihood under the unseen classes' mixture", above=0
+        0.3, "weight of their likelihood under the unseen classes' mixture", above=0
     )
     unlabelled_batch: int = option(32, "unlabelled features in a step, each under every unseen class", low=1)
     unlabelled_from: float = option(

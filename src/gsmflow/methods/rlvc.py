@@ -1,0 +1,48 @@
+"""RLVC (Hou et al., CVPR 2026) on the flow: a trained generator is tuned by whether a classifier knows what it makes.
+
+How it works is in [`gsmflow.methods.workings.rlvc`][gsmflow.methods.workings.rlvc].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsmflow.base.options import option
+from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.method import Method, later
+
+
+@dataclass(frozen=True)
+class RLVCOptions(GSMFlowOptions):
+    """Those of the flow, and of the tuning by outcome."""
+
+    table = "rlvc"
+
+    cold_start: float = option(0.5, "the fraction of the training before the tuning", low=0, below=1)
+    outcome_weight: float = option(
+        0.1, "weight of the outcome's loss; 0 switches it off", low=0, search="0.01:1:log"
+    )
+    distillation_weight: float = option(
+        0.1, "lambda_PD, of the distance to visual prototypes", low=0, search="0.01:1:log"
+    )
+    baseline_decay: float = option(0.9, "alpha, of the mean reward that is subtracted", low=0, below=1)
+    reward_epochs: int = option(20, "passes that the classifier which rewards is trained for", low=1)
+    reward_learning_rate: float = option(0.005, "Adam's, of that classifier", above=0)
+
+
+METHOD = Method(
+    name="rlvc",
+    citation="Hou et al., Incentivizing generative zero-shot learning via outcome-reward reinforcement learning with "
+    "visual cues, CVPR 2026",
+    options=RLVCOptions,
+    inherits="gsmflow",
+    learner=later("gsmflow.methods.workings.rlvc:RLVCLearner"),
+    rebuild=later("gsmflow.methods.workings.gsmflow:GSMFlowLearner"),
+    parts={
+        "without the outcome": ("outcome_weight=0",),
+        "without visual prototypes": ("distillation_weight=0",),
+    },
+    kind="trained generator",
+    speed="2 to 6 minutes",
+    when="the flow tuned for a classifier of seen classes: to be compared with gsmflow on validation problems",
+)

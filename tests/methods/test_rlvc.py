@@ -1,0 +1,93 @@
+"""Outcome-reward tuning of the flow against its formulas written plainly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics.pairwise import cosine_similarity
+from torch.nn import functional as F
+
+from gsmflow.learning.tensors import TrainingData
+from gsmflow.methods.rlvc import RLVCOptions
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
+from gsmflow.methods.workings.rlvc import RLVCLearner
+from support.recipes import problem
+
+SMALL = {
+    "blocks": 2,
+    "hidden": 24,
+    "global_semantic": 16,
+    "epochs": 8,
+    "batch_size": 60,
+    "learning_rate": 3e-3,
+}
+
+
+def learner(**more: Any) -> RLVCLearner:
+    options = replace(RLVCOptions(), **(SMALL | {"least_steps": 0, "reward_epochs": 10} | more))
+    return RLVCLearner(TrainingData.of(problem(), torch.device("cpu")), options, 3)
+
+
+def test_the_outcomes_loss_and_its_gradient_are_those_of_the_formula() -> None:
+    made = learner(baseline_decay=0.8)
+    made.baseline = torch.tensor(-1.5)
+    rows = made.rows()
+    features = made.data.features[:60].clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(made.outcome_loss(features, rows), features)
+    x, w, b = (t.detach().double().numpy() for t in (features, made.rewarding.weight, made.rewarding.bias))
+    logits = x @ w.T + b
+    share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    rewards = np.log(share[np.arange(60), rows])
+    mean = 0.8 * -1.5 + 0.2 * rewards.mean()
+    assert float(made.baseline) == pytest.approx(mean, abs=1e-5)
+    # d log p_y / dx = w_y - sum_c p_c w_c, weighed by the advantage, which is a constant.
+    by_hand = -(rewards - mean)[:, None] * (w[rows] - share @ w) / 60
+    np.testing.assert_allclose(gradient.numpy(), by_hand, atol=1e-5)
+
+
+def test_the_distance_to_visual_prototypes_is_one_minus_the_cosine() -> None:
+    made = learner()
+    rows, features = made.rows(), made.data.features[:60]
+    means = np.stack([made.data.features[made.data.labels == c].mean(dim=0) for c in range(9)])
+    cosines = np.diag(cosine_similarity(features.numpy(), means[rows]))
+    assert float(made.distillation_loss(features, rows)) == pytest.approx(1 - cosines.mean(), abs=1e-5)
+
+
+def test_the_reward_comes_from_a_classifier_that_knows_the_seen_classes_and_stays() -> None:
+    made = learner(cold_start=0.0, reward_epochs=60, reward_learning_rate=0.03)
+    before = made.rewarding.weight.clone()
+    right = made.rewarding.logits(made.data.features).argmax(dim=1) == made.data.labels
+    assert right.double().mean() > 0.8
+    made.step(0)
+    assert torch.equal(made.rewarding.weight, before)
+
+
+def test_until_the_cold_start_is_over_it_is_the_flow() -> None:
+    made = learner(cold_start=0.9)
+    plain = GSMFlowLearner(made.data, made.options, 3)
+    for index in range(4):
+        made.step(index)
+        plain.step(index)
+    for name, tensor in plain.weights().items():
+        assert torch.equal(tensor, made.weights()[name]), name
+
+
+def test_tuned_features_are_better_known_by_the_classifier() -> None:
+    """With the baseline at its lowest every advantage is positive: the loss is then a weighed cross-entropy."""
+    scores = []
+    for weight in (0.0, 1.0):
+        made = learner(cold_start=0.0, outcome_weight=weight, distillation_weight=0.0, baseline_decay=0.0)
+        made.outcome_loss = (  # type: ignore[method-assign]
+            lambda features, rows, made=made: F.cross_entropy(made.rewarding.logits(features), rows)
+        )
+        for index in range(40):
+            made.step(index)
+        rows = torch.arange(9).repeat(30)
+        with torch.no_grad():
+            logits = made.rewarding.logits(made.synthetic(rows, "test"))
+        scores.append(float(F.cross_entropy(logits, rows)))
+    assert scores[1] < scores[0] - 0.1
