@@ -14,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.version import __version__
+from gsmflow.data.lending import Setting
 from gsmflow.data.warnings import recorded
 from gsmflow.serve import answers
 from gsmflow.serve.counting import TYPE, Counting, Counts
@@ -227,6 +228,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             run=version.name,
             problem=told["problem"],
             method=told["method"],
+            setting=told.get("setting", Setting.INDUCTIVE.value),
             protocol=told["protocol"],
             feature_dim=classifier.transform.in_dim,
             feature_names=list(version.feature_names or ()),

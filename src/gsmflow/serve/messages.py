@@ -161,6 +161,7 @@ class Run(BaseModel):
     run: str
     problem: str
     method: str
+    setting: str = Field(description="What its training knew of unseen classes; usually inductive.")
     protocol: str
     feature_dim: int
     feature_names: list[str] = Field(description="Names of the features in their order; empty without names.")

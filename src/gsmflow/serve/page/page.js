@@ -30,7 +30,7 @@ function showRun(run, classes) {
   $("title").textContent = run.run;
   const { U, S, H } = run.scores;
   const scores = H !== null ? `; on its test set U ${percent(U)}, S ${percent(S)}, H ${percent(H)}` : S !== null ? `; on its test set S ${percent(S)}` : "";
-  $("subtitle").textContent = `${run.method} on ${run.problem}: ${run.seen} seen and ${run.unseen} unseen classes${scores}`;
+  $("subtitle").textContent = `${run.method} on ${run.problem}${run.setting === "inductive" ? "" : ` (${run.setting})`}: ${run.seen} seen and ${run.unseen} unseen classes${scores}`;
   $("classes-title").textContent = `All ${classes.length} classes`;
   $("classes").replaceChildren(...classes.map((entry) => {
     const item = make("li", entry.seen ? "seen" : "unseen", entry.name);
