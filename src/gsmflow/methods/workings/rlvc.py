@@ -4,14 +4,15 @@ A softmax classifier R of the seen classes, trained on their real features, stay
 generator makes of the semantics of class y_i. With synthetic features x~_i of a batch of B, rewards r_i, their running
 mean b and visual prototypes v_c, the mean features of the seen classes::
 
-    r_i  = log p_R(y_i | x~_i)            b <- alpha b + (1 - alpha) mean r_i            A_i = r_i - b, without gradient
+    r_i  = log p_R(y_i | x~_i)            b <- alpha b + (1 - alpha) mean r_i        A_i = max(r_i - b, 0), no gradient
     L_RL = -1/B sum_i A_i log p_R(y_i | x~_i)
     L_PD =  1/B sum_i (1 - cos(x~_i, v_{y_i}))
 
 After a cold start by the generator's own losses alone, every step has two updates in turn, so that gradients do not
 meet: one by the generator's own losses + lambda_PD L_PD, one by L_RL. The gradient of L_RL runs through R into the
-generator. Where a reward lies below the mean, A_i is negative and the step makes the feature *less* likely under R: it
-is so in the paper, and what pulls such features back is L_PD.
+generator. As published, A_i is negative where a reward lies below the mean, and the step then makes the feature *less*
+likely under R, without end: features of the flow are not bounded, and it diverged (digits, after 450 steps). So here
+A_i = max(r_i - b, 0): what is better than the mean is reinforced, and the rest is left to the generator's own losses.
 
 Written from a detailed note on the paper (papernotes.org), since the paper itself could not be read where this was
 written; its program is not public. Deviations: the generator is the flow of
@@ -99,7 +100,7 @@ class RLVCLearner(GSMFlowLearner):
         rewards = self.rewarding.logits(features).log_softmax(dim=1).gather(1, rows[:, None])[:, 0]
         alpha = self.options.baseline_decay
         self.baseline = alpha * self.baseline + (1 - alpha) * rewards.detach().mean()
-        advantages = rewards.detach() - self.baseline
+        advantages = (rewards.detach() - self.baseline).clamp(min=0)
         return -(advantages * rewards).mean()
 
     def distillation_loss(self, features: Tensor, rows: Tensor) -> Tensor:
