@@ -198,7 +198,7 @@ def test_a_table_of_ones_own_is_kept(place: Path, capsys: pytest.CaptureFixture[
     own = "name,x\n" + "".join(f"digit {d},{d + 1}\n" for d in range(10))
     (place / "pictures" / "text.csv").write_text(own)
     assert main(["train", "pictures", "--classes", "digit 8", *LOOKS, *QUICK]) == 2
-    assert "text.csv: is there already, and not as a command has made it" in capsys.readouterr().err
+    assert "text.csv: is there already and was not written by gsmflow" in capsys.readouterr().err
     assert main(["train", "pictures", *LOOKS, *QUICK]) == 0
     assert (place / "pictures" / "text.csv").read_text() == own
 

@@ -174,7 +174,7 @@ def test_what_a_file_asks_for_is_not_made(maker: Any, archive: bool, tmp_path: P
     file = tmp_path / "Iter_1.tar"
     torch.save({"it": Making(maker, 1000)}, file, _use_new_zipfile_serialization=archive)
     assert len(torch.load(file, weights_only=True)["it"]) == 1000  # PyTorch does as it is told
-    with pytest.raises(InputError, match=f"more than tensors, numbers and texts.*{maker.__name__}"):
+    with pytest.raises(InputError, match=f"other objects than tensors, numbers and texts.*{maker.__name__}"):
         read_checkpoint(file)
 
 

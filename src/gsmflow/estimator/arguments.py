@@ -1,4 +1,4 @@
-"""What scikit-learn's users may give as labels, as semantics and as a seed, and what is made of it."""
+"""Labels, semantics and seeds in the forms that users of scikit-learn give, converted and checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BY_POSITION = "give .to_numpy() to take the rows in the order of the classes"
 
 
 def whole_number(value: Any, name: str, low: int = 0, high: int | None = None) -> int:
-    """A whole number of Python's or NumPy's, as Python's.
+    """A whole number of Python or NumPy as an int.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def whole_number(value: Any, name: str, low: int = 0, high: int | None = None) -
 def seed_of(random_state: Any) -> int:
     """The seed that scikit-learn's `random_state` stands for.
 
-    A whole number is the seed itself. None draws one from NumPy's global state, a RandomState or a Generator draws
-    the next one from itself, so that two calls give two seeds.
+    A whole number is the seed. None draws a seed from NumPy's global state; a RandomState or a Generator draws one from
+    itself. So two calls give two seeds.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def bound_semantics(semantics: Any, classes: Any, labels: NDArray[Any]) -> Seman
 
 
 def _by_name(keys: NDArray[Any], listed: NDArray[Any], named: bool) -> NDArray[Any] | None:
-    """The names of the vectors, or None where an index holds no classes at all but numbers of rows, say."""
+    """The names of the vectors; None if an index holds something else, such as row numbers."""
     if kind_of(keys) == kind_of(listed):
         return keys
     if named or kind_of(keys) == "text":
@@ -194,7 +194,7 @@ def _by_name(keys: NDArray[Any], listed: NDArray[Any], named: bool) -> NDArray[A
 
 
 def _like(keys: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
-    """Classes in the type of the labels, where that loses nothing."""
+    """Classes in the type of the labels, if no class changes by it."""
     if kind_of(keys) != kind_of(labels):
         return keys
     if kind_of(keys) == "text":
@@ -204,7 +204,7 @@ def _like(keys: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _read(semantics: Any) -> tuple[NDArray[Any] | None, NDArray[np.float32], tuple[str, ...] | None]:
-    """The classes that vectors are named after, if they are; the vectors (C, A); names of their dimensions."""
+    """The classes that name the vectors, if any; the vectors (C, A); the names of their dimensions."""
     if isinstance(semantics, Mapping):
         keys = labels_of(list(semantics), "semantics")
         return keys, _stacked(list(semantics), list(semantics.values())), None

@@ -177,7 +177,9 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     def synthesize(
         self, class_: Any, n: int = 1, *, seed: int = 0
     ) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Synthetic features (n, D) of a class, in the space of X; float64 where X was, and float32 would lose digits.
+        """Synthetic features (n, D) of a class, in the space of X.
+
+        They are float64 if X was and float32 would lose digits.
 
         With a projection (``features.project``) they lie in the projected subspace, mapped back.
 
@@ -204,10 +206,9 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         y: ArrayLike | None = None,
         data_root: str | Path = "data",
     ) -> Self:
-        """An estimator that knows more classes, by their semantics alone; this one stays as it is.
+        """A new estimator that knows more classes, by their semantics alone. This one is not changed.
 
-        The generator is not trained again: features of the new classes are synthesized, and the head is
-        fitted once more.
+        The generator is not trained again: it synthesizes features of the new classes, and the head is fitted anew.
 
         Parameters
         ----------
@@ -288,7 +289,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def save(self, folder: str | Path, *, keep_data: bool = True) -> None:
-        """Keep the fitted estimator as a run folder: safetensors, JSON and TOML, nothing that executes on load.
+        """Write the fitted estimator as a run folder of safetensors, JSON and TOML files. Loading it executes no code.
 
         Parameters
         ----------
@@ -349,6 +350,6 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         return classifier.logits(classifier.transform.narrowed(checked_features(self, X)))[:, self._order]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the generator, which is made again of the weights when it is asked for."""
+        """The state without the generator, which is built again from the weights when it is needed."""
         state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
         return state | {"_generator": None} if "_generator" in state else state

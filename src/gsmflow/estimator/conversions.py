@@ -1,4 +1,4 @@
-"""Between what scikit-learn's users hand over and the problems, labels and options of a run."""
+"""Conversions between the arguments of an estimator and the problem, labels and recipe of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def checked_features(model: BaseEstimator, X: ArrayLike) -> NDArray[Any]:
 def checked(
     model: BaseEstimator, X: ArrayLike, y: ArrayLike | None, *, reset: bool
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """scikit-learn's checks of X and y; features (N, D) that nobody else can change any more, and labels (N,)."""
+    """scikit-learn's checks of X and y; a copy of the features (N, D), and labels (N,)."""
     validate: Any = validate_data
     features, labels = validate(model, X, y, dtype=_KINDS, reset=reset)
     if np.may_share_memory(features, X) and not (is_mapped(features) and not features.flags.writeable):
@@ -96,7 +96,7 @@ def problem_of(
 def more_classes(
     known: NDArray[Any], classes: Any, semantics: Any, dimensions: int
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Known labels with new ones after them, (C + K,), and semantics (K, A) of the new ones, one or several.
+    """The known labels followed by the new ones, (C + K,), and the semantics (K, A) of the new ones.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _joined(labels: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
 def given_again(
     run: FittedRun, classes: NDArray[Any], features: NDArray[Any], labels: NDArray[Any]
 ) -> FittedRun:
-    """A run with samples, features (N, D) and labels (N,), in place of those it remembers.
+    """A run with other samples, features (N, D) and labels (N,), than those it holds.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def given_again(
 
 
 def recipe_of(method: str, preset: str, options: Mapping[str, Any] | None) -> Recipe:
-    """The recipe that an estimator's parameters mean.
+    """The recipe that the parameters of an estimator describe.
 
     Raises
     ------

@@ -9,14 +9,14 @@ from gsmflow.estimator.classifier import ZeroShotClassifier
 
 
 class GSMFlowClassifier(ZeroShotClassifier):
-    """The same, with GSMFlow as its method.
+    """[`ZeroShotClassifier`][gsmflow.estimator.classifier.ZeroShotClassifier] with GSMFlow as its method.
 
     Parameters
     ----------
     preset, options, protocol, random_state, device
         See [`ZeroShotClassifier`][gsmflow.estimator.classifier.ZeroShotClassifier].
     method : str
-        Another method, where one is wanted.
+        Another method than GSMFlow.
 
     Examples
     --------

@@ -18,7 +18,7 @@ from gsmflow.runs.old_estimators import read_old_estimator
 
 @dataclass(frozen=True)
 class SavedEstimator:
-    """What a run folder says of an estimator.
+    """An estimator as a run folder holds it.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _labels(run: FittedRun, dtype: str) -> NDArray[Any]:
 
 
 def _all_options(recipe: Recipe) -> dict[str, Any]:
-    """All options of a recipe by their full names, but those that its method does not let anybody set."""
+    """All options of a recipe by their full names, without those that its method fixes."""
     return {
         f"{part.table}.{field.name}": getattr(part, field.name)
         for part in (recipe.features, recipe.semantics, recipe.options, recipe.head, recipe.selection)

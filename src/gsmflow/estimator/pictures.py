@@ -1,4 +1,4 @@
-"""Labels of pictures, with the backbone that a run remembers."""
+"""Labels of pictures, made with the backbone of a run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def label_images(
     Parameters
     ----------
     run : FittedRun
-        The run, which has to know its backbone.
+        The run. It must have been trained on images.
     images : str | Path | Iterable[str | Path]
         A folder, one file, or a list of files.
     labels : NDArray[Any]
@@ -50,7 +50,7 @@ def label_images(
     device : torch.device
         Where the backbone runs.
     moved : tuple[str | None, str | None]
-        Where the backbone's file and its weights lie now.
+        Where the backbone's file and its weights are now, if they were moved.
 
     Raises
     ------

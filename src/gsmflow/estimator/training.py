@@ -1,4 +1,4 @@
-"""Runs from Python: what `gsmflow train` makes, as an estimator."""
+"""Runs made and loaded from Python, as `gsmflow train` makes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From images to features: which images there are, how they are read and prepared, what a backbone makes of them.
+"""From images to features: list, read and prepare images, and run a backbone on them.
 
 ::
 

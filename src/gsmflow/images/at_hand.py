@@ -1,4 +1,4 @@
-"""Which backbone to use where none is named: a model file in the folder, one in the cache, or the default."""
+"""The backbone that is used if none is named: a model file in the folder, one in the cache, or the default."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _FILE = "model.safetensors"
 def backbone_at_hand(*folders: Path) -> AtHand:
     """The backbone to use for the pictures in folders. Loads no model.
 
-    In this order: the only model file right in one of the folders; a model in this user's cache; the default, which
-    is downloaded.
+    The first of these that there is: a single model file directly in one of the folders; a model in this user's cache;
+    the default, which is downloaded.
 
     Raises
     ------

@@ -149,7 +149,7 @@ class BackboneSpec:
 
     @property
     def note(self) -> str:
-        """What a person may mistake this backbone for, in a sentence; empty where nothing is."""
+        """A warning, if this backbone is easily mistaken for another; else empty."""
         if self.kind == "timm" and "_clip_" in self.model:
             return (
                 f"{self.model}: timm's tower of CLIP, without its projection, so no text is near its features; for "

@@ -54,7 +54,7 @@ def open_clip(spec: BackboneSpec, device: torch.device) -> Backbone:
 
 
 def _processor(folder: Any) -> Any:
-    """What prepares pictures, in its form that works with Pillow: the same numbers on every machine."""
+    """The preparation of pictures by Pillow, which gives the same numbers on every machine."""
     try:
         import PIL  # noqa: F401
     except ImportError:

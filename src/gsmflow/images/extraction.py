@@ -1,9 +1,9 @@
-"""From images to a table of features, in shards that survive a kill.
+"""From images to a table of features, in shards that remain if the program is killed.
 
 ``features.npz`` gets arrays ``features`` (N x D), ``labels``, ``names``, ``split`` where it is given, and
 ``backbone``, the description that runs remember. Beside it, while at work, ``features.npz.parts/`` holds one
 file a shard of at most 128 images, named after the backbone and the very images (name, size, time of change)
-it was computed from. The next attempt takes over what is unchanged and computes everything else again. Images
+it was computed from. The next attempt reuses shards that are unchanged and computes all others again. Images
 that cannot be read are listed in ``features.unreadable.csv``.
 """
 
@@ -56,7 +56,7 @@ class Features:
 def features_of(
     backbone: Backbone, listing: Listing, *, batch_size: int = 32, told: Told = lambda done, total: None
 ) -> Features:
-    """Features of all images of a listing, in memory.
+    """The features of all images of a listing, in memory.
 
     Raises
     ------
@@ -86,8 +86,7 @@ def extract(
     """Write the features of all images to `out`, continuing what an earlier attempt began.
 
     The same images, backbone, batch size and machine give the same file, bit for bit, interrupted or not. A file
-    that is there already and was made of the same images by the same backbone is left as it is. No more than a
-    few shards are in memory at a time.
+    that the same backbone made of the same images is left as it is. At most a few shards are in memory at a time.
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ def write_table(
 
 
 def write_unreadable(out: Path, unreadable: Sequence[Unreadable]) -> None:
-    """List the images that were left out beside the table, or remove such a list where there are none."""
+    """Write the list of images that were left out beside the table. If there are none, remove that list."""
     file = unreadable_file(out)
     if not unreadable:
         file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What folders of images are called, and what that says: parts of the data, classes, or mere places."""
+"""What the name of a folder of images says: that it is a part of the data, a class, or a mere place."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def refuse_places(path: Path, labels: Sequence[str], parts: Sequence[tuple[str, 
 
 
 def remark_on_depth(labels: Sequence[str], parts: Sequence[tuple[str, ...]]) -> str:
-    """That classes are the folders at the top and not those in them, where every image lies deeper; else empty."""
+    """A remark that the top folders are the classes, if all images lie in folders below those; else empty."""
     if not all(len(each) > 2 for each in parts):
         return ""
     inner = sorted({each[1] for each in parts})

@@ -21,7 +21,7 @@ from gsmflow.images.folders import part_of, refuse_places, remark_on_depth
 ENDINGS = (
     *(".bmp", ".gif", ".jpe", ".jpeg", ".jfif", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
 )
-# Pictures, too, but of kinds that are not read: they are told one by one as unreadable, not passed over.
+# Pictures in formats that are not read. Each is reported as unreadable, not skipped.
 UNREAD = (
     *(
         ".heic",
@@ -144,7 +144,7 @@ def holds_classes(path: Path) -> bool:
 
 
 def _holds(folder: Path) -> bool:
-    """Whether there is a file anywhere in a folder, but for hidden ones and what programs leave behind."""
+    """Whether a folder holds any file, hidden ones and leftovers of programs aside."""
     files = (name for _, _, names in os.walk(folder) for name in names)
     return any(not name.startswith(".") and name.casefold() not in _NO_FILES for name in files)
 
@@ -162,7 +162,7 @@ def _beside(images: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _split(path: Path, parts: list[tuple[str, ...]]) -> tuple[str, ...] | None:
-    """The part of each image, where the folders at the top are parts of one set; None where they are classes.
+    """The part of each image, if the top folders are parts of the data; None if they are classes.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def _split(path: Path, parts: list[tuple[str, ...]]) -> tuple[str, ...] | None:
 
 
 def list_any(path: Path, root: Path | None = None) -> Listing:
-    """Images to be labelled: a folder with all it holds, one image, or a CSV with a column ``path``.
+    """Images to label: all images in a folder, one image, or a CSV with a column ``path``.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _expected() -> str:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the folders right in a folder, but for hidden ones and those that are no classes."""
+    """Names of the folders directly in a folder, without hidden ones and those that are no classes."""
     return [each.name for each in folder.iterdir() if each.is_dir() and not _left_out(each.name)]
 
 
@@ -262,12 +262,14 @@ def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _beside_itself(file: Path, files: Sequence[str]) -> bool:
-    """Whether a picture of a kind that is not read is there as an image, too, as cameras write both."""
+    """Whether a picture in a format that is not read lies beside the same picture in one that is, as cameras
+    write both.
+    """
     return any(file.with_suffix(ending).name.casefold() in map(str.casefold, files) for ending in ENDINGS)
 
 
 def _is_text(name: str) -> bool:
-    """Whether a file's name can be written down; the system allows any bytes."""
+    """Whether the name of a file is text. The system allows any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -289,7 +291,7 @@ def _from_csv(path: Path, root: Path | None) -> Listing:
     row_of: dict[str, int] = {}
     for row, given in enumerate(texts(table, columns["path"])):
         where = f"{path}: {table.place(row)}"
-        # A path as Windows writes it would otherwise be one strange name.
+        # Paths as Windows writes them; without this, a whole path would be one name.
         name = PurePosixPath(given.strip().replace("\\", "/"))
         full = Path(os.path.normpath(base / name))
         if not full.resolve().is_relative_to(inside):

@@ -1,4 +1,4 @@
-"""Opening a backbone of any kind."""
+"""Opens a backbone of any kind."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def open_backbone(spec: BackboneSpec, device: torch.device) -> Backbone:
-    """Load the backbone of a description.
+    """Load the backbone that a description names.
 
     Parameters
     ----------
     spec : BackboneSpec
-        Which backbone. If it has a SHA-256, the model must be that very one.
+        The description. If it has a SHA-256, that of the model must be the same.
     device : torch.device
         Where timm and TorchScript compute; ONNX runs on the CPU.
 

@@ -1,4 +1,4 @@
-"""Resize, crop, normalize: the preparation of pictures for backbones in files (timm's models have their own)."""
+"""Prepares pictures for backbones in files: resize, crop, normalize. Models of timm have their own preparation."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NORMALIZATIONS_IN_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The usual evaluation transform; pixel by pixel the same as torchvision's Resize, CenterCrop and Normalize.
+    """The usual transform for evaluation, equal to torchvision's Resize, CenterCrop and Normalize in every pixel.
 
     Parameters
     ----------
     size : int
         Side of the square that is cut out of the middle, in pixels.
     crop : float
-        That side as a fraction of the picture's shorter side; 1 takes in the whole shorter side.
+        The side of that square as a fraction of the picture's shorter side; 1: the whole shorter side.
     interpolation : str
         One of INTERPOLATIONS, antialiased.
     normalization : str

@@ -1,4 +1,4 @@
-"""From an image file to an RGB picture, or the reason in words why it cannot be used."""
+"""Reads an image file as an RGB picture, or says in words why it cannot be used."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _SHOWN = 5
 def repeated(listing: Listing) -> list[Concern]:
     """Image files of a listing with equal bytes, where they lie in different parts or have different labels.
 
-    Only files of equal size are read. Files that cannot be read are passed over: reading the images tells of them.
+    Only files of equal size are read. Files that cannot be read are skipped; extraction reports them.
     """
     of_size: dict[int, list[int]] = {}
     for index, name in enumerate(listing.names):

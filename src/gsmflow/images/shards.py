@@ -1,7 +1,7 @@
-"""Images through a backbone, a shard at a time.
+"""Runs images through a backbone, one shard at a time.
 
 A shard is at most 128 images. Its file is named after the backbone and the very images (name, size, time of
-change) it was computed from. The next attempt takes over what is unchanged and computes everything else
+change) that it was computed from. The next attempt reuses shards that are unchanged and computes all others
 again.
 """
 
@@ -74,7 +74,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Opened:
-    """The same with a backbone that is open already. It stays in this process.
+    """As `Reading`, with a backbone that is open already and stays in this process.
 
     Parameters
     ----------
@@ -142,9 +142,9 @@ def _file(parts: Path | None, key: str) -> Path | None:
 
 
 def _is_kept(file: Path | None, root: Path, names: Sequence[str]) -> bool:
-    """Whether a part is there and complete, and the images that could not be read then still cannot be read."""
+    """Whether a part is there and complete, and its unreadable images are still unreadable."""
     part = _kept_part(file) if file and file.exists() else None
-    # For example, a disk that was missing may be back.
+    # They may have become readable: a disk that was missing may be back.
     return part is not None and all(_is_unreadable(root / names[index]) for index in part[1])
 
 

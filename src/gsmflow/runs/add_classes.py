@@ -1,8 +1,8 @@
 """Adding classes to a finished run: a new version of it, in a folder of its own beside the old one.
 
-A new class needs nothing but its semantics. Features of it are synthesized by the run's own generator and
-the head is fitted once more; the generator stays as it is. The head is trained on real features of the seen
-classes too, so the data of the run are read again, unless they were kept in its folder.
+A new class needs nothing but its semantics. The run's own generator, which is not trained again, synthesizes features
+of it, and the head is fitted anew. The head is also trained on real features of the seen classes, so the data of the
+run are read again, unless its folder holds them.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Addition:
     seconds : float
         Time to read the data, synthesize, fit and score.
     notes : tuple[str, ...]
-        What was done to the semantics, or looks odd about them, in sentences.
+        How the semantics were changed, and warnings about them, in sentences.
     """
 
     folder: Path
@@ -104,7 +104,7 @@ def add_classes(
     device: torch.device,
     out: Path | None = None,
 ) -> Addition:
-    """Teach a finished run new classes by their semantics alone; the run itself stays as it is.
+    """Add classes to a finished run by their semantics alone. The run itself is not changed.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def fitted_to(
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Semantics (K, A) of new classes in the scale of a problem's others, and notes about them.
 
-    Where all other classes' vectors have length 1, the new ones are scaled to it.
+    If the vectors of all other classes have length 1, the new ones are scaled to length 1.
 
     Raises
     ------
@@ -227,12 +227,12 @@ def fitted_to(
 def unchanged_problem(
     folder: Path, config: Mapping[str, Any], classifier: FittedClassifier, data_root: Path
 ) -> Problem:
-    """The problem of the run, which must be the very same.
+    """The problem that the run was trained on, read again and unchanged.
 
     Raises
     ------
     InputError
-        It cannot be read any more, or has changed.
+        It can no longer be read, or has changed.
     """
     asked = config["run"]["problem"]
     try:
@@ -251,12 +251,12 @@ def unchanged_problem(
 
 
 def choice_of(metrics: Mapping[str, Any], folder: Path) -> Choice | None:
-    """What the protocol of a run chose, None where it chose nothing.
+    """The choice that the protocol of a run made; None if it made none.
 
     Raises
     ------
     InputError
-        The metrics are not as a run writes them.
+        The metrics were not written by a run.
     """
     if metrics.get("chosen") is None:
         return None
@@ -285,7 +285,7 @@ def _write(
     metrics: Mapping[str, Any],
     config: Mapping[str, Any],
 ) -> None:
-    """Write the version whole into a folder of another name, then give that folder its name."""
+    """Write the whole version under a passing name, then rename the folder."""
     target = addition.folder
     _refuse_taken(target)
     with (

@@ -31,9 +31,9 @@ _SUBNET = re.compile(r"cinn\.module_list\.(\d+)\.(?:s|subnet)([12])\.([02])\.(we
 _POSITIONING = re.compile(r"individuals\.(\d+)\.(vertice|fc\.weight|fc\.bias)")
 # FrEIA of that time stored the activations of the last batch as buffers, so they were saved too.
 _LEFT_OVER = re.compile(r"cinn\.(tmp_var_\d+|module_list\.\d+\.(perm|perm_inv))")
-# Everything that the state dict of a model needs. The size of each tensor is that of a storage in the file.
+# All that a model's state dict needs. The size of each tensor is that of its storage in the file.
 _MAKERS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch \w+Storage")
-# Ways to name a function that PyTorch's own writer does not use.
+# Opcodes that name functions and that PyTorch's own writer does not use.
 _OTHER_NAMES = ("INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4")
 _PICKLED = (
     1 << 20
@@ -127,7 +127,7 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
 
 
 def _look_over(path: Path) -> None:
-    """Refuse a file that unpacks to too much, or whose pickle makes anything but tensors, numbers and texts.
+    """Refuse a file that unpacks to too many bytes, or whose pickle builds anything but tensors, numbers and texts.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def _look_over(path: Path) -> None:
 
 
 def _check_pickle(path: Path, file: IO[bytes]) -> None:
-    """Read one pickle up to its end without carrying it out.
+    """Read one pickle to its end without executing it.
 
     Raises
     ------
@@ -172,13 +172,13 @@ def _check_pickle(path: Path, file: IO[bytes]) -> None:
         named = str(argument) if code.name == "GLOBAL" else code.name
         if named in _OTHER_NAMES or (code.name == "GLOBAL" and not _MAKERS.fullmatch(named)):
             raise InputError(
-                f"{path}: not loaded, since it holds more than tensors, numbers and texts, which could run code "
+                f"{path}: not loaded: it holds other objects than tensors, numbers and texts, which could run code "
                 f"({named})"
             )
 
 
 def _sizes(content: Mapping[str, Any]) -> Iterator[int]:
-    """Bytes that each tensor takes in float32, which may be more than is stored in the file."""
+    """Bytes of each tensor in float32; they may be more than the file stores."""
     for part in content.values():
         for each in part.values() if isinstance(part, Mapping) else ():
             if isinstance(each, Tensor):

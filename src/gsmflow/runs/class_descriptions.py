@@ -1,7 +1,7 @@
-"""What describes the classes of a folder of pictures: a table that is there, or texts that are to be encoded.
+"""What describes the classes of a folder of pictures: a table that is there, or texts to be encoded.
 
-In the order in which they are looked for: a file or names that were given, ``classes.csv`` or ``classes.txt`` in the
-folder, the names of the class folders. Nothing is written and no model loaded before
+The first of these is used: a file or names that were given; ``classes.csv`` or ``classes.txt`` in the folder; the names
+of the class folders. Nothing is written and no model is loaded before
 [`Describing.write`][gsmflow.runs.class_descriptions.Describing.write].
 """
 
@@ -44,7 +44,7 @@ _SOURCE = "source_sha256"
 
 @dataclass(frozen=True)
 class Said:
-    """What a person said about the classes.
+    """The options that describe the classes.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Said:
 
     @property
     def anything(self) -> bool:
-        """Whether something was said that only descriptions are about."""
+        """Whether any option was given that only descriptions need."""
         return bool(self.classes or self.templates or self.encoder)
 
 
@@ -85,7 +85,7 @@ class Describing:
     step : Step
         The command that makes the same table.
     told : str
-        What a person is told about it.
+        A message about it.
     """
 
     out: Path
@@ -116,9 +116,9 @@ class Descriptions:
     names : tuple[str, ...]
         All classes.
     semantics : str | None
-        What `semantics` is to be for the folder.
+        The value of `semantics` to train on.
     describing : Describing | None
-        The table that has to be made first; None where all are there.
+        The table to make first; None if all are there.
     """
 
     names: tuple[str, ...]
@@ -138,13 +138,13 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
     pictured : Sequence[str]
         The classes that have a folder, with pictures or without.
     said : Said
-        What a person said.
+        The options.
 
     Raises
     ------
     InputError
-        A file is missing or damaged, a class with pictures is not described, a table is somebody's own and would have
-        to be overwritten, or there is no text encoder.
+        A file is missing or damaged, a class with pictures is not described, a table that no command
+        wrote would be overwritten, or there is no text encoder.
     """
     check_templates(said.templates)
     file, given = _source(folder, said.classes)
@@ -188,7 +188,7 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
 
 
 def _source(folder: Path, classes: str | None) -> tuple[Path | None, tuple[str, ...]]:
-    """The file that describes classes, and names that were given."""
+    """The file that describes classes, and the names that were given beside it."""
     if classes is None:
         usual = (folder / f"{_CLASSES}.csv", folder / f"{_CLASSES}.txt")
         return next((file for file in usual if file.exists()), None), ()
@@ -210,7 +210,7 @@ def _check_pictured(images: Path, pictured: Sequence[str], names: Sequence[str],
 
 
 def _of_attributes(folder: Path, file: Path | None, table: Described) -> Descriptions:
-    """Semantics from a table of attributes that lies elsewhere: scaled, as `attributes.csv` in the folder."""
+    """Scaled semantics from a table of attributes elsewhere, written as `attributes.csv` in the folder."""
     assert file is not None
     assert table.attributes is not None
     out, source = folder / f"{ATTRIBUTES}.csv", digest_of(file)
@@ -237,7 +237,7 @@ def _of_texts(
     table: Described | None,
     said: Said,
 ) -> Descriptions:
-    """Semantics from sentences in a file, or from names by templates, as `text.csv` in the folder."""
+    """Semantics from sentences in a file, or from names by templates, written as `text.csv` in the folder."""
     out = folder / f"{TEXT}.csv"
     sentences = table.sentences if table else None
     if table is not None and sentences is not None:
@@ -283,16 +283,16 @@ def _of_texts(
 
 
 def _refuse_own(out: Path, origin: object) -> None:
-    """Refuse to overwrite a table that no command made, or that was changed since."""
+    """Refuse to overwrite a table that no command wrote, or that was changed afterwards."""
     if out.exists() and origin is None:
         raise InputError(
-            f"{out}: is there already, and not as a command has made it; move it elsewhere, or use it by leaving out "
-            "what describes the classes"
+            f"{out}: is there already and was not written by gsmflow; move it elsewhere, or use it by leaving out "
+            "the options that describe the classes"
         )
 
 
 def _as_wanted(there: dict[str, object], said: Said, source: dict[str, str], sentences: bool) -> bool:
-    """Whether a table that is there was made as is wanted now."""
+    """Whether an existing table was made with the options of now."""
     encoder = said.encoder or said.of_backbone
     if encoder and there.get("encoder") != remembered(encoder):
         return False
@@ -302,6 +302,6 @@ def _as_wanted(there: dict[str, object], said: Said, source: dict[str, str], sen
 
 
 def _enough(written: Sequence[str], names: Sequence[str], *, exact: bool) -> bool:
-    """Whether a table that is there has the classes that are wanted; no others either, where that has to be."""
+    """Whether an existing table has all classes that are wanted and, with `exact`, no others."""
     there, wanted = {alike(name) for name in written}, {alike(name) for name in names}
     return there == wanted if exact else there >= wanted

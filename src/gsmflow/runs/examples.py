@@ -32,8 +32,8 @@ class Examples:
     image_shape : tuple[int, int] | None
         (height, width) where features are pixels in [0, 1].
     pictures : tuple[bytes, ...]
-        M small image files where the features were made of pictures that were still there, b"" for one that was not;
-        else empty.
+        M small image files, if the features were made of pictures; b"" for a picture that was not there any more.
+        Empty if they were not.
     """
 
     features: NDArray[np.float32]

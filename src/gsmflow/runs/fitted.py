@@ -66,7 +66,7 @@ class FittedRun:
     choice : Choice | None
         What the protocol chose.
     classifier : FittedClassifier
-        Over all C classes, in the order of the run.
+        The classifier of all C classes, in the order of the run.
     weights : Mapping[str, Tensor]
         Weights of the generator; empty for a direct method.
     semantics : NDArray[np.float32]
@@ -113,7 +113,7 @@ class FittedRun:
         recorder: Recorder,
         device: torch.device,
     ) -> FittedRun:
-        """What fitting `recipe` on `problem` gave."""
+        """The run that fitting `recipe` on `problem` gave."""
         return FittedRun(
             request,
             recipe,
@@ -137,12 +137,12 @@ class FittedRun:
         return config | ({"added_classes": [dict(each) for each in self.added]} if self.added else {})
 
     def data(self, data_root: Path) -> Problem:
-        """The problem with all classes, read again where it is not in memory.
+        """The problem with all classes. It is read again if it is not in memory.
 
         Raises
         ------
         InputError
-            It cannot be read any more, or has changed.
+            It can no longer be read, or has changed.
         """
         if self.problem is None:
             assert self.folder is not None
@@ -161,7 +161,7 @@ class FittedRun:
     def with_classes(
         self, names: Sequence[str], semantics: NDArray[np.float32], *, data_root: Path, device: torch.device
     ) -> tuple[FittedRun, list[str]]:
-        """The run with more classes, its head fitted once more; and notes about their semantics.
+        """The run with more classes and its head fitted anew, and notes about their semantics.
 
         Raises
         ------
@@ -224,7 +224,9 @@ class FittedRun:
             `folder` holds another run or cannot be written to; the folder this was read from is gone.
         """
         if self.folder is not None and not self.folder.is_dir():
-            raise InputError(f"{self.folder}: is gone, and the estimator loaded from it needs it to be saved")
+            raise InputError(
+                f"{self.folder}: is gone, and the estimator that was loaded from it cannot be saved without it"
+            )
         _refuse_foreign(folder)
         beside = {name: file.read_bytes() for name in _BESIDE if (file := self._at(name)) is not None}
         if self.history:
@@ -257,7 +259,7 @@ class FittedRun:
             finish(folder, self.metrics)
 
     def _at(self, name: str) -> Path | None:
-        """A file of the folder this was read from, where it is there."""
+        """A file in the folder that this was read from; None if it is not there."""
         if self.folder is None or not (self.folder / name).is_file():
             return None
         return check(self.folder / name)
@@ -319,7 +321,9 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Take away what an estimator wrote before; the metrics first, so that nothing half written passes for done."""
+    """Remove what an estimator wrote before. The metrics go first, so that a folder half written is not taken
+    for a run.
+    """
     files = (METRICS, OLD, CHECKSUMS, *_BESIDE, DATA, "model.safetensors", "report.html", "classifier.onnx")
     for name in files:
         (folder / name).unlink(missing_ok=True)

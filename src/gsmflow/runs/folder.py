@@ -1,4 +1,4 @@
-"""The run folder: everything that made a run and everything it made, readable by people and programs.
+"""The run folder: what went into a run and what came out of it, readable by people and programs.
 
 ::
 
@@ -81,7 +81,7 @@ class Request:
 
 
 def write_classes(folder: Path, problem: Problem) -> None:
-    """Write which classes there are and what describes them."""
+    """Write the names of the classes and their semantics."""
     seen = set(problem.seen.tolist())
     classes = [{"name": name, "seen": index in seen} for index, name in enumerate(problem.classes)]
     write_json(folder / "classes.json", classes)
@@ -90,14 +90,14 @@ def write_classes(folder: Path, problem: Problem) -> None:
 
 
 def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Write the checksums of all files of a run, and last its metrics, which say that it is done."""
+    """Write the checksums of all files of a run, and last its metrics. A run with metrics is finished."""
     files = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
     write_checksums(folder, sorted(files - {CHECKSUMS, METRICS}), {METRICS: json_bytes(metrics)})
     write_json(folder / METRICS, metrics)
 
 
 def check_finished(folder: Path) -> None:
-    """Refuse what is no finished run.
+    """Refuse a folder that holds no finished run.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def feature_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Names of the features that a run was trained on, by its configuration; None where they had none."""
+    """Names of the features that a run was trained on, from its configuration; None if they had none."""
     names = config.get("data", {}).get("feature_names")
     return tuple(map(str, names)) if names else None
 
@@ -249,7 +249,7 @@ def read_problem(
     problem: str | None = None,
     features: str | None = None,
 ) -> tuple[Problem, bool]:
-    """The problem a run was made from, and whether it is still what it was; with the classes added since.
+    """The problem of a run, with classes that were added, and whether its data are unchanged.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def new_folder(root: Path, request: Request, recipe: Recipe, *, resume: bool) ->
 
 
 def folder_name(text: str, otherwise: str) -> str:
-    """A name for a folder that is like the text and leads nowhere else; `otherwise` where nothing is left of it.
+    """The text as the name of a folder, without anything that leads elsewhere; `otherwise` if nothing is left.
 
     >>> folder_name("../my data", "problem"), folder_name("..", "problem")
     ('my-data', 'problem')

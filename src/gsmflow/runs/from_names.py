@@ -1,8 +1,8 @@
-"""A run of classes that are known by their names alone: no picture of any of them is needed.
+"""A run made from the names of classes alone. No picture of any class is needed.
 
 The texts about the classes and a model of images and texts make a problem without samples, in which all classes are
-unseen. The method ``zero-shot`` is carried out on it as on any other. The problem is kept in the run folder, so that
-classes can be added to it.
+unseen. The method ``zero-shot`` runs on it as on any other problem. The run folder holds the problem, so that classes
+can be added.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ NAMES = "names"  # what such a problem is called
 
 
 def problem_of(texts: Texts, device: torch.device) -> Problem:
-    """The problem of classes about which there are texts, and no samples.
+    """A problem with texts about its classes, and without samples.
 
     Parameters
     ----------
     texts : Texts
-        What is said about each class; its encoder is a model of images and texts.
+        The texts about each class, with a model of images and texts as encoder.
     device : torch.device
         Where the model computes.
 
@@ -70,12 +70,12 @@ def problem_of(texts: Texts, device: torch.device) -> Problem:
 
 
 def run_on_names(texts: Texts, *, device: torch.device, folder: Path) -> dict[str, Any]:
-    """Make a run that labels pictures with classes about which there are texts; its metrics.
+    """Make a run that labels pictures with classes described by texts. Returns its metrics.
 
     Parameters
     ----------
     texts : Texts
-        What is said about each class; its encoder is a model of images and texts.
+        The texts about each class, with a model of images and texts as encoder.
     device : torch.device
         Where tensors live.
     folder : Path

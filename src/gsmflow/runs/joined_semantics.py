@@ -1,7 +1,7 @@
-"""Joined semantics in a run: their weights when it is made, and what describes a class that is added to it.
+"""Joined semantics of a run: the weights of their parts, and the semantics of a class that is added.
 
-A new class needs values for the dimensions that people made, and a text for those that an encoder made: a sentence, or
-its name in the templates of the run.
+A new class needs values for the attributes, and a text for the parts that a text encoder made: a sentence, or its
+name in the templates of the run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Values = Mapping[str, float] | Sequence[float]
 def weights_for(
     request: Request, problem: Problem, recipe: Recipe, device: torch.device, begun: Path | None
 ) -> SemanticWeights | None:
-    """The weights of joined semantics: those of the run that was begun in a folder, otherwise as the recipe says.
+    """The weights of joined semantics: those of the unfinished run in the folder, else those of the recipe.
 
     Raises
     ------
@@ -52,14 +52,14 @@ def weights_for(
 
 @dataclass(frozen=True)
 class Describer:
-    """What a new class of a run has to be described by.
+    """Which values and texts describe a new class of a run.
 
     Parameters
     ----------
     dimensions : tuple[str, ...]
         A names of the run's semantic dimensions.
     blocks : tuple[Block, ...]
-        Which of them belong together; none for semantics of one table of numbers.
+        The parts of joined semantics; none for a single table of numbers.
     """
 
     dimensions: tuple[str, ...]
@@ -184,14 +184,16 @@ def _some(names: Sequence[str]) -> str:
 
 
 def check_text_encoders(blocks: Sequence[Block], encoder: str | None) -> dict[str, str]:
-    """Which encoder makes each block of texts, by the block's name: the very one that made it. Loads no model.
+    """The text encoder of each block of texts, by the block's name, checked to be the one that made it.
+
+    Loads no model.
 
     Parameters
     ----------
     blocks : Sequence[Block]
         The blocks of a run.
     encoder : str | None
-        Where the encoder lies now; None: where it was.
+        Where the encoder is now; None: where it was.
 
     Raises
     ------
@@ -226,9 +228,9 @@ TextVector = Callable[[Block, str, Sequence[str]], Any]
 
 
 def text_vectors(blocks: Sequence[Block], encoder: str | None, device: torch.device) -> TextVector:
-    """A function that encodes what is said about a new class; without a sentence, its name in the run's templates.
+    """A function that encodes sentences about a new class or, without any, its name in the run's templates.
 
-    It gives None for a class without a sentence in a run whose sentences people wrote.
+    It gives None without a sentence if the run has no templates.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Labels of samples and images, part by part: what one part becomes, wherever it is worked on."""
+"""Labels of samples and images, part by part, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Labelling:
     top : int
         Classes listed for each sample.
     unsure : float | None
-        Below which probability of the best class a sample is.
+        Samples whose best class has a lower probability are unsure; None: no such column.
     images : Reading | None
         How pictures become features.
     """
@@ -152,7 +152,7 @@ def answers(
     top : int
         Classes listed for each sample.
     unsure : float | None
-        Below which probability of the best class a sample is unsure; None for no such column.
+        Samples whose best class has a lower probability are unsure; None: no such column.
     """
     count = min(top, len(classes))
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]

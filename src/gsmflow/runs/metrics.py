@@ -1,4 +1,4 @@
-"""What ``metrics.json`` says of a run, with types: written and read in one place."""
+"""The content of ``metrics.json``, with types, written and read in one place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs lie in a folder, and what they reached; read without loading any of them."""
+"""The runs in a folder with their scores. None of them is loaded."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class RunSummary:
 
 
 def runs_under(folder: Path) -> tuple[list[RunSummary], list[str]]:
-    """The runs below a folder, in the order of their paths, and what is wrong with those that cannot be read.
+    """The runs below a folder, in the order of their paths, and a message for each that cannot be read.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""From a folder of pictures to a problem: what has to be extracted and described before anything can be trained.
+"""From a folder of pictures to a problem: the features and semantics that have to be made before training.
 
-A folder has pictures if it has ``images/`` or ``images.csv`` in it, or is itself one of class folders. The tables are
-made in it: ``features.npz``, and ``text.csv`` or ``attributes.csv`` where the classes have no ``classes.csv``. What is
-there already is not made again. [`plan`][gsmflow.runs.pictures.plan] writes nothing and loads no model, so that what is
-refused is refused at once.
+A folder of pictures holds ``images/``, ``images.csv`` or class folders. The tables are written into it:
+``features.npz``, and ``text.csv`` or ``attributes.csv`` if there is no ``classes.csv``. Tables that are there already
+are not made again. [`plan`][gsmflow.runs.pictures.plan] writes nothing and loads no model, so that a
+refusal comes at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FEWEST = 4  # seen classes from which a validation problem can be cut
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person said about pictures.
+    """The options that describe how pictures become features.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Wanted:
 
     @property
     def anything(self) -> bool:
-        """Whether something was said that only backbones are about."""
+        """Whether any option was given that only backbones need."""
         return bool(self.backbone or self.weights or self.output or self.preprocessing)
 
 
@@ -79,7 +79,7 @@ class Extracting:
     step : Step
         The command that makes the same table.
     told : str
-        What a person is told about it.
+        A message about it.
     """
 
     images: Path
@@ -122,7 +122,7 @@ class Extracting:
 
 @dataclass(frozen=True)
 class Plan:
-    """What has to be done before a folder of pictures can be trained on.
+    """The steps before a folder of pictures can be trained on.
 
     Parameters
     ----------
@@ -133,13 +133,13 @@ class Plan:
     listing : Listing
         Which pictures there are.
     extracting : Extracting | None
-        The features that have to be made; None where they are there.
+        The features to make; None if they are there.
     descriptions : Descriptions
         What describes the classes.
     features : Path
         The table of features.
     changed : str
-        How the pictures differ from those of the table that is there, in words; empty where they do not.
+        How the pictures differ from those of the existing table, in words; empty if they do not.
     """
 
     folder: Path
@@ -152,7 +152,7 @@ class Plan:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Classes with pictures that are not for testing alone, sorted."""
+        """Classes with training pictures, sorted."""
         parts = self.listing.split or ("train",) * len(self.listing.names)
         return tuple(
             sorted({c for c, part in zip(self.listing.labels or (), parts, strict=True) if part != "test"})
@@ -160,27 +160,27 @@ class Plan:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Described classes without pictures to learn from."""
+        """Classes that are described and have no training pictures."""
         seen = set(map(alike, self.seen))
         return tuple(name for name in self.descriptions.names if alike(name) not in seen)
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The commands that do what has to be done, one after the other."""
+        """The commands that do the same, in their order."""
         parts = (self.extracting, self.descriptions.describing)
         return tuple(part.step for part in parts if part)
 
     def carry_out(
         self, device: str = "auto", extract: Callable[[Extracting], Pictures] | None = None
     ) -> Pictures | None:
-        """Make the tables that are not there; the pictures that became features, or None where they were.
+        """Make the missing tables. Returns the pictures that became features; None if the features were there.
 
         Parameters
         ----------
         device : str
             A device as [`resolve_device`][gsmflow.compute.devices.resolve_device] names it.
         extract : Callable[[Extracting], Pictures] | None
-            Extracts and shows how far it is; None: without a word.
+            Extracts and shows progress; None: extracts silently.
 
         Raises
         ------
@@ -205,7 +205,7 @@ def folder_of_pictures(problem: str, data_root: Path) -> Path | None:
 
 
 def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -> Plan | None:
-    """What has to be done before a folder of pictures can be trained on; None where nothing is asked and all is there.
+    """The steps before a folder of pictures can be trained on; None if no option asks for any and all tables are there.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -
 
 
 def _described(folder: Path, semantics: str | None) -> bool:
-    """Whether all tables of semantics that are asked for are there; sentences in ``classes.csv`` are none yet."""
+    """Whether all tables of semantics that are asked for are there. Sentences in ``classes.csv`` do not count."""
     if semantics is not None:
         return all((folder / f"{part.strip()}.csv").exists() for part in semantics.split(","))
     file = folder / "classes.csv"

@@ -1,4 +1,4 @@
-"""Which versions of packages and of this program a run was made by."""
+"""Versions of packages and of this program that made a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step of a larger request, in the words of the command that does the same alone."""
+"""A step of a larger command, as a command of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Step:
     argument : str
         What it works on.
     options : Mapping[str, str | Path | tuple[str, ...]]
-        Its options by their names in Python; several values repeat an option, an empty one leaves it out.
+        Its options by their names in Python. Several values repeat an option; an empty value leaves it out.
     """
 
     command: str

@@ -14,7 +14,7 @@ from gsmflow.learning.journal import Recorder
 def stoppable() -> Iterator[Callable[[Recorder], None]]:
     """Turn the first Ctrl-C or SIGTERM into a request to write a checkpoint and stop.
 
-    Gives what has to be told the recorder of the run; a second signal, or one before there is a recorder, ends the
+    Gives a function that takes the recorder of the run. A second signal, or one before there is a recorder, ends the
     run at once.
     """
     recorders: list[Recorder] = []

@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Synthesizer:
-    """A trained generator, and what leads from what it makes to raw features.
+    """A trained generator, and the way from its samples back to raw features.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Synthesizer:
     semantics : Tensor
         (C, A) of all classes in the order of the run, as the generator takes them.
     transform : FeatureTransform
-        What was done to raw features.
+        How raw features were transformed.
     """
 
     generator: Generator
@@ -45,8 +45,7 @@ class Synthesizer:
     def of(run: FittedRun) -> Synthesizer:
         """The generator of a run.
 
-        What a learner prepares for its training it prepares of one made-up sample a class here: synthesis depends on
-        weights and semantics alone.
+        The learner is built on one made-up sample a class, because synthesis depends on weights and semantics alone.
 
         Raises
         ------
@@ -77,12 +76,12 @@ class Synthesizer:
         """Raw features (count, D) of the class at `position` in the run."""
         semantics = self.semantics[position : position + 1]
         samples = self.generator.sample(semantics, count, seed, "synthesize", position)
-        # A generator that represents features puts those themselves first.
+        # A generator that learns a representation puts the features themselves first.
         return self.transform.inverse(samples[:, : self.transform.out_dim].float().numpy())
 
 
 def _stand_in(run: FittedRun) -> Prepared:
-    """A problem over the classes of a run with one made-up sample of every seen class, as if it were transformed."""
+    """A problem over the classes of a run, with one made-up transformed sample of every seen class."""
     count, transform = len(run.semantics), run.classifier.transform
     seen = np.setdiff1d(np.arange(count), run.classifier.unseen)
     nobody = np.zeros(0, np.int64)

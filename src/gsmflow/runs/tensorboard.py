@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Together(Progress):
-    """Several watchers as one."""
+    """Several progress displays as one."""
 
     def __init__(self, watchers: Sequence[Progress]) -> None:
         self._watchers = watchers
@@ -50,7 +50,7 @@ class Together(Progress):
 class EventFiles(Progress):
     """Losses and scores by step, each stage of the run as a TensorBoard run of its own under `folder`.
 
-    A stage that is continued declares that what an earlier sitting wrote past its checkpoint does not count.
+    A continued stage discards what the interrupted run wrote after its checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,7 +97,7 @@ class EventFiles(Progress):
 
 @contextmanager
 def event_files(folder: Path, shown: Progress) -> Iterator[Progress]:
-    """`shown` and event files under `folder` as one watcher; the files are closed however the run ends.
+    """`shown` and event files under `folder` as one progress display. The files are closed however the run ends.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Small pictures of test samples that a run keeps, for whoever looks at its report or tries its page.
+"""Small pictures of test samples, stored with a run for its report and its page.
 
-``thumbnails.safetensors`` holds the bytes of small JPEG or PNG files and nothing that could be run. It is written where
-the samples are pictures (features that are pixels, or image files that are still there), for at most 480 of them.
+``thumbnails.safetensors`` holds the bytes of at most 480 small JPEG or PNG files. It is written if the samples are
+pictures: features that are pixels, or image files that are still there.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _READERS = 4  # pictures decoded at a time
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Pictures of M test samples, and what the classifier says of them.
+    """Pictures of M test samples, with the classes that the classifier gave them.
 
     Parameters
     ----------
     pictures : list[bytes]
         M image files, b"" where one cannot be read.
     labels, given : NDArray[np.int64]
-        (M,) the true class and the class that was found most probable.
+        (M,) the true class and the most probable class.
     probability : NDArray[np.float64]
-        (M,) of the class given.
+        (M,) of the most probable class.
     kind : NDArray[np.int64]
-        (M,) position in ``KINDS``: a mistake, among the surest of its class, or among the least sure.
+        (M,) position in ``KINDS``: a mistake, one of the surest of its class, or one of the least sure.
     """
 
     pictures: list[bytes]
@@ -60,9 +60,9 @@ class Thumbnails:
 
     @staticmethod
     def of(problem: Problem, classifier: FittedClassifier) -> Thumbnails | None:
-        """Mistakes, the surest and the least sure of every class's test samples; None where there are no pictures.
+        """Of every class, test samples that are mistakes, the surest and the least sure; None if there are no pictures.
 
-        Where all classes would be more than 480 pictures, those with most mistakes come first.
+        If that would be more than 480 pictures, the classes with most mistakes come first.
         """
         test = np.concatenate((problem.test_seen, problem.test_unseen))
         if not len(test) or not has_pictures(problem, test):
@@ -78,7 +78,7 @@ class Thumbnails:
         return Thumbnails(pictures, labels[rows], given[rows], best[rows], kind)
 
     def write(self, path: Path) -> None:
-        """Keep them as a safetensors file: the files' bytes one after another, and where each of them ends."""
+        """Write them as a safetensors file: the bytes of all pictures in a row, and where each ends."""
         import torch
 
         from gsmflow.files.tensors import write_tensors
@@ -194,7 +194,7 @@ def _jpeg(path: Path) -> bytes:
 
 
 def packed(files: Sequence[bytes]) -> dict[str, torch.Tensor]:
-    """Files as two tensors: their bytes (uint8) one after another, and where each of them ends."""
+    """Files as two tensors: their bytes (uint8) in a row, and where each ends."""
     import torch
 
     ends = np.cumsum([len(each) for each in files], dtype=np.int64)
@@ -215,5 +215,5 @@ def unpacked(tensors: dict[str, torch.Tensor]) -> list[bytes]:
 
 
 def media_type(content: bytes) -> str:
-    """Of a small picture."""
+    """The media type of a small picture."""
     return "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"

@@ -1,4 +1,4 @@
-"""Making a run."""
+"""Makes a run: trains, scores and writes the run folder."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def train(
     resume : bool
         Continue an interrupted run; a finished one is returned as it is.
     progress : Progress | None
-        Told of every stage and step.
+        Receives every stage and step.
     checkpoint_seconds : float
         Time between two checkpoints.
     keep_data : bool
@@ -225,7 +225,7 @@ def _follow(
     resume: bool,
     on_recorder: Callable[[Recorder], None],
 ) -> dict[str, Any]:
-    """Train along with the process that keeps the run in `folder`, and write nothing."""
+    """Train along with the process that writes the run into `folder`, and write nothing."""
     recorder = Recorder(follows=folder)
     on_recorder(recorder)
     together()
@@ -241,7 +241,7 @@ def _follow(
 def _carried_out(
     request: Request, problem: Problem, recipe: Recipe, device: torch.device, recorder: Recorder
 ) -> tuple[Outcome, dict[str, Any]]:
-    """What was asked for, done: its outcome, and the metrics as plain values."""
+    """Carry out the request. Returns its outcome, and the metrics as plain values."""
     asked: dict[str, Any] = {"protocol": request.protocol, "oracle": request.oracle, "seed": request.seed}
     outcome = carry_out(problem, recipe, **asked, device=device, recorder=recorder)
     return outcome, metrics_of(request, problem, recipe, outcome, recorder).to_dict()
@@ -315,7 +315,7 @@ def _members(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _setting(recipe: Recipe) -> dict[str, str]:
-    """The setting, where it is not the usual one."""
+    """The setting, if it is not the usual one."""
     return {} if recipe.setting is Setting.INDUCTIVE else {"setting": recipe.setting.value}
 
 

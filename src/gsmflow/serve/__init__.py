@@ -2,7 +2,7 @@
 
 ::
 
-    service.py   the run in memory: what answers
+    service.py   the run in memory: the run that answers
     app.py       addresses and what is said in which case
     answers.py   what is answered, made of a version of the run
     reasons.py   which attributes decided

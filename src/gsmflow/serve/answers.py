@@ -1,4 +1,4 @@
-"""What the service answers with, made of a version of the run."""
+"""The answers of the service, from a version of the run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _explained(
 
 
 def class_of(version: Version, index: int) -> dict[str, Any]:
-    """What is said of every class."""
+    """The description of a class that every answer has."""
     classifier = version.classifier
     return {
         "index": index,
@@ -67,7 +67,7 @@ def class_of(version: Version, index: int) -> dict[str, Any]:
 
 
 def attributes(version: Version, index: int) -> list[Attribute]:
-    """What describes a class, and where it stands among all."""
+    """The semantics of a class, and how they compare with those of all classes."""
     semantics = version.semantics.astype(np.float64)
     low, high, stands = semantics.min(axis=0), semantics.max(axis=0), standing(semantics)
     return [
@@ -83,7 +83,7 @@ def attributes(version: Version, index: int) -> list[Attribute]:
 
 
 def samples(version: Version, examples: Examples) -> list[Sample]:
-    """The test samples kept with the run, each with its pixels or its small picture, if it has one."""
+    """The test samples stored with the run, with their pixels or small pictures if there are any."""
     pixels = (np.clip(examples.features, 0, 1) * 255).round().astype(int) if examples.image_shape else None
     return [
         Sample(

@@ -1,4 +1,4 @@
-"""The addresses of the service, and what is said in which case."""
+"""The routes of the service and their answers, errors included."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ _DESCRIPTION = (
     'and `{"detail": "..."}`, one line that says what and where.'
 )
 _TAGS = [
-    {"name": "Label", "description": "Which class a picture or a sample is of."},
+    {"name": "Label", "description": "Label a picture or samples."},
     {"name": "Classes", "description": "What classes there are, what describes them, and how to add one."},
-    {"name": "Samples", "description": "Test samples kept with the run, to try it on."},
-    {"name": "Service", "description": "What is served, whether it is up, and what it has done."},
+    {"name": "Samples", "description": "Test samples stored with the run, to try it with."},
+    {"name": "Service", "description": "The run that is served, the state of the service, and its counters."},
 ]
 _REASONS = {
     400: "The body cannot be read.",
@@ -107,7 +107,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
     computing, adding = CapacityLimiter(limits.computing), CapacityLimiter(1)
 
     async def compute(function: Callable[..., T], *arguments: Any, limiter: CapacityLimiter = computing) -> T:
-        """Run in a thread, at most so many at a time; a request that ran out of time is not waited for."""
+        """Run a function in a thread, a limited number at a time. A request that ran out of time is not waited for."""
         return await to_thread.run_sync(function, *arguments, limiter=limiter, abandon_on_cancel=True)
 
     @router.post(
@@ -168,7 +168,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
         responses=_refusals(403, 409, 422),
     )
     async def add_class(asked: NewClass = class_body) -> Added:
-        """Add a class by its description alone; a new version of the run is written and answers from then on."""
+        """Add a class by its description alone. A new version of the run is written, and answers from then on."""
         if read_only:
             raise HTTPException(403, "this service was started with --read-only and takes no new classes")
         name = asked.name.strip()
@@ -199,7 +199,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
 
     @router.get("/v1/examples", tags=["Samples"], summary="List the test samples", responses=_refusals())
     async def list_samples() -> KeptSamples:
-        """Test samples kept with the run, none of them trained on."""
+        """Test samples stored with the run. None of them was trained on."""
         stored = service.examples
         if stored is None:
             return KeptSamples(image_shape=None, examples=[])

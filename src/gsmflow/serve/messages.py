@@ -1,4 +1,4 @@
-"""What is asked and what is answered; the OpenAPI description is made of these."""
+"""Requests and answers as types, from which the OpenAPI description is made."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RankedClass(BaseModel):
 
 
 class Reason(BaseModel):
-    """An attribute that decided, and how much it speaks for each of the classes listed."""
+    """An attribute that decided, and how much it speaks for each class listed."""
 
     name: str
     weight: float = Field(

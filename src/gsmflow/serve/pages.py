@@ -1,4 +1,4 @@
-"""The page: its files, as they are, under a policy that lets nothing else in."""
+"""The page: its files, with a policy that allows no content from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import resources
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-# The page loads nothing from elsewhere, and what it shows cannot add scripts to it.
+# The page loads nothing from elsewhere, and the data that it shows cannot add scripts.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -24,7 +24,7 @@ ADDRESSES = tuple(_FILES)
 
 
 def page() -> APIRouter:
-    """The addresses of the page."""
+    """The routes of the page."""
     router = APIRouter(include_in_schema=False)
     headers = {
         "Content-Security-Policy": _POLICY,

@@ -1,4 +1,4 @@
-"""Requests to try, in the API reference: with numbers and names of the run that is served."""
+"""Example requests in the API reference, with numbers and names of the run that is served."""
 
 from __future__ import annotations
 

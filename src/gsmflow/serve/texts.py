@@ -1,4 +1,4 @@
-"""Where a text becomes the semantics of a class."""
+"""Turns a text into the semantics of a class."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Encode = Callable[[str], NDArray[np.float32]]
 
 
 def encoder_for(describer: Describer, name: str | None, device: torch.device) -> Encode | None:
-    """The text encoder of a run: the one that made its semantics, or its texts' part of them; None without one.
+    """The text encoder that made the semantics of a run, or their part that is of texts; None if none did.
 
     Parameters
     ----------
     describer : Describer
         What describes a class of the run.
     name : str | None
-        Where the encoder lies now; None: where it was.
+        Where the encoder is now; None: where it was.
     device : torch.device
         Where it computes.
 
@@ -41,7 +41,8 @@ def encoder_for(describer: Describer, name: str | None, device: torch.device) ->
         return encoder_of(name, len(describer.dimensions), device) if name else None
     if len(texts) > 1:
         raise InputError(
-            "two parts of the semantics are of texts, each by an encoder of its own; use `gsmflow add-class`"
+            "two parts of the semantics are of texts, each with its own encoder, which the service cannot handle; use "
+            "`gsmflow add-class`"
         )
     from gsmflow.runs.joined_semantics import text_vectors
 
