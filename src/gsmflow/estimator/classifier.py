@@ -140,14 +140,11 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         bound = bound_semantics(semantics, classes, labels)
         if self.protocol not in ("validated", "last"):
             raise InputError(f"protocol = '{self.protocol}': expected 'validated' or 'last'")
-        recipe = recipe_of(self.method, self.preset, self.options)
-        seed, device = seed_of(self.random_state), resolve_device(self.device)
+        recipe, seed = recipe_of(self.method, self.preset, self.options), seed_of(self.random_state)
+        device = resolve_device(self.device)
         order = np.argsort(bound.classes, kind="stable")
-        names, vectors, columns = (
-            bound.classes[order],
-            bound.vectors[order],
-            getattr(self, "feature_names_in_", None),
-        )
+        names, vectors = bound.classes[order], bound.vectors[order]
+        columns = getattr(self, "feature_names_in_", None)
         problem = problem_of(features, labels, names, vectors, bound.names, columns)
         request = Request(GIVEN, None, None, self.protocol, False, seed)
         how: dict[str, Any] = {"protocol": self.protocol, "oracle": False, "seed": seed}
@@ -337,9 +334,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
 
     def _labels(self) -> NDArray[Any]:
         """All classes (C,) in the order of the run."""
-        labels = np.empty_like(self.classes_)
-        labels[self._order] = self.classes_
-        return labels
+        return self.classes_[np.argsort(self._order)]
 
     def _fitted(self) -> FittedRun:
         check_is_fitted(self, "_run")

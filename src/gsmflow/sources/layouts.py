@@ -38,7 +38,12 @@ def load_folder(
     layouts = layouts_of(names)
     if not layouts:
         known = [f"{each.files} ({each.name})" for each in SOURCES.each() if isinstance(each, Layout)]
-        raise InputError(f"{folder}: no data set; looked for {'; '.join(known)}; found {listed(names)}")
+        raise InputError(
+            f"{folder}: no data set; looked for {'; '.join(known)}; found {listed(names)}",
+            remedy="pictures become one by `gsmflow train`, which extracts and describes them"
+            if any(isdir(folder / name) for name in names)
+            else "",
+        )
     if len(layouts) > 1:
         layouts = [each for each in layouts if features in (None, *each.features(folder))] or layouts
     if len(layouts) > 1:

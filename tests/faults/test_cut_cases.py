@@ -1,0 +1,94 @@
+"""Every file of the cases that strangers sent, cut at fifty places: read as far as it goes, or refused in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gsmflow.base.errors import InputError
+from gsmflow.files.checksums import check
+from gsmflow.files.class_table import read_class_table
+from gsmflow.files.columns import read_table
+from gsmflow.files.rows import read_rows
+from gsmflow.images.reading import UnreadableImage, read_image
+from gsmflow.semantics.table import read_described
+from gsmflow.sources.matfile import MatFile
+
+MAKE = Path(__file__).parents[3] / "shared" / "cases" / "make.py"
+NAMES = [
+    *(
+        "01-backslash-quotes",
+        "02-column-order",
+        "03-index-column",
+        "04-brackets [v2]",
+        "05-split-folders",
+        "06-units",
+    ),
+    *("07-large-offset", "08-cr-lines", "09-checksums", "10-normal-forms", "11-headers", "12-near-twins"),
+    "13-mat-with-other-things",
+]
+CUTS = 50
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not MAKE.exists():
+        pytest.skip(f"no cases at {MAKE}")
+    folder = tmp_path_factory.mktemp("cases")
+    subprocess.run([sys.executable, str(MAKE), str(folder)], check=True, capture_output=True)
+    return folder
+
+
+def attempt(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - what is asserted of an error that may not come
+    except UnreadableImage as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    return None
+
+
+def cut(content: bytes) -> list[bytes]:
+    return [content[:end] for end in np.linspace(0, len(content), CUTS + 1, dtype=int)[:-1]]
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_every_file_cut_at_fifty_places(case: str, cases: Path) -> None:
+    files = [file for file in sorted((cases / case).rglob("*")) if file.is_file() and file.suffix != ".md"]
+    assert files
+    for file in files[:8]:
+        content = file.read_bytes()
+        whole = read_table(file) if file.suffix in (".csv", ".parquet") else None
+        for piece in cut(content):
+            file.write_bytes(piece)
+            if whole is not None:
+                _as_far_as_it_goes(attempt(lambda file=file: read_table(file)), whole)
+                if file.suffix == ".csv":
+                    attempt(lambda file=file: read_class_table(file))
+                    attempt(lambda file=file: read_described(file))
+                attempt(lambda file=file: read_rows(file))
+            elif file.suffix == ".png":
+                attempt(lambda file=file: read_image(file))
+            elif file.suffix == ".mat":
+                attempt(lambda file=file: [MatFile(file).matrix(name) for name in ("att", "original_att")])
+            elif file.suffix == ".txt":
+                attempt(lambda file=file: check(file.with_name("features.csv")))
+        file.write_bytes(content)
+
+
+def _as_far_as_it_goes(found: Any, whole: Any) -> None:
+    """The first rows of the whole table; the last cell may have lost its end."""
+    if found is None:
+        return
+    rows, there = found.frame.rows(), whole.frame.rows()
+    assert found.columns[:-1] == whole.columns[: len(found.columns) - 1]
+    assert rows[:-1] == [row[: len(found.columns)] for row in there[: len(rows) - 1]]
+    assert rows[-1][:-1] == there[len(rows) - 1][: len(found.columns) - 1]
+    assert str(there[len(rows) - 1][len(found.columns) - 1]).startswith(str(rows[-1][-1]))
