@@ -56,7 +56,9 @@ def test_members_are_a_leaderboard(run: Path) -> None:
     chosen = metrics["chosen"]
     weights = {m["label"]: m["weight"] for m in members if m["weight"]}
     assert weights == chosen["parameters"]
-    assert chosen["H"] >= max(m["H"] for m in members) - 1e-9
+    assert (
+        chosen["H"] >= max(m["H"] for m in members) - 0.02
+    )  # chosen on more problems than these scores are of
     assert all(0 < m["oracle_H"] <= 1 and m["seconds"] > 0 for m in members)
     assert metrics["H"] <= metrics["oracle"]["H"] + 1e-9
     assert metrics["H"] > 0.6  # guessing: 0.07
@@ -185,8 +187,9 @@ def test_a_killed_run_ends_with_the_same_numbers(
 def test_a_budget_leaves_out_what_would_not_be_done(tmp_path: Path) -> None:
     words = [*TRAIN, "--set", "auto.budget=0.001", "--out", str(tmp_path / "run")]
     assert main(words) == 0
-    labels = {m["label"] for m in read_metrics(tmp_path / "run")["members"]}
-    assert labels == set(SUITED) - {"gsmflow", "plain gsmflow"}
+    metrics, flows = read_metrics(tmp_path / "run"), {"gsmflow", "plain gsmflow"}
+    assert {m["label"] for m in metrics["members"]} == set(SUITED) - flows
+    assert metrics["left_out"] == dict.fromkeys(flows, "it would not be done within the budget")
 
 
 def test_members_are_those_that_the_data_are_for() -> None:

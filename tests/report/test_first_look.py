@@ -266,6 +266,23 @@ def test_members_are_a_leaderboard(pictures: Path) -> None:
     ]
 
 
+def test_members_that_were_left_out_stand_below(pictures: Path) -> None:
+    record = read([pictures], DATA)[0]
+    members = [{"label": "lda", "H": 0.5, "weight": 1.0, "seconds": 2.0}]
+    metrics = {
+        **record.metrics,
+        "members": members,
+        "left_out": {"gsmflow": "it would not be done within the budget"},
+    }
+    table = member_table(replace(record, metrics=metrics))
+    assert table is not None
+    assert [row[0].text for row in table.rows] == [
+        "lda",
+        "gsmflow: left out, it would not be done within the budget",
+    ]
+    assert [cell.text for cell in table.rows[1][1:]] == ["–"] * 3
+
+
 def test_the_page_can_be_opened(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -137,6 +137,8 @@ class Outcome:
         The features that the shifts were measured on, empty where they were not.
     members : list[dict[str, Any]]
         What was chosen for each member of a composite method, as plain values; empty for other methods.
+    left_out : dict[str, str]
+        Why a member of a composite method was judged no further, by its label.
     better : dict[str, Any] | None
         A method that is far better on the same validation problems, ``method``, its ``H`` and the run's ``own``; None
         where none is known.
@@ -152,4 +154,5 @@ class Outcome:
     confidence: dict[str, float] = field(default_factory=dict)
     samples: dict[str, Tensor] = field(default_factory=dict)
     members: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     better: dict[str, Any] | None = None

@@ -251,6 +251,11 @@ def run_composite(composite: Composite, *, protocol: str, oracle: bool) -> Outco
         confidence=whole.confidence(classifier),
         samples=samples,
         members=members,
+        left_out={
+            label: record["why"]
+            for label, record in recorder.records.get("members", {}).items()
+            if "why" in record
+        },
     )
 
 

@@ -107,7 +107,7 @@ class RatedCurve:
 
 @dataclass(frozen=True)
 class Stack:
-    """What was chosen.
+    """What was chosen, with its scores on the problems that all members were judged on.
 
     Parameters
     ----------
@@ -142,9 +142,10 @@ def best_rate(harmonics: Sequence[NDArray[np.float64]]) -> tuple[int, float]:
     return index, float(smooth[index])
 
 
-def mean_scores(curves: Sequence[RatedCurve]) -> tuple[float, dict[str, float]]:
-    """The best rate for all validation problems, and the mean U, S and H there, by name."""
-    index, _ = best_rate([curve.harmonic for curve in curves])
+def mean_scores(curves: Sequence[RatedCurve], index: int | None = None) -> tuple[float, dict[str, float]]:
+    """The best rate for all validation problems, or that of an index, and the mean U, S and H there, by name."""
+    if index is None:
+        index, _ = best_rate([curve.harmonic for curve in curves])
     parts = {"U": "unseen", "S": "seen", "H": "harmonic"}
     means = {name: float(np.mean([getattr(c, part)[index] for c in curves])) for name, part in parts.items()}
     return float(RATES[index]), means
@@ -183,8 +184,9 @@ def choose_stack(
     for name in logits:
         if judged.gain({name: 1.0}, weights, problems) > 0:
             weights = {name: 1.0}
-    shared = judged.shared(weights, problems)
-    rate, scores = mean_scores([judged.curve(weights, index) for index in shared])
+    curves = [judged.curve(weights, index) for index in judged.shared(weights, problems)]
+    index, _ = best_rate([curve.harmonic for curve in curves])
+    rate, scores = mean_scores(curves[: min(map(len, logits.values()))], index)
     return Stack(weights, rate, **scores)
 
 

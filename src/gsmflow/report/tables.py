@@ -147,6 +147,10 @@ def member_table(record: Record) -> Table | None:
                 Cell("–" if seconds is None else f"{seconds:.1f}", "" if seconds is None else seconds, True),
             ]
         )
+    left_out = record.metrics.get("left_out")
+    nothing = Cell("–", "", True)
+    for label, why in left_out.items() if isinstance(left_out, dict) else ():
+        rows.append([Cell(f"{label}: left out, {why}"), nothing, nothing, nothing])
     return Table("Methods tried, best first", columns, rows)
 
 

@@ -341,5 +341,6 @@ def metrics_of(
         oracle=Chosen(ChosenOn.TEST, outcome.oracle) if outcome.oracle else None,
         more=_setting(recipe)
         | {"warnings": of_run(problem, outcome.scores.per_class) + better}
-        | ({"members": outcome.members} if outcome.members else {}),
+        | ({"members": outcome.members} if outcome.members else {})
+        | ({"left_out": outcome.left_out} if outcome.left_out else {}),
     )
