@@ -32,7 +32,6 @@ Curve = NDArray[np.float64]
 """H at every rate, (R,)."""
 
 _ENTRIES = 1 << 21  # of the logits of one candidate on one problem, at most
-_SMALL = 1 << 22  # numbers in all features, at most
 _AT_HAND = 1 << 25  # numbers in the features of a validation problem that is kept for a second look, at most
 _HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, the last one among them
 _TRIED_STEPS = 5  # of a training, to estimate what it takes
@@ -55,7 +54,7 @@ class JudgedMember:
     choice : Choice
         The best of its candidates, with its mean scores.
     logits : list[NDArray[np.float32]]
-        (T, C) of that candidate on each validation problem it was judged on, divided by their spread.
+        (T, C) of that candidate on each validation problem, divided by their spread.
     seconds : float
         Spent on it.
     """
@@ -77,8 +76,7 @@ class Judge:
     problems : int
         Validation problems that every member is judged on.
     draws : int
-        Those that cheap members are judged on, and of small data all closed forms; the first `problems` of them are the
-        same.
+        Those that cheap members are judged on; the first `problems` of them are the same.
     seed : int
         Names all random draws.
     device : torch.device
@@ -102,15 +100,8 @@ class Judge:
 
     @cached_property
     def validations(self) -> list[Validation]:
-        """The test parts of the problems that members are judged on, as logits are kept of them."""
-        return [
-            self._validation(self._cut(draw)) for draw in range(self.draws if self._small else self.problems)
-        ]
-
-    @property
-    def _small(self) -> bool:
-        """Whether closed forms take so little time that the weights of a stack may be chosen on all draws, too."""
-        return self.problem.features.size <= _SMALL
+        """The test parts of the problems that every member is judged on, as logits are kept of them."""
+        return [self._validation(self._cut(draw)) for draw in range(self.problems)]
 
     def judge(
         self, label: str, recipe: Recipe, *, cheap: bool = False, rivals: Sequence[JudgedMember] = ()
@@ -128,14 +119,12 @@ class Judge:
             if "choice" not in records[label]:
                 raise LeftOut(records[label]["why"])
             tensors, _ = self.recorder.kept(name)
-            logits = [tensors[str(draw)].numpy() for draw in range(len(tensors))]
+            logits = [tensors[str(draw)].numpy() for draw in range(self.problems)]
             return JudgedMember(label, Choice(**records[label]["choice"]), logits, records[label]["seconds"])
         begun = time.monotonic()
         try:
             if recipe.method.direct:
-                choice, logits = self._direct(
-                    label, recipe, self.draws if cheap or self._small else self.problems
-                )
+                choice, logits = self._direct(label, recipe, self.draws if cheap else self.problems)
             else:
                 choice, logits = self._trained(label, recipe, rivals)
         except LeftOut as left_out:
@@ -155,7 +144,7 @@ class Judge:
         at_hand: dict[int, Trial] = {}
         for draw in range(draws):
             trial = self._trial(label, recipe, draw)
-            if draw < len(self.validations) and trial.prepared.problem.features.size <= _AT_HAND:
+            if draw < self.problems and trial.prepared.problem.features.size <= _AT_HAND:
                 at_hand[draw] = trial
             validation, probe = self._validation(trial.prepared.problem), Probe.of(trial.prepared)
             with self.recorder.timing("selection"):
@@ -165,7 +154,7 @@ class Judge:
             choices = [choice for choice, _ in candidates]
             tables.append([curve for _, curve in candidates])
         choice, logits = _averaged(choices, _ranked(tables), recipe.selection.averaged), []
-        for draw in range(min(draws, len(self.validations))):
+        for draw in range(self.problems):
             trial = at_hand.get(draw) or self._trial(label, recipe, draw)
             logits.append(Probe.of(trial.prepared).logits(trial.classifier(choice).head))
         return self._scored(choice, logits), logits
@@ -255,8 +244,8 @@ class Judge:
 
     def _scored(self, choice: Choice, logits: Sequence[NDArray[np.float32]]) -> Choice:
         """The choice with the mean scores that these logits reach."""
-        curves = [v.curve(part) for v, part in zip(self.validations, logits, strict=False)]
-        _, scores = mean_scores(curves[: self.problems])  # those of all members, so that scores compare
+        curves = [v.curve(part) for v, part in zip(self.validations, logits, strict=True)]
+        _, scores = mean_scores(curves)
         return replace(choice, **scores)
 
     def _trial(self, label: str, recipe: Recipe, draw: int) -> Trial:

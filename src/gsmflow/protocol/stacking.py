@@ -15,8 +15,8 @@ problems are had, that is done once without each of them, and the weights are av
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,7 @@ class RatedCurve:
 
 @dataclass(frozen=True)
 class Stack:
-    """What was chosen, with its scores on the problems that all members were judged on.
+    """What was chosen.
 
     Parameters
     ----------
@@ -142,10 +142,9 @@ def best_rate(harmonics: Sequence[NDArray[np.float64]]) -> tuple[int, float]:
     return index, float(smooth[index])
 
 
-def mean_scores(curves: Sequence[RatedCurve], index: int | None = None) -> tuple[float, dict[str, float]]:
-    """The best rate for all validation problems, or that of an index, and the mean U, S and H there, by name."""
-    if index is None:
-        index, _ = best_rate([curve.harmonic for curve in curves])
+def mean_scores(curves: Sequence[RatedCurve]) -> tuple[float, dict[str, float]]:
+    """The best rate for all validation problems, and the mean U, S and H there, by name."""
+    index, _ = best_rate([curve.harmonic for curve in curves])
     parts = {"U": "unseen", "S": "seen", "H": "harmonic"}
     means = {name: float(np.mean([getattr(c, part)[index] for c in curves])) for name, part in parts.items()}
     return float(RATES[index]), means
@@ -159,102 +158,89 @@ def choose_stack(
 ) -> Stack:
     """The best stack, or the best single member where no other adds enough.
 
-    Members may be judged on different numbers of problems. Two stacks are compared on the problems they share.
-
     Parameters
     ----------
     validations : Sequence[Validation]
         The problems.
     logits : Mapping[str, Sequence[NDArray[np.float32]]]
-        Logits (T, C) of each member by its label on the first problems, one array for each, scaled to spread 1.
+        Logits (T, C) of each member by its label, one array for each problem, scaled to spread 1.
     most : int
         Largest number of members; 1 for the best single one.
     """
-    judged = _Judged(validations, logits)
-    problems = range(max(map(len, logits.values())))
-    parts = [list(problems)]
-    if most > 1 and min(map(len, logits.values())) > 1:
+
+    def scored(weights: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        return mean_scores(_curves(validations, logits, weights))
+
+    problems = range(len(validations))
+    parts = [problems]
+    if most > 1 and len(problems) > 1:
         parts = [[one for one in problems if one != left_out] for left_out in problems]
     total = dict.fromkeys(logits, 0.0)
     for part in parts:
-        chosen = _greedy(judged, part, most)
+        those = {name: [of_member[index] for index in part] for name, of_member in logits.items()}
+        chosen = _greedy([validations[index] for index in part], those, most)
         for name, weight in chosen.items():
             total[name] += weight / sum(chosen.values()) / len(parts)
     weights = {name: weight for name, weight in total.items() if weight >= _LEAST}
-    for name in logits:
-        if judged.gain({name: 1.0}, weights, problems) > 0:
-            weights = {name: 1.0}
-    curves = [judged.curve(weights, index) for index in judged.shared(weights, problems)]
-    index, _ = best_rate([curve.harmonic for curve in curves])
-    rate, scores = mean_scores(curves[: min(map(len, logits.values()))], index)
-    return Stack(weights, rate, **scores)
+    stacks = [weights, *({name: 1.0} for name in logits)]
+    tried = [
+        Stack(each, rate, **scores) for each, (rate, scores) in zip(stacks, map(scored, stacks), strict=True)
+    ]
+    return max(tried, key=lambda stack: stack.H)  # the first of equal ones: the stack
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """Members on validation problems, each on the first of them."""
-
-    validations: Sequence[Validation]
-    logits: Mapping[str, Sequence[NDArray[np.float32]]]
-    _curves: dict[tuple[tuple[tuple[str, float], ...], int], RatedCurve] = field(default_factory=dict)
-
-    def shared(self, weights: Iterable[str], part: Sequence[int]) -> list[int]:
-        """Those of some problems that all these members are judged on."""
-        count = min(len(self.logits[name]) for name in weights)
-        return [index for index in part if index < count]
-
-    def curve(self, weights: Mapping[str, float], index: int) -> RatedCurve:
-        """The curve of a stack on one problem."""
-        key = tuple(sorted(weights.items())), index
-        if key not in self._curves:
-            parts = [np.float32(weight) * self.logits[name][index] for name, weight in weights.items()]
-            self._curves[key] = self.validations[index].curve(np.sum(parts, axis=0))
-        return self._curves[key]
-
-    def value(self, weights: Mapping[str, float], part: Sequence[int]) -> float:
-        """H of a stack at the rate that is best for these problems."""
-        return best_rate([self.curve(weights, index).harmonic for index in part])[1]
-
-    def gain(self, weights: Mapping[str, float], over: Mapping[str, float], part: Sequence[int]) -> float:
-        """What a stack has more than another in H, on those of the problems that both are judged on."""
-        both = self.shared([*weights, *over], part)
-        return self.value(weights, both) - self.value(over, both)
-
-
-def _greedy(judged: _Judged, part: Sequence[int], most: int) -> dict[str, float]:
+def _greedy(
+    validations: Sequence[Validation], logits: Mapping[str, Sequence[NDArray[np.float32]]], most: int
+) -> dict[str, float]:
     """The best weights on these problems, that of the best single member near 1."""
-    weights = {next(iter(judged.logits)): 1.0}
-    for name in judged.logits:
-        if judged.gain({name: 1.0}, weights, part) > 0:
-            weights = {name: 1.0}
-    while len(weights) < min(most, len(judged.logits)):
-        tries = [
-            weights | {name: weight} for name in judged.logits if name not in weights for weight in _WEIGHTS
-        ]
-        gains = [judged.gain(tried, weights, part) for tried in tries]
-        best = int(np.argmax(gains))
-        if gains[best] < _WORTH:
+
+    def value(weights: Mapping[str, float]) -> float:
+        return best_rate([curve.harmonic for curve in _curves(validations, logits, weights)])[1]
+
+    alone = {name: value({name: 1.0}) for name in logits}
+    first = max(alone, key=alone.__getitem__)
+    weights, reached = {first: 1.0}, alone[first]
+    while len(weights) < min(most, len(logits)):
+        tries = {
+            (name, weight): value(weights | {name: weight})
+            for name in logits
+            if name not in weights
+            for weight in _WEIGHTS
+        }
+        (name, weight), gained = max(tries.items(), key=lambda item: item[1])
+        if gained < reached + _WORTH:
             break
-        weights = _refined(judged, tries[best], part)
+        weights, reached = _refined(weights | {name: weight}, gained, value)
     return weights
 
 
-def _refined(judged: _Judged, weights: dict[str, float], part: Sequence[int]) -> dict[str, float]:
+def _refined(
+    weights: dict[str, float], reached: float, value: Callable[[Mapping[str, float]], float]
+) -> tuple[dict[str, float], float]:
     """Weights after one round of making each one larger or smaller where that gains."""
     for name in weights:
         for factor in (0.6, 0.8, 1.25, 1.6):
             changed = weights | {name: weights[name] * factor}
-            if judged.gain(changed, weights, part) > 0:
-                weights = changed
-    return weights
+            gained = value(changed)
+            if gained > reached:
+                weights, reached = changed, gained
+    return weights, reached
+
+
+def _curves(
+    validations: Sequence[Validation],
+    logits: Mapping[str, Sequence[NDArray[np.float32]]],
+    weights: Mapping[str, float],
+) -> list[RatedCurve]:
+    return [v.curve(total) for v, total in zip(validations, stacked(logits, weights), strict=True)]
 
 
 def stacked(
     logits: Mapping[str, Sequence[NDArray[np.float32]]], weights: Mapping[str, float]
 ) -> list[NDArray[np.float32]]:
-    """The weighted sums of the members' logits, (T, C) for each problem that all members are judged on."""
+    """The weighted sums of the members' logits, (T, C) for each problem."""
     of_members = [[np.float32(weight) * part for part in logits[name]] for name, weight in weights.items()]
-    return [np.sum(parts, axis=0) for parts in zip(*of_members, strict=False)]
+    return [np.sum(parts, axis=0) for parts in zip(*of_members, strict=True)]
 
 
 def temperature_of(
@@ -263,7 +249,7 @@ def temperature_of(
     """The mean temperature that fits the probabilities of a stack on the validation problems."""
     index = int(np.abs(RATES - stack.rate).argmin())
     fitted = []
-    for validation, total in zip(validations, stacked(logits, stack.weights), strict=False):
+    for validation, total in zip(validations, stacked(logits, stack.weights), strict=True):
         biased = total.copy()
         biased[:, validation.unseen] += np.float32(validation.curve(total).bias[index])
         fitted.append(fit_temperature(biased, validation.labels))
