@@ -203,7 +203,7 @@ def test_tuning_writes_a_preset_that_train_takes_and_continues_its_study(tmp_pat
 
 def test_without_trust_in_validation_no_class_plays_unseen(tmp_path: Path) -> None:
     done = gsmflow(
-        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=80", "--set", "selection.trust_validation=no",
+        "train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=30", "--set", "selection.trust_validation=no",
         "--json", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -198,7 +198,7 @@ def test_resume_refuses_another_request(finished: Path) -> None:
     assert "options.gsmflow.blocks = 2, this request 3" in other.stderr
 
 
-SLOW = [*ARGUMENTS, "--set", "gsmflow.epochs=20", "--oracle", "--checkpoint-seconds", "0"]
+SLOW = [*ARGUMENTS, "--oracle", "--checkpoint-seconds", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -224,9 +224,9 @@ def test_a_killed_run_resumes_to_the_same_result(uninterrupted: dict[str, Any], 
     for moment, kill in (
         (2, signal.SIGKILL),
         (4, signal.SIGINT),
-        (10, signal.SIGKILL),
-        (15, signal.SIGTERM),
-        (18, signal.SIGKILL),
+        (7, signal.SIGKILL),
+        (9, signal.SIGTERM),
+        (12, signal.SIGKILL),
     ):
         process = Command(*command, cwd=tmp_path)
         deadline = time.monotonic() + 60
