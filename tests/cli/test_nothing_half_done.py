@@ -197,6 +197,6 @@ def test_an_interrupted_extraction_says_how_to_continue(tmp_path: Path) -> None:
     said = stopped.stderr
     assert stopped.returncode == 130, said
     assert any((tmp_path / "features.npz.parts").glob("*.safetensors"))
-    assert f"what is done is kept beside {tmp_path / 'features.npz'}; the same command continues" in said
+    assert f"what is done is stored beside {tmp_path / 'features.npz'}; the same command continues" in said
     assert main([*words, "-o", str(tmp_path / "features.npz")]) == 0
     assert np.load(tmp_path / "features.npz")["features"].shape[0] == 400
