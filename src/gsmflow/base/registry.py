@@ -1,4 +1,4 @@
-"""Things that are chosen by name: built in, registered by a program, or from other packages.
+"""Registries of what is chosen by name: built in, registered by a program, or from other packages.
 
 Nothing is imported before it is needed. Other packages declare entry points in the registry's group. One that
 cannot be loaded is reported in one line and left out.
@@ -25,29 +25,29 @@ _log = logging.getLogger("gsmflow")  # unless the program sets a handler, warnin
 
 @dataclass(frozen=True)
 class _Later:
-    """Something that an entry point names and that is not imported yet."""
+    """A value that an entry point names and that is not imported yet."""
 
     place: EntryPoint
 
     @property
     def giver(self) -> str:
-        """The package that declares it."""
+        """The package that declares it, with its version."""
         return f"package {self.place.dist.name} {self.place.dist.version}" if self.place.dist else "gsmflow"
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name.
+    """Values of one kind by name, such as methods.
 
     Parameters
     ----------
     what : str
-        What one of them is called in messages.
+        The kind in messages, such as ``method``.
     group : str
-        The group of entry points in which other packages add theirs.
+        The group of entry points by which other packages add values.
     built_in : Mapping[str, str]
-        Name to ``module:ATTRIBUTE``, imported when it is asked for.
+        Name to ``module:ATTRIBUTE``, imported when it is needed.
     complaint : Callable[[str, Any], str]
-        (name, value) -> what is wrong with that value under that name; empty if nothing is.
+        (name, value) -> what is wrong with that value under that name; empty if nothing is wrong.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Registry(Generic[T]):
         return chosen
 
     def is_of_this_program(self, name: str) -> bool:
-        """Whether this program registered it, so that processes started from it do not know it."""
+        """Whether this program registered the name, so that other processes do not know it."""
         return name in self._registered
 
     def check_known_elsewhere(self, name: str) -> None:
@@ -143,7 +143,7 @@ class Registry(Generic[T]):
             )
 
     def giver(self, name: str) -> str:
-        """Who gives a name that there is: "gsmflow", "this program", or a package with its version."""
+        """The origin of a known name: "gsmflow", "this program", or a package with its version."""
         if self.is_of_this_program(name):
             return "this program"
         return (self._built_in.get(name) or self._of_packages()[name]).giver

@@ -6,7 +6,7 @@ from torch import nn
 
 
 class UndrawnLinear(nn.Linear):
-    """A linear layer with undefined parameters: whoever makes it draws them, from a generator of its own.
+    """A linear layer with undefined parameters: the caller draws them, from a generator of its own.
 
     ``nn.Linear`` would draw from the global generator. ``torch.nn.utils.skip_init`` does the same as this class, but
     brings in sympy, which takes half a second in every process that trains.

@@ -115,7 +115,7 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
     ) as error:  # errors of the unpickler, the archive and the tensors; all mean a damaged file
         reason = str(error).partition("\n")[0][:120]
         raise InputError(
-            f"{path}: not loaded, since it is damaged or holds more than tensors, numbers and texts, which could "
+            f"{path}: not loaded: it is damaged, or holds other objects than tensors, numbers and texts, which could "
             f"run code ({reason})"
         ) from None
     if not isinstance(content, Mapping):

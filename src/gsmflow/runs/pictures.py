@@ -255,7 +255,7 @@ def _described(folder: Path, semantics: str | None) -> bool:
     file = folder / "classes.csv"
     try:
         return file.exists() and read_described(file).attributes is not None
-    except InputError:  # whoever reads it says what is wrong
+    except InputError:  # reading the table reports what is wrong
         return True
 
 

@@ -20,7 +20,7 @@ _FILES = {
     **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in _SCRIPTS},
 }
 ADDRESSES = tuple(_FILES)
-"""Where the page is; whoever may not ask anything can still see it, to sign in."""
+"""Routes of the page. It can be seen without a token, to sign in."""
 
 
 def page() -> APIRouter:

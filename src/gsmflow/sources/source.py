@@ -83,7 +83,7 @@ class NamedProblem:
     title : str
         What it is, for ``gsmflow data``.
     citation : str
-        Whom to credit, or where it comes from.
+        The paper to cite, or the origin of the data.
     load : Callable[[str, int], Problem]
         (details, seed) -> the problem; details are what a person wrote behind ``name:``, or empty.
     counts : Callable[[], Counts] | None

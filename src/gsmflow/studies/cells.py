@@ -24,7 +24,7 @@ from gsmflow.sources.source import SOURCES
 
 @dataclass(frozen=True)
 class Variant:
-    """What is compared: a method with a preset and overrides, under a label.
+    """One line of a comparison: a method with a preset and overrides, under a label.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def in_transductive_setting(variants: Sequence[Variant]) -> list[Variant]:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: where its data are, what is done with them, and what is written.
+    """One run of a study: its data, its method and options, and what is written.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from gsmflow.studies.cells import Cell, Finished
 
 
 class Stopped(Exception):
-    """The bench was asked to stop; the same command continues it."""
+    """The study was asked to stop. The same command continues it."""
 
 
 class Workers:
@@ -58,7 +58,7 @@ class Workers:
             raise Stopped
 
     def stop(self) -> None:
-        """Ask every running cell to write its checkpoint and end; no other is started."""
+        """Ask all running cells to write their checkpoints and end. No further cell is started."""
         with self._lock:
             self._stopped = True
             for process in self._running:
@@ -101,8 +101,8 @@ class Workers:
         with self._lock:
             if self._stopped:
                 return -1, "", ""
-            # The pipe stays open behind the job. Its end comes when this process ends, even by kill -9: then the
-            # worker ends too, and does not hold the folder against the next bench.
+            # The pipe stays open until this process ends, even by kill -9. Then the worker ends too, and the next
+            # bench finds the folder free.
             theirs, ours = os.pipe()
             process = subprocess.Popen(
                 [sys.executable, "-m", "gsmflow", "worker"],
@@ -119,7 +119,7 @@ class Workers:
             with (
                 suppress(BrokenPipeError),
                 open(ours, "wb", closefd=False) as pipe,
-            ):  # it ended at once: it says why
+            ):  # it ended at once, with a reason
                 pipe.write(cell.job(self.root, self.threads).encode() + b"\n")
             out, err = process.communicate()
             return process.returncode, out, err

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Search:
-    """What is tuned, and in which space.
+    """A search: the method, the options that are set, and those that are searched.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def tune(
     problem : Problem
         Its validation problems are scored, its test set never.
     search : Search
-        What is tuned, and in which space.
+        The method and the options to search.
     trials : int
         Finished trials to reach.
     seed : int
@@ -163,12 +163,12 @@ def tune(
 
 
 def check(search: Search, address: str | None = None) -> Recipe:
-    """Refuse a search that cannot be carried out, before anything is loaded; the recipe it starts from.
+    """Refuse an impossible search before anything is loaded. Returns the recipe that it starts from.
 
     Parameters
     ----------
     search : Search
-        What is tuned, and in which space.
+        The method and the options to search.
     address : str | None
         Address of the Ray cluster that would compute the trials; None: this process.
 

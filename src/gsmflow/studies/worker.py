@@ -1,4 +1,4 @@
-"""One run of a study, made where it was sent: the same function for a process of this machine and for a cluster."""
+"""Makes one run of a study: the same function in a process of this machine and on a cluster."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def make_run(job: str) -> dict[str, Any]:
         progress = Progress()
         if cell.tensorboard:
             progress = open_.enter_context(event_files(folder / "tensorboard", progress))
-        # Signals reach the main thread alone; elsewhere whoever holds the thread has to end it.
+        # Signals reach the main thread alone. In another thread the caller has to end the run.
         main = threading.current_thread() is threading.main_thread()
         watch = open_.enter_context(stoppable()) if main else lambda recorder: None
         return train(
@@ -72,7 +72,7 @@ def make_run(job: str) -> dict[str, Any]:
 
 
 def train_cell(job: str) -> tuple[dict[str, Any] | None, str, dict[str, bytes]]:
-    """Make the run of a job in a passing folder: its metrics, or why there are none, and its files."""
+    """Make the run of a job in a temporary folder. Returns its metrics, or why there are none, and its files."""
     from gsmflow.compute.finite import TrainingFailed
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -104,9 +104,8 @@ def place(folder: Path, files: dict[str, bytes]) -> None:
 def job_from_parent() -> str:
     """The job that stands in the first line of standard input; this process ends when its input does.
 
-    Whoever holds the other end keeps it open for as long as it waits. Its end comes when that process ends, even by
-    ``kill -9``. This one then ends at once and like a kill: run folders are made for that, and the next run must not
-    wait for this one.
+    The study keeps the other end open while it waits. When that process ends, even by ``kill -9``, this one ends at
+    once, as if it were killed. Run folders survive that, and the next run need not wait for this one.
     """
     line = b""
     while b"\n" not in line:

@@ -129,7 +129,7 @@ def serve(
     if encoder:
         check_encoder(encoder)
     host = service.host
-    listening = _listen(host, service.port)  # a port that is taken is told at once
+    listening = _listen(host, service.port)  # a port that is taken is refused at once
     try:
         import uvicorn
 

@@ -307,7 +307,7 @@ def _in_turn(
 ) -> Iterator[dict[str, Any]]:
     """Make one run after the other in this process, on the same loaded data: their metrics.
 
-    What looks wrong about the data is told once, by the process that speaks, when nothing can be refused any more.
+    Warnings about the data are printed once, by the process that prints, after all that can be refused.
     """
     from gsmflow.cli.display_concerns import told_about
     from gsmflow.cli.progress import Pace, live_display

@@ -35,7 +35,7 @@ from gsmflow.methods.diffusion import DiffusionOptions
 from gsmflow.methods.workings.networks import ConditionalMLP
 from gsmflow.methods.workings.trained import ConditionalPeer, descend
 
-_WAVES = 8  # sines and cosines of the time that the network is told
+_WAVES = 8  # sines and cosines of the time, an input of the network
 
 
 def signal(levels: int, lowest: float, highest: float) -> Tensor:
@@ -45,7 +45,7 @@ def signal(levels: int, lowest: float, highest: float) -> Tensor:
 
 
 def waves(levels: int) -> Tensor:
-    """What the network is told of the time of each level: (T + 1, 2 _WAVES)."""
+    """The time of each noise level as an input of the network: (T + 1, 2 _WAVES)."""
     times = torch.arange(levels + 1, dtype=torch.float64) / levels
     angles = math.pi * times[:, None] * 2.0 ** torch.arange(_WAVES, dtype=torch.float64) / 2
     return torch.cat((angles.sin(), angles.cos()), dim=1).float()
