@@ -254,9 +254,7 @@ def transductive_override(method: str) -> str:
     """
     if not find_method(method).transductive:
         able = ", ".join(each.name for each in METHODS.each() if each.transductive)
-        raise InputError(
-            f"method '{method}' has no transductive setting; choose one of {able}", parameter="transductive"
-        )
+        raise InputError(f"method '{method}' has no transductive setting; choose one of {able}")
     return f"{find_method(method).options.table}.transductive=on"
 
 

@@ -33,8 +33,9 @@ class VAEGANLearner(AdversarialPeer):
 
     def __init__(self, data: TrainingData, options: VAEGANOptions, seed: int) -> None:
         super().__init__(data, options, seed)
-        transductive = isinstance(options, D2Options) and options.transductive
-        self.second = SecondCritic(self, options) if transductive else None
+        self.second: SecondCritic | None = None
+        if isinstance(options, D2Options) and options.transductive:
+            self.second = SecondCritic(self, options)
 
     def generating(self) -> list[nn.Module]:
         """Encoder and generator."""
