@@ -28,7 +28,7 @@ from gsmflow.estimator.persistence import SavedEstimator, read_estimator, write_
 from gsmflow.estimator.pictures import label_images
 from gsmflow.estimator.telling import tell
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.fitting import run as carry_out
+from gsmflow.protocol import fitting
 from gsmflow.runs.fitted import FittedRun
 from gsmflow.runs.folder import GIVEN, Request
 from gsmflow.runs.synthesis import Synthesizer
@@ -148,7 +148,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         problem = problem_of(features, labels, names, vectors, bound.names, columns)
         request = Request(GIVEN, None, None, self.protocol, False, seed)
         how: dict[str, Any] = {"protocol": self.protocol, "oracle": False, "seed": seed}
-        outcome = carry_out(problem, recipe, **how, device=device, recorder=(recorder := Recorder()))
+        outcome = fitting.run(problem, recipe, **how, device=device, recorder=(recorder := Recorder()))
         self._take(FittedRun.of(request, problem, recipe, outcome, recorder, device), names)
         tell(problem, self.metrics_)
         return self

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+import gsmflow.runs.train
 from gsmflow import sources
 from gsmflow.base.errors import InputError
 from gsmflow.compute.devices import resolve_device, set_threads
@@ -20,7 +21,6 @@ from gsmflow.recipes.recipe import preset_for, recommended_method, transductive_
 from gsmflow.runs.class_descriptions import Said
 from gsmflow.runs.folder import Request, new_folder
 from gsmflow.runs.pictures import Wanted, folder_of_pictures, plan
-from gsmflow.runs.train import train as make_run
 
 
 def load(folder: str | Path) -> ZeroShotClassifier:
@@ -128,7 +128,7 @@ def train(
     before = torch.get_num_threads()
     set_threads(threads, recipe.features.out_dim(loaded))
     try:
-        make_run(
+        gsmflow.runs.train.train(
             request,
             loaded,
             recipe,

@@ -25,9 +25,8 @@ from gsmflow.data.warnings import of_rival, of_run
 from gsmflow.files.atomic import held, sweep, write_bytes, write_json
 from gsmflow.files.tensors import write_tensors
 from gsmflow.learning.journal import CHECKPOINT, Recorder
+from gsmflow.protocol import fitting
 from gsmflow.protocol.choice import ChosenOn, Outcome
-from gsmflow.protocol.fitting import refit
-from gsmflow.protocol.fitting import run as carry_out
 from gsmflow.protocol.semantic_weights import with_weights
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.runs.examples import Examples
@@ -179,7 +178,7 @@ def adopt(
     recorder = Recorder()
     transform = FeatureTransform.fit(problem, recipe.features)
     try:
-        refitted = refit(problem, recipe, None, weights, transform, seed=request.seed, device=device)
+        refitted = fitting.refit(problem, recipe, None, weights, transform, seed=request.seed, device=device)
     except ValueError as error:
         raise InputError(f"{origin.get('file', 'weights')}: {error}") from None
     scores = score(problem, refitted.logits, unseen_logits=refitted.unseen_logits)
@@ -243,7 +242,7 @@ def _carried_out(
 ) -> tuple[Outcome, dict[str, Any]]:
     """Carry out the request. Returns its outcome, and the metrics as plain values."""
     asked: dict[str, Any] = {"protocol": request.protocol, "oracle": request.oracle, "seed": request.seed}
-    outcome = carry_out(problem, recipe, **asked, device=device, recorder=recorder)
+    outcome = fitting.run(problem, recipe, **asked, device=device, recorder=recorder)
     return outcome, metrics_of(request, problem, recipe, outcome, recorder).to_dict()
 
 

@@ -42,9 +42,9 @@ def export(
     spec = load_backbone(run).moved(backbone, None) if images else None
     classifier = load_classifier(run)
 
-    from gsmflow.serve.onnx import export as write_graph  # late, because it loads torch
+    from gsmflow.serve import onnx  # late, because it loads torch
 
-    write_graph(classifier, file, spec)
+    onnx.export(classifier, file, spec)
     told = {
         "run": str(run),
         "out": str(file),
