@@ -371,3 +371,12 @@ def test_slips_in_descriptions(tmp_path: Path) -> None:
     )
     counted = [[*row, "nr." if i == 0 else str(i)] for i, row in enumerate(classes())]
     assert "counts the classes in their order: nr.." in kinds(read(tmp_path, None, counted))["counting"]
+
+
+def test_marks_for_missing_values(tmp_path: Path) -> None:
+    marked = classes(lambda c, a: "-1" if (c, a) in ((2, 1), (5, 1)) else repr(float(SEMANTICS[c, a])))
+    assert "a1 (-1 for 2 classes)" in kinds(read(tmp_path, None, marked))["marker"]
+    gone = rows(lambda i, d: "-999" if (i, d) == (7, 2) else repr(float(abs(VALUES[i, d]))))
+    assert "f2 (-999 in 1 samples)" in kinds(read(tmp_path, gone))["marker"]
+    ternary = classes(lambda c, a: str(c * 5 % 3 - 1) if a == 1 else repr(float(SEMANTICS[c, a])))
+    assert "marker" not in kinds(read(tmp_path, rows(), ternary))

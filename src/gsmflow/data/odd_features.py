@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.data.concern import Concern, count, some
+from gsmflow.data.odd_semantics import MARKERS
 from gsmflow.data.problem import Problem
+from gsmflow.files.feature_store import is_mapped
 
 _HEAD = 64  # rows that most features are cleared by
 _ROWS = 20  # fewer may rise by chance
@@ -19,7 +21,31 @@ def of_features(problem: Problem) -> list[Concern]:
     Most features are cleared by a few rows, so it takes no time.
     """
     used = np.sort(np.concatenate((problem.train, problem.test_seen, problem.test_unseen)))
-    return [*_running(problem, used), *_telling(problem, used)]
+    return [*_running(problem, used), *_telling(problem, used), *_markers(problem)]
+
+
+def _markers(problem: Problem) -> list[Concern]:
+    """Features that are -99, -999 or the like for some samples and never below zero for the others."""
+    features = problem.features
+    if is_mapped(features) or problem.offset is not None:
+        return []
+    marked = []
+    for column in np.flatnonzero(np.isin(features.min(axis=0), MARKERS[2:])).tolist():
+        values = features[:, column]
+        others = values[values != values.min()]
+        if 2 * len(others) > len(values) and others.min() >= 0:
+            marked.append(
+                f"{_called(problem, column)} ({values.min():g} in {len(values) - len(others)} samples)"
+            )
+    if not marked:
+        return []
+    return [
+        Concern(
+            "marker",
+            f"{count(len(marked), 'feature')} with a value that looks like a mark for missing ones: {some(marked)}. It "
+            "is taken as a number; fill the values in, or remove the samples or the feature.",
+        )
+    ]
 
 
 def _running(problem: Problem, used: NDArray[np.int64]) -> list[Concern]:

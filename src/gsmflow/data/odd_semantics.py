@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gsmflow.data.concern import Concern, count, some
 
 _FAR = 10  # times the range of the attribute's other values, and times all values of the other classes
+MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0)  # as people write that a value is missing
 _FEWEST = 5  # classes, below which a range says little
 _COUNTED = 8  # classes, below which an attribute may count by chance
 _TOTALS = re.compile(
@@ -22,7 +23,33 @@ _TOTALS = re.compile(
 def slips(semantics: NDArray[np.floating], classes: Sequence[str], names: Sequence[str]) -> list[Concern]:
     """What is odd about single values of descriptions (C, A), with the names of classes and attributes."""
     exact = np.asarray(semantics, dtype=np.float64)
-    return [*_totals(classes), *_far(exact, classes, names), *_counting(exact, names)]
+    return [
+        *_totals(classes),
+        *_markers(exact, names),
+        *_far(exact, classes, names),
+        *_counting(exact, names),
+    ]
+
+
+def _markers(exact: NDArray[np.float64], names: Sequence[str]) -> list[Concern]:
+    """Attributes that are -1, -99, -999 or the like for some classes and never below zero for the others."""
+    told = []
+    for column, name in enumerate(names):
+        values = exact[:, column]
+        marked = np.isin(values, MARKERS)
+        others = values[~marked]
+        one = len(np.unique(values[marked])) == 1 and len(others) > marked.sum() and others.min() >= 0
+        if one and not np.isin(others, (0, 1)).all():  # -1, 0 and 1 may be meant so
+            told.append(f"{name} ({values[marked][0]:g} for {count(int(marked.sum()), 'class', 'classes')})")
+    if not told:
+        return []
+    return [
+        Concern(
+            "marker",
+            f"{count(len(told), 'attribute')} with a value that looks like a mark for missing ones: {some(told)}. "
+            "It is taken as a number; fill the values in, or leave the attribute out.",
+        )
+    ]
 
 
 def _totals(classes: Sequence[str]) -> list[Concern]:
