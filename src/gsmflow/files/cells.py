@@ -19,14 +19,14 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}([,.'\u2019\s]\d{3})+([.,]\d+)?")
 
 
 def numbers_in(texts: pl.Series, decimal: str) -> pl.Series:
-    """Texts as numbers, null where one is none; a column of nothing but words for yes and no as 1 and 0.
+    """Texts as numbers; null where a text is no number. A column of words for yes and no becomes 1 and 0.
 
     Parameters
     ----------
     texts : pl.Series
         (N,) texts.
     decimal : str
-        What stands before the digits of a fraction, ``.`` or ``,``.
+        The decimal mark, ``.`` or ``,``.
     """
     import polars as pl
 
@@ -36,14 +36,14 @@ def numbers_in(texts: pl.Series, decimal: str) -> pl.Series:
         written = texts.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
     else:
         written = texts
-    found = written.cast(pl.Float64, strict=False)
-    if not found.null_count():
-        return found
-    if found.null_count() == len(texts) and is_truth(texts):
+    numbers = written.cast(pl.Float64, strict=False)
+    if not numbers.null_count():
+        return numbers
+    if numbers.null_count() == len(texts) and is_truth(texts):
         return texts.str.to_lowercase().replace_strict(_TRUTHS, return_dtype=pl.Float64)
     if texts.str.contains("\u2212", literal=True).any():  # a typographic minus
         return written.str.replace("\u2212", "-", literal=True).cast(pl.Float64, strict=False)
-    return found
+    return numbers
 
 
 def is_truth(texts: pl.Series) -> bool:

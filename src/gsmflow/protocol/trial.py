@@ -42,7 +42,7 @@ from gsmflow.protocol.unseen_bias import UnseenRates, bias_at_rate, bias_for, ra
 from gsmflow.recipes.recipe import Recipe, SelectionOptions
 from gsmflow.scores.gzsl import GZSL_SCORES, best_bias, harmonic_mean
 
-_RATED = 2048  # real features from which the rates of a learner without synthesis are computed
+_RATED = 2048  # real features used for the selection rates of methods that synthesize nothing
 
 
 def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:

@@ -82,7 +82,7 @@ def _meaning(semantic: dict[str, Any]) -> Reading | None:
         )
     if real < _ORDERED / 2:
         return Reading(
-            f"{said}: even real features hardly show what the classes are described by.",
+            f"{said}: even from real features the attributes can hardly be predicted.",
             "Use attributes that can be seen in a picture, or another backbone.",
         )
     return Reading(f"{said} (1 is perfect).")

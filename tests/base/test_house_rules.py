@@ -1,0 +1,63 @@
+"""Rules of the source that neither the linter nor import-linter keeps."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import gsmflow
+
+SOURCE = Path(gsmflow.__file__).parent
+MOST_LINES = 350
+# Short names that everybody gives these modules.
+USUAL = {
+    "numpy": "np",
+    "polars": "pl",
+    "torch.nn.functional": "F",
+    "torch.distributed": "dist",
+    "numpy.lib.format": "npy",
+}
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """The syntax tree of every module."""
+    for file in sorted(SOURCE.rglob("*.py")):
+        yield file.relative_to(SOURCE).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
+
+
+def test_no_module_is_too_long_to_be_read_in_one_sitting() -> None:
+    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in SOURCE.rglob("*.py")}
+    assert len(lengths) > 200
+    assert not {file.name: length for file, length in lengths.items() if length > MOST_LINES}
+
+
+def test_what_is_imported_keeps_its_name() -> None:
+    renamed = []
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                start = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+                for each in node.names:
+                    usual = USUAL.get(start + each.name)
+                    # A constant may be told apart from one of the same name, such as the FILE of two modules.
+                    if (
+                        each.asname not in (None, usual)
+                        and not each.name.isupper()
+                        and not each.name[0].isupper()
+                    ):
+                        renamed.append(f"{name}: {start}{each.name} as {each.asname}")
+    assert not renamed
+
+
+def test_locals_say_what_was_made_kept_or_found() -> None:
+    vague = []
+    for name, tree in trees():
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for node in ast.walk(function):
+                    stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id
+                    given = isinstance(node, ast.arg) and node.arg
+                    if (stored or given) in ("made", "kept", "found"):
+                        vague.append(f"{name}: {stored or given} in {function.name}")
+    assert not vague
