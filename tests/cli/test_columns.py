@@ -163,3 +163,31 @@ def test_quotes_escaped_by_backslashes_merge_no_classes(tmp_path: Path) -> None:
     assert loaded.classes[9:] == ('disc 12"', "class 10", 'disc 7"')
     assert loaded.unseen.tolist() == [9, 10, 11]
     assert np.array_equal(loaded.semantics, strangers.ATTRIBUTES.astype(np.float32))
+
+
+def test_what_was_left_out_of_training_is_left_out_of_new_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The very table that a run was trained on is taken by predict and evaluate, and a few rows of it are, too."""
+    x = strangers.values()
+    extra = {
+        "obs": list(range(len(x))),
+        "fold": [i % 5 for i in range(len(x))],
+        "species_code": [i // 12 for i in range(len(x))],
+        "batch no": [f"{i * 7 % 97:04d}" for i in range(len(x))],
+    }
+    data = strangers.folder(tmp_path / "mine", strangers.features(x, extra))
+    assert (
+        main(["train", str(data), "--method", "lda", "--protocol", "last", "--out", str(tmp_path / "run")])
+        == 0
+    )
+    lines = (data / "features.csv").read_text().splitlines()
+    (tmp_path / "few.csv").write_text("\n".join([lines[0], *lines[5:8]]))
+    capsys.readouterr()
+    told = []
+    for table in (data / "features.csv", tmp_path / "few.csv"):
+        assert main(["predict", str(tmp_path / "run"), str(table), "--json"]) == 0, capsys.readouterr().err
+        told.append([row["class"] for row in json.loads(capsys.readouterr().out)["predictions"]])
+    assert told[1] == told[0][4:7]
+    assert main(["evaluate", str(tmp_path / "run"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["same_data"] is True

@@ -24,7 +24,7 @@ from gsmflow.files.column_names import (
 )
 from gsmflow.files.columns import Table, as_numbers
 from gsmflow.files.names import matched
-from gsmflow.files.telling import has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
+from gsmflow.files.telling import ROWS, has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
 
 _FOLDS = 20  # different values of a column that divides the rows, at most
 KEEP = "feature:"  # before the name of a column that is a feature whatever it looks like
@@ -190,7 +190,7 @@ def _why_left_out(table: Table, column: str, wanted: Sequence[str] | None, said:
             return ""
     if role:
         return f"another column says the {role}"
-    return _index(table, column, wanted) or (_by_values(table, column, said) if wanted is None else "")
+    return _index(table, column, wanted) or _by_values(table, column, said, surplus=wanted is not None)
 
 
 def _no_number(table: Table, column: str) -> str:
@@ -200,18 +200,23 @@ def _no_number(table: Table, column: str) -> str:
     return "codes that begin with zeros" if is_code(table, column) else ""
 
 
-def _by_values(table: Table, column: str, said: Mapping[str, str]) -> str:
-    """Why the values of a column show that it is no feature, whatever it is called; empty where they do not."""
+def _by_values(table: Table, column: str, said: Mapping[str, str], *, surplus: bool) -> str:
+    """Why the values of a column show that it is no feature, whatever it is called; empty where they do not.
+
+    Of a `surplus` column, which a run was not trained on, a few rows are enough.
+    """
     if reason := _no_number(table, column):
         return reason
     word = called(column)
     if word in DIVIDING and table.frame[column].n_unique() <= _FOLDS:
         return "divides the rows; a column split with train and test does so"
-    if set(word.split("_")) & TIME_WORDS and runs_on(table, column, evenly=False):
+    if set(word.split("_")) & TIME_WORDS and runs_on(
+        table, column, evenly=False, least=2 if surplus else ROWS
+    ):
         return "a time that runs on"
-    if runs_on(table, column, evenly=True):
+    if runs_on(table, column, evenly=True, least=2 if surplus else ROWS):
         return "a running number"
-    if "label" in said and numbers_classes(table, column, said["label"]):
+    if "label" in said and numbers_classes(table, column, said["label"], all_of_them=not surplus):
         return "numbers the classes, one number each"
     return ""
 

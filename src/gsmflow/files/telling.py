@@ -11,7 +11,7 @@ from gsmflow.files.columns import Table, as_numbers
 if TYPE_CHECKING:
     import polars as pl
 
-_ROWS = 8  # fewer may run on by chance
+ROWS = 8  # fewer may run on by chance
 _PER_CLASS = 3  # rows a class, on average, from which one number a class is no chance
 _EXACT = 2.0**53
 _HEAD = 64  # rows that most columns are told apart by
@@ -55,11 +55,11 @@ def is_code(table: Table, column: str) -> bool:
     return bool(series.str.contains(r"^\s*0\d").any())
 
 
-def runs_on(table: Table, column: str, *, evenly: bool) -> bool:
+def runs_on(table: Table, column: str, *, evenly: bool, least: int = ROWS) -> bool:
     """Whether whole numbers rise, or fall, from each row to the next by the same step; or, not `evenly`, whether any
-    numbers never turn back.
+    numbers never turn back; never so with fewer rows than `least`.
     """
-    if len(table) < _ROWS:
+    if len(table) < least:
         return False
     for rows in (_HEAD, len(table)):
         values = _numbers(table, column, rows)
@@ -70,11 +70,13 @@ def runs_on(table: Table, column: str, *, evenly: bool) -> bool:
             return False
         if not evenly and not ((steps >= 0).all() or (steps <= 0).all()):
             return False
-    return evenly or bool(np.count_nonzero(steps) > 1)
+    return evenly or bool(np.count_nonzero(steps) > (len(table) > 2))
 
 
-def numbers_classes(table: Table, column: str, label: str) -> bool:
-    """Whether a column holds a whole number for each class, k, k + 1, ... without a gap, as programs write labels."""
+def numbers_classes(table: Table, column: str, label: str, *, all_of_them: bool = True) -> bool:
+    """Whether a column holds a whole number for each class, k, k + 1, ... without a gap, as programs write labels; or,
+    where a table may hold some of the classes alone, one whole number a class.
+    """
     labels = table.frame[label]
     for rows in (_HEAD, len(table)):
         values = _numbers(table, column, rows)
@@ -86,6 +88,8 @@ def numbers_classes(table: Table, column: str, label: str) -> bool:
         ):
             return False
     numbers = sorted(number_of.values())
+    if not all_of_them:
+        return len(set(numbers)) == len(numbers)
     dense = numbers == [numbers[0] + step for step in range(len(numbers))]
     return dense and len(numbers) > 2 and len(table) >= _PER_CLASS * len(numbers)
 
