@@ -199,7 +199,11 @@ SHIFTS: dict[str, Any] = {
         ("variance", {"ratio": 0.3}, "too narrow"),
         ("structure", {"spearman": 0.2}, "do not lie to each other as real ones do"),
         ("semantic", {"cosine": 0.3, "real_cosine": 0.8}, "part of the description is lost"),
-        ("semantic", {"cosine": 0.1, "real_cosine": 0.2}, "even from real features the attributes can hardly"),
+        (
+            "semantic",
+            {"cosine": 0.1, "real_cosine": 0.2},
+            "even from real features the attributes can hardly",
+        ),
         ("distribution", {"recall": 0.1, "real_recall": 0.9}, "cover 10% of the real ones"),
     ],
 )
