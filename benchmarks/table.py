@@ -13,6 +13,7 @@ from benchmarks import methods
 from benchmarks.measure import RESULTS
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
+from benchmarks.stack_tables import stacks_table, without_table
 from benchmarks.variants import OPTIONS, Option
 from gsmflow.studies.tables import SCORES, Row, rows_of
 
@@ -218,7 +219,8 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
     "results.md": {
         f"methods {problem}": lambda problem=problem: methods_table(methods.kept(), problem)
         for problem in methods.PROBLEMS
-    },
+    }
+    | {"stacks": stacks_table, "without": without_table},
 }
 
 
