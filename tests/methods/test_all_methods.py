@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from gsmflow.compute.randomness import stream
 from gsmflow.data.lending import Setting, lend
 from gsmflow.files.tensors import read_tensors, write_tensors
+from gsmflow.heads.factored import FactoredHead
 from gsmflow.heads.kinds import head_from_state
 from gsmflow.heads.likelihood import GatedHead, LikelihoodHead
 from gsmflow.heads.linear import LinearHead
@@ -169,9 +170,9 @@ def test_lda_predicts_the_means_of_unseen_classes_by_ridge_regression() -> None:
         seen.T @ training.class_means().double(),
     )
     expected = (a @ weights)[training.unseen]
-    assert isinstance(head, LinearHead)
+    assert isinstance(head, FactoredHead)
     # With a covariance that is a multiple of the identity, weights are the means over that multiple.
-    ratio = head.weight[training.unseen].double() / expected
+    ratio = head.linear().weight[training.unseen].double() / expected
     torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=1e-3)
 
 
