@@ -83,12 +83,12 @@ def test_every_file_cut_at_fifty_places(case: str, cases: Path) -> None:
         file.write_bytes(content)
 
 
-def _as_far_as_it_goes(found: Any, whole: Any) -> None:
+def _as_far_as_it_goes(read: Any, whole: Any) -> None:
     """The first rows of the whole table; the last cell may have lost its end."""
-    if found is None:
+    if read is None:
         return
-    rows, there = found.frame.rows(), whole.frame.rows()
-    assert found.columns[:-1] == whole.columns[: len(found.columns) - 1]
-    assert rows[:-1] == [row[: len(found.columns)] for row in there[: len(rows) - 1]]
-    assert rows[-1][:-1] == there[len(rows) - 1][: len(found.columns) - 1]
-    assert str(there[len(rows) - 1][len(found.columns) - 1]).startswith(str(rows[-1][-1]))
+    rows, there = read.frame.rows(), whole.frame.rows()
+    assert read.columns[:-1] == whole.columns[: len(read.columns) - 1]
+    assert rows[:-1] == [row[: len(read.columns)] for row in there[: len(rows) - 1]]
+    assert rows[-1][:-1] == there[len(rows) - 1][: len(read.columns) - 1]
+    assert str(there[len(rows) - 1][len(read.columns) - 1]).startswith(str(rows[-1][-1]))

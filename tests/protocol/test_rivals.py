@@ -56,9 +56,9 @@ def test_nothing_is_said_where_the_method_is_as_good() -> None:
     rival = Rival.of(make_recipe("gsmflow", "best"), 0)
     assert rival is not None
     rival.reached = [[0.5, 0.25], [0.25, 0.375]]  # means 0.375 and 0.3125
-    assert rival.found(2, 0.33) is None
-    assert rival.found(3, 0.1) is None  # not judged on the third
-    assert rival.found(2, 0.32) == {"method": "lda", "H": 0.375, "own": 0.32}
+    assert rival.far_above(2, 0.33) is None
+    assert rival.far_above(3, 0.1) is None  # not judged on the third
+    assert rival.far_above(2, 0.32) == {"method": "lda", "H": 0.375, "own": 0.32}
 
 
 def test_what_would_take_long_is_left_out() -> None:

@@ -83,7 +83,7 @@ def run(
             rival = Rival.of(recipe, seed)
             choice = choose(problem, recipe, seed, device, recorder, rival=rival)
             recorder.records["choice"] = asdict(choice)
-            better = rival.found(recipe.selection.problems, choice.H) if rival else None
+            better = rival.far_above(recipe.selection.problems, choice.H) if rival else None
             if better:
                 recorder.records["better"] = better
                 recorder.progress.message(f"warning: {of_rival(recipe.method.name, better).text}")

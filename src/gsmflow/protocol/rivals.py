@@ -64,7 +64,7 @@ class Rival:
         trial = Trial(cheap, self.recipe, self.seed, Recorder(), "comparison")
         self.reached.append(list(_reached(trial, calibrate=self.recipe.head.calibrate)))
 
-    def found(self, problems: int, own: float) -> dict[str, Any] | None:
+    def far_above(self, problems: int, own: float) -> dict[str, Any] | None:
         """What is to be told: its name and its mean H, where it was judged on all problems and is far above `own`."""
         if len(self.reached) < problems:
             return None
