@@ -7,7 +7,7 @@ from typing import Any
 
 from gsmflow.protocol.choice import ChosenOn
 from gsmflow.report.reading import Record
-from gsmflow.scores.gzsl import SCORES
+from gsmflow.scores.gzsl import CURVE_SCORES, SCORES
 
 MEANING = {
     "U": "U, unseen classes",
@@ -62,7 +62,7 @@ def estimates(metrics: dict[str, Any]) -> dict[str, float]:
     chosen = metrics.get("chosen") or {}
     if chosen.get("on") != ChosenOn.VALIDATION.value:
         return {}
-    return {score: chosen[score] for score in ("U", "S", "H", "AUSUC") if chosen.get(score)}
+    return {score: chosen[score] for score in CURVE_SCORES if chosen.get(score)}
 
 
 def summary(record: Record) -> str:
