@@ -98,6 +98,15 @@ def test_damaged_files_are_refused(run: Path) -> None:
         read_config(run)
 
 
+@pytest.mark.parametrize("table", ["run", "options", "data"])
+def test_a_configuration_without_a_table_is_refused(tmp_path: Path, table: str) -> None:
+    tables = {"run": "", "options": "", "data": ""}
+    del tables[table]
+    (tmp_path / "config.toml").write_text("".join(f"[{name}]\n" for name in tables))
+    with pytest.raises(InputError, match=rf"config\.toml: has no table \[{table}\]"):
+        read_config(tmp_path)
+
+
 def test_a_run_of_features_knows_no_backbone(run: Path) -> None:
     with pytest.raises(InputError, match="features of unknown origin"):
         load_backbone(run)

@@ -157,11 +157,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     file = check(folder / CONFIG)
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        config = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: not valid TOML ({error})") from None
+    for table in ("run", "options", "data"):
+        if not isinstance(config.get(table), dict):
+            raise InputError(
+                f"{file}: has no table [{table}], as a run writes it; restore the file, or train again"
+            )
+    return config
 
 
 def feature_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
