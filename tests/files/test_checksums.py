@@ -144,3 +144,11 @@ def test_a_list_cut_anywhere_is_read_or_refused_and_never_calls_the_data_damaged
         except InputError as error:
             assert str(error).startswith(f"{tmp_path / 'checksums.txt'}: ")  # noqa: PT017
             assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    """Longer than the system allows, as in a list that was damaged: refused in one line."""
+    (tmp_path / "features.csv").write_text("x")
+    (tmp_path / "checksums.txt").write_text(f"{'0' * 64}  {'n' * 5000}\n")
+    with pytest.raises(InputError, match="names no file that is in its folder"):
+        check(tmp_path / "features.csv")

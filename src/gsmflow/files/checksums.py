@@ -13,6 +13,7 @@ import os
 import re
 import unicodedata
 from functools import lru_cache
+from os.path import exists
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
@@ -110,7 +111,8 @@ def _read(place: Path, changed: int, size: int) -> dict[str, list[str]]:
         listed.setdefault(_normal(name), []).append(match["digits"].lower())
     if first is None:
         raise InputError(f"{place}: lists no checksum; make it anew, or remove it")
-    if not any((place.parent / name).exists() for name in listed) and not _there(place.parent, listed):
+    # os.path.exists, unlike Path.exists, takes names that no file can have.
+    if not any(exists(place.parent / name) for name in listed) and not _there(place.parent, listed):
         raise InputError(
             f"{place}: names no file that is in its folder (the first is '{first}'); make it in there with "
             f"`sha256sum * > {CHECKSUMS}`, or remove it"
