@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.stacks import ALONE, WHOLE, WITHOUT, kept
@@ -89,8 +90,8 @@ def _best_flow(lines: Lines) -> float | None:
 def _ranks(lines: Lines) -> float:
     """Spearman's correlation of members' H on validation and, with the best bias, on the test set."""
     alone = [line for what, line in lines.items() if what.startswith(ALONE)]
-    pairs = [(float(line["validation_H"]), float(line["oracle_H"])) for line in alone]
-    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    validation, test = ([float(line[name]) for line in alone] for name in ("validation_H", "oracle_H"))
+    return float(np.asarray(spearmanr(validation, test))[0])
 
 
 def _percent(line: dict[str, str], name: str = "H") -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +70,10 @@ class LendingProblem(Problem):
     @property
     def whole(self) -> Problem:
         """The problem without lending: what is lent is in ``test_unseen`` again."""
-        own = {each.name: getattr(self, each.name) for each in fields(Problem)}
+        own: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(Problem)}
         own["notes"] = {key: note for key, note in self.notes.items() if key != _NOTE}
-        return Problem(**own | {"test_unseen": np.union1d(self.test_unseen, self.lent)})
+        own["test_unseen"] = np.union1d(self.test_unseen, self.lent)
+        return Problem(**own)
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:

@@ -136,7 +136,7 @@ class Method:
     @property
     def transductive(self) -> bool:
         """Whether it can look at unlabelled features of unseen classes: it has an option ``transductive``."""
-        return "transductive" in self.options.__dataclass_fields__ and "transductive" not in self.fixed
+        return hasattr(self.options, "transductive") and "transductive" not in self.fixed
 
     def setting(self, options: Options) -> Setting:
         """What a training with these options of the method knows of unseen classes."""

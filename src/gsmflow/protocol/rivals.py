@@ -50,7 +50,7 @@ class Rival:
         if not recipe.selection.trust_validation or method.untrained or method.upper_bound:
             return None
         method = find_method(name)
-        options = replace(method.options(), **{"tried": _TRIED})
+        options = method.options(**{"tried": _TRIED})
         return Rival(replace(recipe, method=method, options=options, members={}), seed)
 
     def judge(self, prepared: Prepared) -> None:

@@ -45,7 +45,7 @@ def texts(path: Path, name: str) -> list[str | None]:
         if not isinstance(stored, h5py.Dataset):
             return [None]
         if h5py.check_string_dtype(stored.dtype) is not None:  # as h5py writes texts
-            return [str(text) for text in stored.asstr(errors="replace")[()].ravel()]
+            return [str(text) for text in np.asarray(stored.asstr(errors="replace")[()]).ravel()]
         if h5py.check_ref_dtype(stored.dtype) is None:
             return _characters(stored)
         texts: list[str | None] = []

@@ -13,7 +13,7 @@ from gsmflow.cli import options
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--onnx", is_flag=True, help="Write an ONNX graph, the default.")
+@click.option("--onnx", is_flag=True, expose_value=False, help="Write an ONNX graph, the default.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: classifier.onnx in RUN]"
 )
@@ -22,9 +22,7 @@ from gsmflow.cli import options
 )
 @click.option("--backbone", metavar="FILE", help="Where that file lies now, if it was moved.")
 @options.as_json
-def export(
-    run: Path, onnx: bool, out: Path | None, images: bool, backbone: str | None, as_json: bool
-) -> None:
+def export(run: Path, out: Path | None, images: bool, backbone: str | None, as_json: bool) -> None:
     """Write the classifier of RUN as one file: features in, class probabilities out.
 
     The file is an ONNX graph, for onnxruntime and other programs. Its metadata hold the names of the classes.
