@@ -27,7 +27,7 @@ def of_features(problem: Problem) -> list[Concern]:
 def _markers(problem: Problem) -> list[Concern]:
     """Features that are -99, -999 or the like for some samples and never below zero for the others."""
     features = problem.features
-    if is_mapped(features) or problem.offset is not None:
+    if not len(features) or is_mapped(features) or problem.offset is not None:
         return []
     marked = []
     for column in np.flatnonzero(np.isin(features.min(axis=0), MARKERS[2:])).tolist():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gsmflow.base.errors import InputError
+from gsmflow.sources.mat5_walk import Elements, check
 from gsmflow.sources.mat_variables import Variable
 
 _MATRIX, _COMPRESSED = 14, 15  # kinds of elements: "MAT-File Format", The MathWorks
@@ -68,6 +69,7 @@ def value(path: Path, name: str, as_float32: bool = False) -> Any:
     from scipy.io import loadmat
     from scipy.sparse import csc_matrix, issparse
 
+    _check(path, name)
     stored: Any = loadmat(path, variable_names=[name])[name]
     if issparse(stored):
         stored = csc_matrix(stored)
@@ -75,6 +77,24 @@ def value(path: Path, name: str, as_float32: bool = False) -> Any:
         narrow = as_float32 and stored.dtype.kind in "biuf"
         stored = (stored.astype(np.float32) if narrow else stored).toarray(order="F")
     return _float32(stored) if as_float32 else stored
+
+
+def _check(path: Path, name: str) -> None:
+    """Walk through the elements of a variable; raises `ValueError` where scipy could not read them."""
+    with open(path, "rb") as file:
+        order = "<" if file.read(128)[126:128] == b"IM" else ">"
+        while tag := file.read(8):
+            kind, size = struct.unpack(f"{order}II", tag)
+            begun = file.tell()
+            head = file.read(min(size, _HEAD))
+            if kind == _COMPRESSED:
+                head = zlib.decompressobj().decompress(head, _HEAD)[8:]
+            if _header(head, order, size)[0] == name:
+                file.seek(begun)
+                elements = Elements(file, size, order, compressed=kind == _COMPRESSED)
+                check(elements, elements.tag()[1] if kind == _COMPRESSED else size)
+                return
+            file.seek(begun + size)
 
 
 def texts(path: Path, name: str) -> list[str | None]:
