@@ -132,6 +132,15 @@ def soak_table(measured: dict[str, Any]) -> str:
     return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 
+def answers_table(measured: dict[str, Any]) -> str:
+    """Seconds from a command to its answer, and how long it may take."""
+    lines = ["| command | seconds (median, least to most) | at most |", "| --- | --- | --- |"]
+    for command, seconds in measured["seconds"].items():
+        median, least, most = (f"{seconds[name]:.2f}" for name in ("median", "least", "most"))
+        lines.append(f"| `{command}` | {median} ({least} to {most}) | {seconds['allowed'] or ''} |")
+    return "\n".join([*lines, "", machine_line(measured["machine"])])
+
+
 def machine_line(facts: dict[str, Any], threads: int | None = None) -> str:
     """The machine in a sentence; threads: of a run, where that is not what the benchmark itself had."""
     half = "with" if facts["bfloat16 hardware"] else "without"
@@ -214,6 +223,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
             ("sizes", sizes_table),
             *((name, partial(variants_table, option=option)) for name, option in OPTIONS.items()),
             ("soak", soak_table),
+            ("answers", answers_table),
         )
     },
     "results.md": {
