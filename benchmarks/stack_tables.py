@@ -35,12 +35,14 @@ def stacks_table() -> str | None:
         "| --- " * 8 + "|",
     ]
     gains: list[float] = []
+    by_problem: list[float] = []
     for problem in dict.fromkeys(name for name, _ in measured):
         of_problem = [lines for (name, _), lines in measured.items() if name == problem]
         own = [_percent(lines[WHOLE]) for lines in of_problem]
         first = [_first(lines) for lines in of_problem]
         differences = [one - _percent(other) for one, other in zip(own, first, strict=True)]
         gains += differences
+        by_problem.append(sum(differences) / len(differences))
         flows = [best for best in map(_best_flow, of_problem) if best is not None]
         names = ", ".join(dict.fromkeys(line["what"].removeprefix(ALONE) for line in first))
         best = [_percent(lines[WHOLE], "oracle_H") for lines in of_problem]
@@ -49,8 +51,11 @@ def stacks_table() -> str | None:
             f"{_text(map(_percent, first))} ({names}) | {_text(differences, sign=True)} | "
             f"{_text(flows) if flows else 'left out'} | {_text(map(_ranks, of_problem), digits=2)} |"
         )
-    worst = min(gains)
-    rows += ["", f"Over all {len(gains)} runs: {_text(gains, sign=True)}; the worst {worst:+.1f}."]
+    rows += [
+        "",
+        f"Over all {len(gains)} runs: {_text(gains, sign=True)}; the worst run {min(gains):+.1f}, the worst "
+        f"problem on average {min(by_problem):+.1f}.",
+    ]
     machines = sorted(
         {f"{line['processor']}, {line['date']}" for each in measured.values() for line in each.values()}
     )
