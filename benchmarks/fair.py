@@ -9,7 +9,6 @@ they were stopped; what is finished goes into ``results/fair.csv``, a line a run
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.drawn import FEATURES, Drawn
-from benchmarks.measure import RESULTS, machine
+from benchmarks.measure import RESULTS, keep_records, machine, records
 from gsmflow import sources
 from gsmflow.base.errors import InputError
 from gsmflow.cli.options import parse_seeds
@@ -94,14 +93,14 @@ def finished_run(problem: str, method: str, seed: int, preset: Path, data_root: 
 
 def keep_runs(problems: Sequence[str], methods: Sequence[str], seeds: Sequence[int], out: Path) -> int:
     """Put the finished runs on record; how many those are."""
-    facts, records = machine(), kept()
+    facts, lines = machine(), kept()
     for problem, method, seed in itertools.product(problems, methods, seeds):
         folder = out / problem / method / f"seed{seed}"
         if not (folder / METRICS).exists():
             continue
         metrics, preset = read_metrics(folder), tomllib.loads((out / problem / f"{method}.toml").read_text())
         spent, trials, _ = str(preset["description"]).split(", ")
-        records[problem, method, str(seed)] = {
+        lines[problem, method, str(seed)] = {
             **{"problem": problem, "method": method, "seed": str(seed)},
             **{name: f"{metrics[name]:.5f}" for name in SCORES},
             "seconds": f"{metrics['seconds']['total']:.1f}",
@@ -112,19 +111,13 @@ def keep_runs(problems: Sequence[str], methods: Sequence[str], seeds: Sequence[i
             **{"date": facts["date"], "processor": facts["processor"]},
             "bfloat16": "yes" if facts["bfloat16 hardware"] else "no",
         }
-    with FILE.open("w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(records[key] for key in sorted(records))
-    return len(records)
+    keep_records(FILE, COLUMNS, (lines[key] for key in sorted(lines)))
+    return len(lines)
 
 
 def kept() -> dict[tuple[str, str, str], dict[str, str]]:
     """The runs on record, by problem, method and seed."""
-    if not FILE.exists():
-        return {}
-    with FILE.open(newline="") as file:
-        return {(r["problem"], r["method"], r["seed"]): r for r in csv.DictReader(file)}
+    return {(line["problem"], line["method"], line["seed"]): line for line in records(FILE)}
 
 
 def main() -> None:

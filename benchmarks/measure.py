@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import platform
 import resource
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,22 @@ def in_turn(
         name: {"median": statistics.median(times), "least": min(times), "most": max(times)}
         for name, times in seconds.items()
     }
+
+
+def records(file: Path) -> list[dict[str, str]]:
+    """The lines of a table of results, none where there is no such file."""
+    if not file.exists():
+        return []
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def keep_records(file: Path, columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> None:
+    """Write a table of results."""
+    with file.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)
 
 
 def synchronize() -> None:

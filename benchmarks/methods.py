@@ -7,14 +7,13 @@ seeds can be added later: runs that stand there are kept unless they are run aga
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import RESULTS, machine
+from benchmarks.measure import RESULTS, keep_records, machine, records
 from gsmflow.cli.options import parse_seeds
 from gsmflow.methods import method_names
 from gsmflow.runs.folder import METRICS, read_metrics
@@ -48,21 +47,18 @@ def metrics_of(problem: str, method: str, seed: int, out: Path) -> dict[str, Any
 
 def kept() -> dict[tuple[str, str, int], dict[str, str]]:
     """The runs on record, by problem, method and seed."""
-    if not FILE.exists():
-        return {}
-    with FILE.open(newline="") as file:
-        return {(r["problem"], r["method"], int(r["seed"])): r for r in csv.DictReader(file)}
+    return {(line["problem"], line["method"], int(line["seed"])): line for line in records(FILE)}
 
 
 def keep_runs(problem: str, seeds: list[int], out: Path) -> int:
     """Put the finished runs of a bench on record; how many those are."""
-    facts, records, count = machine(), kept(), 0
+    facts, lines, count = machine(), kept(), 0
     for method, seed in itertools.product(method_names(), seeds):
         metrics = metrics_of(problem, method, seed, out)
         if metrics is None:
             continue
         count += 1
-        records[problem, method, seed] = {
+        lines[problem, method, seed] = {
             "problem": problem,
             "method": method,
             "seed": str(seed),
@@ -73,11 +69,8 @@ def keep_runs(problem: str, seeds: list[int], out: Path) -> int:
             "bfloat16": "yes" if facts["bfloat16 hardware"] else "no",
         }
     problems, methods = list(PROBLEMS), method_names()
-    keys = sorted(records, key=lambda key: (problems.index(key[0]), methods.index(key[1]), key[2]))
-    with FILE.open("w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(records[key] for key in keys)
+    keys = sorted(lines, key=lambda key: (problems.index(key[0]), methods.index(key[1]), key[2]))
+    keep_records(FILE, COLUMNS, (lines[key] for key in keys))
     return count
 
 

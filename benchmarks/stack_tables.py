@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.stacks import ALONE, WHOLE, WITHOUT, kept
+from benchmarks.measure import records
+from benchmarks.stacks import ALONE, FILE, WHOLE, WITHOUT
 from gsmflow.scores.gzsl import mean_interval
 
 Lines = dict[str, dict[str, str]]
@@ -19,7 +20,7 @@ _FLOWS = ("gsmflow", "plain gsmflow")
 def runs() -> dict[tuple[str, str], Lines]:
     """What is on record, by problem and seed."""
     grouped: dict[tuple[str, str], Lines] = defaultdict(dict)
-    for line in kept():
+    for line in records(FILE):
         grouped[line["problem"], line["seed"]][line["what"]] = line
     return dict(grouped)
 

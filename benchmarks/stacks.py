@@ -11,7 +11,6 @@ What is measured goes into ``results/stacks.csv``, a line each; what stands ther
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.drawn import Drawn
-from benchmarks.measure import RESULTS, machine
+from benchmarks.measure import RESULTS, keep_records, machine, records
 from gsmflow import Problem
 from gsmflow.cli.options import parse_seeds
 from gsmflow.learning.journal import Recorder
@@ -124,14 +123,6 @@ def _scores(problem: Problem, members: Mapping[str, _Fitted], stack: Stack) -> d
     return {name: f"{value:.5f}" for name, value in values.items()}
 
 
-def kept() -> list[dict[str, str]]:
-    """The lines on record."""
-    if not FILE.exists():
-        return []
-    with FILE.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def main() -> None:
     """Measure what is not on record, and keep it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -141,7 +132,7 @@ def main() -> None:
     parser.add_argument("--published", action="store_true", help="no drawn problems")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    facts, lines = machine(), kept()
+    facts, lines = machine(), records(FILE)
     done = {(line["problem"], line["seed"]) for line in lines}
     for seed in parse_seeds(arguments.seeds):
         for drawn in PUBLISHED + ([] if arguments.published else SMALL):
@@ -154,10 +145,7 @@ def main() -> None:
                 "processor": facts["processor"],
             }
             lines += [where | line for line in measured(drawn, seed, arguments.data_root)]
-            with FILE.open("w", newline="") as file:
-                table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-                table.writeheader()
-                table.writerows(lines)
+            keep_records(FILE, COLUMNS, lines)
             print(f"{drawn.name}, seed {seed}: H {lines[-1]['H']} ...", flush=True)
 
 

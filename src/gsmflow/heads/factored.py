@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -90,16 +89,5 @@ class FactoredHead:
         return self.linear().graph(graph, x)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.factored.FactoredHead.from_state] makes a linear head of."""
+        """Tensors of the [`LinearHead`][gsmflow.heads.linear.LinearHead] that it is, and that is read back."""
         return self.linear().state()
-
-    @staticmethod
-    def from_state(state: Mapping[str, Tensor]) -> LinearHead:
-        """The linear head of a [`state`][gsmflow.heads.factored.FactoredHead.state].
-
-        Raises
-        ------
-        KeyError
-            A tensor is missing.
-        """
-        return LinearHead.from_state(state)

@@ -135,10 +135,8 @@ def schedule_as_on(problem: Problem, trial: Trial) -> Schedule:
     """
     learner, options, samples = trial.learner, trial.recipe.options, len(problem.train)
     per_epoch = samples // min(getattr(options, "batch_size", 1), samples)
-    epochs, total = (
-        learner.total_steps / learner.steps_per_epoch,
-        learner.total_steps * per_epoch // learner.steps_per_epoch,
-    )
+    epochs = learner.total_steps / learner.steps_per_epoch
+    total = learner.total_steps * per_epoch // learner.steps_per_epoch
     if learner.total_steps == getattr(options, "least_steps", 0):
         total = max(per_epoch * getattr(options, "epochs", 0), learner.total_steps)
         epochs = total / per_epoch

@@ -57,8 +57,8 @@ class UnseenRates:
 def rate_among(rate: Rate, unseen: int, *, of: int) -> Rate:
     """The rate among `unseen` classes that stands for a `rate` among `of` classes: odds grow with their number.
 
-    Measured on drawn problems with 10 to 40 seen classes, where a validation problem has a third to two thirds of the
-    unseen classes, H is so within a point of what the best bias reaches; the same rate loses four.
+    Measured on 19 problems with 10 to 40 seen classes, where a validation problem has a third to two thirds of the
+    unseen classes, H of a stack is 1.0 points below what the best bias reaches, and 2.5 with the same rate.
 
     Parameters
     ----------

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -36,32 +37,45 @@ def variables(path: Path) -> dict[str, Variable]:
     """
     variables: dict[str, Variable] = {}
     with open(path, "rb") as file:
-        end = os.fstat(file.fileno()).st_size
-        order = "<" if file.read(128)[126:128] == b"IM" else ">"
-        while tag := file.read(8):
-            if len(tag) < 8:
-                raise ValueError("ends within an element")
-            kind, size = struct.unpack(f"{order}II", tag)
-            following = file.tell() + size
-            if kind not in (_MATRIX, _COMPRESSED) or following > end:
-                raise ValueError(
-                    f"an element of {size} bytes where {end - file.tell()} are left"
-                    if following > end
-                    else f"an element of kind {kind}"
-                )
-            head = file.read(min(size, _HEAD))
-            if kind == _COMPRESSED:
-                tagged = zlib.decompressobj().decompress(head, _HEAD)
-                if struct.unpack(f"{order}I", tagged[:4])[0] != _MATRIX:
-                    raise ValueError("a compressed element that is no variable")
-                head = tagged[8:]
-            name, variable = _header(head, order, size)
+        for name, variable, _ in _walked(file):
             if name in variables:
                 raise InputError(f"{path}: holds two variables named '{name}'; save it anew with one of them")
             if name:  # without one it is what MATLAB keeps its objects in
                 variables[name] = variable
-            file.seek(following)
     return variables
+
+
+def _walked(file: BinaryIO) -> Iterator[tuple[str, Variable, Elements]]:
+    """Name, header and elements of every variable of a file; elements can be read until the next one is asked for.
+
+    Raises
+    ------
+    ValueError
+        The file is damaged or cut short.
+    """
+    end = os.fstat(file.fileno()).st_size
+    order = "<" if file.read(128)[126:128] == b"IM" else ">"
+    while tag := file.read(8):
+        if len(tag) < 8:
+            raise ValueError("ends within an element")
+        kind, size = struct.unpack(f"{order}II", tag)
+        begun = file.tell()
+        if kind not in (_MATRIX, _COMPRESSED) or begun + size > end:
+            raise ValueError(
+                f"an element of {size} bytes where {end - begun} are left"
+                if begun + size > end
+                else f"an element of kind {kind}"
+            )
+        head = file.read(min(size, _HEAD))
+        if kind == _COMPRESSED:
+            tagged = zlib.decompressobj().decompress(head, _HEAD)
+            if struct.unpack(f"{order}I", tagged[:4])[0] != _MATRIX:
+                raise ValueError("a compressed element that is no variable")
+            head = tagged[8:]
+        name, variable = _header(head, order, size)
+        file.seek(begun)
+        yield name, variable, Elements(file, size, order, compressed=kind == _COMPRESSED)
+        file.seek(begun + size)
 
 
 def value(path: Path, name: str, as_float32: bool = False) -> Any:
@@ -82,19 +96,10 @@ def value(path: Path, name: str, as_float32: bool = False) -> Any:
 def _check(path: Path, name: str) -> None:
     """Walk through the elements of a variable; raises `ValueError` where scipy could not read them."""
     with open(path, "rb") as file:
-        order = "<" if file.read(128)[126:128] == b"IM" else ">"
-        while tag := file.read(8):
-            kind, size = struct.unpack(f"{order}II", tag)
-            begun = file.tell()
-            head = file.read(min(size, _HEAD))
-            if kind == _COMPRESSED:
-                head = zlib.decompressobj().decompress(head, _HEAD)[8:]
-            if _header(head, order, size)[0] == name:
-                file.seek(begun)
-                elements = Elements(file, size, order, compressed=kind == _COMPRESSED)
-                check(elements, elements.tag()[1] if kind == _COMPRESSED else size)
+        for there, variable, elements in _walked(file):
+            if there == name:
+                check(elements, elements.tag()[1] if elements.compressed else variable.size)
                 return
-            file.seek(begun + size)
 
 
 def texts(path: Path, name: str) -> list[str | None]:

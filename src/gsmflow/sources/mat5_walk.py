@@ -39,6 +39,7 @@ class Elements:
 
     def __init__(self, file: BinaryIO, size: int, order: str, *, compressed: bool) -> None:
         self._file, self._left, self.order = file, size, order
+        self.compressed = compressed
         self._stream = zlib.decompressobj() if compressed else None
         self._ready = b""
         self.at = 0
