@@ -18,12 +18,12 @@ class InputError(ValueError):
     Parameters
     ----------
     message : str
-        What is wrong, beginning with the file or value. Parameters stand in backquotes, by their names in Python;
-        the command line puts its own options in their place.
+        What is wrong, beginning with the file or value. Parameters are written in backquotes with their names in
+        Python; the command line replaces them by its options.
     parameter : str
         The parameter whose value the message begins with, by its name in Python.
     remedy : str
-        What mends it; parameters as in the message.
+        How to correct it, with parameters written as in the message.
     """
 
     def __init__(self, message: str, *, parameter: str = "", remedy: str = "") -> None:
@@ -32,12 +32,12 @@ class InputError(ValueError):
         super().__init__(self.worded(lambda name: None))
 
     def worded(self, spelled: Callable[[str], str | None]) -> str:
-        """The text with each parameter as `spelled` spells it; None leaves it as it is.
+        """The text with another spelling of each parameter.
 
         Parameters
         ----------
         spelled : Callable[[str], str | None]
-            A parameter's name in Python to another spelling of it.
+            Maps the Python name of a parameter to its other spelling; None leaves the name unchanged.
 
         >>> error = InputError("x: is there already", remedy="choose another `out`")
         >>> error.worded({"out": "--out"}.get)
@@ -49,12 +49,12 @@ class InputError(ValueError):
         return place + _NAMED.sub(lambda match: spelled(match[1]) or match[0], text)
 
     def within(self, place: str) -> InputError:
-        """The same error with the place it was met at before it, such as a file and a line."""
+        """The same error, its text preceded by the place where it occurred, such as a file and a line."""
         before = f"{self.parameter} = " if self.parameter else ""
         return InputError(f"{place}: {before}{self.message}", remedy=self.remedy)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How it travels between processes."""
+        """Tell pickle how to send the error to another process."""
         return _again, (self.message, self.parameter, self.remedy)
 
 

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 def installing(extra: str) -> str:
     """The command that installs the packages of an extra, for the end of an error message.
 
-    It names what this very package was installed from: a checkout, a wheel, or a package index. An extra of a
-    checkout or a wheel cannot be had by the package's name alone.
+    It names what this package was installed from: a checkout, a wheel, or a package index. For a checkout or a
+    wheel the name of the package is not enough to install an extra.
 
     Parameters
     ----------

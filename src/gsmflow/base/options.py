@@ -1,4 +1,4 @@
-"""Options as small frozen dataclasses that check themselves, and how they are read from names and texts."""
+"""Options: small frozen dataclasses that check their values, and reading them from presets and text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def option(
     Parameters
     ----------
     default : Any
-        The value if no other is set.
+        The default value.
     help : str
         What the option means, as the command line and the reference show it.
     low : float | None
@@ -95,9 +95,9 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], origin: str) -> T:
 
 
 def parse_value(text: str, wanted: type) -> Any:
-    """The value that `text` (from a command line) spells for an option of the wanted type.
+    """Read `text`, from a command line, as a value of the wanted type.
 
-    Text that spells no such value is returned unchanged; the option's own check then refuses it.
+    Other text is returned unchanged, and the check of the option refuses it.
 
     >>> parse_value("3", int), parse_value("1e-3", float), parse_value("off", bool)
     (3, 0.001, False)

@@ -97,13 +97,13 @@ class Registry(Generic[T]):
             raise InputError(f"{start} '{name}'; {instead_of(name, names)}")
 
     def each(self) -> list[T]:
-        """All values. Those that cannot be loaded are reported once, on stderr, and left out."""
+        """All values, except those that cannot be loaded; these are reported once, on stderr."""
         return self.those(lambda value: True)
 
     def those(self, claim: Callable[[T], bool]) -> list[T]:
-        """Values for which `claim` is true, the built-in ones first.
+        """The values for which `claim` returns true, the built-in ones first.
 
-        Those that cannot be loaded or asked are reported once, on stderr, and left out.
+        Values that cannot be loaded, and values whose `claim` fails, are reported once, on stderr, and left out.
         """
         chosen = []
         for name in self.names():

@@ -60,22 +60,22 @@ class MasterAdam:
 
     @torch.no_grad()
     def step(self, rate: float | Tensor, gradients: Iterable[tuple[torch.nn.Parameter, Tensor]] = ()) -> None:
-        """Update the parameters that have a gradient, in `gradients` or in their own ``.grad``, which is dropped.
+        """Update the parameters that have a gradient, in `gradients` or in ``.grad``, and reset ``.grad`` to None.
 
-        Large gradients are used one by one as they come, see
+        Large gradients are used one at a time, as soon as they are computed, see
         [`WeightGradients`][gsmflow.flow.gradients.WeightGradients].
 
         Parameters
         ----------
         rate : float | Tensor
-            The learning rate; a scalar on the GPU where the step is recorded there.
+            The learning rate; a scalar tensor on the GPU if the step is recorded there.
         gradients : Iterable[tuple[torch.nn.Parameter, Tensor]]
             Pairs of a parameter and its gradient, one at a time.
         """
         small: list[tuple[str, Tensor]] = []
         own = [(p, p.grad) for p in self.parameters.values() if p.grad is not None]
-        # These are float32 already and are used together. Others are converted one at a time, in shared
-        # memory.
+        # Gradients that are float32 already are used all together. The others are converted one at a time,
+        # in the same memory.
         whole = {p for p, gradient in own if gradient.dtype == torch.float32}
         every = chain(gradients, own)
         for parameter, gradient in averaged(every) if self.divided else every:
@@ -90,7 +90,7 @@ class MasterAdam:
 
     @torch.no_grad()
     def update(self, rate: float | Tensor, parameter: torch.nn.Parameter, gradient: Tensor) -> None:
-        """Update one parameter alone, of a single process."""
+        """Update one parameter; only for training in a single process."""
         self._update([(self._names[parameter], gradient)], rate)
 
     def _update(self, gradients: list[tuple[str, Tensor]], rate: float | Tensor) -> None:

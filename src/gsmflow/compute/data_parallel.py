@@ -65,7 +65,7 @@ def mean(value: Tensor) -> Tensor:
 
 
 def anywhere(flag: bool, device: torch.device) -> bool:
-    """Whether `flag` holds in any process. So all stop after the same step; otherwise some would wait for ever."""
+    """Whether `flag` is true in any process, so that all stop after the same step and none waits for ever."""
     return flag if size() == 1 else bool(mean(torch.tensor(float(flag), device=device)) > 0)
 
 

@@ -15,7 +15,7 @@ DIVIDED = 128  # dimensions from which a step is worth dividing among threads
 
 
 def check_device(name: str) -> None:
-    """Refuse what is no device's name, without asking torch.
+    """Refuse a text that is not the name of a device, without loading torch.
 
     Raises
     ------
@@ -34,10 +34,10 @@ def resolve_device(name: str) -> torch.device:
     Raises
     ------
     InputError
-        The name is not that of a device, or this machine has no such device.
+        No device has that name, or this machine has no such device.
     """
     check_device(name)
-    import torch  # late: over a second that a refusal need not wait for
+    import torch  # late: it takes over a second, and a refusal does not need it
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -91,8 +91,8 @@ def divide_cores(jobs: int | None, runs: int, threads: int | None, dims: int) ->
     """How many of several runs to start at a time on a CPU, and the threads of each.
 
     Runs that use one thread (see [`set_threads`][gsmflow.compute.devices.set_threads]) run side by side,
-    larger ones one after the other. Measured on two cores, side by side over one after the other: 0.69 of the
-    time for two runs of `digits`, 1.4 times the time for two of FLO at 256 dimensions.
+    larger ones one after the other. Measured on two cores: two runs of `digits` side by side take 0.69 times as
+    long as one after the other, two runs of FLO at 256 dimensions 1.4 times as long.
 
     Parameters
     ----------

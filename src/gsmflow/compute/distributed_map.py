@@ -18,8 +18,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
 from gsmflow.compute.ray import connected
 
-_RETRIES = 3  # attempts at a part whose worker died, and at starting a worker
-_BLOCKS = 2048  # most pieces that the parts are handed to a cluster in
+_RETRIES = 3  # further attempts at a part whose worker died, and at starting a worker
+_BLOCKS = 2048  # most blocks that the parts are divided into for a cluster
 
 
 class Work(Protocol):
@@ -84,7 +84,7 @@ def _by_ray(work: Work, parts: Sequence[Any], cluster: Cluster) -> Iterator[Any]
             override_num_blocks=blocks,
         )
         with warnings.catch_warnings():
-            # The only way to bound how often a part that kills its worker is tried; Ray asks for another from 2.64.
+            # Only this bounds how often a part that kills its worker is tried; from 2.64 on Ray asks for another way.
             warnings.filterwarnings("ignore", message="`ray_remote_args`")
             results = source.map_batches(
                 _Worker,

@@ -124,7 +124,7 @@ def first_not_finite(logits: Tensor) -> int | None:
 
 
 def positive(scale: Tensor) -> Tensor:
-    """A scale (...) to divide by: entries of `scale`, or 1 where all values are equal and it is 0."""
+    """A scale (...) to divide by: `scale` with 1 in place of 0, which it is where all values are equal."""
     return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 

@@ -1,4 +1,4 @@
-"""Layers whose parameters nobody has drawn yet."""
+"""Layers that are created with undefined parameters."""
 
 from __future__ import annotations
 

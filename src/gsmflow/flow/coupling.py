@@ -192,7 +192,7 @@ def _affine_backward(
     clamp: float,
     inverse: bool,
 ) -> tuple[Tensor, Tensor]:
-    """The gradients by (s, t) side by side, (B, 2 out) in `dtype`, and by half, (B, out)."""
+    """The gradient with respect to (s, t) side by side, (B, 2 out) in `dtype`, and with respect to half, (B, out)."""
     half_gradient = y_gradient * scale
     # dy/da is exp(a) * half going forward and -y going back; exp(a) * half * dy is half_gradient * half.
     a_gradient = -y_gradient * factor if inverse else half_gradient * factor

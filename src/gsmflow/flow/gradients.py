@@ -70,9 +70,9 @@ class WeightGradients:
         use : Callable[[Parameter, Tensor], None]
             Receives a weight and its gradient, once.
         beside : Beside
-            Runs that work beside the backward pass.
+            Runs `use` at the same time as the backward pass.
         batches : int
-            How many batches go through every layer. Gradients that are left are for
+            How many batches go through every layer. All other gradients are returned by
             [`collect`][gsmflow.flow.gradients.WeightGradients.collect].
         """
         self._early = _Early(use, beside, batches)

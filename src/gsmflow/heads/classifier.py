@@ -39,7 +39,7 @@ class FittedClassifier:
     unseen_head : Head | None
         Classifier over the unseen classes alone (conventional zero-shot learning), if there is one.
     temperature : float
-        What logits are divided by to become probabilities; 1 unless it was chosen.
+        Logits are divided by it before the softmax; 1 unless it was chosen.
     """
 
     transform: FeatureTransform
@@ -95,8 +95,8 @@ class FittedClassifier:
         return softmax(self.logits(features, first=first), self.temperature)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.classifier.FittedClassifier.from_state] makes the same
-        classifier of.
+        """Tensors from which [`from_state`][gsmflow.heads.classifier.FittedClassifier.from_state] rebuilds the
+        same classifier.
         """
         state = {f"transform.{name}": tensor for name, tensor in self.transform.state().items()}
         if self.unseen_head is not None:

@@ -15,7 +15,7 @@ from gsmflow.heads.remembered import Remembered
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows (K, D) that weights are combinations of. Products with the last features are at hand.
+    """Rows (K, D) that weights are combinations of. Their product with the last features is stored.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class FactoredHead:
-    """The linear head with weight = across @ rows. Many such heads with the same rows cost one product with them.
+    """The linear head with weight = across @ rows. Heads that share the rows share the product with them.
 
-    A run folder holds it as the linear head that it is.
+    A run folder stores it as a `LinearHead`.
 
     Parameters
     ----------
@@ -89,5 +89,5 @@ class FactoredHead:
         return self.linear().graph(graph, x)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors of the [`LinearHead`][gsmflow.heads.linear.LinearHead] that it is, and that is read back."""
+        """Tensors of the [`LinearHead`][gsmflow.heads.linear.LinearHead] with the same logits, which is read back."""
         return self.linear().state()

@@ -26,7 +26,7 @@ def squared_distances(features: Tensor, centers: Tensor) -> Tensor:
 class GaussianKernel:
     """k(x, z) = exp(-|x - z|^2 / (2 w^2)) of features x and centers z.
 
-    Heads with one kernel share it: what it gave for the last features it was asked about is at hand for the next head.
+    Heads with the same kernel share it, and with it the stored values for the last features.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class KernelHead:
         return graph.add("MatMul", kernel, graph.constant(self.weight.T))
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.kernel.KernelHead.from_state] makes the same head of."""
+        """Tensors from which [`from_state`][gsmflow.heads.kernel.KernelHead.from_state] rebuilds the same head."""
         return {
             "centers": self.kernel.centers.cpu(),
             "weight": self.weight.cpu(),

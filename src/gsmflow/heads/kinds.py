@@ -1,4 +1,4 @@
-"""Heads to tensors and back. A name among the tensors of a run folder says which class of heads they belong to."""
+"""Storing heads as tensors and loading them again. One of the tensors holds the name of the class of heads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HEADS: Registry[HeadClass] = Registry(
 def register_head(head: HeadClass) -> None:
     """Register a class of heads, so that runs with such heads can be loaded.
 
-    A package gives it by an entry point in the group ``gsmflow.heads``, named as the class's ``kind``.
+    A package registers it by an entry point in the group ``gsmflow.heads`` with the name of the class's ``kind``.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def head_state(head: Head) -> dict[str, Tensor]:
     Raises
     ------
     InputError
-        Its kind is not registered, so that it could not be loaded again.
+        Its kind is not registered, so it could not be loaded again.
     """
     kind = getattr(head, "kind", type(head).__name__)
     HEADS.check_name(kind, f"{type(head).__name__}: register it by gsmflow.heads.register_head")
@@ -72,7 +72,7 @@ def head_from_state(state: Mapping[str, Tensor], origin: str = "head") -> Head:
     Raises
     ------
     InputError
-        Nothing that is installed has heads of that kind.
+        No installed package has heads of that kind.
     KeyError
         A tensor is missing.
     """

@@ -107,7 +107,9 @@ class LikelihoodHead:
         return graph.add("Scan", *values, body=body, num_scan_inputs=len(values), scan_output_axes=[1])
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.likelihood.LikelihoodHead.from_state] makes the same head of."""
+        """Tensors from which [`from_state`][gsmflow.heads.likelihood.LikelihoodHead.from_state] rebuilds the same
+        head.
+        """
         weights = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
         return weights | {
             "semantics": self.semantics.cpu(),
@@ -130,7 +132,7 @@ class LikelihoodHead:
 
 @dataclass(frozen=True)
 class GatedHead:
-    """The flow's likelihood tells seen from unseen, one softmax head on each side tells the class.
+    """The flow's likelihood separates seen from unseen, and a softmax head on either side chooses the class.
 
     With g = max over seen c of log p(x | c) - max over unseen c of log p(x | c), and log-probabilities of
     the two heads relative to their largest::
@@ -204,7 +206,7 @@ class GatedHead:
         return graph.add("Gather", side_by_side, graph.constant(order), axis=1)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.likelihood.GatedHead.from_state] makes the same head of."""
+        """Tensors from which [`from_state`][gsmflow.heads.likelihood.GatedHead.from_state] rebuilds the same head."""
         parts = {"gate": self.gate, "seen": self.seen_head, "unseen": self.unseen_head}
         tensors = {f"{name}.{n}": t for name, part in parts.items() for n, t in part.state().items()}
         return tensors | {

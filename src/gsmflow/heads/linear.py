@@ -66,7 +66,7 @@ class LinearHead:
         return graph.add("Gemm", x, graph.constant(weight), graph.constant(self.bias), transB=1)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.linear.LinearHead.from_state] makes the same head of."""
+        """Tensors from which [`from_state`][gsmflow.heads.linear.LinearHead.from_state] rebuilds the same head."""
         state = {"weight": self.weight.cpu(), "bias": self.bias.cpu()}
         return (
             state if self.scale is None else state | {"scale": torch.tensor(self.scale, dtype=torch.float64)}

@@ -1,4 +1,4 @@
-"""What was computed of the last features, at hand for further heads that are asked about the same ones."""
+"""A store of what was computed from the last features, for other heads that classify the same features."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-_ENTRIES = 1 << 25  # of all answers that are remembered
-_ANSWERS = 8  # that are remembered
+_ENTRIES = 1 << 25  # most numbers in all stored results
+_ANSWERS = 8  # most stored results
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """The answers to the last questions. Candidates of one method share it: they differ by the last product alone.
+    """The results for the last features. Candidate heads of a method share them and differ in the last product alone.
 
-    Features are the same if they lie in the same memory, which is held as long as the answer is remembered. Whoever
-    changes them in place must ask with a copy.
+    Features are the same if they lie in the same memory, which is not freed while the result is stored. To change
+    features in place, pass a copy.
 
     Examples
     --------
@@ -30,7 +30,7 @@ class Remembered:
     _answers: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False, compare=False)
 
     def of(self, features: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        """What `compute` gives for the features (N, D), or gave before: (N, K)."""
+        """The result (N, K) of `compute` for the features (N, D), computed now or stored before."""
         for asked, answer in self._answers:
             if _same(asked, features):
                 return answer

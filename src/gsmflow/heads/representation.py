@@ -14,7 +14,7 @@ from gsmflow.compute.activation import LEAK
 from gsmflow.heads.graph import Graph
 from gsmflow.heads.linear import LinearHead
 
-_LEAST = 1e-6  # logarithms are of at least that
+_LEAST = 1e-6  # smaller values are raised to this before their logarithm
 _OPERATORS = {
     "none": "Identity",
     "relu": "Relu",
@@ -41,7 +41,8 @@ class Representation:
     """Some of the activations of a small network, side by side.
 
     With h_0 = x and h_i = act_i(W_i h_(i-1) + b_i), the representation of x is [h_i for i in `kept`].
-    Two activations are not of one number each: ``softmax`` over all of them, and ``squares``, which gives [h, h^2].
+    Two activations do not map number by number: ``softmax``, which is over all of them, and ``squares``, which gives
+    [h, h^2].
 
     Parameters
     ----------
@@ -89,8 +90,8 @@ class Representation:
         return graph.add("Concat", *(states[index] for index in self.kept), axis=1)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.representation.Representation.from_state] makes the same
-        representation of.
+        """Tensors from which [`from_state`][gsmflow.heads.representation.Representation.from_state] rebuilds the
+        same representation.
         """
         names = list(ACTIVATIONS)
         state = {"kept": torch.tensor(self.kept)}
@@ -191,5 +192,5 @@ class RepresentedHead:
 
 
 def on_features(representation: Representation | None, head: LinearHead) -> LinearHead | RepresentedHead:
-    """A head of features, of one of represented features; without a representation the head itself."""
+    """Turn a head for represented features into a head for features; unchanged without a representation."""
     return head if representation is None else RepresentedHead(representation, head)

@@ -26,7 +26,7 @@ class StackMember:
     label : str
         Its name.
     factor : float
-        What its logits are multiplied by: its weight over the spread of its logits.
+        Its logits are multiplied by this: the weight of the member over the spread of its logits.
     transform : FeatureTransform
         Turns raw features into those that the head takes.
     head : Head
@@ -95,7 +95,7 @@ class StackHead:
         return total
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.stack.StackHead.from_state] makes the same head of."""
+        """Tensors from which [`from_state`][gsmflow.heads.stack.StackHead.from_state] rebuilds the same head."""
         state: dict[str, Tensor] = {}
         for index, member in enumerate(self.members):
             name = torch.frombuffer(bytearray(member.label.encode()), dtype=torch.uint8)
@@ -132,5 +132,5 @@ class StackHead:
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin so, without that beginning."""
+    """The tensors whose names begin with the prefix, by their names without it."""
     return {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}

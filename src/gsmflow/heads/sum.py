@@ -80,7 +80,7 @@ class SumHead:
         return total
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.heads.sum.SumHead.from_state] makes the same head of."""
+        """Tensors from which [`from_state`][gsmflow.heads.sum.SumHead.from_state] rebuilds the same head."""
         state = {"weights": torch.tensor(self.weights, dtype=torch.float64)}
         for index, head in enumerate(self.heads):
             state |= {f"head.{index}.{name}": tensor for name, tensor in head_state(head).items()}
@@ -107,7 +107,7 @@ class SumHead:
 
 
 def weighted_sum(heads: Sequence[Head], weights: Sequence[float]) -> Head:
-    """The head whose logits are the sum of weight_k * logits_k; heads whose sum is one head of their kind become one.
+    """The head whose logits are the sum of weight_k * logits_k. Linear heads, and heads with one kernel, become one.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Heads trained on several independent sets of synthetic features, and the mean of their logits.
 
-What a head makes of one set depends on the very noise of that set. The mean of the logits of heads on several sets does
-so less, and costs nothing afterwards: the mean of linear heads is a linear head, with the mean weights and biases.
+A head trained on one set depends on the noise of that set. The mean of the logits of heads trained on several sets
+depends on it less. It costs nothing when features are classified: the mean of linear heads is a linear head, with the
+mean weights and biases.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ def heads_on_sets(
     first : Pool | Stream
         The first set.
     more : Callable[[int], Pool | Stream]
-        Gives set 1, 2, ...; only one of them is in memory at a time, beside the first.
+        Returns set 1, 2, ...; only the first set and one other are in memory at a time.
     classes : int
         C, the number of logits.
     options : HeadOptions
         How each head is trained.
     key : int | str
-        Names the random draws; those of a further set have its number added.
+        Names the random draws; for further sets the number of the set is appended.
     epochs : int | None
         Instead of `options.epochs`.
 
@@ -60,7 +61,7 @@ def mean_head(heads: Sequence[LinearHead]) -> LinearHead:
     Raises
     ------
     ValueError
-        Several heads, one of which is a cosine head: the mean of those is none.
+        There are several heads and one is a cosine head; their mean is not a single head.
 
     Examples
     --------

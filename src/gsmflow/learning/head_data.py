@@ -93,8 +93,8 @@ class Pool:
         draw : int
             Number of the set: each has noise of its own.
         coded : bool | None
-            Whether features are kept as 8-bit codes. None decides by size, and streams what is too large
-            even for codes.
+            Whether features are stored as 8-bit codes. None: large sets are, and sets that are too large even
+            as codes are computed again in every pass.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Pool:
             synthetic = learner.sample(semantics, min(count, _OF_A_CLASS), seed, *noise, first)
             check_synthetic(synthetic, classes)
             pool._put(start, synthetic)
-            for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to synthesize at a time
+            for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to synthesize in one go
                 rest = min(count - done, _OF_A_CLASS)
                 synthetic = learner.sample(semantics, rest, seed, *noise, first, done)
                 check_synthetic(synthetic, classes)

@@ -17,7 +17,9 @@ class HeadOptions(Options):
     synthetic_per_class: int = option(
         300, "features synthesized for each unseen class", low=1, search="100:2000:log"
     )
-    learning_rate: float = option(0.002, "Adam's, beta = (0.5, 0.999)", above=0, search="1e-3:2e-2:log")
+    learning_rate: float = option(
+        0.002, "learning rate of Adam with beta = (0.5, 0.999)", above=0, search="1e-3:2e-2:log"
+    )
     epochs: int = option(30, "passes over real and synthetic features", low=1)
     batch_size: int = option(256, "features in a step", low=1)
     calibrate: bool = option(
@@ -36,7 +38,7 @@ class HeadOptions(Options):
     )
     sets: int = option(
         1,
-        "independent sets of synthetic features: a head is trained on each, and the mean of their logits counts",
+        "independent sets of synthetic features: a head is trained on each, and their logits are averaged",
         low=1,
     )
     logit_adjustment: float = option(

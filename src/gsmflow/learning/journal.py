@@ -44,7 +44,7 @@ class Recorder:
     folder : Path | None
         The run folder; its ``history.jsonl`` and ``checkpoint/`` are written here.
     progress : Progress | None
-        Told about every logged step and every evaluation.
+        Receives every logged step and every evaluation.
     checkpoint_seconds : float
         Approximate time between two checkpoints.
     follows : Path | None
@@ -211,7 +211,7 @@ class Recorder:
         Raises
         ------
         TrainingFailed
-            It did.
+            The training has diverged.
         """
         self.paused(learner)
         file = self._checkpoint_file

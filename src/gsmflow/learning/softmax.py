@@ -37,8 +37,8 @@ def train_head(
 ) -> Iterator[LinearHead]:
     """Train a softmax classifier by Adam and yield it after each epoch.
 
-    Xavier-normal weight, zero bias, cross-entropy; the gradient of the logits is softmax minus
-    one-hot, so none is recorded. The last, smaller batch of an epoch is used too.
+    Xavier-normal weight, zero bias, cross-entropy. The gradient of the logits is softmax minus
+    one-hot, so autograd is not needed. The last, smaller batch of an epoch is used too.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class _Loss:
     prior : Tensor | None
         (C,) added to the logits, or None.
     weight : Tensor | None
-        (C,) of each class's features, or None.
+        (C,) the weight of the features of each class, or None.
     """
 
     prior: Tensor | None

@@ -22,14 +22,14 @@ _ROWS = 1 << 14  # features converted to float64 at a time
 
 @dataclass(frozen=True)
 class Lent:
-    """What a problem lends of its unseen classes, as tensors on one device.
+    """What training may use of the unseen classes besides their semantics, as tensors on one device.
 
     Parameters
     ----------
     features : Tensor
         (L, D) float32.
     labels : Tensor | None
-        (L,) int64 class indices; None where they are not lent.
+        (L,) int64 class indices; None where training may not use them.
     """
 
     features: Tensor
@@ -51,7 +51,7 @@ class TrainingData:
     seen, unseen : Tensor
         Class indices.
     image_text : ImageTextModel | None
-        The model of images and texts that both features and semantics are of; None where they are not of one.
+        The model of images and texts that computed both features and semantics; None if no single model did.
     lent : Lent | None
         What may be known of unseen classes besides their semantics; None in the usual, inductive setting.
     """

@@ -16,7 +16,7 @@ class AdversarialOptions(Options):
 
     epochs: int = option(60, "generator steps, in passes over the training features", low=1)
     batch_size: int = option(256, "training features in a step", low=1)
-    learning_rate: float = option(1e-3, "Adam's, beta = (0.5, 0.999)", above=0)
+    learning_rate: float = option(1e-3, "learning rate of Adam with beta = (0.5, 0.999)", above=0)
     hidden: int = option(512, "hidden size of all networks", low=1)
     latent: int = option(64, "dimensions of z", low=1)
     critic_steps: int = option(5, "steps of the critic for one of the generator", low=1)

@@ -33,20 +33,21 @@ class SelectionOptions(Options):
     after: int = option(0, "no evaluation before this iteration", low=0)
     problems: int = option(
         1,
-        "validation problems that a choice is averaged over: the first with the published validation classes if "
-        "there are any, the others with drawn ones",
+        "validation problems that a choice is averaged over: the first uses the published validation classes if "
+        "there are any, the others use randomly drawn ones",
         low=1,
     )
     averaged: int = option(
         1,
-        "heads of a closed form, those with the best parameters on the validation problems, whose logits are averaged",
+        "heads of a closed-form method whose logits are averaged: those with the best parameters on the validation "
+        "problems",
         low=1,
     )
     score: str = option("H", "score that choices maximize on validation problems", choices=("H", "AUSUC"))
     trust_validation: bool = option(
         True,
-        "off if the features were learned with labels of all seen classes: classes that play unseen are then too "
-        "easy, so generators are judged on held-out samples of seen classes",
+        "off if the features were learned with the labels of all seen classes: seen classes that are held out as "
+        "unseen are then too easy, so generators are judged on held-out samples of seen classes",
     )
 
 
@@ -85,16 +86,16 @@ class Recipe:
 
     @property
     def setting(self) -> Setting:
-        """What a training by it may know of unseen classes besides their semantics."""
+        """What training may use of the unseen classes besides their semantics."""
         return self.method.setting(self.options)
 
     def check(self, problem: Problem) -> None:
-        """Refuse a problem that it cannot be carried out on.
+        """Refuse a problem that the recipe cannot be used on.
 
         Raises
         ------
         InputError
-            The method is not for it, or it has nothing to lend to the setting.
+            The method is not meant for the problem, or the problem lacks what the setting uses.
         """
         self.method.check(problem)
         check_lendable(problem, self.setting)
@@ -112,7 +113,7 @@ def preset_names() -> list[str]:
 
 
 def preset_for(problem: str, name: str | None = None, method: str | None = None) -> str:
-    """The preset that `name` stands for on a problem; without a name that of the method, where it has one.
+    """The name of the preset for a problem. `name` defaults to the preset of the method, if the method has one.
 
     A NAME stands for the preset PROBLEM-NAME if there is one, so ``best`` on FLO is ``FLO-best``. Without a
     name the preset is the one named as the problem, or else ``best``.
@@ -124,9 +125,9 @@ def preset_for(problem: str, name: str | None = None, method: str | None = None)
 
 
 def recommended_method(problem: str, data_root: Path, protocol: str) -> str:
-    """The method where none is named: ``auto`` for one's own data, which no paper's preset was made for.
+    """The method to use if the user names none: ``auto`` for the user's own data, for which no paper made a preset.
 
-    ``gsmflow`` for named problems, where nothing is chosen (protocol ``last``), and where torchrun divides batches.
+    It is ``gsmflow`` for named problems, if nothing is chosen (protocol ``last``), and if torchrun divides the batches.
     """
     divided = int(os.environ.get("WORLD_SIZE", "1")) > 1
     chooses = protocol == "validated" and not divided
@@ -226,7 +227,7 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
 
 
 def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Recipe:
-    """A member's recipe, with those of the overrides that are of its own tables or of shared ones."""
+    """The recipe of a member, with the overrides of its own tables and of shared tables."""
     method = find_method(member.method)
     tables = ("features", "semantics", "head", "selection", method.options.table)
     own = []
@@ -245,12 +246,12 @@ def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Rec
 
 
 def transductive_override(method: str) -> str:
-    """The override by which a method looks at unlabelled features of unseen classes.
+    """The override that lets a method use unlabelled features of unseen classes.
 
     Raises
     ------
     InputError
-        It cannot.
+        The method has no transductive setting.
     """
     if not find_method(method).transductive:
         able = ", ".join(each.name for each in METHODS.each() if each.transductive)
@@ -259,12 +260,12 @@ def transductive_override(method: str) -> str:
 
 
 def overridden(recipe: Recipe, overrides: Sequence[str]) -> set[str]:
-    """Which options (``table.option``) overrides of a recipe are about.
+    """The options (``table.option``) that overrides of a recipe set.
 
     Raises
     ------
     InputError
-        One names no option.
+        An override names no option.
     """
     parts = (recipe.features, recipe.semantics, recipe.options, recipe.head, recipe.selection)
     classes = {part.table: type(part) for part in parts}

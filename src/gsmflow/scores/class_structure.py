@@ -1,4 +1,4 @@
-"""Structural permutation: whether synthetic classes lie to each other as real ones do."""
+"""Structural permutation: whether synthetic classes are arranged like the real ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Structure:
 
 
 def structure(real: list[Matrix], synthetic: list[Matrix]) -> Structure:
-    """Structural permutation: whether class centres of synthetic features lie as those of real ones."""
+    """Structural permutation: whether class centres of synthetic features are arranged like those of real ones."""
     from scipy.spatial import procrustes
     from scipy.spatial.distance import pdist, squareform
     from scipy.stats import kendalltau, spearmanr

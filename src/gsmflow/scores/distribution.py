@@ -23,14 +23,15 @@ class Distribution:
     """Distances between the distributions, class by class and on average.
 
     Synthetic features are compared with one half of the real ones. The values named ``real_...`` compare the other half
-    with the same half: what a perfect generator would get. With fewer than four samples in every class all are None.
+    of the real features with it, as if a perfect generator had made them. With fewer than four samples in every class
+    all values are None.
 
     Parameters
     ----------
     frechet : float | None
-        Squared Fréchet distance of Gaussians fitted to each class, mean over classes; 0 up, lower is better.
+        Squared Fréchet distance of Gaussians fitted to each class, mean over classes; at least 0, lower is better.
     real_frechet : float | None
-        The same of real features.
+        The same for real features.
     mmd : float | None
         Unbiased squared maximum mean discrepancy, mean over classes; about 0 to 2, lower is better.
     mmd_p : float | None
@@ -38,11 +39,11 @@ class Distribution:
     precision : float | None
         Fraction of synthetic samples that lie among the real ones of their class.
     real_precision : float | None
-        The same of real features.
+        The same for real features.
     recall : float | None
         Fraction of real samples that lie among the synthetic ones of their class.
     real_recall : float | None
-        The same of real features.
+        The same for real features.
     class_frechet : list[float | None]
         The Fréchet distance of each class; None where it has too few samples.
     class_mmd : list[float | None]
@@ -157,8 +158,8 @@ def mmd(
 def precision_recall(real: ArrayLike, synthetic: ArrayLike, neighbours: int = 3) -> tuple[float, float]:
     """Precision and recall of samples (Kynkaanniemi et al., NeurIPS 2019), in [0, 1].
 
-    Precision: synthetic samples that lie within some real sample's distance to its k-th real neighbour. Recall:
-    the same with the kinds exchanged.
+    Each real sample has a ball that reaches to its k-th nearest real neighbour. Precision is the fraction of synthetic
+    samples that lie in such a ball. Recall is the same with real and synthetic samples exchanged.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ def _covered(manifold: Matrix, samples: Matrix, neighbours: int) -> float:
 def _mmd_statistics(
     x: Matrix, y: Matrix, rng: np.random.Generator, permutations: int = _PERMUTATIONS
 ) -> Matrix:
-    """The statistic, then those of permuted kinds: (1 + permutations,)."""
+    """The statistic, then the statistic of each permutation of real and synthetic: (1 + permutations,)."""
     from scipy.spatial.distance import cdist
 
     n, m = len(x), len(y)

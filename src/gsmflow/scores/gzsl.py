@@ -21,9 +21,9 @@ Logits = Callable[[NDArray[np.float32]], ArrayLike]
 SCORES = ("U", "S", "H", "T1", "AUSUC")
 """Names of all scores of a classifier on a test set, in the order of tables."""
 GZSL_SCORES = ("U", "S", "H")
-"""Those of generalized zero-shot learning alone."""
+"""Names of the scores of generalized zero-shot learning alone."""
 CURVE_SCORES = (*GZSL_SCORES, "AUSUC")
-"""Those that the seen-unseen curve gives: what a choice is made by."""
+"""Names of the scores that follow from the seen-unseen curve; choices are made by them."""
 
 _LOGITS = 1 << 22  # in memory at once
 

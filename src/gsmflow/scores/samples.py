@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 Matrix = NDArray[np.float64]
 
-_ENTRIES = 1 << 22  # most numbers of either kind: 16 MB as float32
+_ENTRIES = 1 << 22  # most numbers in either array: 16 MB as float32
 _PER_CLASS = 200  # samples of a class compared at most
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Real and synthetic features. Rows of the same position are of the same class.
+    """Real and synthetic features. Row i of both belongs to the same class.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ _PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, times the mean varia
 class Semantic:
     """Recovery of class semantics by a ridge regressor that is trained on real features of seen classes.
 
-    The values named ``real_...`` are recovered from real features: what a perfect generator would get. Without a
+    The values named ``real_...`` are recovered from real features, as if a perfect generator had made them. Without a
     regressor the means are None and the lists empty. The lists are in the order of the classes of
     [`Shifts`][gsmflow.scores.shifts.Shifts].
 

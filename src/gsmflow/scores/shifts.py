@@ -75,8 +75,8 @@ class Shifts:
 
 
 def headline(shifts: Mapping[str, Any]) -> dict[str, Any]:
-    """One number for each shift, and what judged, from
-    [`Shifts.to_dict`][gsmflow.scores.shifts.Shifts.to_dict]: what ``metrics.json`` keeps.
+    """One number for each shift, and the real features it was judged by, as ``metrics.json`` stores them. `shifts` is
+    what [`Shifts.to_dict`][gsmflow.scores.shifts.Shifts.to_dict] returns.
     """
     return {
         "semantic": shifts["semantic"]["cosine"],
