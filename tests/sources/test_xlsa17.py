@@ -176,3 +176,21 @@ def test_the_published_split_files_are_read(name: str, classes: int, attributes:
         names = file.texts("allclasses_names")
         assert len(names) == classes
         assert names[0] == order
+
+
+@pytest.mark.parametrize("bits", [0x7FF0000000000001, 0x7FF8000000000000, 0x7E37E43C8800759C])
+@pytest.mark.parametrize("v73", [False, True])
+def test_a_value_that_is_no_float32_number_is_refused_by_its_place_and_nothing_else_is_said(
+    tmp_path: Path, bits: int, v73: bool
+) -> None:
+    """Both kinds of NaN, of which a cast warns at one, and 1e300; a warning is an error in these tests."""
+
+    def spoil(stored: Arrays) -> None:
+        stored["features"].view(np.uint64)[2, 7] = bits
+
+    xlsa17(tmp_path / "mine", features=spoil)
+    if v73:
+        as_v73(tmp_path / "mine")
+    with pytest.raises(InputError, match="at sample 7, dimension 2") as refused:
+        read(tmp_path / "mine")
+    assert "\n" not in str(refused.value)

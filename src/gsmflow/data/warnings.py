@@ -120,7 +120,18 @@ def of_scores(per_class: Mapping[str, float], seen: Sequence[str]) -> list[Conce
 
 
 def of_rival(method: str, better: Mapping[str, Any]) -> Concern:
-    """That another method is far better on the validation problems than the one of a run: its name, both H."""
+    """That another method or size is far better on validation problems than the one of a run: both, and both H."""
+    if "settings" in better:
+        own, other = (
+            ", ".join(f"{name} {value}" for name, value in better[which].items())
+            for which in ("own_settings", "settings")
+        )
+        options = " ".join(f"--set {better['table']}.{k}={v}" for k, v in better["settings"].items())
+        return Concern(
+            "better",
+            f"On the first validation problem {method} of the recommended size ({other}) has H "
+            f"{100 * better['H']:.1f}, and of the size used ({own}) {100 * better['own']:.1f}. Train with `{options}`.",
+        )
     return Concern(
         "better",
         f"On the same validation problems {better['method']}, a closed form that takes seconds, has H "

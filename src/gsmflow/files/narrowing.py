@@ -58,11 +58,20 @@ def _of_whole(values: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.flo
     return small, whole if more is None else whole + more
 
 
+def single(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Real numbers (N, D) as float32, the same array where they are; silent about what is not finite, or is not then.
+
+    Every reader refuses such values by their place.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float32, copy=False)
+
+
 def off(values: NDArray, offset: NDArray[np.float64] | None) -> NDArray[np.float32]:
     """float32(values - offset) of (N, D) values, computed in float64; without an offset, float32(values)."""
-    with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such
-        if offset is None:
-            return values.astype(np.float32, copy=False)
+    if offset is None:
+        return single(values)
+    with np.errstate(over="ignore", invalid="ignore"):
         if values.dtype.kind in "iu" and (np.abs(offset) > _EXACT).any():
             whole = np.rint(offset).astype(values.dtype)
             return ((values - whole).astype(np.float64) - (offset - np.rint(offset))).astype(np.float32)

@@ -17,6 +17,7 @@ from gsmflow.files.checksums import check
 from gsmflow.files.columns import MOST, Table, is_truth_column, numbers, place_of, read_table, texts
 from gsmflow.files.dialect import Dialect
 from gsmflow.files.feature_store import open_store
+from gsmflow.files.narrowing import single
 from gsmflow.files.npz import read_npz
 from gsmflow.files.roles import refuse_shuffled, roles_of
 
@@ -151,7 +152,7 @@ def _rows_of_npz(path: Path) -> Rows:
             f"{path}: features: shape {features.shape} of {features.dtype}, expected a matrix of numbers "
             "with one row a sample"
         )
-    rows = features if features.dtype.itemsize >= 4 else features.astype(np.float32)
+    rows = features if features.dtype.itemsize >= 4 else single(features)
     for start in range(0, len(rows), 4096):
         some = rows[start : start + 4096].astype(np.float64)
         bad = np.argwhere(~(np.abs(some) <= MOST))

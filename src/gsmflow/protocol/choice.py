@@ -139,9 +139,9 @@ class Outcome:
         What was chosen for each member of a composite method, as plain values; empty for other methods.
     left_out : dict[str, str]
         Why a member of a composite method was judged no further, by its label.
-    better : dict[str, Any] | None
-        A method that is far better on the same validation problems, ``method``, its ``H`` and the run's ``own``; None
-        where none is known.
+    better : list[dict[str, Any]]
+        What is far better on the same validation problems: a ``method``, or the ``settings`` of another size beside the
+        run's ``own_settings``; each with its ``H`` and the run's ``own``.
     """
 
     choice: Choice | None
@@ -155,4 +155,4 @@ class Outcome:
     samples: dict[str, Tensor] = field(default_factory=dict)
     members: list[dict[str, Any]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    better: dict[str, Any] | None = None
+    better: list[dict[str, Any]] = field(default_factory=list)

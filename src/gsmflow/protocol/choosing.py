@@ -15,7 +15,7 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
-from gsmflow.protocol.rivals import Rival
+from gsmflow.protocol.rivals import Rivals
 from gsmflow.protocol.trial import Trial, evaluation_fractions, nothing_synthesized
 from gsmflow.protocol.unseen_bias import rate_among
 from gsmflow.recipes.recipe import Recipe
@@ -29,14 +29,14 @@ def choose(
     device: torch.device,
     recorder: Recorder,
     *,
-    rival: Rival | None = None,
+    rivals: Rivals | None = None,
 ) -> Choice:
     """The best choice on the validation problems, on average over them; of a closed form, the mean of several.
 
     Parameters are ranked by [`ranked_choices`][gsmflow.protocol.choosing.ranked_choices], which also says what is
-    raised. A rival is judged on the same problems.
+    raised. Rivals are judged on the same problems.
     """
-    ranked = ranked_choices(problem, recipe, seed, device, recorder, rival=rival)
+    ranked = ranked_choices(problem, recipe, seed, device, recorder, rivals=rivals)
     if recipe.method.direct is None or recipe.selection.averaged == 1:
         return ranked[0]
     others = [choice.parameters for choice in ranked[1 : recipe.selection.averaged]]
@@ -50,7 +50,7 @@ def ranked_choices(
     device: torch.device,
     recorder: Recorder,
     *,
-    rival: Rival | None = None,
+    rivals: Rivals | None = None,
 ) -> list[Choice]:
     """All choices with their mean scores on the validation problems, the best first.
 
@@ -70,18 +70,22 @@ def ranked_choices(
         trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, recorder, stage)
         if not trusted and not trial.synthesizes:
             raise nothing_synthesized(recipe)
-        if rival:
+        if rivals and rivals.method:
             with recorder.timing("comparison"):
-                rival.judge(trial.prepared)
+                rivals.method.judge(trial.prepared)
         if trial.direct:
             tables.append([_carried(choice, problem) for choice in trial.score_all()])
             continue
         # Without real features of unseen classes, the classes held out here judge best.
         judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
-        tables.append(score_along(trial, schedule_as_on(problem, trial), judged=judged))
+        scored = score_along(trial, schedule_as_on(problem, trial), judged=judged)
+        if rivals and rivals.size and not tables:
+            with recorder.timing("comparison"):
+                rivals.size.judge(trial, scored)
+        tables.append(scored)
     by = recipe.selection.score if trusted else "S"
-    scored = map(_mean, zip(*tables, strict=True))
-    return sorted(scored, key=lambda choice: getattr(choice, by), reverse=True)
+    means = map(_mean, zip(*tables, strict=True))
+    return sorted(means, key=lambda choice: getattr(choice, by), reverse=True)
 
 
 def _scored(problem: Problem, recipe: Recipe, seed: int, device: torch.device, choice: Choice) -> Choice:

@@ -28,7 +28,7 @@ from gsmflow.protocol.choosing import choose
 from gsmflow.protocol.composing import Composite, refit_composite, run_composite
 from gsmflow.protocol.generation_shifts import compare, unjudged
 from gsmflow.protocol.prepared import Prepared
-from gsmflow.protocol.rivals import Rival
+from gsmflow.protocol.rivals import Rivals
 from gsmflow.protocol.trial import Trial, evaluation_fractions
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import Scores
@@ -80,17 +80,16 @@ def run(
     # Where nothing is learnt, validation only fits a temperature, so it may as well be left out.
     if protocol == "validated" and not (recipe.method.untrained and len(problem.seen) < FEWEST_SEEN):
         if "choice" not in recorder.records:
-            rival = Rival.of(recipe, seed)
-            choice = choose(problem, recipe, seed, device, recorder, rival=rival)
+            rivals = Rivals.of(recipe, seed)
+            choice = choose(problem, recipe, seed, device, recorder, rivals=rivals)
             recorder.records["choice"] = asdict(choice)
-            better = rival.far_above(recipe.selection.problems, choice.H) if rival else None
-            if better:
-                recorder.records["better"] = better
+            recorder.records["far above"] = rivals.far_above(choice.H)
+            for better in recorder.records["far above"]:
                 recorder.progress.message(f"warning: {of_rival(recipe.method.name, better).text}")
         choice = Choice(**recorder.records["choice"])
     trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder)
     outcome = (_fit_direct if trial.direct else _fit_trained)(trial, choice, oracle)
-    return replace(outcome, better=recorder.records.get("better"))
+    return replace(outcome, better=recorder.records.get("far above", []))
 
 
 def refit(

@@ -1,6 +1,7 @@
-"""A closed form on the validation problems that a choice is made on, so that a run can tell where it is far behind.
+"""Others on the validation problems that a choice is made on, so that a run can tell where it is far behind.
 
-It takes about a second, changes nothing that is chosen, and is left out where it would take longer.
+A closed form takes about a second; a flow of the recommended size is in `gsmflow.protocol.sizes`. Neither changes what
+is chosen, and each is left out where it would take long.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods import find_method
 from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.sizes import RecommendedSize
 from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import best_bias, harmonic_mean
@@ -22,6 +24,38 @@ from gsmflow.scores.gzsl import best_bias, harmonic_mean
 FAR = 0.05  # of H, from which another method counts as far better
 _MOST = 8e10  # multiplications on one validation problem: about three seconds of one core
 _TRIED = 2  # exponents of its regularizer to each side
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """What the method of a run is compared with.
+
+    Parameters
+    ----------
+    method : Rival | None
+        A closed form.
+    size : RecommendedSize | None
+        The same flow at the recommended size.
+    problems : int
+        How many validation problems the run chooses on.
+    """
+
+    method: Rival | None
+    size: RecommendedSize | None
+    problems: int
+
+    @staticmethod
+    def of(recipe: Recipe, seed: int) -> Rivals:
+        """Those of a recipe."""
+        return Rivals(Rival.of(recipe, seed), RecommendedSize.of(recipe, seed), recipe.selection.problems)
+
+    def far_above(self, own: float) -> list[dict[str, Any]]:
+        """What is to be told of those that are far above the run, whose mean H is `own`."""
+        told = (
+            self.method.far_above(self.problems, own) if self.method else None,
+            self.size.far_above(FAR) if self.size else None,
+        )
+        return [each for each in told if each]
 
 
 @dataclass

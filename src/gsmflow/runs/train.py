@@ -324,7 +324,7 @@ def metrics_of(
     """What ``metrics.json`` says: the scores with their protocol, what was chosen, and the seconds."""
     seconds = {part: round(value, 3) for part, value in recorder.records.get("seconds", {}).items()}
     on = ChosenOn.VALIDATION if recipe.selection.trust_validation else ChosenOn.HELD_OUT
-    better = [of_rival(recipe.method.name, outcome.better).to_dict()] if outcome.better else []
+    better = [of_rival(recipe.method.name, each).to_dict() for each in outcome.better]
     return Metrics(
         method=recipe.method.name,
         problem=problem.name,

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gsmflow.base.errors import InputError
+from gsmflow.files.narrowing import single
 from gsmflow.sources.mat5_walk import Elements, check
 from gsmflow.sources.mat_variables import Variable
 
@@ -88,8 +89,8 @@ def value(path: Path, name: str, as_float32: bool = False) -> Any:
     if issparse(stored):
         stored = csc_matrix(stored)
         stored.check_format(full_check=True)  # a row beyond the last one would write outside the matrix
-        narrow = as_float32 and stored.dtype.kind in "biuf"
-        stored = (stored.astype(np.float32) if narrow else stored).toarray(order="F")
+        stored.data = _float32(stored.data) if as_float32 else stored.data
+        stored = stored.toarray(order="F")
     return _float32(stored) if as_float32 else stored
 
 
@@ -152,8 +153,7 @@ def _float32(stored: Any) -> Any:
     """Real numbers as float32, column by column as they were; anything else as it is."""
     if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "biuf":
         return stored
-    with np.errstate(over="ignore"):  # beyond float32's range becomes inf, and is refused as such later
-        return stored.astype(np.float32, copy=False)
+    return single(stored)
 
 
 def _only_text(entry: Any) -> str | None:

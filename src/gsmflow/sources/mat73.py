@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gsmflow.files.narrowing import single
 from gsmflow.sources.mat_variables import Variable
 
 
@@ -84,7 +85,7 @@ def _full(stored: Any, as_float32: bool) -> Any:
     )
     if values.dtype.kind not in "biuf":  # for example complex numbers; refused with its name if it is read
         return values
-    matrix = csc_matrix((values.astype(np.float32) if as_float32 else values, rows, ends), shape=shape)
+    matrix = csc_matrix((single(values) if as_float32 else values, rows, ends), shape=shape)
     matrix.check_format(full_check=True)  # a row beyond the last one would write outside the matrix
     return matrix.toarray(order="F")
 

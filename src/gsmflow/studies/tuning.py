@@ -231,6 +231,12 @@ def best_recipe(study: optuna.Study, search: Search) -> tuple[Recipe, float]:
     return search.recipe([f"{key}={value}" for key, value in best.params.items()]), float(best.values[0])
 
 
+def value_of_start(study: optuna.Study) -> float | None:
+    """The validation score of the settings that a search began with; None where they were not tried or failed."""
+    first = study.trials[0] if study.trials else None
+    return first.value if first and "fixed_params" in first.system_attrs else None
+
+
 def write_preset(path: Path, recipe: Recipe, description: str) -> None:
     """Write a recipe as a preset file, atomically."""
     make_folder(path.parent)

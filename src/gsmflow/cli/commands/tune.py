@@ -174,6 +174,7 @@ def tune(
         told=told,
     )
     recipe, value = tuning.best_recipe(study, search)
+    start = tuning.value_of_start(study)
     finished = sum(trial.state.is_finished() for trial in study.trials)
     tuning.write_preset(
         path,
@@ -184,4 +185,7 @@ def tune(
         best = {"preset": str(path), "score": shown, "validation": value, "trials": finished}
         click.echo(json.dumps(best | {"parameters": study.best_params}))
     else:
-        click.echo(f"best of {finished} trials: {shown} {100 * value:.1f} on validation; preset in {path}")
+        begun = "" if start is None else f" ({100 * start:.1f} with the settings it started from)"
+        click.echo(
+            f"best of {finished} trials: {shown} {100 * value:.1f} on validation{begun}; preset in {path}"
+        )
