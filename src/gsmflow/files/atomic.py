@@ -37,19 +37,19 @@ def make_folder(path: Path) -> None:
 
 
 def check_writable(folder: Path, parameter: str = "out") -> None:
-    """Refuse a folder that could not be made or written to, and leave nothing behind.
+    """Refuse a folder that cannot be created or written to, and leave nothing behind.
 
     Parameters
     ----------
     folder : Path
-        One that is there or is to be made.
+        A folder that exists or will be created.
     parameter : str
-        The parameter by which it was given, for the message.
+        The parameter that names the folder, for the message.
 
     Raises
     ------
     InputError
-        It, or the nearest folder above it that is there, is a file or cannot be written to.
+        The folder, or the nearest existing folder above it, is a file or cannot be written to.
     """
     there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
     try:
@@ -73,8 +73,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Replace `path` by what `write` writes into the file it gets, as
-    [`write_bytes`][gsmflow.files.atomic.write_bytes] does.
+    """Replace `path` in one atomic step by what `write` writes into the open file that it receives.
 
     Raises
     ------
@@ -125,7 +124,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_checksums(folder: Path, names: Iterable[str], coming: Mapping[str, bytes]) -> None:
-    """Write the SHA-256 of files in `folder`, and of files that are written next, for ``sha256sum -c``."""
+    """Write a list for ``sha256sum -c``: the SHA-256 of files in `folder`, and of contents that are written next."""
     digits = {name: digest_of(folder / name) for name in names}
     digits |= {name: hashlib.sha256(content).hexdigest() for name, content in coming.items()}
     write_bytes(folder / CHECKSUMS, "".join(line_of(*pair[::-1]) for pair in digits.items()).encode())
@@ -172,19 +171,19 @@ def lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def held(folder: Path, *, worth: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Make a folder and hold it for this process; where the request is refused meanwhile, nothing new stays there.
+    """Create a folder and lock it for this process. If the request is refused meanwhile, what is new is removed.
 
     Parameters
     ----------
     folder : Path
-        What was in it before is never removed.
+        The folder. What was in it before is never removed.
     worth : Callable[[], bool]
-        Asked after a refusal: whether what is there now is worth keeping, a checkpoint say.
+        Called after a refusal: whether the new content is worth keeping, such as a checkpoint.
 
     Raises
     ------
     InputError
-        The folder cannot be written to or is another process's; or the refusal itself.
+        The folder cannot be written to, or another process has locked it; or the refusal itself.
     """
     new = [each for each in (folder, *folder.parents) if not each.exists()]
     make_folder(folder)
@@ -206,12 +205,12 @@ def held(folder: Path, *, worth: Callable[[], bool] = lambda: False) -> Iterator
 
 @contextmanager
 def folder_for(path: Path) -> Iterator[None]:
-    """Make the folder that a file is to be written into; where the request is refused meanwhile, it goes again.
+    """Create the folder of a file that will be written. If the request is refused meanwhile, remove it again.
 
     Raises
     ------
     InputError
-        It cannot be made or written to; or the refusal itself.
+        The folder cannot be created or written to; or the refusal itself.
     """
     new = [each for each in path.parents if not each.exists()]
     make_folder(path.parent)
@@ -225,7 +224,7 @@ def folder_for(path: Path) -> Iterator[None]:
 
 
 def _clear(folder: Path, but: set[str]) -> None:
-    """Remove what is in a folder but for some names."""
+    """Remove everything in a folder except some names."""
     for name in set(os.listdir(folder)) - but:
         each = folder / name
         if each.is_dir() and not each.is_symlink():

@@ -1,4 +1,4 @@
-"""What cells of a table say: numbers as people and programs write them, yes and no, or that a value is missing."""
+"""What cells of a table mean: numbers as people and programs write them, yes and no, or a missing value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}([,.'\u2019\s]\d{3})+([.,]\d+)?")
 
 
 def numbers_in(texts: pl.Series, decimal: str) -> pl.Series:
-    """Texts as numbers; null where a text is no number. A column of words for yes and no becomes 1 and 0.
+    """Texts as numbers; null where a text is not a number. A column of words for yes and no becomes 1 and 0.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def numbers_in(texts: pl.Series, decimal: str) -> pl.Series:
 
     texts = texts.str.strip_chars()
     if decimal == ",":
-        # A point would be a thousands mark here, or a slip; both are refused as no number.
+        # A point would be a thousands mark here, or an error; neither is read as a number.
         written = texts.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
     else:
         written = texts
@@ -55,7 +55,7 @@ def is_truth(texts: pl.Series) -> bool:
     """
     words = (
         texts.head(64).str.strip_chars().str.to_lowercase()
-    )  # most columns of texts are told apart by a few
+    )  # a few cells are enough to recognise most columns of texts
     if not words.is_in(list(_TRUTHS)).all() or words.null_count():
         return False
     words = texts.str.strip_chars().str.to_lowercase()
@@ -63,7 +63,7 @@ def is_truth(texts: pl.Series) -> bool:
 
 
 def advice(cell: str) -> str:
-    """What to do about a cell that is no number, where it can be told; empty otherwise.
+    """How to correct a cell that is not a number; empty if the reason is not clear.
 
     >>> advice("12%"), advice("1,234.50"), advice("red")
     ('write percentages without their sign', 'write numbers without marks between thousands', '')

@@ -38,13 +38,13 @@ _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.B
 
 
 def check(path: Path) -> Path:
-    """The path, after the file was compared with the checksums beside it, if they name it.
+    """Compare a file with the list of checksums beside it, if a list names it, and return its path.
 
     Raises
     ------
     InputError
-        The file has changed or cannot be read; or a list of checksums beside it has a line that is not a
-        checksum, or names no file of the folder.
+        The file does not match its checksum or cannot be read; or a list of checksums beside it has a line that
+        is not a checksum, or names no file of the folder.
     """
     for name in LISTS:
         place = path.parent / name
@@ -126,7 +126,7 @@ def _there(folder: Path, listed: dict[str, list[str]]) -> bool:
 
 
 def _normal(name: str) -> str:
-    """A name as it is compared: without ``./`` or ``.\\`` at the front, in one Unicode form."""
+    """A name in the form in which names are compared: without a leading ``./`` or ``.\\``, in one Unicode form."""
     return unicodedata.normalize("NFC", os.path.normpath(name.removeprefix(".\\")))
 
 

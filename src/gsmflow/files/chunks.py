@@ -57,7 +57,7 @@ class ParquetPart:
     count : int
         Rows of the part.
     wanted : tuple[str, ...] | None
-        Names of the features to be read, in this order; all that there are without them.
+        Names of the features to read, in this order; None reads all.
     """
 
     first: int
@@ -158,7 +158,7 @@ def parts_of(
     path : Path
         A table of any kind, a folder of .parquet files or a pattern for them.
     wanted : tuple[str, ...] | None
-        Names of the features that a run was trained on: they are looked up by name, where the table has names.
+        Names of the features that a run was trained on; if the table has names, columns are looked up by name.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Names of classes and of parts of a split, as different programs and people write them.
 
-A name has one normal form, see [`normal`][gsmflow.files.class_names.normal]. Two names in it may still be meant
-alike: they differ in case, or in what stands between words. [`matched`][gsmflow.files.class_names.matched] takes them
-for the same where only one class can be meant, and says so.
+A name has one normal form, see [`normal`][gsmflow.files.class_names.normal]. Two names in normal form may still mean
+the same class, if they differ only in case or in what separates their words.
+[`matched`][gsmflow.files.class_names.matched] treats them as the same if only one class can be meant, and says so.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BETWEEN = re.compile(r"(?<=[^\W_])[\s_+-]+(?=[^\W_])")  # not at the ends: -1 i
 
 @dataclass(frozen=True)
 class Matched:
-    """Which classes are meant.
+    """Which classes some names mean.
 
     Parameters
     ----------
     index : tuple[int, ...]
-        For each of the names asked about, its place among the classes.
+        For each name, the index of its class.
     note : str
-        Which names were written otherwise than their class, in a sentence; empty where none was.
+        Which names were not written exactly as their class, in a sentence; empty if all were.
     """
 
     index: tuple[int, ...]
@@ -43,7 +43,7 @@ class Matched:
 
 
 def normal(name: str) -> str:
-    """A name in normal form: Unicode's composed one, with plain spaces, one at a time and none around it.
+    """A name in normal form: composed Unicode, single plain spaces, and no spaces around it.
 
     >>> normal("lo\\u0308we\\u00a0"), normal(" polar\\u00a0 bear")
     ('löwe', 'polar bear')
@@ -52,8 +52,8 @@ def normal(name: str) -> str:
 
 
 def alike(name: str) -> str:
-    """What names that are meant alike have in common: no case, one space for ``_``, ``+``, ``-`` or spaces between
-    words, and nothing invisible; of whole numbers, as data frames and spreadsheets write them, their value.
+    """A form that names with the same meaning share: without case and invisible characters, with one space for ``_``,
+    ``+``, ``-`` or spaces between words. A whole number, as data frames and spreadsheets write it, becomes its value.
 
     >>> alike("Grizzly+Bear") == alike("grizzly_bear"), alike("-1") == alike("1")
     (True, False)
@@ -76,7 +76,7 @@ def spoken(name: str) -> str:
 
 
 def part(name: str) -> str | None:
-    """``train``, ``val`` or ``test`` where a name stands for that part of a split; None otherwise.
+    """The part of a split that a name stands for: ``train``, ``val`` or ``test``; None for other names.
 
     >>> part("Training"), part("valid"), part("dev"), part("TEST"), part("horse")
     ('train', 'val', 'val', 'test', None)
@@ -85,7 +85,7 @@ def part(name: str) -> str | None:
 
 
 def clash(names: Sequence[str]) -> tuple[int, int] | None:
-    """The places of the first two names that are the same in normal form; None where there are none."""
+    """The indices of the first two names with the same normal form; None if all differ."""
     first: dict[str, int] = {}
     for place, name in enumerate(names):
         if first.setdefault(normal(name), place) != place:
@@ -94,7 +94,7 @@ def clash(names: Sequence[str]) -> tuple[int, int] | None:
 
 
 def matched(names: Sequence[str], classes: Sequence[str], where: Callable[[int], str], of: str) -> Matched:
-    """Find the class that each name means: the one of that very name, or the only one that is written alike.
+    """Find the class that each name means: the class with exactly that name, or the only class with a similar name.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def matched(names: Sequence[str], classes: Sequence[str], where: Callable[[int],
     Raises
     ------
     InputError
-        A name belongs to no class, or several are written alike and none exactly so.
+        A name belongs to no class; or several classes have a similar name and none has exactly that name.
     """
     exact = {name: place for place, name in enumerate(classes)}
     of_normal: dict[str, list[int]] = {}
@@ -144,5 +144,5 @@ def matched(names: Sequence[str], classes: Sequence[str], where: Callable[[int],
 
 
 def _shown(name: str, other: str) -> str:
-    """A name as people can tell it from another one that may look the same."""
+    """A name written so that people can distinguish it from another one that may look the same."""
     return ascii(name)[1:-1] if normal(name) == normal(other) or not name.isprintable() else name

@@ -21,8 +21,8 @@ from gsmflow.files.roles import KEEP, indices, left_out_note, naming
 def classes_csv(
     classes: tuple[str, ...], semantics: NDArray[np.float32], names: tuple[str, ...] | None
 ) -> bytes:
-    """What [`read_classes`][gsmflow.files.class_table.read_classes] reads back: class names and semantics (C,
-    A), exactly as they are.
+    """The content of a table of class names and semantics (C, A), which
+    [`read_classes`][gsmflow.files.class_table.read_classes] reads back exactly.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -47,7 +47,7 @@ class ClassTable:
     dialect : Dialect | None
         How the .csv file is written.
     note : str
-        Which columns are no dimensions, and how to keep them; empty where all are.
+        Which columns are not dimensions, and how to keep them; empty if all are.
     truths : tuple[str, ...]
         Dimensions that are written as yes and no, which became 1 and 0.
     """
@@ -61,7 +61,7 @@ class ClassTable:
 
 
 def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32], tuple[str, ...]]:
-    """Class names, semantics (C, A) and names of their dimensions of a table that a run wrote, all of its columns.
+    """Class names, semantics (C, A) and names of their dimensions, from all columns of a table that a run wrote.
 
     Raises
     ------
@@ -80,9 +80,9 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
     path : Path
         The .csv or .parquet file.
     wanted : Collection[str]
-        Dimensions that are never taken for an index.
+        Dimensions that are never treated as an index.
     whole : bool
-        Take no column for an index.
+        Treat no column as an index.
 
     Raises
     ------

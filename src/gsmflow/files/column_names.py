@@ -1,4 +1,4 @@
-"""What columns are called: usual names of labels, splits and paths, of what numbers or dates the rows."""
+"""Usual names of columns: labels, splits, paths, and columns that number or date the rows."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ DIVIDING = {
 
 
 def role_of(column: str) -> str | None:
-    """``label``, ``split`` or ``name`` where a column goes by one of its usual names, in any case; else None.
+    """The role ``label``, ``split`` or ``name`` if a column has one of its usual names, in any case; None otherwise.
 
     >>> role_of("Label"), role_of("file name"), role_of("f0")
     ('label', 'name', None)
@@ -105,7 +105,7 @@ def is_path(column: str) -> bool:
 
 
 def called(column: str) -> str:
-    """A name as names are compared: small letters, one ``_`` for spaces and ``-``.
+    """A column name in the form in which names are compared: lower case, one ``_`` for spaces and ``-``.
 
     >>> called(" Image-ID ")
     'image_id'

@@ -1,4 +1,4 @@
-"""Columns of numbers and texts from .csv and .parquet files. Errors name the cell."""
+"""Columns of numbers and texts from .csv and .parquet files. Error messages name the cell."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Table:
 
 
 def place_of(lines: NDArray[np.int64] | None, row: int) -> str:
-    """How a person finds a row (from 0), by its line where the file has lines.
+    """How a person finds a row (from 0): by its line, if the file has lines.
 
     >>> place_of(None, 0), place_of(np.array([2, 3]), 0)
     ('row 1', 'line 2')
@@ -140,14 +140,14 @@ def parquet_rows(path: Path, start: int, count: int) -> Table:
 
 
 def _index_of(path: Path) -> frozenset[str]:
-    """Columns that pandas notes to be the index in a .parquet file; none where it was not pandas that wrote it."""
+    """Columns that pandas marked as the index in a .parquet file; none if another program wrote the file."""
     import polars as pl
 
     try:
         with open(path, "rb") as file:
             noted = json.loads(pl.read_parquet_metadata(file).get("pandas", "{}"))
         return frozenset(name for name in noted["index_columns"] if isinstance(name, str))
-    except (Exception, pl.exceptions.PanicException):  # a note that is damaged says nothing
+    except (Exception, pl.exceptions.PanicException):  # a damaged mark is ignored
         return frozenset()
 
 
@@ -173,7 +173,7 @@ def texts(table: Table, column: str) -> tuple[str, ...]:
 def numbers(
     table: Table, columns: Sequence[str], left_out: Collection[str] = ()
 ) -> NDArray[np.float32] | NDArray[np.float64]:
-    """(rows, columns) as float64; as float32 where that holds all that the columns' types can.
+    """Columns as a matrix (rows, columns): float32 if it holds every value of the columns' types, else float64.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def numbers(
     columns : Sequence[str]
         The columns to read.
     left_out : Collection[str]
-        Other columns, which a message names where there are none of numbers.
+        Other columns, which the message names if there are no columns to read.
 
     Raises
     ------
@@ -211,12 +211,12 @@ def numbers(
 
 
 def as_numbers(table: Table, column: str) -> NDArray[np.float64]:
-    """A column (rows,) of numbers, NaN where a cell is none.
+    """A column (rows,) of numbers, with NaN where a cell is not a number.
 
     Raises
     ------
     InputError
-        The column holds something else than numbers and texts, such as dates.
+        The column holds neither numbers nor texts, but for example dates.
     """
     import polars as pl
 

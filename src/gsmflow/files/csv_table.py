@@ -1,4 +1,4 @@
-"""A CSV file as a table of texts, cell for cell; its records are counted in two ways that must agree."""
+"""A CSV file as a table of texts, cell by cell. Its records are counted in two ways, which must agree."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def read_csv(path: Path) -> tuple[pl.DataFrame, Dialect, NDArray[np.int64]]:
     Raises
     ------
     InputError
-        The file is no text, is empty, ragged, can be read in two ways, names a column twice, or its rows number
-        differently when they are counted in a second way. The message names the line.
+        The file is not text, is empty or ragged, can be read in two ways, or names a column twice; or a second way
+        of counting gives another number of rows. The message names the line.
     """
     try:
         text = read_text(path, path.read_bytes())
@@ -149,7 +149,7 @@ def _separator(text: Text, lines: list[str]) -> str:
 
 
 def _quoted(text: Text) -> tuple[pl.DataFrame, Dialect, NDArray[np.int64]]:
-    """Records by Python's csv module; counted once more by the quotes in each line."""
+    """Records by Python's csv module, counted a second time by the quotes in each line."""
     import polars as pl
 
     dialect = detect(text)
@@ -196,9 +196,9 @@ def _records_by_quotes(lines: list[str], dialect: Dialect) -> int:
 
 
 def _refuse_lone_quotes(text: Text, lines: list[str], dialect: Dialect) -> None:
-    """Refuse cells over several lines where the lines make a table of their own, numbers under numbers.
+    """Refuse cells that span several lines if these lines form a table themselves, numbers under numbers.
 
-    Two cells that begin with a lone inch mark are one cell to a reader of CSV, with all rows between them in it.
+    A CSV reader takes two cells that begin with an inch mark for one cell, with all rows between them in it.
     """
     if dialect.backslash:
         return
@@ -218,7 +218,7 @@ def _refuse_lone_quotes(text: Text, lines: list[str], dialect: Dialect) -> None:
 
 
 def _header(text: Text, cells: list[str]) -> list[str]:
-    """Distinct column names; one without a name is called as pandas calls it, ``Unnamed: 0``."""
+    """Distinct column names; a column without a name is called ``Unnamed: 0``, as in pandas."""
     header = [cell.strip() or f"Unnamed: {index}" for index, cell in enumerate(cells)]
     for index, column in enumerate(header):
         if column in header[:index]:
@@ -229,7 +229,7 @@ def _header(text: Text, cells: list[str]) -> list[str]:
 
 
 def _refuse_data_as_header(text: Text, header: list[str]) -> None:
-    """A header of which half is numbers such as 0.25 is a row of data; whole numbers may be names."""
+    """Refuse a header if half of it is numbers such as 0.25: it is a row of data. Whole numbers may be names."""
     data = [column for column in header if _is_number(column) and not column.isdecimal()]
     if 2 * len(data) >= len(header):
         raise InputError(
@@ -239,7 +239,7 @@ def _refuse_data_as_header(text: Text, header: list[str]) -> None:
 
 
 def _refuse_text_before_mixed_ends(text: Text, table: pl.DataFrame) -> None:
-    """Where some lines end in LF and others in CRLF, a CR may belong to the text of the last column."""
+    """Refuse texts in the last column if some lines end in LF and others in CRLF: a CR may belong to the text."""
     import polars as pl
 
     column = table.columns[-1]
@@ -292,7 +292,7 @@ def _refuse_thousands(path: Path, table: pl.DataFrame, lines: NDArray[np.int64])
 
 
 def _decimal(path: Path, table: pl.DataFrame) -> str:
-    """``,`` where cells such as 0,5 occur, which no other reading makes sense of."""
+    """The decimal mark: ``,`` if there are cells such as 0,5, which have no other meaning."""
     import polars as pl
 
     comma = table.select(pl.all().str.contains(_COMMA_NUMBER))

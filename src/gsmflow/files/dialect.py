@@ -1,7 +1,7 @@
-"""How a CSV file is written: its encoding, separator, quotes, escapes and line ends, found once for each file.
+"""How a CSV file is written: its encoding, separator, quotes, escapes and line ends, detected once for each file.
 
-Every way in which the file could be written is tried; a way counts when it gives every line as many cells as the
-header. One way that counts is taken. Two that read different cells are refused: nobody can say which is meant.
+Every way in which the file may be written is tried. A way fits if it gives every line as many cells as the header. If
+two ways fit and read different cells, the file is refused, because nobody can say which is meant.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Dialect:
     Parameters
     ----------
     separator : str
-        Between cells, one of ``, ; | tab``.
+        What separates cells, one of ``, ; | tab``.
     quote : str
-        Around cells that hold separators or line ends, ``"`` or ``'``.
+        What surrounds cells that hold separators or line ends, ``"`` or ``'``.
     backslash : bool
         Whether a backslash, rather than a second quote, stands before a quote that belongs to the text.
     line_end : str
         ``LF``, ``CRLF``, ``CR`` or ``mixed``.
     encoding : str
-        For people.
+        Name of the encoding, for messages.
     header_line : int
         Line of the header, from 1; blank lines, comments and ``sep=`` may come before it.
     decimal : str
-        ``.`` or ``,`` in numbers.
+        The decimal mark, ``.`` or ``,``.
     """
 
     separator: str = ","
@@ -77,7 +77,7 @@ class Record:
     cells : list[str]
         Its cells as texts.
     end : str
-        How its last line ends.
+        The end of its last line.
     """
 
     line: int
@@ -91,8 +91,8 @@ def records(text: Text, dialect: Dialect) -> Iterator[Record]:
     Raises
     ------
     InputError
-        A quote is not closed, or stands where none may; a blank line between records; a record of another
-        length than the header; a record that ends in CR alone where others do not. Each names the line.
+        A quote is not closed or not allowed where it is; a line between records is blank; a record has not as many
+        cells as the header; or only some records end in CR alone. The message names the line.
     """
     ends = [""]
 
@@ -140,7 +140,7 @@ def records(text: Text, dialect: Dialect) -> Iterator[Record]:
 
 
 def ragged(text: Text, separator: str, cells: int, width: int) -> str:
-    """What is said of a record that has not as many cells as the header."""
+    """The message about a record that has not as many cells as the header."""
     said = f"has {cells} {'cell' if cells == 1 else 'cells'}, but the header (line {text.header_line}) has {width}"
     if cells == width + 1:
         return (
@@ -169,7 +169,7 @@ def detect(text: Text) -> Dialect:
     Raises
     ------
     InputError
-        There is none, or there are several that read different cells; the line is named.
+        There is none, or there are several that read different cells. The message names the line.
     """
     fitting, reason = _fitting(text)
     if not fitting:
@@ -186,7 +186,7 @@ def detect(text: Text) -> Dialect:
 
 
 def _fitting(text: Text) -> tuple[list[Dialect], InputError | None]:
-    """Dialects that give every line as many cells as the header, and why the likeliest of the others does not."""
+    """Dialects that give every line as many cells as the header, and why the likeliest other one does not."""
     fitting: list[Dialect] = []
     reason: InputError | None = None
     for dialect in _candidates(text):
@@ -200,7 +200,7 @@ def _fitting(text: Text) -> tuple[list[Dialect], InputError | None]:
 
 
 def _candidates(text: Text) -> Iterator[Dialect]:
-    """Every dialect in which the header has several cells, the most cells first; else those in which it has one."""
+    """Every dialect in which the header has several cells, the most cells first; if there is none, those with one."""
     body = text.body
     separators = [text.separator] if text.separator else list(SEPARATORS)
     quotes = ['"', "'"] if _SINGLE.search(body) else ['"']
@@ -238,9 +238,7 @@ def _escaped(body: str, separator: str) -> bool:
     if "\\" not in body:
         return False
     one_end = len(set(re.findall("\r\n|\r|\n", body))) == 1
-    ends = (
-        "\r\n" if one_end else ""
-    )  # a text that ends in a backslash, before a line end within it, is none escaped
+    ends = "\r\n" if one_end else ""  # if a line of a text ends in a backslash, the line end is not escaped
     return "\\" not in re.sub(rf"""\\[\\"'{ends}{re.escape(separator)}]""", "", body)
 
 
@@ -279,12 +277,12 @@ def _difference(one: Dialect, other: Dialect) -> str:
 
 
 def refuse_comment(text: Text) -> None:
-    """Refuse a file that is a table with a comment line before the header as well: that line may be the header.
+    """Refuse a file that is also a table with a comment line as its first row: that line may be the header.
 
     Raises
     ------
     InputError
-        Naming the line.
+        Some comment line may be the header; the message names it.
     """
     for line, body in text.comments:
         begun = replace(text, body=body, header_line=line, comments=())

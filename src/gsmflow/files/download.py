@@ -1,7 +1,7 @@
-"""Bringing a file from an address: what broke off is continued, and nothing is believed about its length.
+"""Downloading a file: a download that broke off is continued, and the length a server states is not trusted.
 
-The file appears at once, complete and compared with its checksum, through pooch. What has arrived so far lies in
-``NAME.part`` beside it, with ``NAME.part.json``, which says what it is a part of.
+The file appears only when it is complete and matches its checksum, through pooch. Until then what has arrived is in
+``NAME.part`` beside it, and ``NAME.part.json`` says which file it is a part of.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from gsmflow.base.extras import installing
 from gsmflow.files.atomic import write_json
 
 Told = Callable[[int, int], None]
-"""Receives how many bytes have arrived, and of how many; 0 where that is not known."""
+"""Receives how many bytes have arrived, and how many there are in all; 0 if that is not known."""
 
 _CHUNK = 1 << 18
-_TRIES = 4  # in a row in which nothing new arrives
-_SECONDS = 60  # without a byte
+_TRIES = 4  # attempts in a row in which nothing new arrives
+_SECONDS = 60  # without a byte, after which a connection is given up
 _SPARE = 64 << 20  # bytes that stay free on the disk
 
 
@@ -37,7 +37,7 @@ def download(
     told: Told = lambda done, total: None,
     pause: float = 1.0,
 ) -> Path:
-    """Bring the file at an address; one that is there already, with that checksum, stays.
+    """Download a file. An existing file with the same checksum is left as it is.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def download(
     to : Path
         The file to write, in a folder that exists.
     sha256 : str
-        64 hexadecimal digits the file must have; empty where none is known.
+        The checksum of the file, 64 hexadecimal digits; empty if it is not known.
     largest : int
-        Bytes; a longer file is refused.
+        Most bytes; a longer file is refused.
     told : Told
-        Told as it arrives.
+        Called as bytes arrive.
     pause : float
-        Seconds before the second try in a row in which nothing new arrives; each further one waits twice as long.
+        Seconds to wait before a second attempt if nothing new arrived; each further wait is twice as long.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def download(
         pooch.retrieve(address, f"sha256:{sha256}" if sha256 else None, to.name, to.parent, downloader=bring)
     except InputError:
         raise
-    except ValueError:  # pooch's word for another checksum
+    except ValueError:  # pooch raises it for another checksum
         raise InputError(
             f"{address}: its SHA-256 is not {sha256[:12]}..., so it is damaged or another file; it was removed",
             remedy="try again, or ask who published it for its checksum",
@@ -96,18 +96,18 @@ class _Broken(Exception):
 
 @dataclass
 class _Resuming:
-    """What pooch calls to bring a file: it continues the part that is there.
+    """The downloader that pooch calls; it continues a partial file.
 
     Parameters
     ----------
     part : Path
-        Where bytes arrive.
+        The partial file.
     largest : int
-        Bytes at most.
+        Most bytes.
     told : Told
-        Told as they arrive.
+        Called as bytes arrive.
     pause : float
-        Seconds before another try in which nothing arrives.
+        Seconds to wait before another attempt if nothing new arrived.
     """
 
     part: Path
@@ -117,9 +117,9 @@ class _Resuming:
     _reason: str = field(default="", init=False)
 
     def __call__(self, fname: str, action: Any, pooch: Any, *, check_only: bool | None = None) -> None:
-        """Bring the file at the address `fname` to the place `action`."""
+        """Download the address `fname` to the file `action`."""
         address, output_file = fname, str(action)
-        vain = best = 0  # a server that makes it begin again and again gets no further than before
+        vain = best = 0  # starting over again and again is no progress
         while True:
             before = self._there(address)
             try:
@@ -140,14 +140,14 @@ class _Resuming:
         self.part.replace(output_file)
 
     def _there(self, address: str) -> int:
-        """Bytes of this very file that arrived before."""
+        """How many bytes of this file arrived before."""
         with suppress(OSError, ValueError, TypeError):
             if json.loads(_record(self.part).read_bytes())["address"] == address:
                 return self.part.stat().st_size
         return 0
 
     def _once(self, address: str, before: int) -> None:
-        """One connection: all that is left of the file, or `_Broken`."""
+        """Download the rest of the file over one connection, or raise `_Broken`."""
         import requests
         from urllib3.exceptions import HTTPError
 
@@ -164,7 +164,7 @@ class _Resuming:
             raise _Broken(_why(error)) from None
 
     def _take(self, address: str, answer: Any, before: int, expected: int) -> None:
-        if answer.status_code == 416:  # what is there is no part of what is now at the address
+        if answer.status_code == 416:  # the partial file is not a part of what the address has now
             self.part.unlink(missing_ok=True)
             raise _Broken("it has changed since it was begun")
         if answer.status_code >= 500 or answer.status_code in (408, 429):
@@ -204,7 +204,7 @@ class _Resuming:
             raise _Broken(f"it ends after {done} of {total} bytes")
 
     def _check(self, address: str, total: int, before: int) -> None:
-        """Refuse a file that is too long for what it may be, or for the disk."""
+        """Refuse a file that is longer than allowed, or too long for the disk."""
         if total > self.largest:
             raise InputError(
                 f"{address}: is {total / 2**30:.1f} GiB long, more than the {self.largest / 2**30:.1f} GiB that it may "
@@ -235,7 +235,7 @@ def _number(text: str | None) -> int:
 
 
 def _range(text: str | None) -> tuple[int, int]:
-    """First byte and whole length of ``bytes 5-9/10``; -1 and 0 where that is not said."""
+    """First byte and whole length in ``bytes 5-9/10``; -1 and 0 if they are not stated."""
     unit, _, said = (text or "").partition(" ")
     span, _, whole = said.partition("/")
     first = span.partition("-")[0]

@@ -62,14 +62,14 @@ def read_text(path: Path, content: bytes, *, whole: bool = True) -> Text:
     path : Path
         The file, for messages.
     content : bytes
-        Its bytes, or those of its beginning.
+        Its bytes, or the bytes of its beginning.
     whole : bool
-        False for the beginning of a file, which may end amid a character.
+        False for the beginning of a file, which may end within a character.
 
     Raises
     ------
     InputError
-        It is no text, or holds nothing but blank lines and comments.
+        The file is not text, or holds nothing but blank lines and comments.
     """
     text, encoding = _decoded(path, content, whole)
     start, line = 0, 1
@@ -131,7 +131,7 @@ def _decoded(path: Path, content: bytes, whole: bool) -> tuple[str, str]:
 
 
 def header_words(path: Path) -> set[str]:
-    """What may be column names of a CSV file, in small letters, whatever its separator; nothing more of it is read.
+    """Possible column names of a CSV file with any separator, in lower case; only its beginning is read.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """Features larger than memory: a matrix on disk that is mapped into memory, so that only what is used is read.
 
 A store is ``features.npy``, rows of float32 one after the other, and ``features.rows.parquet`` (or ``.csv``)
-beside it with a column ``label`` and optionally ``split`` and ``name``. A plain matrix, not Arrow or many
-files: any batch of rows is one gather from memory that the system pages in. So a training uses the same
-permutation as in memory and ends with the same numbers.
+beside it with a column ``label`` and optionally ``split`` and ``name``. The store is a plain matrix, not Arrow or
+many files, so that any batch of rows is one gather from mapped memory. So training draws the same batches as in
+memory and ends with the same numbers.
 
 Matrices derived from a mapped one (scaled features, some of its rows) are mapped too. They lie in unnamed
 files in the temporary folder (``$TMPDIR``), which disappear with the process. When memory is short, the
@@ -55,7 +55,7 @@ def open_store(path: Path) -> NDArray[np.float32]:
 
 
 def write_store(path: Path, batches: Iterable[NDArray[Any]]) -> int:
-    """Write batches of features (B, D) as one store, atomically, holding one batch at a time; returns N.
+    """Write batches of features (B, D) as one store, atomically, with one batch in memory at a time; returns N.
 
     Raises
     ------

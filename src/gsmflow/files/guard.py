@@ -1,4 +1,4 @@
-"""Opening files and folders; errors are one line."""
+"""Checks before a file is read: whether it can be opened, what it is, and how much it unpacks to."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _KINDS = (
 
 
 def other_kind(head: bytes) -> tuple[str, str] | None:
-    """What a file is that was taken for another kind, by how it begins, and what to do; None where it does not tell."""
+    """What a file of an unexpected kind is, by how it begins, and what to do with it; None if that is not known."""
     start = head[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     return next(((what, remedy) for mark, what, remedy in _KINDS if start.startswith(mark.lower())), None)
 

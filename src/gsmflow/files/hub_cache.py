@@ -1,4 +1,4 @@
-"""What lies in the cache that Hugging Face's libraries share, read without a network and without loading a model."""
+"""Models in the shared cache of Hugging Face's libraries, listed without a network and without loading a model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gsmflow.base.suggest import listed
 
 @dataclass(frozen=True)
 class AtHand:
-    """A model that was found where none was named.
+    """A model that was found although the user named none.
 
     Parameters
     ----------
     name : str
-        What the option that names such a model would be given.
+        Its name, as the option for such models takes it.
     why : str
         Where it was found, in words.
     """
@@ -27,25 +27,25 @@ class AtHand:
 
     @staticmethod
     def in_cache(names: Sequence[str], of: str = "") -> AtHand:
-        """The first of the names of models in the cache; the others are told. `of` is put before the words."""
+        """The first of several models in the cache; `why` names the others. `of` is put before `why`."""
         others = f"; also there: {listed(names[1:])}" if names[1:] else ""
         return AtHand(names[0], f"{of}in the cache{others}")
 
 
 def cached(owner: str, *files: str) -> dict[str, Path]:
-    """The repositories of an owner of which a snapshot with certain files lies in the cache.
+    """The repositories of an owner whose snapshot in the cache has at least one of some files.
 
     Parameters
     ----------
     owner : str
-        Such as ``timm`` or ``sentence-transformers``.
+        The owner, such as ``timm`` or ``sentence-transformers``.
     files : str
-        Names of files, one of which has to be there whole.
+        Names of files; one of them has to be complete.
 
     Returns
     -------
     dict[str, Path]
-        The newest such snapshot by the repository's name without its owner, sorted; empty where there is no cache.
+        The newest such snapshot by the name of the repository without its owner, sorted; empty without a cache.
     """
     if find_spec("huggingface_hub") is None:
         return {}

@@ -1,8 +1,8 @@
-"""Models of images and texts together (CLIP, SigLIP): where their files lie, what identifies them, and opening one.
+"""Models of images and texts (CLIP, SigLIP): where their files are, what identifies a model, and opening one.
 
 Such a model is named ``clip:FOLDER``, or ``clip:OWNER/NAME`` as on Hugging Face. Its two towers map pictures and
-sentences into one space, in which the cosine of a picture and a sentence says how well they fit. Weights are read from
-safetensors alone, and no code that lies in a model's folder is ever run.
+sentences into one space, in which the cosine of a picture and a sentence says how well they match. Weights are read
+from safetensors files only, and code in a model's folder is never run.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ _DECISIVE = {
 
 @dataclass(frozen=True)
 class ImageTextModel:
-    """What a data set has to know of the model that both its features and its semantics are of.
+    """What a data set records about the model that computed both its features and its semantics.
 
     Parameters
     ----------
     sha256 : str
-        Identifies the model: of its weights, its vocabulary and its settings.
+        Identifies the model: a digest of its weights, vocabulary and settings.
     scale : float
-        What the cosine of a picture and a text is multiplied by: the inverse of the model's own temperature.
+        Factor of the cosine of a picture and a text: the inverse of the model's own temperature.
     bias : float
-        What is added then; 0 for CLIP.
+        Added to the scaled cosine; 0 for CLIP.
     """
 
     sha256: str
@@ -63,21 +63,21 @@ class ImageTextModel:
     bias: float
 
     def note(self) -> dict[str, Any]:
-        """What is noted beside semantics that it has made, for `model_of_both`."""
+        """The note beside semantics that this model computed; `model_of_both` reads it."""
         return {_NOTED: asdict(self)}
 
 
 def model_of_both(
     backbone: Mapping[str, Any] | None, origin: Mapping[str, Any] | None
 ) -> ImageTextModel | None:
-    """The model that features and semantics are of, if they are of the same one, by its fingerprint.
+    """The model that computed both features and semantics, recognised by its fingerprint; None if there is none.
 
     Parameters
     ----------
     backbone : Mapping[str, Any] | None
-        What made the features, as extraction notes it with them.
+        What computed the features, as noted by extraction.
     origin : Mapping[str, Any] | None
-        How the semantics were made, as `describe` notes it beside them.
+        How the semantics were made, as noted by ``gsmflow describe``.
     """
     said = (origin or {}).get(_NOTED)
     if not backbone or not isinstance(said, Mapping) or not said.get("sha256"):
@@ -91,7 +91,7 @@ def model_of_both(
 
 
 def is_named(name: str) -> bool:
-    """Whether a name is one of an image-text model."""
+    """Whether a name stands for an image-text model."""
     return name.startswith(PREFIX)
 
 
@@ -105,18 +105,18 @@ def is_model(folder: Path) -> bool:
 
 
 def remembered(name: str) -> str:
-    """A name as it is written down: that of a folder in full."""
+    """A name in the form in which it is stored: the path of a folder in full."""
     folder = Path(name.removeprefix(PREFIX))
     return f"{PREFIX}{folder.resolve()}" if folder.is_dir() else name
 
 
 def check_model(name: str, parameter: str) -> Path | None:
-    """The folder of a model; None for a name that has to be looked up, or downloaded, first. Loads nothing.
+    """The folder of a model; None for a name that has to be looked up or downloaded first. Loads nothing.
 
     Raises
     ------
     InputError
-        Transformers is missing; the folder holds no such model, or pickled weights; or the name can be none's.
+        Transformers is missing; the folder holds no such model, or pickled weights; or the name is not possible.
     """
     inner = name.removeprefix(PREFIX)
     if find_spec("transformers") is None:
@@ -135,13 +135,13 @@ def check_model(name: str, parameter: str) -> Path | None:
 
 
 def folder_of(name: str, parameter: str) -> Path:
-    """The folder of a model's files, which are downloaded where a name is not in the cache.
+    """The folder of a model's files; they are downloaded if they are not in the cache.
 
     Raises
     ------
     InputError
-        What [`check_model`][gsmflow.files.image_text.check_model] refuses; or it is neither in the cache nor can it be
-        downloaded.
+        [`check_model`][gsmflow.files.image_text.check_model] refuses the name; or the model is not in the cache and
+        cannot be downloaded.
     """
     there = check_model(name, parameter)
     if there is not None:
@@ -190,7 +190,7 @@ def _settings(folder: Path) -> dict[str, Any] | None:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 of what a model's vectors depend on: weights, vocabulary, settings."""
+    """SHA-256 of everything that a model's vectors depend on: weights, vocabulary, settings."""
     whole = hashlib.sha256()
     for file in sorted(folder.iterdir()):
         if file.is_file() and (file.suffix == ".safetensors" or file.name in _DECISIVE):
@@ -199,7 +199,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def described(folder: Path) -> ImageTextModel:
-    """What identifies the model in a folder, and its own temperature. Loads two numbers of its weights.
+    """What identifies the model in a folder, and the model's own temperature. Loads two numbers of its weights.
 
     Raises
     ------
@@ -224,12 +224,12 @@ def described(folder: Path) -> ImageTextModel:
 
 
 def open_model(folder: Path, device: torch.device) -> Any:
-    """Both towers of the model in a folder, ready to use: float32, on a device.
+    """The model in a folder with both towers, in float32 on a device.
 
     Raises
     ------
     InputError
-        It is damaged, or its weights are not those of its settings.
+        The model is damaged, or its weights do not match its settings.
     """
     import torch
     from transformers import AutoModel
@@ -258,5 +258,5 @@ def open_model(folder: Path, device: torch.device) -> Any:
 
 
 def projected(output: Any) -> Any:
-    """The vectors that `get_image_features` and `get_text_features` give, in old and new releases of transformers."""
+    """The vectors in the output of `get_image_features` or `get_text_features`, in old and new transformers."""
     return getattr(output, "pooler_output", output)

@@ -14,12 +14,12 @@ T = TypeVar("T")
 def matched(
     where: str, features: Mapping[str, T], wanted: Sequence[str], left_out: Collection[str] = ()
 ) -> dict[str, T]:
-    """Features in the order of the names that are wanted.
+    """Features (N, D) with their columns in the wanted order.
 
     Raises
     ------
     InputError
-        One is missing, or there are others.
+        A wanted column is missing, or there are other columns.
     """
     missing = [name for name in wanted if name not in features]
     surplus = [name for name in features if name not in wanted]

@@ -1,4 +1,4 @@
-"""From float64 to float32 without losing what a column says, however far from zero it lies."""
+"""Conversion from float64 to float32 that keeps the differences within a column, however far it is from zero."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_FAR = 1024.0  # times its spread that a column lies from zero before float32 takes ten of its 24 bits
+_FAR = 1024.0  # distance from zero in units of a column's spread; beyond it float32 loses ten of its 24 bits
 _ROWS = 4096
 _EXACT = 2.0**53  # beyond it float64 does not hold every whole number
 _UNIT = 4096
 
 
 def narrowed(values: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """Real numbers (N, D) as float32, and the offset (D,) that was taken off first.
+    """Real numbers (N, D) as float32, and the offset (D,) that was subtracted first.
 
-    A column that lies far from zero, compared with its spread, and whose digits float32 does not hold, is centred in
-    float64 first: x -> float32(x - offset). Of all others the offset is 0 and the values are float32(x); the offset is
-    None where it is 0 everywhere.
+    A column that is far from zero compared with its spread, and that float32 does not hold exactly, is centred in
+    float64 first: x -> float32(x - offset). All other columns have the offset 0 and the values float32(x). The offset
+    is None if it is 0 everywhere.
 
     >>> values, offset = narrowed(np.array([[1.7e9 + 0.25, 1.0], [1.7e9 + 0.75, 2.0]]))
     >>> values.tolist(), offset.tolist()
@@ -44,14 +44,14 @@ def narrowed(values: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float64] 
 
 
 def _of_whole(values: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """[`narrowed`][gsmflow.files.narrowing.narrowed] of whole numbers of 64 bits, of which float64 does not hold all
-    digits: what lies beyond 2^53 loses an offset in whole numbers first.
+    """[`narrowed`][gsmflow.files.narrowing.narrowed] for whole numbers of 64 bits, not all of which float64 holds: from
+    columns beyond 2^53 an offset is subtracted in whole numbers first.
     """
     low, high = values.min(axis=0), values.max(axis=0)
     long = (np.abs(low.astype(np.float64)) > _EXACT) | (np.abs(high.astype(np.float64)) > _EXACT)
     if not long.any():
         return narrowed(values.astype(np.float64))
-    # Of so many ones at the beginning float64 holds every multiple, also near 2^64.
+    # The mask has so many leading ones that float64 holds every multiple, also near 2^64.
     offset = np.where(long, low - low % np.array(_UNIT, low.dtype), np.array(0, low.dtype))
     small, more = narrowed((values - offset).astype(np.float64))
     whole = offset.astype(np.float64)

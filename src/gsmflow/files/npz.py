@@ -15,7 +15,7 @@ from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle
 
 
 def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The wanted arrays that an .npz file has. Pickled objects are refused and never loaded.
+    """Read those of the wanted arrays that an .npz file has. Pickled objects are refused and never loaded.
 
     Raises
     ------

@@ -26,22 +26,22 @@ from gsmflow.files.columns import Table, as_numbers
 from gsmflow.files.names import matched
 from gsmflow.files.telling import ROWS, has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
 
-_FOLDS = 20  # different values of a column that divides the rows, at most
-KEEP = "feature:"  # before the name of a column that is a feature whatever it looks like
+_FOLDS = 20  # most different values of a column that divides the rows into parts
+KEEP = "feature:"  # prefix of a column name that makes the column a feature, whatever it looks like
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table, each in its place.
+    """The columns of a table, sorted by their roles.
 
     Parameters
     ----------
     said : dict[str, str]
-        ``label``, ``split`` and ``name``, where there is such a column, and what it is called in the file.
+        Those of ``label``, ``split`` and ``name`` that have a column, and its name in the file.
     features : dict[str, str]
-        Names of the features in their order, and what each column is called in the file.
+        Names of the features in their order, and the name of each column in the file.
     left_out : dict[str, str]
-        Columns that are no features, and why.
+        Columns that are not features, and why.
     """
 
     said: dict[str, str]
@@ -50,12 +50,12 @@ class Roles:
 
     @property
     def note(self) -> str:
-        """Which columns were left out, and how to keep them; empty where none was."""
+        """Which columns were left out, and how to keep them; empty if none was."""
         return left_out_note(self.left_out)
 
 
 def left_out_note(left_out: Mapping[str, str]) -> str:
-    """Which columns were left out and why, and how to keep them; empty where none was."""
+    """Which columns were left out and why, and how to keep them; empty if none was."""
     if not left_out:
         return ""
     told = ", ".join(f"'{column}' ({reason})" for column, reason in left_out.items())
@@ -63,13 +63,13 @@ def left_out_note(left_out: Mapping[str, str]) -> str:
 
 
 def naming(table: Table) -> str:
-    """The column that names the classes of a table: one called ``name`` in any case, wherever it stands, or a first
-    column of texts without a name, as data frames write their index.
+    """The column that names the classes of a table: any column called ``name``, in any case, or a first column of texts
+    without a name, as data frames write their index.
 
     Raises
     ------
     InputError
-        There is none; the message says which one may be meant.
+        There is none; the message says which column may be meant.
     """
     by_name = [column for column in table.columns if called(column) == "name"]
     if by_name:
@@ -88,7 +88,7 @@ def naming(table: Table) -> str:
 
 
 def indices(table: Table, wanted: Collection[str] = ()) -> dict[str, str]:
-    """Columns that number or date the rows, and why that is thought of each; none of those wanted."""
+    """Columns that seem to number or date the rows, and why; never a wanted column."""
     reasons = {column: _index(table, column, None) or _no_number(table, column) for column in table.columns}
     return {
         column: reason
@@ -105,12 +105,12 @@ def roles_of(table: Table, wanted: Sequence[str] | None = None) -> Roles:
     table : Table
         The table.
     wanted : Sequence[str] | None
-        Names of the features that a run was trained on: then they are the features, in this order.
+        Names of the features that a run was trained on; if given, these are the features, in this order.
 
     Raises
     ------
     InputError
-        Two columns may be the label; or the table lacks a wanted feature, or has others.
+        Two columns may be the label; or the table lacks a wanted feature, or has other features.
     """
     to_keep = {_plain(column): column for column in table.columns if column.startswith(KEEP)}
     said = _said(table, set(wanted or ()) | set(to_keep.values()))
@@ -137,12 +137,12 @@ def roles_of(table: Table, wanted: Sequence[str] | None = None) -> Roles:
 
 
 def refuse_shuffled(table: Table) -> None:
-    """Refuse a table whose index numbers all of its rows, but not in order: it lies beside data in another order.
+    """Refuse a table whose index numbers all of its rows, but not in order: the data beside it are in that order.
 
     Raises
     ------
     InputError
-        It does; the first row out of order is named.
+        The rows are out of order; the message names the first one.
     """
     for column in table.columns:
         if not (UNNAMED.fullmatch(column.strip().casefold()) or called(column) in RUNNING):
@@ -181,12 +181,12 @@ def _said(table: Table, not_these: set[str]) -> dict[str, str]:
 
 
 def _why_left_out(table: Table, column: str, wanted: Sequence[str] | None, said: Mapping[str, str]) -> str:
-    """Why a column is no feature; empty where it is one."""
+    """Why a column is not a feature; empty if it is."""
     role = role_of(column)
     if called(column) == "y" and "label" in said and wanted is None:
         label = table.frame[said["label"]]
         pairs = table.frame.select(said["label"], column).n_unique()
-        if pairs > label.n_unique():  # a coordinate: a label in numbers would have one value a class
+        if pairs > label.n_unique():  # a coordinate: a numeric label would have one value for each class
             return ""
     if role:
         return f"another column says the {role}"
@@ -194,16 +194,16 @@ def _why_left_out(table: Table, column: str, wanted: Sequence[str] | None, said:
 
 
 def _no_number(table: Table, column: str) -> str:
-    """Why a column cannot be meant as numbers; empty where it can."""
+    """Why a column is not meant as numbers; empty if it may be."""
     if is_empty(table, column):
         return "empty"
     return "codes that begin with zeros" if is_code(table, column) else ""
 
 
 def _by_values(table: Table, column: str, said: Mapping[str, str], *, surplus: bool) -> str:
-    """Why the values of a column show that it is no feature, whatever it is called; empty where they do not.
+    """Why the values of a column show that it is not a feature; empty if they do not show that.
 
-    Of a `surplus` column, which a run was not trained on, a few rows are enough.
+    A `surplus` column is one that a run was not trained on; for it a few rows are enough.
     """
     if reason := _no_number(table, column):
         return reason
@@ -222,7 +222,7 @@ def _by_values(table: Table, column: str, said: Mapping[str, str], *, surplus: b
 
 
 def _index(table: Table, column: str, wanted: Sequence[str] | None) -> str:
-    """Why a column is one that numbers or dates the rows; empty where it is not."""
+    """Why a column numbers or dates the rows; empty if it does not."""
     import polars as pl
 
     word = called(column)
@@ -256,9 +256,9 @@ def _index(table: Table, column: str, wanted: Sequence[str] | None) -> str:
 
 
 def of_listing(table: Table) -> dict[str, str]:
-    """Columns ``path``, ``label`` and ``split`` of a list of images, under their usual names in any case.
+    """The columns ``path``, ``label`` and ``split`` of a list of images, found by their usual names in any case.
 
-    Where the column ``label`` numbers the classes and another one names them, the names are the labels.
+    If the column ``label`` numbers the classes and another column names them, the names are the labels.
     """
     paths = [column for column in table.columns if is_path(column)]
     best = next((column for column in paths if column == "path"), paths[0] if paths else None)

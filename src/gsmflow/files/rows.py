@@ -26,12 +26,12 @@ ENDINGS = (".npz", ".npy", ".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of features (N, D) with label, split and name of each row, as far as it has them.
+    """A table of features (N, D), with the label, split and name of each row if the table has them.
 
     Parameters
     ----------
     features : NDArray[np.float32] | NDArray[np.float64]
-        (N, D) finite numbers as they are in the file, in float64 where float32 may not hold them.
+        (N, D) finite numbers as they are in the file, in float64 if float32 may not hold them.
     labels : tuple[str, ...] | None
         Class name of each row; None without a column of labels.
     split : tuple[str, ...] | None
@@ -39,16 +39,16 @@ class Rows:
     names : tuple[str, ...] | None
         Name of each row, usually the path of its image; None without such a column.
     backbone : dict[str, Any] | None
-        How the features were computed from images, see [`gsmflow.images`][gsmflow.images]; None where that
-        is not known.
+        How the features were computed from images, see [`gsmflow.images`][gsmflow.images]; None if that is not
+        known.
     lines : NDArray[np.int64] | None
-        (N,) line of the file on which a row begins, where the file has lines.
+        (N,) line of the file on which a row begins; None if the file has no lines.
     dialect : Dialect | None
         How a .csv file is written.
     columns : tuple[str, ...] | None
-        D names of the features, where they have names.
+        D names of the features; None if they have no names.
     note : str
-        Which columns are no features, and how to keep them; empty where all are.
+        Which columns are not features, and how to keep them; empty if all are.
     truths : tuple[str, ...]
         Features that are written as yes and no, which became 1 and 0.
     """
@@ -65,7 +65,7 @@ class Rows:
     truths: tuple[str, ...] = ()
 
     def place(self, row: int) -> str:
-        """How a person finds a row (from 0) in the file: ``line 2``, or ``row 1`` where it has no lines."""
+        """How a person finds a row (from 0) in the file: ``line 2``, or ``row 1`` if the file has no lines."""
         return place_of(self.lines, row)
 
 
@@ -77,8 +77,8 @@ def read_rows(path: Path, wanted: Sequence[str] | None = None) -> Rows:
     path : Path
         The .npz, .csv, .parquet or .npy file.
     wanted : Sequence[str] | None
-        Names of the features that a run was trained on: they are looked up by name, where the table has
-        names.
+        Names of the features that a run was trained on; if the table has names, columns are looked up by
+        name.
 
     Raises
     ------
@@ -100,8 +100,8 @@ def rows_of_table(table: Table, wanted: Sequence[str] | None = None) -> Rows:
     Raises
     ------
     InputError
-        A cell is empty, or not a finite number where one is expected; a wanted feature is missing, or there are
-        others.
+        A cell is empty, or not a finite number where one is expected; or a wanted feature is missing, or there
+        are other features.
     """
     roles = roles_of(table, wanted)
     given = {role: texts(table, column) for role, column in roles.said.items()}
@@ -182,7 +182,7 @@ def _texts_of_npz(path: Path, arrays: dict[str, NDArray], name: str, rows: int) 
     if name not in arrays:
         return None
     array = arrays[name]
-    if array.dtype.kind in "iu" and name != "split":  # numbers of classes: their names are written alike
+    if array.dtype.kind in "iu" and name != "split":  # numbers of classes become their names
         array = array.astype(str)
     elif array.dtype.kind == "S":
         with suppress(UnicodeDecodeError):

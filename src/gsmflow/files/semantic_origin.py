@@ -1,8 +1,8 @@
 """How a table of semantics was made, in a file beside it: ``text.origin.json`` beside ``text.csv``.
 
-It holds the table's SHA-256, so that what is said is true of that very table, and for texts the encoder, the SHA-256 of
-its weights and the templates. By it a program knows which tables are its own to make anew, and with which encoder a new
-class is described as the others were.
+It holds the SHA-256 of the table, so that it is valid for exactly that table. For texts it also holds the encoder, the
+SHA-256 of its weights and the templates. From it the program knows which tables it made and may make again, and which
+encoder describes a new class in the same way as the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def origin_file(table: Path) -> Path:
 
 
 def write_origin(table: Path, origin: Mapping[str, Any] | None) -> None:
-    """Say how a table was made that has just been written; None removes what was said about an older one.
+    """Record how the table that was just written was made; None removes the record of an older table.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def write_origin(table: Path, origin: Mapping[str, Any] | None) -> None:
 
 
 def read_origin(table: Path) -> dict[str, Any] | None:
-    """What was said about a table; None where nothing was, or where it was changed since."""
+    """The record of how a table was made; None if there is none, or if the table was changed since."""
     try:
         said = json.loads(origin_file(table).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Tables of any length, written batch by batch and atomically: afterwards all of a table is there or nothing."""
+"""Tables of any length, written batch by batch and atomically: afterwards the whole table is there, or nothing."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gsmflow.files.guard import literal
 if TYPE_CHECKING:
     import polars as pl
 
-DIGITS = 6  # after the point, in text
+DIGITS = 6  # after the decimal point, in text
 _ROWS = 1 << 16  # rows held in memory
 
 
 class LongTable:
-    """Rows in the order they were added. Beyond some thousands they are stored in the temporary folder
+    """Rows in the order in which they were added. If there are many, they are stored in the temporary folder
     (``$TMPDIR``).
 
-    Use it in a ``with`` statement, which removes them from there.
+    Use it in a ``with`` statement, which removes the temporary files.
     """
 
     def __init__(self) -> None:
@@ -81,10 +81,10 @@ class LongTable:
             everything = pl.scan_parquet(self._files, glob=False)
         else:
             everything = pl.concat(self._waiting).lazy()
-        # By name: polars writes to the file that is open here, one group of rows after the other.
+        # By name, so that polars writes to the file that is open here, one group of rows after the other.
         try:
             write_file(out, lambda file: everything.sink_parquet(literal(Path(file.name))))
-        except pl.exceptions.PolarsError as error:  # the data are its own, so only the disk can fail
+        except pl.exceptions.PolarsError as error:  # the rows are valid, so only the disk can fail
             raise InputError(
                 f"{out}: cannot be written ({str(error)[-120:]})", remedy="free space or choose another `out`"
             ) from None

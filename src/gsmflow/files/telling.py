@@ -1,4 +1,4 @@
-"""What the values of a column give away: that it counts the rows, numbers the classes, or is empty."""
+"""What the values of a column show: that it counts the rows, numbers the classes, or is empty."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gsmflow.files.columns import Table, as_numbers
 if TYPE_CHECKING:
     import polars as pl
 
-ROWS = 8  # fewer may run on by chance
-_PER_CLASS = 3  # rows a class, on average, from which one number a class is no chance
+ROWS = 8  # fewer rows may rise or fall by chance
+_PER_CLASS = 3  # mean rows a class from which one number for each class is not chance
 _EXACT = 2.0**53
-_HEAD = 64  # rows that most columns are told apart by
+_HEAD = 64  # rows that are enough to recognise most columns
 
 
 def is_text(table: Table, column: str) -> bool:
-    """Whether a column holds texts, which may still be written numbers."""
+    """Whether a column holds texts; these may be numbers in writing."""
     import polars as pl
 
     return table.frame[column].dtype == pl.String
@@ -43,7 +43,7 @@ def has_dates(table: Table, column: str) -> bool:
 
 
 def is_code(table: Table, column: str) -> bool:
-    """Whether a column holds digits some of which begin with a zero, such as ``00017``: no numbers but names."""
+    """Whether cells of a column are digits with a leading zero, such as ``00017``: such codes are not numbers."""
     import polars as pl
 
     series = table.frame[column]
@@ -56,8 +56,8 @@ def is_code(table: Table, column: str) -> bool:
 
 
 def runs_on(table: Table, column: str, *, evenly: bool, least: int = ROWS) -> bool:
-    """Whether whole numbers rise, or fall, from each row to the next by the same step; or, not `evenly`, whether any
-    numbers never turn back; never so with fewer rows than `least`.
+    """Whether the numbers of a column change from row to row and never turn back; with `evenly`, whether they are whole
+    numbers with equal steps. False with fewer rows than `least`.
     """
     if len(table) < least:
         return False
@@ -74,8 +74,8 @@ def runs_on(table: Table, column: str, *, evenly: bool, least: int = ROWS) -> bo
 
 
 def numbers_classes(table: Table, column: str, label: str, *, all_of_them: bool = True) -> bool:
-    """Whether a column holds a whole number for each class, k, k + 1, ... without a gap, as programs write labels; or,
-    where a table may hold some of the classes alone, one whole number a class.
+    """Whether a column numbers the classes, k, k + 1, ... without a gap, as programs write labels. Without
+    `all_of_them` the table may hold only some classes, and one whole number for each class is enough.
     """
     labels = table.frame[label]
     for rows in (_HEAD, len(table)):
@@ -95,7 +95,7 @@ def numbers_classes(table: Table, column: str, label: str, *, all_of_them: bool 
 
 
 def _numbers(table: Table, column: str, rows: int) -> np.ndarray | None:
-    """The first numbers of a column; None where a cell is none."""
+    """The first numbers of a column; None if a cell is not a number."""
     import polars as pl
 
     dtype: pl.DataType = table.frame[column].dtype

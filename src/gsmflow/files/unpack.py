@@ -1,4 +1,4 @@
-"""Files out of a zip archive that somebody else made: none outside, no links, no bombs."""
+"""Safe unpacking of zip archives from others: no files outside the folder, no links, no zip bombs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _CHUNK = 1 << 20
 
 
 def members_of(path: Path) -> dict[PurePosixPath, zipfile.ZipInfo]:
-    """The files of an archive by their paths in it; reads its directory alone.
+    """The files of an archive by their paths in it; only its directory is read.
 
     Raises
     ------
     InputError
-        It is no zip archive, is damaged or encrypted, holds more than 10,000 files, a link, a path that leads outside,
-        or one path twice; or it unpacks to too much (see [`check_unpacked`][gsmflow.files.guard.check_unpacked]).
+        The file is not a zip archive, is damaged or encrypted; holds more than 10,000 files, a link, a path that leads
+        outside, or the same path twice; or unpacks to too much (see
+        [`check_unpacked`][gsmflow.files.guard.check_unpacked]).
     """
     with _opened(path) as archive:
         infos = archive.infolist()
@@ -51,12 +52,12 @@ def members_of(path: Path) -> dict[PurePosixPath, zipfile.ZipInfo]:
 
 
 def unpack(path: Path, places: Iterable[PurePosixPath], into: Path) -> None:
-    """Write some files of an archive into a folder, by their last names; each is compared with its checksum.
+    """Write some files of an archive into a folder, without their folders in the archive; each is checked by its CRC.
 
     Raises
     ------
     InputError
-        What [`members_of`][gsmflow.files.unpack.members_of] refuses; or a file is damaged, is there already, or
+        [`members_of`][gsmflow.files.unpack.members_of] refuses the archive; or a file is damaged, exists already, or
         cannot be written.
     """
     members = members_of(path)
