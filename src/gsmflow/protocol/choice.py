@@ -16,7 +16,7 @@ from gsmflow.scores.gzsl import Scores
 
 
 class ChosenOn(StrEnum):
-    """What a choice was made on; the value is the text that stands in ``metrics.json``."""
+    """What a choice was made on; the value is the text in ``metrics.json``."""
 
     VALIDATION = "validation problem, cut from the training part"
     HELD_OUT = "held-out samples of seen classes, by a head on synthetic ones"
@@ -36,24 +36,25 @@ class Choice:
     bias : float
         Added to the unseen logits on the problem where it was chosen.
     real_rate : float | None
-        Fraction of real training features that the head calls unseen: how the bias is carried over, see
-        [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias]. Of held-out ones where `unseen` is given.
+        Fraction of real training features that the head calls unseen, or of held-out features if `unseen` is given.
+        It determines the bias of the final classifier, see
+        [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias].
     unseen : int | None
-        Number of unseen classes that a rate of held-out samples is for; None where rates are of training samples.
+        Number of unseen classes for which a rate of held-out samples holds; None if rates are of training samples.
     synthetic_rate : float | None
-        The same of synthetic training features.
+        Fraction of synthetic training features that the head calls unseen.
     temperature : float
-        What logits are divided by to become probabilities, fitted where the rest was chosen (see
-        [`gsmflow.heads.calibration`][gsmflow.heads.calibration]); 1 where validation is not trusted.
+        Logits are divided by it before the softmax. It is fitted to the samples that the choice was made on (see
+        [`gsmflow.heads.calibration`][gsmflow.heads.calibration]); 1 if validation is not trusted.
     parameters : dict[str, float]
-        A direct method's parameters by name.
+        The parameters of a direct method by name.
     averaged : list[dict[str, float]]
-        Parameters of further heads of a direct method, whose logits are averaged with those of the first, each
-        divided by its spread; empty where one head was chosen.
+        Parameters of further heads of a direct method. The logits of all heads are divided by their spread and
+        averaged. Empty if one head was chosen.
     U : float
-        Accuracy on unseen classes where the choice was made, in [0, 1].
+        Accuracy on unseen classes in the problem that the choice was made on, in [0, 1].
     S : float
-        Accuracy on seen classes there, in [0, 1]; the only score where validation is not trusted.
+        Accuracy on seen classes there, in [0, 1]; the only score if validation is not trusted.
     H : float
         Their harmonic mean.
     AUSUC : float
@@ -76,7 +77,7 @@ class Choice:
 
 
 def without_bias(choice: Choice | None) -> Choice | None:
-    """The same choice with no bias to carry over."""
+    """The same choice without a bias."""
     return choice and replace(choice, real_rate=None)
 
 
@@ -104,7 +105,7 @@ class Candidate:
 
 
 def last_step(choice: Choice | None, learner: Learner) -> int:
-    """The step at which a training ends: where it was chosen to, or when all of its steps are done."""
+    """The step at which a training ends: the chosen one, or the last one."""
     if choice is None:
         return learner.total_steps
     return min(learner.total_steps, max(1, round(choice.epochs * learner.steps_per_epoch)))
@@ -117,7 +118,7 @@ class Outcome:
     Parameters
     ----------
     choice : Choice | None
-        What was chosen, None under ``last``.
+        The choice; None under ``last``.
     scores : Scores
         Scores on the test set under the protocol.
     oracle : Choice | None
@@ -130,15 +131,15 @@ class Outcome:
         Steps of the generator's final training.
     shifts : dict[str, Any] | None
         What [`gsmflow.scores.shifts`][gsmflow.scores.shifts] measured after scoring, as plain values; None
-        for a direct method and for a run that is not kept in a folder.
+        for a direct method and for a run without a folder.
     confidence : dict[str, float]
         How reliable its probabilities are on the test set: temperature and expected calibration errors.
     samples : dict[str, Tensor]
-        The features that the shifts were measured on, empty where they were not.
+        The features that the shifts were measured on; empty if they were not measured.
     members : list[dict[str, Any]]
-        What was chosen for each member of a composite method, as plain values; empty for other methods.
+        The choice for each member of a composite method, as plain values; empty for other methods.
     left_out : dict[str, str]
-        Why a member of a composite method was judged no further, by its label.
+        Why a member of a composite method was left out, by the label of the member.
     better : list[dict[str, Any]]
         What is far better on the same validation problems: a ``method``, or the ``settings`` of another size beside the
         run's ``own_settings``; each with its ``H`` and the run's ``own``.

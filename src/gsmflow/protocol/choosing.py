@@ -31,7 +31,7 @@ def choose(
     *,
     rivals: Rivals | None = None,
 ) -> Choice:
-    """The best choice on the validation problems, on average over them; of a closed form, the mean of several.
+    """The best choice on average over the validation problems; for a closed form, the mean of several choices.
 
     Parameters are ranked by [`ranked_choices`][gsmflow.protocol.choosing.ranked_choices], which also says what is
     raised. Rivals are judged on the same problems.
@@ -54,9 +54,9 @@ def ranked_choices(
 ) -> list[Choice]:
     """All choices with their mean scores on the validation problems, the best first.
 
-    If validation is not trusted (``selection.trust_validation``), no class plays unseen. The generator is
-    then judged by a head that is trained on synthetic features of the seen classes alone, and its accuracy S
-    on held-out real features.
+    If validation is not trusted (``selection.trust_validation``), no class is held out as unseen. A head is then
+    trained on synthetic features of the seen classes alone, and its accuracy S on held-out real features judges
+    the generator.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def ranked_choices(
         if trial.direct:
             tables.append([_carried(choice, problem) for choice in trial.score_all()])
             continue
-        # Without real features of unseen classes, the classes held out here judge best.
+        # If the problem has no real features of unseen classes, the classes held out here are the best judge.
         judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
         scored = score_along(trial, schedule_as_on(problem, trial), judged=judged)
         if rivals and rivals.size and not tables:
@@ -98,14 +98,14 @@ def _scored(problem: Problem, recipe: Recipe, seed: int, device: torch.device, c
 
 
 def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator[tuple[str, Problem]]:
-    """The problems that a choice is made on, cut from the training part alone, each with the name of its stage.
+    """The problems that a choice is made on, each with the name of its stage; they are cut from the training part.
 
-    Classes that play unseen lend what unseen classes lend in the setting of the recipe.
+    Of the classes held out as unseen, training may use the same as of unseen classes in the setting of the recipe.
 
     Raises
     ------
     InputError
-        Too few classes or samples to cut one, or it would have nothing to lend.
+        There are too few classes or samples for a validation problem, or it would lack what the setting uses.
     """
     options = recipe.selection
     cut = validation_problem if options.trust_validation else held_out_problem
@@ -118,12 +118,12 @@ def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a training on a part of the training data is scored, and how long the same is on all of them.
+    """When a training on a part of the training data is scored, and how long the training on all data is.
 
     Parameters
     ----------
     fractions : list[float]
-        Parts of the training that are done by then, ascending, in (0, 1].
+        Fractions of the training after which it is scored, ascending, in (0, 1].
     epochs : float
         Length of the whole training on all training data.
     """
@@ -133,9 +133,10 @@ class Schedule:
 
 
 def schedule_as_on(problem: Problem, trial: Trial) -> Schedule:
-    """The schedule by which a trial on a part of `problem` is scored: at the same fractions as one on all of it.
+    """The schedule for a trial on a part of `problem`: it is scored at the same fractions as a trial on all of it.
 
-    A training has as many epochs on either. But where both are as short as a method allows, they have as many steps.
+    Both trainings have the same number of epochs. If both are as short as the method allows, they have the same
+    number of steps.
     """
     learner, options, samples = trial.learner, trial.recipe.options, len(problem.train)
     per_epoch = samples // min(getattr(options, "batch_size", 1), samples)
@@ -150,17 +151,16 @@ def schedule_as_on(problem: Problem, trial: Trial) -> Schedule:
 def score_along(trial: Trial, schedule: Schedule, *, judged: bool = False) -> list[Choice]:
     """Train, and score every candidate after each of the fractions of the training.
 
-    What is scored goes into the recorder's records under the trial's stage, so that an interrupted run
-    scores nothing twice.
+    The recorder stores the scores under the stage of the trial, so that an interrupted run scores nothing twice.
 
     Parameters
     ----------
     trial : Trial
         A trial of a trained method.
     schedule : Schedule
-        When.
+        When to score.
     judged : bool
-        Also measure the generation shifts there, for the record.
+        Also measure the generation shifts at these points, for the record.
     """
     recorder = trial.recorder
     fractions, epochs = schedule.fractions, schedule.epochs
@@ -190,7 +190,7 @@ def _measure_shifts(trial: Trial, lengths: Sequence[str]) -> None:
 
 
 def _carried(choice: Choice, problem: Problem) -> Choice:
-    """A choice on a part of `problem` with the rate that stands for its own on all of it."""
+    """A choice made on a part of `problem`, with the rate that corresponds to its own for the whole problem."""
     if choice.real_rate is None or choice.unseen is None:
         return choice
     count = len(problem.unseen) or choice.unseen
@@ -198,7 +198,7 @@ def _carried(choice: Choice, problem: Problem) -> Choice:
 
 
 def _mean(choices: tuple[Choice, ...]) -> Choice:
-    """The mean of the same choice on several problems, with its mean scores."""
+    """The same choice on several problems as one, with the mean scores."""
 
     def mean(name: str) -> Any:
         values = [getattr(choice, name) for choice in choices]

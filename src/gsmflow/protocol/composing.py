@@ -1,6 +1,6 @@
-"""Composite methods: members judged on validation problems, stacked, fitted on all training data.
+"""Composite methods: members are judged on validation problems, stacked, and fitted on all training data.
 
-The bias on unseen classes is carried over by a rate of held-out samples; see
+The bias on unseen classes follows from a rate of held-out samples; see
 [`gsmflow.protocol.unseen_bias`][gsmflow.protocol.unseen_bias].
 """
 
@@ -60,20 +60,22 @@ class Composite:
 
     @property
     def suited(self) -> dict[str, Recipe]:
-        """The recipes of the members that such data are for, by label."""
+        """The recipes of the members that suit the data, by label."""
         suited = {}
         for member in self.recipe.method.members:
             if member.binary_at_most is not None and not is_binary(
                 self.problem.semantics, member.binary_at_most
             ):
                 continue
-            with suppress(InputError):  # such as image-text models, for features of another model
+            with suppress(
+                InputError
+            ):  # for example an image-text model, if the features are of another model
                 self.recipe.members[member.label].method.check(self.problem)
                 suited[member.label] = self.recipe.members[member.label]
         return suited
 
     def judged(self) -> tuple[Judge, list[JudgedMember]]:
-        """All suited members on the validation problems, those left out by the rules of the method excepted."""
+        """All suited members on the validation problems, except those that the rules of the method leave out."""
         selection, options = self.recipe.selection, self.recipe.options
         budget, draws = getattr(options, "budget", 0.0), getattr(options, "draws", selection.problems)
         judge = Judge(
@@ -101,14 +103,14 @@ class Composite:
         return judge, judged
 
     def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
-        """Judge all members and choose a stack: the choice, and each member as a record for ``metrics.json``.
+        """Judge all members and choose a stack. Returns the choice and a record of each member for ``metrics.json``.
 
         The choice has the weights as parameters and the rate as `real_rate`.
 
         Raises
         ------
         InputError
-            Validation is not trusted, or too few classes for a validation problem.
+            Validation is not trusted, or there are too few classes for a validation problem.
         """
         if not self.recipe.selection.trust_validation:
             raise InputError(
@@ -166,7 +168,7 @@ class Composite:
         trials : Mapping[str, Trial]
             The trained trial of each member, by its label.
         members : Mapping[str, Choice | None]
-            What was chosen for each; None for a member's first parameters and its whole training.
+            The choice for each member; None stands for its first parameters and its whole training.
         choice : Choice
             Weights and rate.
         """
@@ -188,7 +190,7 @@ class Composite:
     def _bias(
         self, trials: Mapping[str, Trial], members: Mapping[str, Choice | None], choice: Choice
     ) -> float:
-        """The bias with which the chosen rate of held-out samples of seen classes is called unseen."""
+        """The bias with which the classifier calls the chosen rate of held-out samples of seen classes unseen."""
         if choice.real_rate is None or not len(self.problem.unseen):
             return 0.0
         total = sum(
@@ -265,7 +267,7 @@ def refit_composite(
     members: Sequence[Mapping[str, Any]],
     weights: Mapping[str, Tensor],
 ) -> FittedClassifier:
-    """The stack of a finished run once more, for a problem whose unseen classes may be others.
+    """Fit the stack of a finished run again, for a problem that may have other unseen classes.
 
     Parameters
     ----------
@@ -281,7 +283,7 @@ def refit_composite(
     Raises
     ------
     ValueError
-        The weights are not of these members on such data.
+        The weights do not belong to these members on such data.
     """
     choices = member_choices(composite, members if choice else None)
     used = choice.parameters if choice else dict.fromkeys(choices, 1.0)
@@ -299,14 +301,14 @@ def refit_composite(
 def member_choices(
     composite: Composite, members: Sequence[Mapping[str, Any]] | None
 ) -> dict[str, Choice | None]:
-    """What was chosen for each member, by label; None for all where nothing was chosen."""
+    """The choice for each member, by label; None for every member if nothing was chosen."""
     if members is None:
         return dict.fromkeys(composite.suited)
     return {member["label"]: Choice(**member["choice"]) for member in members}
 
 
 def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:
-    """The best that the bias could have done on the test set."""
+    """The best scores that any bias reaches on the test set."""
     curve = prepared.curve(classifier.head)
     bias = best_bias(curve)
     unseen, seen = curve.at(bias)
@@ -314,12 +316,12 @@ def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:
 
 
 def _oracle_of(trial: Trial, choice: Choice | None) -> float:
-    """H of a member alone on the test set, with the bias that is best there."""
+    """H of a single member on the test set, with the bias that is best there."""
     return _best_bias(trial.prepared, trial.classifier(without_bias(choice), unseen_alone=False)).H
 
 
 def _identity(problem: Problem) -> FeatureTransform:
-    """Features as they are, but for the offset: members of a stack transform them themselves."""
+    """The transformation that only subtracts the offset: members of a stack transform features themselves."""
     dim = problem.feature_dim
     return FeatureTransform(np.zeros(dim, np.float32), np.ones(dim, np.float32), offset=problem.offset)
 

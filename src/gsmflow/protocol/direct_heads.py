@@ -1,4 +1,4 @@
-"""The heads that a direct method gives for what was chosen."""
+"""The heads of a direct method for a choice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gsmflow.recipes.recipe import Recipe
 
 
 def direct_head(prepared: Prepared, recipe: Recipe, choice: Choice | None) -> Head:
-    """The head with the chosen parameters, or the mean of several; without a choice the first, the default.
+    """The head with the chosen parameters, or the mean of several heads; without a choice the default, the first.
 
     Raises
     ------
@@ -29,11 +29,11 @@ def direct_head(prepared: Prepared, recipe: Recipe, choice: Choice | None) -> He
 
 
 def _head_at(prepared: Prepared, recipe: Recipe, wanted: Mapping[str, float] | None) -> Head:
-    """The head with these parameters; without any, the first one."""
+    """The head with these parameters; without parameters the first one."""
     method, options = recipe.method, recipe.options
     assert method.direct is not None
     if method.at and wanted is not None:
-        # No such option, or beyond its range: then it is not tried either.
+        # There is no such option, or the value is out of range: then the method does not try it either.
         with suppress(TypeError, InputError):
             options = method.at(options, wanted)
     for parameters, head in method.direct(prepared.data, options):

@@ -1,10 +1,10 @@
 """Protocols: which data a choice may use, and the one place where choices are made.
 
-- ``last``: the whole budget, nothing is chosen by scores.
-- ``validated``: every choice is made on a problem cut from the training part alone, some seen classes playing
-  unseen. Then one model is trained on all training data and scored once on the test set.
+- ``last``: training takes its whole length, and nothing is chosen by scores.
+- ``validated``: every choice is made on a problem that is cut from the training part, in which some seen classes
+  are held out as unseen. Then one model is trained on all training data and scored once on the test set.
 - ``oracle``: the best scores that choosing on the test set would give. They are an upper bound and are
-  reported beside the scores of one of the other two, never instead of them.
+  reported beside the scores of one of the other two protocols, never instead of them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def run(
     Raises
     ------
     InputError
-        The problem has nothing to lend to the setting of the recipe, or too few classes to choose by.
+        The problem lacks what the setting of the recipe uses, or has too few classes to choose by.
     """
     check_lendable(problem, recipe.setting)
     problem = lend(problem, recipe.setting, seed)
@@ -77,7 +77,7 @@ def run(
             Composite(problem, recipe, seed, device, recorder), protocol=protocol, oracle=oracle
         )
     choice = None
-    # Where nothing is learnt, validation only fits a temperature, so it may as well be left out.
+    # If nothing is learnt, validation only fits a temperature, so it is not required.
     if protocol == "validated" and not (recipe.method.untrained and len(problem.seen) < FEWEST_SEEN):
         if "choice" not in recorder.records:
             rivals = Rivals.of(recipe, seed)
@@ -105,9 +105,9 @@ def refit(
 ) -> FittedClassifier:
     """Fit the classifier of a finished run again, for a problem that may have other unseen classes.
 
-    Only the head is trained. Generator, noise, length of the head's training and the rates behind the bias
-    are those of the run. For the problem of the run the result is the same classifier. With more unseen
-    classes, the synthetic features of the old classes stay the same.
+    Only the head is trained. The generator, the noise, the length of the head's training and the rates that
+    determine the bias are taken from the run. For the problem of the run the result is the same classifier. With
+    more unseen classes, the synthetic features of the old classes stay the same.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def refit(
     recipe : Recipe
         Method and options of the run.
     choice : Choice | None
-        What the run's protocol chose, None under ``last``.
+        The choice of the run's protocol; None under ``last``.
     weights : Mapping[str, Tensor]
         The generator's weights, as in ``model.safetensors``; empty for a direct method.
     transform : FeatureTransform
@@ -154,7 +154,7 @@ def _fit_direct(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
 
 
 def _fit_trained(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
-    """Train as long as was chosen, fit the head, score once; then train on if the oracle asks for it."""
+    """Train as long as was chosen, fit the head, and score once; then train on if the oracle is wanted."""
     learner, recorder = trial.learner, trial.recorder
     end = last_step(choice, learner)
     watched: set[int] = set()
@@ -195,7 +195,7 @@ def _keep_result(trial: Trial, choice: Choice | None) -> None:
 
 
 def _kept_outcome(trial: Trial, choice: Choice | None, oracle: Choice | None, steps: int) -> Outcome:
-    """The outcome of what `_keep_result` kept, in this sitting or an earlier one."""
+    """The outcome from what `_keep_result` stored, in this attempt at the run or an earlier one."""
     tensors, meta = trial.recorder.kept("result")
 
     def part(name: str) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Measures of a trained generator against real features, after scoring.
 
-The real features are the test features of unseen classes, if there are any. Otherwise, under the protocol
-``validated``, they are of the seen classes that were held out on the validation problem. Otherwise they are
-held-out samples of classes that the generator was trained on, which is a weaker test.
+The real features are the test features of unseen classes, if there are any. If there are none, under the protocol
+``validated`` they are features of the seen classes that the validation problem holds out. In all other cases they
+are held-out samples of classes that the generator was trained on, which is a weaker test.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from gsmflow.protocol.prepared import Prepared
 from gsmflow.scores.samples import Samples, picked
 from gsmflow.scores.shifts import Shifts, measure
 
-_UNJUDGED = 20  # synthetic features of a class that nothing judges
-_MOST_UNJUDGED = 50  # such classes
+_UNJUDGED = 20  # synthetic features of each class without real test features
+_MOST_UNJUDGED = 50  # most such classes
 _KNOWN = 1 << 28  # most entries of training features that are used
 
 
 class Judge(StrEnum):
-    """Which real features a generator is compared with; the value is what a report and ``shifts.json`` say."""
+    """Which real features a generator is compared with; the value is the text in a report and in ``shifts.json``."""
 
     UNSEEN = "real test features of unseen classes"
     HELD_OUT = "real features of seen classes held out of training on the validation problem"
@@ -48,8 +48,8 @@ def compare(
     seed : int
         Names the random draws.
     held_out : bool
-        The problem is a validation problem, whose unseen classes are seen ones held out. It has a random
-        stream of its own: nothing else of the run depends on whether this was called.
+        The problem is a validation problem, whose unseen classes are held-out seen classes. Its random stream is
+        its own, so that nothing else in the run depends on whether this was called.
     """
     if not isinstance(learner, Generator):
         return None
@@ -86,13 +86,13 @@ def compare(
 
 
 def unjudged(prepared: Prepared, learner: Learner, seed: int) -> dict[str, Tensor]:
-    """Synthetic features of unseen classes that no real one can judge, to be looked at beside the others.
+    """Synthetic features of unseen classes without real features, to be shown in a figure beside the others.
 
     Returns
     -------
     dict[str, Tensor]
         ``unseen`` (K, D) and ``unseen_labels`` (K,); empty where all unseen classes have test features, or there is no
-        generator. Their own random stream.
+        generator. They have a random stream of their own.
     """
     if not isinstance(learner, Generator):
         return {}
@@ -106,7 +106,7 @@ def unjudged(prepared: Prepared, learner: Learner, seed: int) -> dict[str, Tenso
 
 
 def _represented(learner: Generator, device: torch.device) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Features in the space of the synthetic ones, which the head takes."""
+    """The function that maps features into the space of the synthetic ones, which the head takes."""
     representation = learner.representation()
     if representation is None:
         return lambda features: features

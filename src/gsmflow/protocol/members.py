@@ -1,8 +1,9 @@
-"""Members of a composite method on validation problems: what each reaches, and its logits where it is best.
+"""Members of a composite method on validation problems: the scores of each, and the logits of its best candidate.
 
 Every candidate of a member (its parameters, or its length of training) is judged by H at each rate of
-[`gsmflow.protocol.stacking`][gsmflow.protocol.stacking]. Of the best one the logits on the test parts of the validation
-problems are kept for the choice of a stack, beside the run, so that an interrupted one does nothing twice.
+[`gsmflow.protocol.stacking`][gsmflow.protocol.stacking]. The logits of the best candidate on the test parts of the
+validation problems are stored for the choice of a stack. They are stored with the run, so that an interrupted run
+computes nothing twice.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from gsmflow.recipes.recipe import Recipe
 Curve = NDArray[np.float64]
 """H at every rate, (R,)."""
 
-_ENTRIES = 1 << 21  # of the logits of one candidate on one problem, at most
-_AT_HAND = 1 << 25  # numbers in the features of a validation problem that is kept for a second look, at most
-_HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, the last one among them
-_TRIED_STEPS = 5  # of a training, to estimate what it takes
+_ENTRIES = 1 << 21  # most entries in the logits of one candidate on one problem
+_AT_HAND = 1 << 25  # most numbers in the features of a validation problem that stays in memory
+_HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, including the last one
+_TRIED_STEPS = 5  # training steps from which the time of a training is estimated
 _SLOW = "it would not be done within the budget"
-_FINAL_COST = 1.5  # of the training on all data, relative to that on a validation problem
+_FINAL_COST = 1.5  # time of the training on all data, relative to that on a validation problem
 
 
 class LeftOut(Exception):
@@ -74,19 +75,20 @@ class Judge:
     problem : Problem
         The data with raw features.
     problems : int
-        Validation problems that every member is judged on.
+        Number of validation problems that every member is judged on.
     draws : int
-        Those that cheap members are judged on; the first `problems` of them are the same.
+        Number of validation problems that cheap members are judged on; the first `problems` of them are the same.
     seed : int
         Names all random draws.
     device : torch.device
         Where to compute.
     recorder : Recorder
-        Keeps what was judged.
+        Stores what was judged.
     deadline : float
-        On the clock of `time.monotonic`: no trained member goes on that would not be done by then.
+        Time on the clock of `time.monotonic`: a trained member that would not be done by then is left out.
     behind : float
-        A trained member whose H on the first problem is so much below another one's is left out. In [0, 1].
+        A trained member is left out if its H on the first problem is this much below that of another member. In
+        [0, 1].
     """
 
     problem: Problem
@@ -100,19 +102,19 @@ class Judge:
 
     @cached_property
     def validations(self) -> list[Validation]:
-        """The test parts of the problems that every member is judged on, as logits are kept of them."""
+        """The test parts of the problems that every member is judged on, as far as their logits are stored."""
         return [self._validation(self._cut(draw)) for draw in range(self.problems)]
 
     def judge(
         self, label: str, recipe: Recipe, *, cheap: bool = False, rivals: Sequence[JudgedMember] = ()
     ) -> JudgedMember:
-        """Score all candidates of a member and keep the logits of the best one; what was kept before is taken over.
+        """Score all candidates of a member and store the logits of the best one; stored results are used again.
 
         Raises
         ------
         LeftOut
-            It would not be done by the deadline; or, where it is trained, it is far behind one of the `rivals`, the
-            members that were judged before, on the first problem.
+            The member would not be done by the deadline; or it is a trained member and far behind one of the
+            `rivals`, the members judged before it, on the first problem.
         """
         records, name = self.recorder.records.setdefault("members", {}), f"member {label}"
         if label in records:
@@ -138,7 +140,7 @@ class Judge:
         return judged
 
     def _direct(self, label: str, recipe: Recipe, draws: int) -> tuple[Choice, list[NDArray[np.float32]]]:
-        """Every parameter on every problem; then the best one once more, for its logits."""
+        """Judge every parameter on every problem; then the best one again, for its logits."""
         choices: list[Choice] = []
         tables: list[list[Curve]] = []
         at_hand: dict[int, Trial] = {}
@@ -162,7 +164,7 @@ class Judge:
     def _trained(
         self, label: str, recipe: Recipe, rivals: Sequence[JudgedMember]
     ) -> tuple[Choice, list[NDArray[np.float32]]]:
-        """The heads along the training on every problem; their logits are kept until the best is known."""
+        """Judge the heads along the training on every problem; logits are stored until the best head is known."""
         begun = time.monotonic()
         stops: list[tuple[str, float]] = []  # name of what is kept, epochs
         choices: list[Choice] = []
@@ -200,7 +202,7 @@ class Judge:
         return self._scored(choices[best], logits), logits
 
     def _refuse_behind(self, curves: Sequence[Curve], rivals: Sequence[JudgedMember]) -> None:
-        """Leave a member out that is far behind on the first problem."""
+        """Leave out a member that is far behind on the first problem."""
         known = [self.validations[0].curve(rival.logits[0]).harmonic for rival in rivals]
         first = max((best_rate([curve])[1] for curve in known), default=0.0)
         reached = max(best_rate([curve])[1] for curve in curves)
@@ -210,7 +212,7 @@ class Judge:
             )
 
     def _estimate(self, recipe: Recipe, trial: Trial) -> float:
-        """Seconds that all trainings of a member take, from a few steps of one that is thrown away."""
+        """Seconds that all trainings of a member take, estimated from a few steps of a training that is discarded."""
         if self.deadline == float("inf"):
             return 0.0
         if time.monotonic() > self.deadline:
@@ -223,7 +225,7 @@ class Judge:
         return each * trial.learner.total_steps * (self.problems + _FINAL_COST)
 
     def _keep_candidates(self, trial: Trial, step: int) -> None:
-        """Keep choices, logits and curves of the heads at this step of a training."""
+        """Store choices, logits and curves of the heads at this step of a training."""
         validation = self._validation(trial.prepared.problem)
         with self.recorder.timing("selection"):
             candidates = _spaced(list(trial.candidates()))
@@ -243,7 +245,7 @@ class Judge:
         self.recorder.scored(step, scores)
 
     def _scored(self, choice: Choice, logits: Sequence[NDArray[np.float32]]) -> Choice:
-        """The choice with the mean scores that these logits reach."""
+        """The choice with the mean scores of these logits."""
         curves = [v.curve(part) for v, part in zip(self.validations, logits, strict=True)]
         _, scores = mean_scores(curves)
         return replace(choice, **scores)
@@ -268,7 +270,7 @@ class Probe:
     prepared : Prepared
         The problem.
     tested : Tensor
-        (T, D) of test samples, those of seen classes first.
+        (T, D) features of test samples, those of seen classes first.
     """
 
     prepared: Prepared
@@ -276,7 +278,7 @@ class Probe:
 
     @staticmethod
     def of(prepared: Prepared) -> Probe:
-        """That of a prepared problem."""
+        """The probe of a prepared problem."""
         tested = torch.from_numpy(prepared.problem.features[_tested(prepared.problem)])
         return Probe(prepared, tested.to(prepared.device))
 
@@ -286,29 +288,29 @@ class Probe:
 
 
 def _tested(problem: Problem) -> NDArray[np.int64]:
-    """Indices of the test samples that logits are kept of, evenly spaced, those of seen classes first."""
+    """Indices of the test samples whose logits are stored, evenly spaced, those of seen classes first."""
     rows = np.concatenate((problem.test_seen, problem.test_unseen))
     return rows[:: -(-len(rows) * len(problem.classes) // _ENTRIES) or 1]
 
 
 def _ranked(tables: Sequence[Sequence[Curve]]) -> list[int]:
-    """Candidates by H at one rate for all problems, the highest first; tables: by problem, then candidate."""
+    """Candidates sorted by H at one rate for all problems, the highest first; `tables` is by problem, candidate."""
     reached = [best_rate(of_candidate)[1] for of_candidate in zip(*tables, strict=True)]
     return np.argsort(-np.array(reached), kind="stable").tolist()
 
 
 def _averaged(choices: Sequence[Choice], order: Sequence[int], count: int) -> Choice:
-    """The best choice of a direct method, with the parameters of the next best, `count` in all."""
+    """The best choice of a direct method, with the parameters of the next best ones, `count` in all."""
     best, *others = (choices[index] for index in order[:count])
     return replace(best, averaged=[other.parameters for other in others])
 
 
 def _stop(trial: Trial, step: int) -> str:
-    """Under which name the candidates at a step of a training are kept."""
+    """The name under which the candidates at a step of a training are stored."""
     return f"{trial.stage}, step {step}"
 
 
 def _spaced(candidates: list[Candidate]) -> list[Candidate]:
-    """Some of the heads along a head's training, evenly spaced, the last one among them."""
+    """Some of the heads along a head's training, evenly spaced, including the last one."""
     every = max(1, len(candidates) // _HEAD_LENGTHS)
     return candidates[::-1][::every][::-1]

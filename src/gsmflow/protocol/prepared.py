@@ -23,9 +23,9 @@ from gsmflow.protocol.unseen_bias import unseen_margins
 from gsmflow.scores.gzsl import Scores, SeenUnseenCurve, Summary, curve_on, score, seen_unseen_curve
 
 _TESTED = 8192  # test samples classified at a time
-_AT_HAND = 1 << 25  # numbers in the test features that are kept at hand, at most
+_AT_HAND = 1 << 25  # most numbers in test features that stay on the device
 _FITTED = 1024  # most validation samples that a temperature is fitted on
-_SPREAD_OF = 1024  # training samples that the spread of logits is taken from, at most
+_SPREAD_OF = 1024  # most training samples that the spread of logits is computed from
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Prepared:
     problem : Problem
         The problem with transformed features (N, D).
     transform : FeatureTransform
-        What was done to them, fitted on the training part alone.
+        The transformation, fitted on the training part alone.
     data : TrainingData
         The training part as tensors, on the device of the run.
     """
@@ -53,7 +53,7 @@ class Prepared:
 
     @staticmethod
     def by(transform: FeatureTransform, problem: Problem, device: torch.device) -> Prepared:
-        """Apply a transformation that was fitted before to a problem with raw features."""
+        """Apply a fitted transformation to a problem with raw features."""
         transformed = replace(
             problem,
             features=transform(problem.features),
@@ -65,18 +65,18 @@ class Prepared:
 
     @cached_property
     def _spread_of(self) -> Tensor:
-        """The training samples that a spread is taken from: the same tensor for every head, so that heads may
-        keep what they computed of it."""
+        """The training samples that a spread is computed from: the same tensor for every head, so that heads can
+        share what they compute from it."""
         return self.data.features[:: -(-len(self.data.features) // _SPREAD_OF)]
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors lie."""
+        """The device of the tensors."""
         return self.data.device
 
     @cached_property
     def _tested(self) -> list[Tensor] | None:
-        """The features of seen and of unseen test samples, at hand for every candidate; None if they are many."""
+        """The features of seen and of unseen test samples, shared by all candidates; None if they are many."""
         problem = self.problem
         if (len(problem.test_seen) + len(problem.test_unseen)) * problem.feature_dim > _AT_HAND:
             return None
@@ -155,7 +155,7 @@ class Prepared:
 
     @cached_property
     def _fitted_on(self) -> tuple[Tensor, NDArray[np.int64]]:
-        """Features and labels of the test samples that temperatures are fitted to, evenly spaced."""
+        """Features and labels of the test samples that temperatures are fitted on, evenly spaced."""
         test = np.concatenate((self.problem.test_seen, self.problem.test_unseen))
         test = test[:: -(-len(test) // _FITTED) or 1]
         return torch.from_numpy(self.problem.features[test]).to(self.device), self.problem.labels[test]
@@ -177,7 +177,7 @@ class Prepared:
 
 
 def _logits_of(head: Head) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Features (N, D) to logits (N, C), refused where one is not finite."""
+    """The function from features (N, D) to logits (N, C); it refuses logits that are not finite."""
     device = head.device
 
     def logits(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -187,7 +187,7 @@ def _logits_of(head: Head) -> Callable[[NDArray[np.float32]], NDArray[np.float32
 
 
 def _checked(logits: Tensor) -> NDArray[np.float32]:
-    """Logits (N, C) on the CPU, refused where one is not finite."""
+    """Logits (N, C) on the CPU; refused if one is not finite."""
     row = first_not_finite(logits)
     if row is not None:
         raise TrainingFailed(

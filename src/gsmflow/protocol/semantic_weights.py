@@ -1,8 +1,8 @@
-"""How much each of several joined semantics counts, chosen on validation problems before anything else is.
+"""The weights of several joined semantics, chosen on validation problems before everything else.
 
-Each weighting of a small grid is judged by the mean score of a closed form on the validation problems: that of the
-run's own method if it is one, otherwise ``lda``, which takes seconds where a training would take hours. The test set is
-never looked at. Under protocol ``last``, or where validation is not trusted, all weigh the same.
+Each weighting of a small grid is judged by the mean score of a closed form on the validation problems. That is the
+method of the run if it is a closed form, and otherwise ``lda``, which takes seconds where a training would take hours.
+The test set is never used. Under protocol ``last``, or if validation is not trusted, all weights are equal.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _RATIOS = (
     1.0,
     0.5,
     2.0,
-)  # of each block to the first; equal weights come first, and win where several are best
+)  # of each block relative to the first; equal weights come first and win a tie
 
 
 @dataclass(frozen=True)
 class SemanticWeights:
-    """The weights of joined semantics, and how they came about.
+    """The weights of joined semantics, and how they were chosen.
 
     Parameters
     ----------
     weights : tuple[float, ...]
-        One for each block.
+        One weight for each block.
     names : tuple[str, ...]
         The names of the blocks.
     judge : str
-        The method whose scores chose them; empty where nothing was chosen.
+        The method whose scores decided; empty if nothing was chosen.
     score : str
-        Which score.
+        Name of the score.
     tried : dict[str, float]
         The score of each weighting.
     """
@@ -54,7 +54,7 @@ class SemanticWeights:
 
     @property
     def text(self) -> str:
-        """As the option is written.
+        """The weights as the option takes them.
 
         >>> SemanticWeights((1.0, 0.5), ("classes", "text")).text
         '1,0.5'
@@ -63,7 +63,7 @@ class SemanticWeights:
 
     @property
     def words(self) -> str:
-        """For people.
+        """The weights in words.
 
         >>> SemanticWeights((1.0, 0.5), ("classes", "text"), "lda").words
         'classes 1, text 0.5 (chosen on validation problems, by lda)'
@@ -89,12 +89,12 @@ def spelled(weights: Sequence[float]) -> str:
 def semantic_weights(
     problem: Problem, recipe: Recipe, protocol: str, seed: int, device: torch.device
 ) -> SemanticWeights | None:
-    """The weights of a problem's joined semantics; None where its semantics are not joined.
+    """The weights of a problem's joined semantics; None if its semantics are not joined.
 
     Raises
     ------
     InputError
-        Weights were given that do not fit; or no validation problem can be cut.
+        The given weights do not match the semantics; or no validation problem can be cut.
     """
     blocks = blocks_of(problem.semantic_origin, problem.semantic_dim, problem.where("semantics"))
     if len(blocks) < 2:
@@ -123,7 +123,7 @@ def semantic_weights(
 
 
 def with_weights(recipe: Recipe, weights: Sequence[float]) -> Recipe:
-    """A recipe, and those of its members, with these weights."""
+    """The recipe with these weights, in the recipes of its members too."""
     return replace(
         recipe,
         semantics=replace(recipe.semantics, weights=spelled(weights)),

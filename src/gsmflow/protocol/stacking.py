@@ -1,16 +1,16 @@
-"""Stacking: weights of several classifiers' logits, and one bias on unseen classes, chosen on validation problems.
+"""Stacking: weights of the logits of several classifiers and one bias on unseen classes, from validation problems.
 
-A weight vector w over members m gives the logits sum_m w_m l_m, of logits l_m that were divided by their spread. The
+A weight vector w over members m gives the logits sum_m w_m l_m, where the logits l_m were divided by their spread. The
 bias is chosen as a *rate*: the fraction of held-out samples of seen classes that the classifier calls unseen. One rate
-r serves all validation problems, since it is what carries over to the final classifier. Where a validation problem has
-fewer unseen classes than the final one, its rate is smaller accordingly
+r holds for all validation problems, because it determines the bias of the final classifier. If a validation problem
+has fewer unseen classes than the final one, its rate is smaller accordingly
 ([`rate_among`][gsmflow.protocol.unseen_bias.rate_among]). Weights are chosen by::
 
     H(w) = max_r  mean over validation problems of H(w, r)
 
-greedily, starting from the best single member and adding the member and weight that gain most, as long as a gain is
-worth its member (Caruana et al., Ensemble selection from libraries of models, ICML 2004). Since few validation
-problems are had, that is done once without each of them, and the weights are averaged.
+The search is greedy. It starts from the best single member and adds the member and weight that gain most, as long as
+the gain is large enough (Caruana et al., Ensemble selection from libraries of models, ICML 2004). As there are few
+validation problems, the search is repeated without each of them in turn, and the weights are averaged.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _WEIGHTS = (
     2.0,
     3.0,
     5.0,
-)  # of a member that joins, relative to the first's 1
-_WORTH = 0.002  # of H that a further member has to gain
-_MOST = 6  # members of a stack
-_LEAST = 0.04  # share of a stack below which a member is left out: it costs its training and hardly counts
-_SMOOTHED = 5  # neighbouring rates that are averaged before the best is taken
+)  # of a further member, relative to the weight 1 of the first
+_WORTH = 0.002  # least gain in H for which a further member is added
+_MOST = 6  # most members of a stack
+_LEAST = 0.04  # share of a stack below which a member is left out: it costs a training and changes little
+_SMOOTHED = 5  # neighbouring rates that are averaged before the best one is chosen
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Validation:
     labels : NDArray[np.int64]
         (T,) classes.
     unseen : NDArray[np.int64]
-        (U,) classes that play unseen.
+        (U,) classes that are held out as unseen.
     final : int
-        Number of unseen classes of the problem that rates are chosen for; 0: U as well.
+        Number of unseen classes of the problem that rates are chosen for; 0 stands for U.
     """
 
     labels: NDArray[np.int64]
@@ -82,7 +82,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class RatedCurve:
-    """Biases at all rates, and the accuracies there, (R,) each.
+    """Biases and accuracies at all rates, (R,) each.
 
     Parameters
     ----------
@@ -131,9 +131,9 @@ class Stack:
 
 
 def best_rate(harmonics: Sequence[NDArray[np.float64]]) -> tuple[int, float]:
-    """The index of the rate with the highest mean H over validation problems, and that H.
+    """The index of the rate with the highest mean H over the validation problems, and this H.
 
-    The curves are smoothed over neighbouring rates first: their peaks are partly chance.
+    The curves are smoothed over neighbouring rates first, because their peaks are partly chance.
     """
     mean = np.mean(harmonics, axis=0)
     padded = np.pad(mean, _SMOOTHED // 2, mode="edge")
@@ -156,7 +156,7 @@ def choose_stack(
     *,
     most: int = _MOST,
 ) -> Stack:
-    """The best stack, or the best single member where no other adds enough.
+    """The best stack, or the best single member if no other adds enough.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def choose_stack(
     logits : Mapping[str, Sequence[NDArray[np.float32]]]
         Logits (T, C) of each member by its label, one array for each problem, scaled to spread 1.
     most : int
-        Largest number of members; 1 for the best single one.
+        Most members; 1 for the best single one.
     """
 
     def scored(weights: Mapping[str, float]) -> tuple[float, dict[str, float]]:
@@ -192,7 +192,7 @@ def choose_stack(
 def _greedy(
     validations: Sequence[Validation], logits: Mapping[str, Sequence[NDArray[np.float32]]], most: int
 ) -> dict[str, float]:
-    """The best weights on these problems, that of the best single member near 1."""
+    """The best weights on these problems; the weight of the best single member stays near 1."""
 
     def value(weights: Mapping[str, float]) -> float:
         return best_rate([curve.harmonic for curve in _curves(validations, logits, weights)])[1]
@@ -217,7 +217,7 @@ def _greedy(
 def _refined(
     weights: dict[str, float], reached: float, value: Callable[[Mapping[str, float]], float]
 ) -> tuple[dict[str, float], float]:
-    """Weights after one round of making each one larger or smaller where that gains."""
+    """Weights after one round in which each one is made larger or smaller if that gains."""
     for name in weights:
         for factor in (0.6, 0.8, 1.25, 1.6):
             changed = weights | {name: weights[name] * factor}
@@ -257,7 +257,7 @@ def temperature_of(
 
 
 def _class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What each sample counts so that every class counts the same and all sum to 1, (N,)."""
+    """The weight of each sample, (N,): every class has the same total weight, and all weights sum to 1."""
     count = np.bincount(labels)
     return 1 / (count[labels] * np.count_nonzero(count)) if len(labels) else np.zeros(0)
 

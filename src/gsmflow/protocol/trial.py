@@ -1,7 +1,7 @@
 """One method on one prepared problem: its training, the heads along the way, and their scores.
 
-A trial does not depend on the protocol: it gives candidates on a validation problem, and the chosen
-classifier on the whole one. Direct and trained methods have the same interface::
+A trial does not depend on the protocol: it provides the candidates on a validation problem, and the chosen
+classifier on the whole problem. Direct and trained methods have the same interface::
 
     trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder, "validation")
     for step in trial.train_to([100, 200]):        # trained methods only
@@ -46,7 +46,7 @@ _RATED = 2048  # real features used for the selection rates of methods that synt
 
 
 def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
-    """The fractions of a training of `total` steps at which it is scored; the last one is 1.
+    """The fractions of a training of `total` steps after which it is scored; the last one is 1.
 
     `options` count steps of a training on all training data. A shorter one, on a validation problem,
     is scored at the same fractions of its length.
@@ -90,12 +90,12 @@ class Trial:
 
     @property
     def direct(self) -> bool:
-        """Whether the method gives its heads without training."""
+        """Whether the method computes its heads without training."""
         return self.recipe.method.direct is not None
 
     @property
     def synthesizes(self) -> bool:
-        """Whether the method makes features of unseen classes."""
+        """Whether the method synthesizes features of unseen classes."""
         return not self.direct and isinstance(self.learner, Generator)
 
     @cached_property
@@ -113,12 +113,12 @@ class Trial:
         return method.learner(self.prepared.data, self.recipe.options, self.seed)
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Take a trained model's weights instead of training; nothing to do for a direct method.
+        """Load the weights of a trained model instead of training; does nothing for a direct method.
 
         Raises
         ------
         ValueError
-            The weights are not of this method with these options on such data.
+            The weights do not belong to this method with these options on such data.
         """
         if self.direct:
             return
@@ -134,8 +134,8 @@ class Trial:
     def train_to(self, stops: Sequence[int]) -> Iterator[int]:
         """Train, and pause after each step in `stops` (ascending). Steps before the checkpoint are not repeated.
 
-        A checkpoint may have been written at the very step of a stop, before anything was done there. So
-        which stops are behind is kept apart from the steps done.
+        A checkpoint may have been written exactly at a stop, before anything was done there. So the stops that
+        are done are recorded separately from the steps.
         """
         recorder, behind = self.recorder, f"{self.stage}.behind"
         if recorder.records.get(behind, 0) >= stops[-1]:
@@ -155,8 +155,8 @@ class Trial:
     def candidates(self) -> Iterator[Candidate]:
         """The heads to choose among at this step.
 
-        Those of a direct method for each of its parameters; that of a learner which classifies by itself; or the
-        softmax head after each of its epochs, on real features and what the generator makes now.
+        A direct method has one for each of its parameters, and a learner that classifies by itself has one. For a
+        generator they are the softmax head after each of its epochs, on real and newly synthesized features.
         """
         data, now = self.prepared.data, self._here()
         if self.recipe.method.direct:
@@ -178,7 +178,7 @@ class Trial:
                 yield Candidate(replace(now, head_epochs=epoch), whole, pool, head)
 
     def candidate(self, choice: Choice) -> Candidate:
-        """The head of a choice of a direct method."""
+        """The head of a direct method for a choice."""
         head = direct_head(self.prepared, self.recipe, choice)
         return Candidate(choice, head, Pool.of_real(self.prepared.data), head)
 
@@ -206,7 +206,7 @@ class Trial:
         return replace(choice, real_rate=rates.real, synthetic_rate=rates.synthetic)
 
     def score_all(self) -> list[Choice]:
-        """Score every candidate; the best one of a training is written to its history."""
+        """Score every candidate; the scores of the best one are written to the history of the training."""
         if self.direct:
             return [self.score(candidate) for candidate in self.candidates()]
         with self.recorder.timing("selection"):
@@ -237,20 +237,20 @@ class Trial:
         return scored
 
     def classifier(self, choice: Choice | None, *, unseen_alone: bool = True) -> FittedClassifier:
-        """The classifier of a choice; without a choice, the recipe's head epochs and no bias.
+        """The classifier for a choice; without a choice it has the head epochs of the recipe and no bias.
 
         Parameters
         ----------
         choice : Choice | None
-            What was chosen.
+            The choice.
         unseen_alone : bool
-            Also train the head over unseen classes alone, of conventional zero-shot learning, where a generator is
-            the method.
+            If the method is a generator, also train the head over unseen classes alone, for conventional zero-shot
+            learning.
 
         Raises
         ------
         ValueError
-            The parameters chosen are not among those that a direct method tries.
+            A direct method does not try the chosen parameters.
         """
         data, recorder = self.prepared.data, self.recorder
         alone: Head | None = None
@@ -282,13 +282,13 @@ class Trial:
         )
 
     def held_out_logits(self, choice: Choice | None) -> NDArray[np.float32]:
-        """Logits (T, C) of a fifth of the training samples, by the method fitted without it, divided by their spread.
+        """Logits (T, C) of a fifth of the training samples from a fit without them, divided by their spread.
 
-        A generator stays as it was trained, its head is trained anew.
+        For a generator only the head is trained again.
         """
         prepared, recipe = self.prepared, self.recipe
         problem = unseen_bias_problem(prepared.problem, self.seed)
-        # A head takes what it saw more often for more likely.
+        # A head learns that frequent classes are more likely.
         synthetic = round(len(problem.train) / len(prepared.problem.train) * recipe.head.synthetic_per_class)
         recipe = replace(recipe, head=replace(recipe.head, synthetic_per_class=max(1, synthetic)))
         without = Prepared(problem, prepared.transform, TrainingData.of(problem, prepared.device))
@@ -299,11 +299,11 @@ class Trial:
         return part.prepared.test_logits(head)[0] / np.float32(part.prepared.spread(head))
 
     def _here(self) -> Choice:
-        """A choice with the present length of training."""
+        """A choice with the current length of the training."""
         return Choice() if self.direct else Choice(epochs=self.step / self.learner.steps_per_epoch)
 
     def _synthetic(self, draw: int) -> Pool | Stream:
-        """Real features and a set of synthetic ones that the generator makes now, the set of that number."""
+        """Real features and newly synthesized ones; `draw` is the number of the set."""
         options = self.recipe.head
         return Pool.synthesize(
             self._generator(), self.prepared.data, options.synthetic_per_class, self.seed, draw=draw
@@ -317,7 +317,7 @@ class Trial:
     def _softmax_heads(
         self, pool: Pool | Stream, choice: Choice | None, unseen_alone: bool
     ) -> tuple[LinearHead, LinearHead | None]:
-        """The head over all classes, and the one over unseen classes alone if there are any and it is wanted."""
+        """The head over all classes, and the head over unseen classes alone if there are any and it is wanted."""
         data, options = self.prepared.data, self.recipe.head
         epochs = choice.head_epochs if choice else options.epochs
         key = (self.seed, "head")
@@ -333,7 +333,7 @@ class Trial:
         return head, alone
 
     def _carried_bias(self, head: Head, pool: Pool | Stream, choice: Choice | None) -> float:
-        """The bias for this head from a choice on another problem; 0 if none was chosen."""
+        """The bias for this head that follows from a choice on another problem; 0 if none was chosen."""
         unseen = self.prepared.data.unseen
         if choice is None or choice.real_rate is None or not len(unseen):
             return 0.0
@@ -345,6 +345,6 @@ class Trial:
 
 
 def nothing_synthesized(recipe: Recipe) -> InputError:
-    """The error of a method without synthesis when validation is not trusted."""
+    """The error about a method without synthesis if validation is not trusted."""
     why = "synthesizes nothing, so without trust in validation nothing can judge it; use protocol last"
     return InputError(f"method '{recipe.method.name}' {why}")

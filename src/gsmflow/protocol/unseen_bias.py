@@ -4,19 +4,18 @@ The best bias on a validation problem does not fit the final classifier, which i
 samples and whose logits have another scale. So a choice is carried over as *rates*: fractions of samples that the
 classifier with its bias calls unseen. A rate determines a bias of the final classifier.
 
-For a closed form and for a stack it is the rate of *held-out* samples of seen classes: the method is fitted once more
-without a fifth of the training samples, and the bias is the one that gives the chosen rate on that fifth. Samples that
-a classifier was trained on would tell nothing where it knows them by heart.
+For a closed form and for a stack it is the rate of *held-out* samples of seen classes: the method is fitted again
+without a fifth of the training samples, and the bias is the one that gives the chosen rate on that fifth. Training
+samples would be no measure for a classifier that fits them perfectly.
 
-For other methods the rates are those of the real and of the synthetic training features, and the mean of the two biases
-is used.
+Other methods have two rates, of the real and of the synthetic training features, and use the mean of the two biases.
 
-The more unseen classes there are, the more samples of seen classes they take. A rate r that was best among U of them
-stands for a rate among V of them whose odds are V / U times as high
+The more unseen classes there are, the more samples of seen classes are called unseen. A rate that was best with U
+unseen classes corresponds to a rate with V unseen classes whose odds are V / U times as high
 ([`rate_among`][gsmflow.protocol.unseen_bias.rate_among]).
 
-A rate of synthetic features above TELLING says nothing: the classifier separates them from real ones almost
-without error, so every large enough bias gives such a rate. Then the rate of real features decides alone.
+A rate of synthetic features above TELLING does not determine a bias: the classifier separates them from real ones
+almost without error, so every large enough bias gives such a rate. Then only the rate of real features is used.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class UnseenRates:
     real : float
         The fraction of the real features, in [0, 1].
     synthetic : float | None
-        The fraction of the synthetic features, in [0, 1]; None where there are none.
+        The fraction of the synthetic features, in [0, 1]; None if there are none.
     """
 
     real: float
@@ -55,7 +54,7 @@ class UnseenRates:
 
 
 def rate_among(rate: Rate, unseen: int, *, of: int) -> Rate:
-    """The rate among `unseen` classes that stands for a `rate` among `of` classes: odds grow with their number.
+    """The rate with `unseen` unseen classes that corresponds to `rate` with `of` classes: odds grow with their number.
 
     Measured on 19 problems with 10 to 40 seen classes, where a validation problem has a third to two thirds of the
     unseen classes, H of a stack is 1.0 points below what the best bias reaches, and 2.5 with the same rate.
@@ -67,7 +66,7 @@ def rate_among(rate: Rate, unseen: int, *, of: int) -> Rate:
     unseen : int
         Number of unseen classes there are.
     of : int
-        Number of unseen classes that the rate was chosen with; 0 where it has none: then the rate stays.
+        Number of unseen classes that the rate was chosen with; 0 if it has none, and then the rate stays.
 
     Examples
     --------
@@ -82,12 +81,12 @@ def rate_among(rate: Rate, unseen: int, *, of: int) -> Rate:
 
 
 def bias_at_rate(logits: NDArray[np.float32], unseen: NDArray[np.int64], rate: float) -> float:
-    """The bias on unseen classes with which the fraction `rate` of these samples is called unseen.
+    """The bias on unseen classes with which a fraction `rate` of these samples is called unseen.
 
     Parameters
     ----------
     logits : NDArray[np.float32]
-        (T, C) of samples of seen classes.
+        (T, C) logits of samples of seen classes.
     unseen : NDArray[np.int64]
         (U,) indices of the unseen classes.
     rate : float
@@ -103,7 +102,7 @@ def unseen_margins(logits: NDArray[np.float32], unseen: NDArray[np.int64]) -> ND
 
 
 def rates_of(head: Head, pool: Pool | Stream, unseen: Tensor, bias: float) -> UnseenRates:
-    """The rates of a head with `bias` on its unseen logits, on its training features."""
+    """The rates of a head on its training features, with `bias` added to its unseen logits."""
     real, synthetic = _margins(head, pool, unseen)
     return UnseenRates(_mean(real < bias) or 0.0, _mean(synthetic < bias))
 
@@ -137,7 +136,7 @@ def _margins(head: Head, pool: Pool | Stream, unseen: Tensor) -> tuple[Tensor, T
 
 
 def _quantile(values: Tensor, rate: float) -> float:
-    """The value below which a fraction `rate` of the values lies, linear between neighbours."""
+    """The value below which a fraction `rate` of the values lies, with linear interpolation."""
     ordered = values.sort().values  # torch.quantile takes at most 16 million values
     place = rate * (len(ordered) - 1)
     low = min(int(place), len(ordered) - 1)

@@ -1,4 +1,4 @@
-"""Attributes of classes, scaled so that no attribute counts more because of its unit."""
+"""Attributes of classes, scaled so that the unit of an attribute does not change its weight."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def scaled(
     Raises
     ------
     InputError
-        An attribute has the same value for every class (but with ``none``), so there is nothing to scale; or a
-        class is the lowest in every attribute, and ``minmax`` would leave nothing of it.
+        An attribute has the same value for every class, so it cannot be scaled (except with ``none``); or a class
+        is the lowest in every attribute, so that ``minmax`` would make it all zero.
     """
     if scaling not in SCALINGS:
         raise InputError(f"{scaling}: expected one of {', '.join(SCALINGS)}", parameter="scaling")
@@ -57,12 +57,12 @@ def scaled(
 
 
 def varying(values: NDArray[np.floating], columns: tuple[str, ...]) -> NDArray[np.int64]:
-    """Which of A attributes (C, A) differ between classes at all; the others say nothing.
+    """The indices of those attributes, columns of (C, A), that differ between classes.
 
     Raises
     ------
     InputError
-        None does.
+        No attribute differs.
     """
     differ = np.flatnonzero((values != values[:1]).any(axis=0))
     if not differ.size:
@@ -79,7 +79,7 @@ def unit_length(vectors: NDArray[np.float32], names: tuple[str, ...]) -> NDArray
     Raises
     ------
     InputError
-        A row is all zero; it is named.
+        A row is all zero; the message names its class.
     """
     length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     zero = np.flatnonzero(length[:, 0] == 0)

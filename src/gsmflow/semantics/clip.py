@@ -1,4 +1,4 @@
-"""The text tower of a model of images and texts (CLIP, SigLIP), whose vectors its own image features are near to."""
+"""The text tower of a model of images and texts (CLIP, SigLIP), whose vectors lie near the model's image features."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _BATCH = 32
 
 
 def open_text_tower(name: str, device: torch.device) -> Encode:
-    """The text tower of a model that is named as ``clip:FOLDER`` or ``clip:OWNER/NAME``, with its projection.
+    """The text tower of a model ``clip:FOLDER`` or ``clip:OWNER/NAME``, with its projection.
 
     Raises
     ------
     InputError
-        Transformers is missing, the folder holds no such model, or pickled weights; or the name is neither in the
-        cache nor can it be downloaded.
+        Transformers is missing; the folder holds no such model, or pickled weights; or the model is not in the
+        cache and cannot be downloaded.
     """
     from transformers import AutoTokenizer
 
@@ -33,7 +33,7 @@ def open_text_tower(name: str, device: torch.device) -> Encode:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{folder}: has no readable tokenizer ({reason}); fetch its files too") from None
-    # SigLIP has learnt from texts that were all filled up to the same length; CLIP does not look behind their ends.
+    # SigLIP was trained on texts padded to the same length; CLIP ignores what follows the end of a text.
     filled: Any = "max_length" if model.config.model_type == "siglip" else True
     longest = model.config.text_config.max_position_embeddings
 

@@ -1,4 +1,4 @@
-"""From what is said about classes to the table of their semantics, with a note of how it was made beside it."""
+"""From descriptions of classes to the table of their semantics, with a note beside it that says how it was made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Texts:
-    """Sentences about classes, and the encoder by which they become vectors.
+    """Sentences about classes, and the encoder that turns them into vectors.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class Texts:
     encoder : str
         A folder, or the name of a published encoder.
     templates : tuple[str, ...]
-        The templates that the sentences were made with; empty where people wrote them.
+        The templates of the sentences; empty if people wrote the sentences.
     note : dict[str, Any]
-        More to be noted beside the table.
+        Further entries for the note beside the table.
     given : tuple[str, ...]
-        The columns that the sentences stood in; none for names.
+        The columns with the sentences; empty for names.
     remark : str
         Which columns were left out, in words.
     """
@@ -53,7 +53,7 @@ class Texts:
     remark: str = ""
 
     def origin(self) -> dict[str, Any]:
-        """What is noted: the encoder, the SHA-256 of its weights, and the templates."""
+        """The note: the encoder, the SHA-256 of its weights, and the templates."""
         return {**origin_of(self.encoder), "templates": list(self.templates), **self.note}
 
     def write(self, out: Path, device: torch.device) -> NDArray[np.float32]:
@@ -62,7 +62,7 @@ class Texts:
         Raises
         ------
         InputError
-            The encoder cannot be opened or gives values that are not finite; two classes are described alike.
+            The encoder cannot be opened or returns values that are not finite; or two classes have the same vector.
         """
         vectors = averaged(self.names, self.sentences, open_encoder(self.encoder, device))
         write_semantics(out, self.names, self.dimensions(vectors.shape[1]), vectors, self.origin())
@@ -91,11 +91,11 @@ class Attributes:
     vectors : NDArray[np.float32]
         (C, A).
     dropped : tuple[str, ...]
-        Attributes that have the same value for every class, which were left out.
+        Attributes that were left out because they have the same value for every class.
     note : dict[str, Any] | None
-        What is noted beside the table.
+        The note beside the table.
     given : tuple[str, ...]
-        All attributes that were given.
+        The names of all attributes, including those left out.
     remark : str
         Which columns were left out, in words.
     """
@@ -118,7 +118,7 @@ class Attributes:
         unit: bool = False,
         note: dict[str, Any] | None = None,
     ) -> Attributes:
-        """Scale attributes (C, A) column by column, and every class's vector to length 1 where `unit` says so.
+        """Scale attributes (C, A) column by column, and with `unit` also the vector of every class to length 1.
 
         Raises
         ------
@@ -134,12 +134,12 @@ class Attributes:
         return Attributes(names, columns, unit_length(vectors, names) if unit else vectors, dropped, note)
 
     def write(self, out: Path) -> None:
-        """Write them as CSV.
+        """Write the attributes as CSV.
 
         Raises
         ------
         InputError
-            Two classes are described alike.
+            Two classes have the same vector.
         """
         write_semantics(out, self.names, self.columns, self.vectors, self.note)
 
@@ -155,32 +155,32 @@ def described_by(
     unit: bool = False,
     near: Path = Path(),
 ) -> Texts | Attributes:
-    """What a table, or names alone, say about classes; writes nothing and loads no model.
+    """Read what a table, or names alone, say about classes. Writes nothing and loads no model.
 
     Parameters
     ----------
     table : Path | None
-        A CSV as [`read_described`][gsmflow.semantics.table.read_described] takes, or a .txt with a name a line.
+        A CSV as [`read_described`][gsmflow.semantics.table.read_described] reads it, or a .txt with one name a line.
     names : Sequence[str]
-        Names of further classes; only beside names.
+        Names of further classes; only allowed with names.
     columns : tuple[str, ...]
         The columns of the table to use; empty: all.
     templates : tuple[str, ...]
         Templates for names; empty: the usual seven.
     encoder : str | None
-        The columns hold sentences, which it encodes, as it does names; None: they are attributes, and names are
-        encoded by one that is at hand.
+        Encodes sentences in the columns, or names. None: the columns are attributes, and names are encoded by an
+        encoder that is found.
     scaling : str | None
         How attributes are scaled; None: ``minmax``.
     unit : bool
-        Bring every class's attributes to length 1.
+        Scale the attributes of every class to length 1.
     near : Path
-        The folder in which an encoder is looked for first.
+        The folder in which an encoder is searched first.
 
     Raises
     ------
     InputError
-        The table is missing or damaged, what is given does not go together, or there is no encoder.
+        The table is missing or damaged, the arguments contradict each other, or there is no encoder.
     """
     check_templates(templates)
     if encoder:

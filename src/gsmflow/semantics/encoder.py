@@ -1,6 +1,6 @@
 """Sentence encoders from a local folder or the user's cache: sentence-transformers and CLIP's text tower.
 
-Weights are read from safetensors alone, and no code that lies in a model's folder is ever run.
+Weights are read from safetensors files only, and code in a model's folder is never run.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _OWN = "sentence_transformers."
 
 
 def open_encoder(name: str, device: torch.device) -> Encode:
-    """The encoder in a folder, or the one published under a name.
+    """The encoder in a folder, or a published encoder by its name.
 
     Raises
     ------
     InputError
-        Sentence-transformers is missing; the folder holds no encoder, pickled weights or code of its own; or
-        the name is neither in the cache nor can it be downloaded.
+        Sentence-transformers is missing; the folder holds no encoder, or holds pickled weights or code; or
+        the encoder is not in the cache and cannot be downloaded.
     """
     if is_named(name):
         from gsmflow.semantics.clip import open_text_tower
@@ -50,13 +50,13 @@ def open_encoder(name: str, device: torch.device) -> Encode:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of an encoder's files, which are downloaded where a name is not in the cache. Loads no model.
+    """The folder of an encoder's files; they are downloaded if they are not in the cache. Loads no model.
 
     Raises
     ------
     InputError
-        Sentence-transformers is missing, the folder holds no encoder, or the name is neither in the cache nor can it
-        be downloaded.
+        Sentence-transformers is missing; the folder holds no encoder; or the encoder is not in the cache and cannot be
+        downloaded.
     """
     if is_named(name):
         return image_text.folder_of(name, "encoder")
@@ -66,16 +66,16 @@ def folder_of(name: str) -> Path:
 
 
 def remembered(name: str) -> str:
-    """A name as it is written down: that of a folder in full."""
+    """A name in the form in which it is stored: the path of a folder in full."""
     if is_named(name):
         return image_text.remembered(name)
     return str(Path(name).resolve()) if Path(name).is_dir() else name
 
 
 def fingerprint(name: str) -> str:
-    """SHA-256 of an encoder's weights and vocabulary: two with the same one give the same vectors.
+    """SHA-256 of an encoder's weights and vocabulary: encoders with the same SHA-256 give the same vectors.
 
-    That of a model of images and texts is the one that its features have, too.
+    For a model of images and texts it is the same SHA-256 that is stored with the model's features.
 
     Raises
     ------
@@ -93,13 +93,13 @@ def fingerprint(name: str) -> str:
 
 
 def origin_of(name: str) -> dict[str, Any]:
-    """What is noted of an encoder beside what it has made: its name, what identifies it, and the temperature of a model
-    of images and texts.
+    """The note about an encoder beside its results: its name, its SHA-256, and the temperature of a model of images and
+    texts.
 
     Raises
     ------
     InputError
-        There is no such encoder, or it is damaged.
+        There is no such encoder, or the encoder is damaged.
     """
     if not is_named(name):
         return {"encoder": remembered(name), "encoder_sha256": fingerprint(name)}
@@ -108,12 +108,12 @@ def origin_of(name: str) -> dict[str, Any]:
 
 
 def check_encoder(name: str) -> Path | None:
-    """The folder of an encoder; None for a name that has to be looked up, or downloaded, first. Loads nothing.
+    """The folder of an encoder; None for a name that has to be looked up or downloaded first. Loads nothing.
 
     Raises
     ------
     InputError
-        Sentence-transformers is missing; the folder holds no encoder, or the name can be none's.
+        Sentence-transformers is missing; the folder holds no encoder; or the name is not possible.
     """
     if is_named(name):
         return check_model(name, "encoder")
@@ -196,7 +196,7 @@ def _clip(folder: Path, device: torch.device) -> Encode:
     logging.disable_progress_bar()
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # The whole model: loaded alone, the text tower may expect a projection of another size and start from
+        # The whole model is loaded: alone, the text tower may expect a projection of another size and start from
         # random weights.
         loaded: Any = CLIPModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
@@ -232,7 +232,7 @@ def _clip(folder: Path, device: torch.device) -> Encode:
 
 
 def _refuse_code(folder: Path) -> None:
-    """Refuse a modules.json that names classes in Python files beside it, which would be run."""
+    """Refuse a modules.json that names classes in Python files beside it, because these files would be run."""
     try:
         kinds = [str(module["type"]) for module in json.loads((folder / "modules.json").read_text("utf-8"))]
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""Which text encoder to use where none is named: a folder beside the pictures, one in the cache, or the default."""
+"""Which text encoder to use if the user names none: one beside the pictures, one in the cache, or the default."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _OWNER = "sentence-transformers"
 
 
 def encoder_at_hand(folder: Path) -> AtHand:
-    """The text encoder to use for classes that names or sentences in a folder describe. Loads no model.
+    """The text encoder for classes that are described by names or sentences in a folder. Loads no model.
 
-    In this order: the only encoder in a folder of its own there; one in this user's cache; the default, which is
-    downloaded.
+    The order is: the only encoder in a subfolder; an encoder in the user's cache; the default, which is downloaded.
 
     Raises
     ------
     InputError
-        Sentence-transformers is missing, there are several encoders, or there is none and none can be downloaded.
+        Sentence-transformers is missing; there are several encoders; or there is none and the default cannot be
+        downloaded.
     """
     beside = [each for each in sorted(folder.iterdir()) if each.is_dir() and _is_encoder(each)]
     check_encoder(str(beside[0]) if beside else DEFAULT)

@@ -1,8 +1,8 @@
-"""Classes that are described by nothing but their names: sentences from prompt templates.
+"""Classes that are described by their names alone: sentences from prompt templates.
 
-A template is a sentence with ``{}`` in the place of the name. The vectors of all of them are averaged at unit length
-([`averaged`][gsmflow.semantics.sentences.averaged]), as Radford et al. (ICML 2021) do for CLIP: one sentence says more
-about itself, several together more about the class.
+A template is a sentence with ``{}`` in the place of the name. The unit vectors of all sentences are averaged
+([`averaged`][gsmflow.semantics.sentences.averaged]), as Radford et al. (ICML 2021) do for CLIP: the mean depends less
+on the wording of a sentence and more on the class.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def check_templates(templates: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        One has none.
+        A template has none.
     """
     for template in templates:
         if _PLACE not in template:
@@ -57,7 +57,7 @@ def sentences_of(name: str, templates: Sequence[str] = TEMPLATES) -> tuple[str, 
 
 
 def united(*lists: Iterable[str]) -> tuple[str, ...]:
-    """All names of several lists in order, each once, in normal form; names that are written alike are the same.
+    """All names of several lists in order, in normal form, each once; names that differ only in writing are the same.
 
     >>> united(["polar bear", "fox"], ["Fox", "Polar_bear", "okapi"])
     ('polar bear', 'fox', 'okapi')
@@ -75,7 +75,7 @@ def split_names(text: str) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        One is empty, or there is one twice.
+        A name is empty or occurs twice.
     """
     names = [normal(each) for each in text.split(",")]
     if "" in names:
@@ -86,12 +86,12 @@ def split_names(text: str) -> tuple[str, ...]:
 
 
 def _refuse_lists(path: Path, lines: Sequence[str]) -> None:
-    """Refuse comments, lists and several names in one line, which are no bare names.
+    """Refuse comments, lists, and several names in one line.
 
     Raises
     ------
     InputError
-        A line is; it is named.
+        There is such a line; the message names it.
     """
     said = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
     for number, line in said.items():
@@ -111,7 +111,7 @@ def read_lines(path: Path) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        It cannot be read, is not UTF-8, is empty or names a class twice.
+        The file cannot be read, is not UTF-8, is empty, or names a class twice.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

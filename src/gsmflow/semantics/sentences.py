@@ -17,7 +17,7 @@ Encode = Callable[[list[str]], NDArray[np.float32]]
 def averaged(
     names: tuple[str, ...], sentences: Sequence[Sequence[str]], encode: Encode
 ) -> NDArray[np.float32]:
-    """The mean of the unit vectors of a class's sentences, of unit length again: (C, A).
+    """The mean of the unit vectors of the sentences of each class, scaled to unit length: (C, A).
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def averaged(
     Raises
     ------
     InputError
-        The encoder gives values that are not finite, or the vectors of a class's sentences add up to zero.
+        The encoder returns values that are not finite, or the vectors of the sentences of a class add up to zero.
     """
     flat = [sentence for each in sentences for sentence in each]
     vectors = np.asarray(encode(flat), dtype=np.float32)

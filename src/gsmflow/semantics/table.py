@@ -1,8 +1,8 @@
 """From a CSV that describes classes to the CSV of their semantics.
 
-In: a column ``name``, and columns that are all numbers (attributes) or all texts (sentences), or no other column. A
-class may have several columns of sentences and several rows. Out: ``name`` and one column a dimension, as
-``classes.csv`` of a person's own data ([`gsmflow.sources.table`][gsmflow.sources.table]).
+The input has a column ``name`` and further columns, all numbers (attributes) or all texts (sentences), or no further
+column. A class may have several columns of sentences and several rows. The output has ``name`` and one column for each
+dimension, as ``classes.csv`` in own data ([`gsmflow.sources.table`][gsmflow.sources.table]).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Described:
     columns : tuple[str, ...]
         The columns that describe the classes.
     attributes : NDArray[np.float64] | None
-        (C, columns) numbers; None where sentences describe the classes, or nothing but names.
+        (C, columns) numbers; None if there are sentences or names alone.
     sentences : tuple[tuple[str, ...], ...] | None
-        The sentences of each class; None where attributes describe the classes, or nothing but names.
+        The sentences of each class; None if there are attributes or names alone.
     note : str
-        Which columns were left out, and how to keep them; empty where none was.
+        Which columns were left out, and how to keep them; empty if none was.
     """
 
     names: tuple[str, ...]
@@ -58,17 +58,17 @@ def read_described(path: Path, columns: tuple[str, ...] = (), *, as_text: bool |
     Parameters
     ----------
     path : Path
-        The CSV file, or a .txt file with nothing but a name a line.
+        The CSV file, or a .txt file with one name a line.
     columns : tuple[str, ...]
         The columns to use; empty: all but ``name``.
     as_text : bool | None
-        Whether columns hold sentences rather than attributes; None: attributes where one holds a number.
+        Whether columns hold sentences and not attributes; None: they hold attributes if one of them has a number.
 
     Raises
     ------
     InputError
-        The file is missing or damaged, has no column ``name``, lacks a column, a class has no sentence or
-        several rows of attributes (or of names alone), or an attribute is not a number.
+        The file is missing or damaged, has no column ``name`` or lacks a wanted column; a class has no sentence, or
+        several rows of attributes (or of names alone); or an attribute is not a number.
     """
     if path.suffix.lower() == ".txt":
         return Described(read_lines(path), ())
@@ -105,12 +105,12 @@ def read_described(path: Path, columns: tuple[str, ...] = (), *, as_text: bool |
 
 
 def source_of(classes: str) -> tuple[Path | None, tuple[str, ...]]:
-    """What a person means by `classes`: a file that says something about them, or names with commas between them.
+    """What the user means by `classes`: a file that describes them, or names with commas between them.
 
     Raises
     ------
     InputError
-        There is no such file, or a name is empty or there twice.
+        There is no such file, or a name is empty or occurs twice.
     """
     file = Path(classes)
     if file.is_file():
@@ -123,19 +123,19 @@ def source_of(classes: str) -> tuple[Path | None, tuple[str, ...]]:
 
 
 def names_in(classes: str) -> tuple[str, ...]:
-    """The names that `classes` stands for: those in a file, or with commas between them.
+    """The names that `classes` stands for: the names in a file, or names with commas between them.
 
     Raises
     ------
     InputError
-        There is no such file, it is damaged, or a name is empty or there twice.
+        There is no such file, the file is damaged, or a name is empty or occurs twice.
     """
     file, names = source_of(classes)
     return names if file is None else read_described(file).names
 
 
 def _has_number(table: Table, column: str) -> bool:
-    """Whether a cell of a column is a number: then all are meant to be."""
+    """Whether a cell of a column is a number: then all cells are meant to be numbers."""
     import polars as pl
 
     if is_truth_column(table, column):
@@ -175,7 +175,7 @@ def write_semantics(
     vectors: NDArray[np.float32],
     origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write semantics (C, A) as CSV, atomically; float32 values come back exactly.
+    """Write semantics (C, A) as CSV, atomically; float32 values are read back exactly.
 
     Parameters
     ----------
@@ -188,13 +188,13 @@ def write_semantics(
     vectors : NDArray[np.float32]
         (C, A).
     origin : Mapping[str, Any] | None
-        How they were made, which is written beside them
+        How the semantics were made; it is written beside the file
         ([`write_origin`][gsmflow.files.semantic_origin.write_origin]).
 
     Raises
     ------
     InputError
-        Two classes have the same vector or one is all zero, so that they could not be told apart.
+        Two classes have the same vector, so that they cannot be distinguished, or the vector of a class is all zero.
     """
     known: dict[bytes, str] = {}
     for name, vector in zip(names, vectors, strict=True):
