@@ -1,8 +1,8 @@
-"""The methods: one file each, one interface, and the door for others' methods.
+"""The methods: one file each, with one interface, and the registration of other people's methods.
 
-A method is either *direct* (it gives heads at once, in closed form) or it has a *learner*, trained by
-steps: a [`Generator`][gsmflow.learning.learner.Generator] synthesizes what a head is then trained on, a
-[`Scorer`][gsmflow.learning.learner.Scorer] classifies by itself. Write one of your own as
+A method is either *direct* (it computes heads at once, in closed form) or it has a *learner*, trained by
+steps: a [`Generator`][gsmflow.learning.learner.Generator] synthesizes features to train a head on, a
+[`Scorer`][gsmflow.learning.learner.Scorer] classifies by itself. Write your own method as
 ``docs/extending.md`` shows, and register it with [`register_method`][gsmflow.methods.register_method] or by an
 entry point in the group ``gsmflow.methods`` of your package.
 
@@ -67,7 +67,7 @@ METHODS: Registry[Method] = Registry(
 
 
 def method_names() -> list[str]:
-    """Names of all methods, built in, registered and of other packages; imports none of them."""
+    """Names of all methods: built in, registered, and from other packages; imports none of them."""
     return METHODS.names()
 
 
@@ -77,7 +77,7 @@ def find_method(name: str, origin: str = "method") -> Method:
     Raises
     ------
     InputError
-        There is none, or the package that it is of cannot be loaded.
+        There is none, or its package cannot be loaded.
     """
     return METHODS.find(name, origin)
 
@@ -86,12 +86,12 @@ def register_method(method: Method) -> None:
     """Add a method to those of this program, under its own name.
 
     It then works wherever a method is named in this process. Runs of a study (``bench``, ``ablate``) with it are
-    made in this process, one after another. A package that gives it by an entry point in the group
-    ``gsmflow.methods`` makes it known to all processes, also those of a cluster.
+    made in this process, one after another. A package that registers it by an entry point in the group
+    ``gsmflow.methods`` makes it known to all processes, including those of a cluster.
 
     Raises
     ------
     InputError
-        Another method has that name, or something about it is not as it has to be.
+        Another method has that name, or the method is not valid.
     """
     METHODS.register(method.name, method)

@@ -12,7 +12,7 @@ from gsmflow.base.options import Options, option
 
 @dataclass(frozen=True)
 class AttributeOptions(Options):
-    """The base classifier, scikit-learn's, and what is tried."""
+    """The base classifier of scikit-learn, and the regularizers to try."""
 
     classifier: str = option(
         "logistic",
@@ -20,14 +20,20 @@ class AttributeOptions(Options):
         choices=("logistic", "bayes"),
     )
     ridge: float = option(
-        -2.0, "exponent of 10: L2 term of logistic regression, beside a mean loss", low=-12, high=12
+        -2.0,
+        "exponent of 10: weight of the L2 term of logistic regression against the mean loss",
+        low=-12,
+        high=12,
     )
     smoothing: float = option(
-        -2.0, "exponent of 10: what naive Bayes adds to variances, in shares of the largest", low=-12, high=12
+        -2.0,
+        "exponent of 10: the fraction of the largest variance that naive Bayes adds to all",
+        low=-12,
+        high=12,
     )
     tried: int = option(
         1,
-        "exponents of ridge and of smoothing tried to each side, of both classifiers, where the protocol may choose",
+        "exponents of ridge and smoothing tried on either side, for both classifiers, if the protocol may choose",
         low=0,
         high=12,
     )

@@ -1,14 +1,14 @@
-"""The best answer that the data allow: closed forms and flows judged on the same validation problems, and stacked.
+"""The best classifier that validation finds: closed forms and flows, judged on the same problems and stacked.
 
-No single method is best on all data. Closed forms take seconds, so they come first, each on features of its own: of
-each, the logits of the heads with the best parameters are averaged. Then a flow on the residuals of regressed class
-means, and one on the features themselves. All are judged on the same validation problems, cut from the training data,
-and the weights of a stack of their logits are chosen there too (stacked generalization: Wolpert, Neural Networks
-1992)::
+No single method is best on all data. Closed forms take seconds, so they come first, each with its own transformation of
+the features; the logits of the heads with the best parameters are averaged. Then come a flow on the residuals of
+regressed class means, and a flow on the features themselves. All are judged on the same validation problems, which are
+cut from the training data. The weights of a stack of their logits are chosen there too (stacked generalization:
+Wolpert, Neural Networks 1992)::
 
     logit_c = sum_m w_m l_m,c / s_m  (+ b for unseen c),    w_m >= 0,    s_m: spread of the logits of m
 
-A stack is kept where it beats its best member; see [`gsmflow.protocol.composing`][gsmflow.protocol.composing].
+A stack is used if it beats its best member; see [`gsmflow.protocol.composing`][gsmflow.protocol.composing].
 """
 
 from __future__ import annotations
@@ -34,13 +34,11 @@ class AutoOptions(Options):
 
     table = "auto"
 
-    budget: float = option(
-        0.0, "seconds after which no further member is trained; 0: no bound. Closed forms always are", low=0
-    )
+    budget: float = option(0.0, "seconds after which no further flow is trained; 0: no bound", low=0)
     draws: int = option(8, "validation problems that closed forms are judged on", low=1)
     behind: float = option(
         0.15,
-        "a flow whose H is so much below another member's on the first validation problem is left out",
+        "a flow is left out if its H on the first validation problem is this much below that of another member",
         low=0,
         high=1,
     )
@@ -65,6 +63,6 @@ METHOD = Method(
         Member("plain gsmflow", "gsmflow", ("gsmflow.residual=off", *_SETS)),
     ),
     kind="several, stacked",
-    speed="the sum of its members'",
-    when="where nothing but the result matters: tries the others and keeps what validation shows to be best",
+    speed="the sum of its members",
+    when="if only the result matters: tries the others and uses what is best on validation problems",
 )

@@ -13,7 +13,7 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class CADAOptions(Options):
-    """Sizes, training and final weights."""
+    """Sizes, training, and the weights of the losses."""
 
     table = "cada-vae"
 
@@ -22,9 +22,9 @@ class CADAOptions(Options):
     learning_rate: float = option(5e-4, "Adam's", above=0)
     hidden: int = option(512, "hidden size of all networks", low=1)
     latent: int = option(64, "dimensions of z", low=1)
-    beta: float = option(0.25, "weight of the KL terms in the end", low=0)
-    cross_weight: float = option(2.37, "gamma, of cross-alignment in the end", low=0)
-    alignment_weight: float = option(8.13, "delta, of distribution alignment in the end", low=0)
+    beta: float = option(0.25, "final weight of the KL terms", low=0)
+    cross_weight: float = option(2.37, "gamma, final weight of cross-alignment", low=0)
+    alignment_weight: float = option(8.13, "delta, final weight of distribution alignment", low=0)
 
 
 METHOD = Method(

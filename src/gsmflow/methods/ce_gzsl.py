@@ -1,4 +1,4 @@
-"""CE-GZSL (Han et al., CVPR 2021): a conditional WGAN-GP and an embedding learned with it by contrast.
+"""CE-GZSL (Han et al., CVPR 2021): a conditional WGAN-GP and an embedding learned with it by contrastive losses.
 
 How it works is in [`gsmflow.methods.workings.ce_gzsl`][gsmflow.methods.workings.ce_gzsl].
 """
@@ -19,10 +19,10 @@ class CEGZSLOptions(AdversarialOptions):
     table = "ce-gzsl"
 
     embedding: int = option(512, "dimensions of h", low=1)
-    projection: int = option(128, "dimensions of z in the contrast of instances", low=1)
+    projection: int = option(128, "dimensions of z in the instance contrast", low=1)
     comparator_hidden: int = option(128, "hidden size of the comparator", low=1)
     temperature: float = option(0.1, "tau, of both contrasts", above=0)
-    contrast_weight: float = option(0.001, "w, of both contrasts in the generator's loss", low=0)
+    contrast_weight: float = option(0.001, "w, weight of both contrastive losses for the generator", low=0)
 
 
 METHOD = Method(
@@ -32,5 +32,5 @@ METHOD = Method(
     learner=later("gsmflow.methods.workings.ce_gzsl:CEGZSLLearner"),
     kind="trained generator",
     speed="3 to 6 minutes",
-    when="a GAN whose head works on an embedding learned by contrast",
+    when="a GAN whose head works on an embedding learned by contrastive losses",
 )

@@ -15,13 +15,14 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class DAPOptions(AttributeOptions):
-    """Those of the base classifier, and of Platt scaling."""
+    """Options of the base classifier, and of Platt scaling."""
 
     table = "dap"
 
     platt: bool = option(
         False,
-        "scale each attribute's log-odds to held-out samples; both are tried where the protocol may choose",
+        "fit a scale for the log-odds of each attribute to held-out samples; on and off are tried if the protocol may "
+        "choose",
     )
 
 

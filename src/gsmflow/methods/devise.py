@@ -14,12 +14,12 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class DeViSEOptions(CompatibilityOptions):
-    """Those of all methods of its kind, with the margin of the paper and a rate to it."""
+    """The options of all bilinear ranking methods, with the margin of the paper and a learning rate to match."""
 
     table = "devise"
 
     learning_rate: float = option(
-        0.3, "that of gradient descent, for features and semantics of length 1", above=0, search="0.01:3:log"
+        0.3, "learning rate, for features and semantics of length 1", above=0, search="0.01:3:log"
     )
     margin: float = option(0.1, "by how much the right class has to score above the others", above=0)
 

@@ -21,7 +21,7 @@ class ESZSLOptions(Options):
     gamma: float = option(-1.0, "exponent of the regularizer on features", low=-12, high=12)
     semantic: float = option(-1.0, "exponent of the regularizer on semantics", low=-12, high=12)
     tried: int = option(
-        4, "exponents tried to each side of both, where the protocol may choose", low=0, high=12
+        4, "exponents tried on either side of both, if the protocol may choose", low=0, high=12
     )
 
 

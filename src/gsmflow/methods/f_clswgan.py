@@ -18,8 +18,8 @@ class CLSWGANOptions(AdversarialOptions):
 
     table = "f-clswgan"
 
-    classification_weight: float = option(0.01, "beta, of the classification loss", low=0)
-    classifier_epochs: int = option(20, "passes that the classifier is trained for", low=1)
+    classification_weight: float = option(0.01, "beta, weight of the classification loss", low=0)
+    classifier_epochs: int = option(20, "passes in the training of the classifier", low=1)
     classifier_learning_rate: float = option(0.005, "Adam's, of the classifier", above=0)
 
 

@@ -23,14 +23,16 @@ class VAEGANOptions(AdversarialOptions):
 
 @dataclass(frozen=True)
 class D2Options(VAEGANOptions):
-    """The same, and the setting."""
+    """Options of f-VAEGAN-D2 in the inductive and in the transductive setting."""
 
     transductive: bool = option(
         False,
-        "look at features of unseen classes without their labels, as --transductive does: another setting",
+        "use unlabelled features of unseen classes, as --transductive does: the transductive setting",
     )
-    unseen_weight: float = option(1.0, "gamma of the second critic, in the generator's loss", low=0)
-    unseen_from: float = option(0.5, "the fraction of the training after which it enters", low=0, below=1)
+    unseen_weight: float = option(1.0, "weight of the second critic in the generator's loss", low=0)
+    unseen_from: float = option(
+        0.5, "fraction of the training after which the second critic is used", low=0, below=1
+    )
 
 
 METHOD = Method(

@@ -23,7 +23,9 @@ class FREEOptions(VAEGANOptions):
         0.05, "lambda_C, of the margin to the centres", low=0, search="0.005:0.5:log"
     )
     centre_margin: float = option(0.1, "Delta, by how much another centre has to be farther", low=0)
-    balance: float = option(0.5, "gamma, the weight of the own centre against the other's", low=0, high=1)
+    balance: float = option(
+        0.5, "gamma, weight of the own centre against the nearest other one", low=0, high=1
+    )
 
 
 METHOD = Method(

@@ -47,8 +47,8 @@ class GSMFlowOptions(Options):
     anchors_from: str = option("seen", "classes the anchors are chosen from", choices=("seen", "all"))
     residual: bool = option(
         False,
-        "learn what is left of features when class means, regressed on semantics, are subtracted; they are added to "
-        "what is synthesized",
+        "subtract class means, regressed on semantics, from the features before training; they are added to "
+        "synthesized features",
     )
     ridge: float = option(-1.0, "exponent of the regularizer of that regression", low=-12, high=12)
     precision: str = option(
@@ -60,18 +60,18 @@ class GSMFlowOptions(Options):
 
 @dataclass(frozen=True)
 class TransductiveOptions(GSMFlowOptions):
-    """The same, and what is learnt from unlabelled features of unseen classes."""
+    """Options of GSMFlow, and of learning from unlabelled features of unseen classes."""
 
     transductive: bool = option(
         False,
-        "look at features of unseen classes without their labels, as --transductive does: another setting",
+        "use unlabelled features of unseen classes, as --transductive does: the transductive setting",
     )
     unlabelled_weight: float = option(
-        0.3, "weight of their likelihood under the unseen classes' mixture", above=0
+        0.3, "weight of the likelihood of unlabelled features under the mixture of unseen classes", above=0
     )
     unlabelled_batch: int = option(32, "unlabelled features in a step, each under every unseen class", low=1)
     unlabelled_from: float = option(
-        0.5, "the fraction of the training after which they are looked at", low=0, below=1
+        0.5, "fraction of the training after which unlabelled features are used", low=0, below=1
     )
 
 
@@ -98,5 +98,5 @@ METHOD = Method(
     divisible=True,
     kind="trained generator",
     speed="1 to 4 minutes",
-    when="the method of the paper; the one to start with where seconds do not matter",
+    when="the method of the paper; the one to start with if time does not matter",
 )

@@ -18,11 +18,11 @@ class TMMOptions(GSMFlowOptions):
 
     table = "gsmflow-tmm"
 
-    relation_epochs: int = option(50, "passes that the relation network is trained for", low=1)
+    relation_epochs: int = option(50, "passes in the training of the relation network", low=1)
     relation_hidden: int = option(256, "hidden size of the relation network", low=1)
-    relation_learning_rate: float = option(3e-3, "Adam's, of the relation network", above=0)
-    mining_rate: float = option(30.0, "step length of the moves", low=0)
-    mining_moves: int = option(20, "steps of each moved copy", low=1)
+    relation_learning_rate: float = option(3e-3, "learning rate of Adam for the relation network", above=0)
+    mining_rate: float = option(30.0, "length of the steps that move copies to class boundaries", low=0)
+    mining_moves: int = option(20, "steps for each moved copy", low=1)
     entropy_weight: float = option(10.0, "weight of the entropy of relation scores", low=0)
 
 

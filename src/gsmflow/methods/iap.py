@@ -15,13 +15,13 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class IAPOptions(AttributeOptions):
-    """Those of the base classifier, and a temperature."""
+    """Options of the base classifier, and a temperature."""
 
     table = "iap"
 
     temperature: float = option(
         0.0,
-        "exponent of 2: logits of seen classes are divided by it; 0, 2 and 4 are tried where the protocol may choose",
+        "exponent of 2: logits of seen classes are divided by it; 0, 2 and 4 are tried if the protocol may choose",
         low=-24,
         high=24,
     )
@@ -40,5 +40,5 @@ METHOD = Method(
     at=_at,
     kind="closed form",
     speed="seconds",
-    when="as dap, where attributes are many or hard to tell by themselves: one classifier of seen classes serves all",
+    when="as dap, if attributes are many or hard to predict: it needs one classifier, of the seen classes",
 )

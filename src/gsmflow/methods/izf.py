@@ -23,10 +23,12 @@ class IZFOptions(Options):
     weight_decay: float = option(1e-4, "Adam's L2 term", low=0)
     blocks: int = option(3, "coupling blocks", low=1)
     hidden: int = option(512, "hidden size of the coupling subnets", low=1)
-    factor: int = option(64, "K, dimensions of the semantic factor, at most; see the module", low=1)
-    separation: float = option(2.0, "standard deviation of c over the seen classes, a dimension", above=0)
-    central_weight: float = option(1.0, "lambda_C, of the centralizing loss", low=0)
-    discrepancy_weight: float = option(0.1, "lambda_MMD, of the negative discrepancy", low=0)
+    factor: int = option(64, "K, most dimensions of the semantic factor; see the module", low=1)
+    separation: float = option(
+        2.0, "standard deviation of each dimension of c over the seen classes", above=0
+    )
+    central_weight: float = option(1.0, "lambda_C, weight of the centralizing loss", low=0)
+    discrepancy_weight: float = option(0.1, "lambda_MMD, weight of the negative discrepancy", low=0)
 
 
 METHOD = Method(

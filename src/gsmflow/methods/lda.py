@@ -19,13 +19,15 @@ class LDAOptions(Options):
     table = "lda"
 
     ridge: float = option(-2.0, "exponent of the regularizer of the regression", low=-12, high=12)
-    shrinkage: float = option(0.1, "rho, of the covariance towards the identity", above=0, high=1)
+    shrinkage: float = option(0.1, "rho, shrinkage of the covariance towards the identity", above=0, high=1)
     semantic_width: float = option(
-        0.0, "width of a Gaussian kernel on semantics, in median distances of seen classes; 0: linear", low=0
+        0.0,
+        "width of a Gaussian kernel on semantics, in median distances of seen classes; 0: a linear kernel",
+        low=0,
     )
     tried: int = option(
         4,
-        "exponents of ridge tried to each side, where the protocol may choose; each with 5 shrinkages",
+        "exponents of ridge tried on either side, if the protocol may choose; each with 5 shrinkages",
         low=0,
     )
     semantic_widths_tried: bool = option(False, "also try a Gaussian kernel of width 1 on semantics")
@@ -43,5 +45,5 @@ METHOD = Method(
     at=_at,
     kind="closed form",
     speed="seconds",
-    when="the first to try on new data: no options to tune, and hard to beat where classes are near Gaussian",
+    when="the first to try on new data: no options to tune, and hard to beat if classes are nearly Gaussian",
 )

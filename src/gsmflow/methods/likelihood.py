@@ -13,7 +13,7 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class LikelihoodOptions(GSMFlowOptions):
-    """Those of GSMFlow."""
+    """The options of GSMFlow."""
 
     table = "likelihood"
 
@@ -29,5 +29,5 @@ METHOD = Method(
     learner=later("gsmflow.methods.workings.likelihood:learner"),
     kind="classifier by itself",
     speed="2 to 6 minutes",
-    when="log-likelihoods instead of a softmax; good where features are few, such as digits",
+    when="log-likelihoods instead of a softmax; good for features of few dimensions, such as digits",
 )

@@ -36,5 +36,5 @@ METHOD = Method(
     learner=later("gsmflow.methods.workings.likelihood_gate:learner"),
     kind="classifier by itself",
     speed="2 to 6 minutes",
-    when="as likelihood, where a softmax tells the classes of each side apart better",
+    when="as likelihood, if a softmax separates the classes on each side better",
 )

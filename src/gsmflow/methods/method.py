@@ -30,12 +30,12 @@ _TAKEN = (
 
 @dataclass(frozen=True)
 class Member:
-    """One of the methods that a composite one is made of.
+    """One of the methods that a composite method consists of.
 
     Parameters
     ----------
     label : str
-        Its name in the leaderboard; labels of members differ.
+        Its name in the leaderboard; all labels differ.
     method : str
         Name of the method.
     overrides : tuple[str, ...]
@@ -43,7 +43,7 @@ class Member:
     cheap : bool
         Whether it takes so little time that it is judged on more validation problems than the others.
     binary_at_most : int | None
-        It is for semantics of at most so many dimensions, each with two values, and left out elsewhere; None: for all.
+        It is used only for semantics with at most this many dimensions and two values in each; None: for all.
     """
 
     label: str
@@ -68,10 +68,10 @@ class Method:
     options : type[Options]
         Its option dataclass, whose ``table`` is the method's name.
     fixed : Mapping[str, Any]
-        Options that make the method what it is and cannot be set: its own by their names, those of other tables as
-        ``features.scaling``.
+        Options that define the method and cannot be set: its own options by their names, options of other tables
+        as ``features.scaling``.
     inherits : str
-        Another method whose table in a preset also holds for this one, where its own table says nothing.
+        Another method, whose table in a preset also applies to this one for options that its own table lacks.
     learner : Callable[[TrainingData, Any, int], Learner] | None
         (data, options, seed) -> an untrained [`Learner`][gsmflow.learning.learner.Learner].
     rebuild : Callable[[TrainingData, Any, int], Learner] | None
@@ -81,8 +81,8 @@ class Method:
         (data, options) -> pairs of the parameters that were tried and their head, the default first. The
         protocol chooses among them.
     at : Callable[[Any, Mapping[str, float]], Any] | None
-        (options, parameters) -> options with which `direct` tries these parameters alone, so that a choice
-        is not found again by trying all; None where that saves nothing.
+        (options, parameters) -> options with which `direct` tries these parameters alone, so that it need not
+        try all others again to compute the head of a choice; None if that saves nothing.
     parts : Mapping[str, tuple[str, ...]]
         What ``gsmflow ablate`` leaves out: a label, such as "without perturbation", to overrides, such as
         ``("perturbation=0",)``.
@@ -92,15 +92,15 @@ class Method:
         The members of a composite method, which are judged and stacked, in the order in which they are
         tried.
     needs : Callable[[Problem], None] | None
-        Refuses, by an [`InputError`][gsmflow.base.errors.InputError], a problem that the method cannot work on; None
-        where it can on all. Looks at facts alone and loads no torch.
+        Refuses, by an [`InputError`][gsmflow.base.errors.InputError], a problem that the method cannot work on; None:
+        it works on all. It does not load torch.
     untrained : bool
         Whether it learns nothing, so that it needs no samples to train on.
     upper_bound : bool
         Whether it is trained on real, labelled samples of unseen classes, which the problem lends
-        ([`gsmflow.data.lending`][gsmflow.data.lending]). It is labelled so wherever it is shown, and is no competitor.
+        ([`gsmflow.data.lending`][gsmflow.data.lending]). It is always shown as an upper bound and not ranked.
     preset : str
-        The kind of preset it starts from where none is named, such as ``best``; empty: the problem's own.
+        The kind of preset it starts from if the user names none, such as ``best``; empty: that of the problem.
     kind : str
         ``closed form``, ``trained generator`` or ``classifier by itself``.
     speed : str
@@ -135,11 +135,11 @@ class Method:
 
     @property
     def transductive(self) -> bool:
-        """Whether it can look at unlabelled features of unseen classes: it has an option ``transductive``."""
+        """Whether it can use unlabelled features of unseen classes: it has an option ``transductive``."""
         return hasattr(self.options, "transductive") and "transductive" not in self.fixed
 
     def setting(self, options: Options) -> Setting:
-        """What a training with these options of the method knows of unseen classes."""
+        """What training with these options may use of the unseen classes."""
         if self.upper_bound:
             return Setting.UPPER_BOUND
         return Setting.TRANSDUCTIVE if getattr(options, "transductive", False) else Setting.INDUCTIVE
@@ -150,7 +150,7 @@ class Method:
         Raises
         ------
         InputError
-            It is one.
+            The method cannot work on the problem.
         """
         if self.needs:
             self.needs(problem)
@@ -159,7 +159,7 @@ class Method:
 
 
 def complaint_about(name: str, method: Any) -> str:
-    """What is wrong with a method that is to be known by `name`, in words, or nothing."""
+    """What is wrong with a method that will be registered as `name`, in words; empty if nothing is."""
     if not isinstance(method, Method):
         return f"is a {type(method).__name__}, expected a Method of gsmflow.methods"
     if method.name != name:
@@ -188,5 +188,5 @@ class later:
     place: str
 
     def __call__(self, *given: Any) -> Any:
-        """What the function gives."""
+        """The result of the function."""
         return EntryPoint("", self.place, "").load()(*given)

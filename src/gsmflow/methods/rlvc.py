@@ -1,4 +1,4 @@
-"""RLVC (Hou et al., CVPR 2026) on the flow: a trained generator is tuned by whether a classifier knows what it makes.
+"""RLVC (Hou et al., CVPR 2026) on the flow: a generator is tuned by how well a classifier recognises its features.
 
 How it works is in [`gsmflow.methods.workings.rlvc`][gsmflow.methods.workings.rlvc].
 """
@@ -14,19 +14,19 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class RLVCOptions(GSMFlowOptions):
-    """Those of the flow, and of the tuning by outcome."""
+    """Options of the flow, and of the tuning by outcome."""
 
     table = "rlvc"
 
-    cold_start: float = option(0.5, "the fraction of the training before the tuning", low=0, below=1)
+    cold_start: float = option(0.5, "fraction of the training before the tuning", low=0, below=1)
     outcome_weight: float = option(
-        0.1, "weight of the outcome's loss; 0 switches it off", low=0, search="0.01:1:log"
+        0.1, "weight of the outcome loss; 0 switches it off", low=0, search="0.01:1:log"
     )
     distillation_weight: float = option(
-        0.1, "lambda_PD, of the distance to visual prototypes", low=0, search="0.01:1:log"
+        0.1, "lambda_PD, weight of the distance to visual prototypes", low=0, search="0.01:1:log"
     )
-    baseline_decay: float = option(0.9, "alpha, of the mean reward that is subtracted", low=0, below=1)
-    reward_epochs: int = option(20, "passes that the classifier which rewards is trained for", low=1)
+    baseline_decay: float = option(0.9, "alpha, decay of the mean reward that is subtracted", low=0, below=1)
+    reward_epochs: int = option(20, "passes in the training of the classifier that gives rewards", low=1)
     reward_learning_rate: float = option(0.005, "Adam's, of that classifier", above=0)
 
 

@@ -25,7 +25,7 @@ class SAEOptions(Options):
         True, "compare features with decoded semantics, not semantics with encoded features"
     )
     tried: int = option(
-        4, "exponents tried to each side, in both spaces, where the protocol may choose", low=0, high=12
+        4, "exponents tried on either side, in both spaces, if the protocol may choose", low=0, high=12
     )
 
 
@@ -41,5 +41,5 @@ METHOD = Method(
     at=_at,
     kind="closed form",
     speed="seconds",
-    when="a linear map that has to lead back to the features, for a baseline in papers",
+    when="a linear map that must also reconstruct the features, for a baseline in papers",
 )

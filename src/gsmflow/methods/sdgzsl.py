@@ -1,4 +1,4 @@
-"""SDGZSL (Chen et al., ICCV 2021): a conditional VAE, and features parted into what semantics say and what they do not.
+"""SDGZSL (Chen et al., ICCV 2021): a conditional VAE, and features divided into a semantic and another part.
 
 How it works is in [`gsmflow.methods.workings.sdgzsl`][gsmflow.methods.workings.sdgzsl].
 """
@@ -14,7 +14,7 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class SDGZSLOptions(CVAEOptions):
-    """Those of the VAE, and of the parted code."""
+    """Options of the VAE, and of the divided code."""
 
     table = "sdgzsl"
 
@@ -22,9 +22,11 @@ class SDGZSLOptions(CVAEOptions):
     code: int = option(512, "dimensions of each part of the code", low=1, search="256,512,1024")
     relation_hidden: int = option(128, "hidden size of the relation network", low=1)
     relation_weight: float = option(
-        0.1, "lambda_R, of the relation of code and semantics", low=0, search="0.01:1:log"
+        0.1, "lambda_R, weight of the relation of code and semantics", low=0, search="0.01:1:log"
     )
-    correlation_weight: float = option(0.01, "lambda_TC, of the total correlation of both parts", low=0)
+    correlation_weight: float = option(
+        0.01, "lambda_TC, weight of the total correlation of both parts", low=0
+    )
 
 
 METHOD = Method(
@@ -38,5 +40,5 @@ METHOD = Method(
     },
     kind="trained generator",
     speed="1 to 5 minutes",
-    when="gsmflow's authors' VAE, whose head sees only the part of a feature that semantics explain",
+    when="a VAE by the authors of gsmflow, whose head sees only the part of a feature that semantics explain",
 )

@@ -13,7 +13,7 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class SJEOptions(CompatibilityOptions):
-    """Those of all methods of its kind."""
+    """The options of all bilinear ranking methods."""
 
     table = "sje"
 

@@ -18,7 +18,7 @@ class TFVAEGANOptions(D2Options):
 
     table = "tf-vaegan"
 
-    cycle_weight: float = option(1.0, "beta, of the semantic cycle", low=0)
+    cycle_weight: float = option(1.0, "beta, weight of the semantic cycle", low=0)
     feedback: float = option(1.0, "delta, strength of the feedback", low=0)
 
 
@@ -30,5 +30,5 @@ METHOD = Method(
     learner=later("gsmflow.methods.workings.tf_vaegan:TFVAEGANLearner"),
     kind="trained generator",
     speed="2 to 8 minutes",
-    when="the strongest of the GANs here, and the slowest but one",
+    when="the strongest of the GANs here, and the second slowest",
 )

@@ -14,7 +14,7 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class UpperBoundOptions(Options):
-    """None: the options of the head say everything."""
+    """The method has no options; those of the head apply."""
 
     table = "upper-bound"
 
@@ -28,5 +28,5 @@ METHOD = Method(
     upper_bound=True,
     kind=Setting.UPPER_BOUND.value,
     speed="seconds to a minute",
-    when="no competitor: what the same head reaches where synthesis is perfect, on the other half of the test samples",
+    when="not ranked: what the same head reaches with perfect synthesis, on the other half of the test samples",
 )

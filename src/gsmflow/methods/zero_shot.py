@@ -15,18 +15,18 @@ from gsmflow.methods.method import Method, later
 
 @dataclass(frozen=True)
 class ZeroShotOptions(Options):
-    """None: the model says everything."""
+    """The method has no options."""
 
     table = "zero-shot"
 
 
 def check(problem: Problem) -> None:
-    """Refuse a problem whose features and semantics are not of one model of images and texts.
+    """Refuse a problem whose features and semantics are not from one model of images and texts.
 
     Raises
     ------
     InputError
-        They are not; the message says what they are of.
+        They are not; the message says where they are from.
     """
     if problem.image_text is None:
         features = (problem.backbone or {}).get("model", "an unknown origin")
