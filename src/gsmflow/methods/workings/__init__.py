@@ -1,1 +1,1 @@
-"""How each method is trained or solved, by torch; its name and options are in the module of the same name above."""
+"""How each method is trained or solved with torch; its options are in the module of the same name one folder up."""

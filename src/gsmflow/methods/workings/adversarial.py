@@ -4,7 +4,7 @@ With real features x of a class with semantics a, synthetic ones x~ = G(z, a) of
 x^ = alpha x + (1 - alpha) x~ with alpha ~ U(0, 1) for each sample::
 
     L_D = E[D(x~, a)] - E[D(x, a)] + 10 E[(|grad_x^ D(x^, a)|_2 - 1)^2]        critic_steps times a step
-    L_G = -E[D(x~, a)] + what a peer adds                                         once a step
+    L_G = -E[D(x~, a)] + further losses of the method                             once a step
 
 The critic has one hidden layer, D(x, a) = v . lrelu(W x + c_a) + d, so its slope is known in closed form::
 
@@ -40,7 +40,7 @@ class Critic(ConditionalMLP):
         condition = take(self.condition(semantics), rows)
         scored = self.of_input(torch.stack((real, fake))) + condition
         scores = self.rest(scored)
-        with torch.no_grad():  # lrelu' is constant wherever there is one
+        with torch.no_grad():  # lrelu' is piecewise constant
             slopes = torch.where(self.of_input(mixed) + condition < 0, LEAK, 1.0)
         assert isinstance(self.of_input, nn.Linear)
         readout, _ = linear(self.rest, 1)

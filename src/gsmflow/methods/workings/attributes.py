@@ -1,7 +1,7 @@
 """What DAP and IAP share (Lampert et al., PAMI 2014): binary attributes, classes scored by them, base classifiers.
 
-With the attributes a_z of class z in {0, 1}^M, probabilities p(a_m = 1 | x) from either method, and the attributes'
-priors, the shares pi_m of seen classes that have them::
+With the attributes a_z of class z in {0, 1}^M, probabilities p(a_m = 1 | x) from either method, and as prior of an
+attribute the share pi_m of seen classes that have it::
 
     logit_z = sum_m log p(a_m = a_zm | x) - sum_m log p(a_m = a_zm),    p(a_m = 1) = pi_m
 
@@ -10,11 +10,11 @@ Dimensions in which all seen classes are alike cannot be learnt and are left out
 
 Features are centred, with one scale for all dimensions, so that a regularizer means the same for all. Base classifiers
 are scikit-learn's logistic regression, whose log-odds are linear in the features, and its Gaussian naive Bayes, whose
-log-odds are linear in the features and their squares. As no more than that is kept of them, they become layers of a
-head that is stored, served and exported as any other.
+log-odds are linear in the features and their squares. So both become layers of a head, which is stored, served and
+exported like any other.
 
-Different from the paper: logistic regression and naive Bayes in place of support vector machines with a kernel that
-suits histograms; all classes, seen ones too, are scored by their attributes; the regularizer is chosen in validation.
+Different from the paper: logistic regression and naive Bayes replace support vector machines with a kernel for
+histograms; all classes, seen ones too, are scored by their attributes; the regularizer is chosen in validation.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Attributes:
     values : Array
         (C, M) of 0 and 1.
     prior : Array
-        (M,) the share of the seen classes that have each, above 0 and below 1.
+        (M,) the share of the seen classes that have each attribute, above 0 and below 1.
     """
 
     values: Array
@@ -59,7 +59,7 @@ class Attributes:
         Raises
         ------
         InputError
-            No dimension differs between seen classes.
+            The seen classes do not differ in any dimension.
         """
         semantics = data.semantics.double().cpu().numpy()
         seen = semantics[data.seen.cpu().numpy()]
@@ -80,7 +80,7 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Units:
-    """Centred features of one scale, and, for naive Bayes, their squares beside them.
+    """Centred features with one scale, and for naive Bayes also their squares.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Units:
 
     @staticmethod
     def of(data: TrainingData) -> Units:
-        """Those of the training features."""
+        """The units of the training features."""
         spread = positive(data.features.double().var(dim=0, correction=0).mean().sqrt())
         return Units(data.features.double().mean(dim=0).cpu().numpy(), float(spread))
 
@@ -104,7 +104,7 @@ class Units:
         return ((features.double().cpu().numpy() - self.middle) / self.spread).astype(np.float32)
 
     def layer(self, device: torch.device) -> tuple[Tensor, Tensor, str]:
-        """The layer of a head that gives features in these units and their squares, (N, 2 D)."""
+        """The layer of a head that computes features in these units and their squares, (N, 2 D)."""
         scale = torch.full((len(self.middle),), 1 / self.spread, device=device)
         return scale, tensor(-self.middle / self.spread, device), "squares"
 
@@ -116,9 +116,9 @@ class BaseClassifier:
     Parameters
     ----------
     bayes : bool
-        Gaussian naive Bayes, or logistic regression.
+        True: Gaussian naive Bayes; False: logistic regression.
     exponent : float
-        That of its smoothing or its ridge.
+        The exponent of its smoothing or its ridge.
     """
 
     bayes: bool
@@ -126,13 +126,13 @@ class BaseClassifier:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """How the choice is recorded."""
+        """The parameters that record the choice."""
         return {"bayes": float(self.bayes), "smoothing" if self.bayes else "ridge": self.exponent}
 
     def fit(self, features: NDArray[np.float32], labels: NDArray[np.integer]) -> tuple[Array, Array]:
         """Weights (K, D), or (K, 2 D) over features and their squares, and biases (K,).
 
-        There is one log-odds, K = 1, of two labels; of more each has a logit.
+        Two labels have one log-odds, K = 1; with more labels each has a logit.
         """
         if self.bayes:
             return self._fit_bayes(features, labels)
@@ -150,12 +150,12 @@ class BaseClassifier:
         return (np.diff(weights, axis=0), np.diff(biases)) if len(biases) == 2 else (weights, biases)
 
     def inputs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the weights are over: features (N, D) in units, and for naive Bayes their squares beside them."""
+        """The input of the classifier: features (N, D) in units, and for naive Bayes their squares beside them."""
         return np.hstack((features, features**2)) if self.bayes else features
 
 
 def classifiers(options: AttributeOptions) -> Iterator[BaseClassifier]:
-    """The classifiers to try, that of the options first."""
+    """The classifiers to try; the one in the options comes first."""
     kinds = (options.classifier, "bayes" if options.classifier == "logistic" else "logistic")
     for kind in kinds if options.tried else kinds[:1]:
         middle = options.smoothing if kind == "bayes" else options.ridge

@@ -1,4 +1,4 @@
-"""CE-GZSL (Han et al., CVPR 2021): a conditional WGAN-GP and an embedding learned with it by contrast.
+"""CE-GZSL (Han et al., CVPR 2021): a conditional WGAN-GP and an embedding learned with it by contrastive losses.
 
 Critic and generator as in [`gsmflow.methods.adversarial`][gsmflow.methods.adversarial]. An embedding h =
 relu(W x + b), a projection
@@ -50,7 +50,7 @@ class Comparator(nn.Module):
 def instance_contrast(z: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """L_ins of unit vectors (B, Z) with labels (B,): mean over the pairs of a sample, then over samples.
 
-    0 where no two samples are of one class.
+    It is 0 if no two samples are of the same class.
     """
     similarity = z @ z.T / temperature
     same = labels[:, None] == labels[None, :]
@@ -76,7 +76,7 @@ class CEGZSLLearner(AdversarialPeer):
         return [*super().judging(), self.embedding, self.projection, self.comparator]
 
     def real_losses(self, x: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """Both contrasts of real features."""
+        """Both contrastive losses of real features."""
         h = self.embedding(x)
         return {
             "instances_real": instance_contrast(self.projected(h), rows, self.options.temperature),

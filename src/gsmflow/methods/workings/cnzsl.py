@@ -5,10 +5,10 @@ A network maps semantics to class prototypes, and features are classified by sca
     a^ = sqrt(A) a / |a|
     p = W_3 S(ReLU(S(W_2 ReLU(W_1 a^))))         logit_c = gamma^2 cos(x, p_c)         (biases left out)
 
-S is class standardization, (h - mean) / std of each dimension over the classes: over the seen classes in
-training, with the running mean and variance of training when classifying. W_3 starts from the uniform
-distribution of variance 1 / (H D), which keeps the variance of logits. Trained by the cross-entropy over the
-seen classes, in seconds.
+S is class standardization, (h - mean) / std of each dimension over the classes. In training these are the seen
+classes; for classification the running mean and variance of the training are used. W_3 starts from the uniform
+distribution of variance 1 / (H D), which keeps the variance of logits. Training minimizes the cross-entropy over
+the seen classes and takes seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gsmflow.methods.workings.trained import PeerLearner, descend
 
 
 class ClassStandardization(nn.Module):
-    """(h - mean) / sqrt(variance) of each dimension over classes; running statistics when classifying."""
+    """(h - mean) / sqrt(variance) of each dimension over classes; outside of training with running statistics."""
 
     mean: Tensor
     variance: Tensor

@@ -2,26 +2,26 @@
 et al., CVPR 2015).
 
 The score of class y for a feature x is F(x, y) = x' W a_y. For a training sample of class t let
-v_y = margin + F(x, y) - F(x, t) for y != t, and v_t = 0; it is above 0 where y comes too close. With r the number of
-classes that do::
+v_y = margin + F(x, y) - F(x, t) for y != t, and v_t = 0. Class y violates the margin if v_y > 0. With r the number of
+classes that violate it::
 
     DeViSE   sum_y max(0, v_y)
     SJE      max_y v_y
     ALE      (1 + 1/2 + ... + 1/r) / r  sum_y max(0, v_y)
 
-All three ask for the right class to be first. They differ in how much a sample counts that is wrong in many ways: in
-DeViSE by the number of classes, in SJE by the worst of them, in ALE by the rank, so that what is nearly right counts
-most. The gradient by F is written down, a matrix (B, S) of few numbers; that by W is X' G A.
+All three want the right class to be first. They differ in the weight of a sample with many violations: DeViSE sums over
+all of them, SJE takes the worst one, and ALE weighs by the rank, so that samples that are nearly right count most. The
+gradient G with respect to F is known in closed form, a small matrix (B, S); the gradient with respect to W is X' G A.
 
-As in the papers: the scores, the losses, stochastic gradient descent at a constant rate, a choice of its length in
-validation. Different:
+As in the papers: the scores, the losses, stochastic gradient descent at a constant rate, and the choice of its length
+in validation. Different:
 
-- Losses are computed over all seen classes, of which ALE and DeViSE draw wrong ones until one comes too close. That is
-  what the draws stand for, without their noise.
+- Losses are computed over all seen classes. In the papers ALE and DeViSE draw wrong classes until one violates the
+  margin; computing all gives what the draws estimate, without their noise.
 - Features and semantics are centred, by the mean of the training features and of the seen classes, and have a mean
   square length of 1.
-- W starts at 0, not at random: what training does not reach then says nothing about unseen classes.
-- DeViSE trains on features as they are given, and does not train the network behind them.
+- W starts at 0, not at random, so that directions without training data have no influence on unseen classes.
+- DeViSE does not train the network that computes the features.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def violations(scores: Tensor, labels: Tensor, margin: float) -> Tensor:
 
 
 def all_hinges(v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """DeViSE's loss of each sample (B,) and its gradient by the scores (B, S)."""
+    """DeViSE's loss of each sample (B,) and its gradient with respect to the scores (B, S)."""
     gradient = (v > 0).to(v.dtype)
     gradient.scatter_(1, labels[:, None], -gradient.sum(dim=1, keepdim=True))
     return v.clamp(min=0).sum(dim=1), gradient
 
 
 def worst_hinge(v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """SJE's loss of each sample (B,) and its gradient by the scores (B, S)."""
+    """SJE's loss of each sample (B,) and its gradient with respect to the scores (B, S)."""
     loss, worst = v.max(dim=1)
     gradient = torch.zeros_like(v)
     wrong = (loss > 0).to(v.dtype)[:, None]
@@ -64,7 +64,7 @@ def worst_hinge(v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def ranked_hinges(v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """ALE's loss of each sample (B,) and its gradient by the scores (B, S), the ranks held fixed."""
+    """ALE's loss of each sample (B,) and its gradient with respect to the scores (B, S), for fixed ranks."""
     ranks = (v > 0).sum(dim=1)
     harmonic = (1 / torch.arange(1, v.shape[1] + 1, dtype=v.dtype, device=v.device)).cumsum(0)
     weight = torch.where(ranks > 0, harmonic[(ranks - 1).clamp(min=0)] / ranks.clamp(min=1), 0.0)

@@ -5,7 +5,7 @@ With features x, semantics a of their class, encoder q(z | x, a) = N(mu, diag(si
     L = mean |x - G(z, a)|^2 + beta * mean KL(q(z | x, a) || N(0, I))        z = mu + sigma * eps
     KL = - 1/2 sum (1 + log sigma^2 - mu^2 - sigma^2)
 
-Both terms are sums over dimensions, means over the batch. Features of class u are G(z, a_u) with z ~ N(0, I).
+Both terms are sums over dimensions and means over the batch. Features of class u are G(z, a_u) with z ~ N(0, I).
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """DAP, direct attribute prediction (Lampert et al., PAMI 2014): a classifier for every attribute.
 
-Each attribute has a classifier, trained on all training samples, with the class's attribute as label. Classes are
-scored as [`gsmflow.methods.workings.attributes`][gsmflow.methods.workings.attributes] says. With log-odds
-l_m(x) = log p(a_m = 1 | x) - log p(a_m = 0 | x), what is common to all classes left out, that is::
+Each attribute has a classifier, trained on all training samples, with the attribute of a sample's class as label.
+[`gsmflow.methods.workings.attributes`][gsmflow.methods.workings.attributes] says how classes are scored. With log-odds
+l_m(x) = log p(a_m = 1 | x) - log p(a_m = 0 | x) and without the terms common to all classes, this is::
 
     logit_z = sum_m a_zm l_m(x) - sum_m log p(a_m = a_zm)
 
-so that DAP with logistic regression is one linear head, and with naive Bayes a linear head on features and squares.
+So DAP with logistic regression is one linear head, and with naive Bayes a linear head on features and squares.
 
-Platt scaling (Platt 1999), l_m -> s_m l_m + t_m with s_m >= 0: a classifier trained on four fifths of the samples gives
-the log-odds of the others, on which s_m and t_m are fitted. The paper needs it for support vector machines. For
-classifiers with probabilities of their own it helps where attributes are hard to tell, and does harm where they are
-separated without error in training; so both are tried.
+Platt scaling (Platt 1999) is l_m -> s_m l_m + t_m with s_m >= 0. A classifier trained on four fifths of the samples
+gives the log-odds of the others, on which s_m and t_m are fitted. The paper needs it for support vector machines.
+Classifiers that give probabilities gain from it if attributes are hard to predict, and lose if attributes are
+separated without error in training. So both are tried.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _HELD_OUT = 5  # one in so many samples is held out for Platt scaling
 
 
 def solutions(data: TrainingData, options: DAPOptions) -> Iterator[tuple[dict[str, float], Head]]:
-    """A head for every classifier, with Platt scaling and without, those of the options first."""
+    """A head for every classifier, with Platt scaling and without; the one in the options comes first."""
     attributes, units = Attributes.of(data), Units.of(data)
     features, labels = units(data.features), data.labels.cpu().numpy()
     targets = attributes.values[data.seen.cpu().numpy()][labels].astype(int)
@@ -64,9 +64,9 @@ def log_odds(
 def platt_scaling(
     base: BaseClassifier, features: NDArray[np.float32], targets: NDArray[np.integer]
 ) -> tuple[Array, Array]:
-    """Slopes and offsets (M,) that fit log-odds to samples that the classifier has not seen.
+    """Slopes and offsets (M,) that fit log-odds to samples that the classifier was not trained on.
 
-    Where either part has one label alone, the log-odds stay as they are.
+    If an attribute has only one label in either part of the samples, its log-odds stay as they are.
     """
     order = torch.randperm(len(features), generator=stream("cpu", 0, "platt")).numpy()
     judged = order[: len(order) // _HELD_OUT]
@@ -79,7 +79,7 @@ def platt_scaling(
         weight, bias = base.fit(features[fitted_on], target[fitted_on])
         odds = inputs @ weight[0] + bias[0]
         size = max(float(np.abs(odds).mean()), 1e-12)
-        # The prior of the slope, in units of the odds' size, keeps it finite where all samples are right.
+        # The prior of the slope, relative to the size of the log-odds, keeps it finite if all samples are right.
         scaling = LogisticRegression(C=1.0).fit(odds[:, None] / size, target[judged])
         slopes[index], offsets[index] = max(scaling.coef_[0, 0] / size, 0.0), scaling.intercept_[0]
     return slopes, offsets
@@ -92,7 +92,7 @@ def _head(
     odds: tuple[Array, Array],
     device: torch.device,
 ) -> Head:
-    """The head of the log-odds' weights and biases, which are over features in units."""
+    """The head from weights and biases of the log-odds, which take features in units."""
     weights, biases = odds
     by_class = attributes.values @ weights
     bias = attributes.values @ biases + attributes.offsets()

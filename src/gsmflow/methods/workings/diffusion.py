@@ -1,24 +1,25 @@
 """A diffusion model of features (Ho et al., NeurIPS 2020), conditioned as ZeroDiff (Ye et al., ICLR 2025) does.
 
 With features x, centred and in units, semantics a of their class, and variance-preserving noise of T levels at the
-times tau_t = t / T::
+times tau_t = t / T, training minimizes L::
 
     log A_t = - tau_t^2 (beta_max - beta_min) / 2 - tau_t beta_min            A: the share of the signal's variance
     x_t     = sqrt(A_t) x + sqrt(1 - A_t) eps,    eps ~ N(0, I)
     L       = mean |x - G(x_t, a, t)|^2                                       t uniform over 1, ..., T
 
-G expects the clean feature. Every training feature is seen with ever new noise, which keeps a network with few samples
-from learning them by heart; that is ZeroDiff's first point. Features are synthesized from x_T ~ N(0, I) by the
-deterministic steps of Song et al. (DDIM, ICLR 2021)::
+G predicts the clean feature. Every training feature gets new noise each time, so that a network with few samples does
+not memorize them; this is ZeroDiff's first idea. Features are synthesized from x_T ~ N(0, I) by the deterministic
+steps of Song et al. (DDIM, ICLR 2021)::
 
     x^ = G(x_t, a, t)        x_(t-1) = sqrt(A_(t-1)) x^ + sqrt(1 - A_(t-1)) (x_t - sqrt(A_t) x^) / sqrt(1 - A_t)
 
-As in ZeroDiff: the noise schedule with its constants, a network that expects the clean feature from the noisy feature,
-semantics and time. Different:
+As in ZeroDiff: the noise schedule with its constants, and a network that predicts the clean feature from the noisy
+feature, semantics and time. Different:
 
 - G is trained by the squared error alone. ZeroDiff has four levels, draws z for G, and trains it with three critics
-  that learn from each other; twenty levels need neither.
-- Its second generator, of contrastive representations by a fine-tuned network, is left out: features are given here.
+  that learn from each other; with twenty levels neither is needed.
+- ZeroDiff's second generator, of contrastive representations from a fine-tuned network, is left out, because features
+  are fixed here.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class DiffusionLearner(ConditionalPeer):
         self.waves = waves(options.noise_levels).to(data.device)
 
     def clean(self, x: Tensor, semantics: Tensor, rows: Tensor, levels: Tensor) -> Tensor:
-        """G: the clean features (B, D) expected from noisy ones x (B, D) of the levels (B,)."""
+        """G: the predicted clean features (B, D) of noisy ones x (B, D) of the levels (B,)."""
         return self.denoiser(torch.cat((x, self.waves[levels]), dim=1), semantics, rows)
 
     def noisy(self, x: Tensor, noise: Tensor, levels: Tensor) -> Tensor:

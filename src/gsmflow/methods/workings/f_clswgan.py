@@ -1,13 +1,13 @@
 """f-CLSWGAN (Xian et al., CVPR 2018): a conditional WGAN-GP whose features a classifier has to recognise.
 
-Critic and generator as in [`gsmflow.methods.adversarial`][gsmflow.methods.adversarial], and for the generator
-the cross-entropy of a softmax classifier. That classifier is trained on real features of the seen classes
-beforehand and then stays as it is::
+Critic and generator are as in [`gsmflow.methods.adversarial`][gsmflow.methods.adversarial]. The loss of the
+generator also has the cross-entropy of a softmax classifier. This classifier is trained on real features of the seen
+classes beforehand and does not change afterwards::
 
     L_G = -E[D(x~, a)] + beta E[-log P(y | x~)]
 
-Published: hidden 4096, as many dimensions of z as semantics have, a ReLU at the generator's end (features that are
-not negative; here the end is linear, which fits projected features too).
+Published: hidden 4096, as many dimensions of z as semantics have, and a ReLU at the end of the generator, for
+non-negative features. Here the end is linear, which fits projected features too.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ With an encoder q(z | x, a) = N(mu, diag(sigma^2)), the generator G and the crit
     L_VAE = mean |x - G(z, a)|^2 + mean KL(q(z | x, a) || N(0, I))        z = mu + sigma * eps
     L     = L_VAE - gamma E[D(G(z', a), a)]                                  z' ~ N(0, I)
 
-for encoder and generator. The second critic D2 of the paper sees unlabelled features of the unseen classes, which only
-the transductive setting has ([`gsmflow.methods.workings.second_critic`][gsmflow.methods.workings.second_critic]); the
-encoder needs semantics, so it sees seen classes alone in both. The published likelihood is Bernoulli (features in
-[0, 1]); here it is Gaussian, as in [`gsmflow.methods.cvae`][gsmflow.methods.cvae], which fits projected features too.
+L is the loss of encoder and generator. The second critic D2 of the paper sees unlabelled features of the unseen
+classes, which only the transductive setting has
+([`gsmflow.methods.workings.second_critic`][gsmflow.methods.workings.second_critic]). The encoder needs semantics, so in
+both settings it sees seen classes alone. The published likelihood is Bernoulli (features in [0, 1]); here it is
+Gaussian, as in [`gsmflow.methods.cvae`][gsmflow.methods.cvae], which fits projected features too.
 """
 
 from __future__ import annotations

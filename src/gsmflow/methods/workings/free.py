@@ -1,18 +1,18 @@
 """FREE (Chen et al., ICCV 2021): f-VAEGAN-D2 with a refinement of features that semantics and class centres shape.
 
-To the losses of [`gsmflow.methods.f_vaegan_d2`][gsmflow.methods.f_vaegan_d2] comes a refinement FR of features, with
-hidden activations h(x) = lrelu(W x + b) and two outputs of the length of the semantics, mu(x) and a spread s(x) in
-(0, 1)::
+The method adds to [`gsmflow.methods.f_vaegan_d2`][gsmflow.methods.f_vaegan_d2] a refinement FR of features, with hidden
+activations h(x) = lrelu(W x + b) and two outputs with as many dimensions as the semantics, mu(x) and a spread s(x) in
+(0, 1). Its losses are::
 
     L_R    = lambda_R E |mu(x) + s(x) eps - a|_1                                    mean over dimensions, eps ~ N(0, I)
     L_SAMC = lambda_C E max(0, Delta + gamma |mu(x) - c_y|^2 - (1 - gamma) |mu(x) - c_y'|^2)
 
-c_y are learnt centres of the seen classes, and y' is the class whose centre is nearest of the others. Real features
-teach FR and the centres, with the critic; synthetic ones teach the generator the cycle L_R. Distances are means over
+c_y are learnt centres of the seen classes, and y' is the other class with the nearest centre. FR and the centres are
+trained with the critic on real features; the generator is trained with L_R on synthetic ones. Distances are means over
 dimensions, so that Delta does not depend on their number. A head sees [x, h(x), mu(x)].
 
-As in the paper: the refinement, both losses and which features they are of, a head on features and refined features.
-The generator and the critic are those of f-VAEGAN-D2 as it is here. Different:
+As in the paper: the refinement, both losses and the features they use, and a head on features and refined features.
+The generator and the critic are those of f-VAEGAN-D2 in this package. Different:
 
 - The cycle is a plain mean of absolute differences, in the units of
   [`Units`][gsmflow.methods.workings.trained.Units]; the published program weighs each dimension by its error, and ends
@@ -67,7 +67,7 @@ class FREELearner(VAEGANLearner):
         return [*super().judging(), self.refinement, self.centres]
 
     def step(self, index: int) -> Losses:
-        """As f-VAEGAN-D2's."""
+        """A step of f-VAEGAN-D2 with these losses."""
         self.draw = ("refinement", index)
         return super().step(index)
 

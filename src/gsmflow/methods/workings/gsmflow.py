@@ -9,10 +9,10 @@ Per step, over a batch of B features x of D dimensions with class semantics a an
 
 Features of class u are synthesized as f^-1(z; g(a_u)) with z ~ N(0, I).
 
-With the option `residual`, which is not in the paper, x is what is left of a feature when the mean of its class, as
-[`MeanRegression`][gsmflow.methods.workings.mean_regression.MeanRegression] predicts it, is subtracted; the predicted
-mean of u is added to what is synthesized. Where that regression is better at unseen classes than the flow, the flow
-only has to learn the shape of a class.
+With the option `residual`, which is not in the paper, the mean of its class is subtracted from each feature x, as
+[`MeanRegression`][gsmflow.methods.workings.mean_regression.MeanRegression] predicts it. The predicted mean of u is
+added to synthesized features. This helps if the regression predicts the means of unseen classes better than the flow:
+then the flow only has to learn the shape of a class.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class GSMFlowLearner:
         )
         self.gradients = WeightGradients()
         self.model.flow.note_gradients(self.gradients)
-        # Processes that divide a batch talk to each other within a step.
+        # Processes that divide a batch exchange gradients within a step.
         self.recording = Recording() if current_gpu(data.device) and size() == 1 else None
         self.prototypes, self.updates = Beside(data.device), Beside(data.device)
 
@@ -135,7 +135,7 @@ class GSMFlowLearner:
 
     @property
     def prototypes_of(self) -> Tensor:
-        """What the prototype loss leads to: the mean of each seen class in the space of the flow, (S, D)."""
+        """The targets of the prototype loss: the mean of each seen class in the space of the flow, (S, D)."""
         if self.regression:
             return self.means - self.regression(self.seen_semantics)
         return self.means

@@ -4,14 +4,13 @@ A relation network r(x, a) in [0, 1] learns on the seen classes whether a featur
 
     L_rel = mean over samples and seen classes of (r(x, a_c) - [c = y])^2
 
-Copies of the training features are then moved towards the boundaries between classes, `mining_moves` steps of
-length `mining_rate`, which keep the relation loss low and raise the entropy of the scores p_c = r(x, a_c) /
-sum r::
+Copies of the training features are then moved towards the boundaries between classes, by `mining_moves` steps of
+length `mining_rate` that keep the relation loss low and raise the entropy of the scores p_c = r(x, a_c) / sum r::
 
     x <- x - rate * d/dx ( L_rel(x) - entropy_weight * mean_samples H(p) )
 
-and are added to the flow's training features. The flow, relative positioning and the prototype loss are those
-of [`gsmflow.methods.gsmflow`][gsmflow.methods.gsmflow], without noise.
+The moved copies are added to the flow's training features. The flow, relative positioning and the prototype loss are
+those of [`gsmflow.methods.gsmflow`][gsmflow.methods.gsmflow], without noise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""IAP, indirect attribute prediction (Lampert et al., PAMI 2014): attributes by way of the seen classes.
+"""IAP, indirect attribute prediction (Lampert et al., PAMI 2014): attributes from predicted seen classes.
 
-One classifier of the K seen classes is trained. Attributes are expected as these have them, and classes scored as
-[`gsmflow.methods.workings.attributes`][gsmflow.methods.workings.attributes] says::
+One classifier of the K seen classes is trained. The probability of an attribute is the total probability of the seen
+classes that have it. [`gsmflow.methods.workings.attributes`][gsmflow.methods.workings.attributes] says how classes are
+scored::
 
     p(a_m = 1 | x) = sum_k a_km softmax(l(x) / T)_k
 
@@ -27,7 +28,7 @@ _TEMPERATURES = (0.0, 2.0, 4.0)
 
 
 def solutions(data: TrainingData, options: IAPOptions) -> Iterator[tuple[dict[str, float], Head]]:
-    """A head for every classifier and temperature, those of the options first."""
+    """A head for every classifier and temperature; the one in the options comes first."""
     attributes, units = Attributes.of(data), Units.of(data)
     features, labels = units(data.features), data.labels.cpu().numpy()
     also = _TEMPERATURES if options.tried else ()
@@ -44,7 +45,7 @@ def solutions(data: TrainingData, options: IAPOptions) -> Iterator[tuple[dict[st
 def _head(
     data: TrainingData, attributes: Attributes, units: Units, logits: tuple[Array, Array], bayes: bool
 ) -> Head:
-    """The head of the logits' weights and biases, which are over features in units."""
+    """The head from weights and biases of the logits, which take features in units."""
     (weights, biases), device = logits, data.device
     layers = [units.layer(device)] if bayes else []
     if not bayes:

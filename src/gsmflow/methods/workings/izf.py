@@ -1,4 +1,4 @@
-"""IZF, invertible zero-shot flow (Shen et al., ECCV 2020): a flow to a semantic and a non-semantic factor.
+"""IZF, invertible zero-shot flow (Shen et al., ECCV 2020): a flow from features to a semantic and another factor.
 
 An invertible flow f, not conditional, maps a feature x of a class with semantic factor c, K numbers, to [c^, z]::
 
@@ -7,20 +7,19 @@ An invertible flow f, not conditional, maps a feature x of a class with semantic
     L_iMMD = -MMD^2(x, f^-1([c_u, z~]))                                  u any unseen class, z~ ~ N(0, I)
     L      = L_flow + lambda_C L_C + lambda_MMD L_iMMD
 
-The last term pushes synthetic features of unseen classes away from real features of seen classes. That works
-against the bias towards seen classes. MMD is the maximum mean discrepancy with a Gaussian kernel. Training
-uses the semantics of unseen classes, not their images.
+The last term pushes synthetic features of unseen classes away from real features of seen classes, against the
+bias towards seen classes. MMD is the maximum mean discrepancy with a Gaussian kernel. Training uses the semantics of
+unseen classes, not their images.
 
-As in the paper: the factorization, the three losses, the classifier trained on synthetic features. Different:
+As in the paper: the factorization, the three losses, and the classifier trained on synthetic features. Different:
 
 - c is not the semantics themselves, which may have more dimensions than features: it is their K principal
   components over the seen classes, K at most half of D, scaled so that a component's variance is `separation`^2 on
   average (the prior's is 1).
 - Couplings transform both halves in each block ([`ConditionalFlow`][gsmflow.flow.flow.ConditionalFlow],
-without a condition) and are
-  not separated by permutations.
-- Synthesis draws the semantic factor from its prior N(c, I), as the likelihood has it.
-- No naive Bayesian classifier on c^: the head is the one that all generators here are compared with.
+  without a condition), and there are no permutations between them.
+- Synthesis draws the semantic factor from its prior N(c, I), as in the likelihood.
+- There is no naive Bayes classifier on c^: the head is the same as for all generators here.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from gsmflow.methods.workings.trained import ConditionalPeer, descend
 def squared_discrepancy(x: Tensor, y: Tensor) -> Tensor:
     """MMD^2 of samples (B, D) and (M, D) with the kernel exp(-|x - y|^2 / (2 w^2)), biased estimate.
 
-    2 w^2 is the mean squared distance of a sample of x to one of y, without a gradient.
+    2 w^2 is the mean squared distance between samples of x and samples of y, without a gradient.
     """
     with torch.no_grad():
         width = (

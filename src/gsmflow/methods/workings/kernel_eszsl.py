@@ -6,17 +6,17 @@ Y (N, S) of +1 / -1::
     k(x, x') = exp(-|x - x'|^2 / (2 w^2))
     logit of class c for x:  k(x, X) (K + gamma I)^-1  Y (K_s + lambda I)^-1 k_s(S, a_c)
 
-With the linear k_s(a, a') = a'a' that is ESZSL's own right half; here semantics are centered, and a Gaussian kernel on
-them may be tried too.
+With the linear kernel k_s(a, a') = a'a' the right half is that of ESZSL. Here semantics are centered, and a Gaussian
+kernel on them may be tried too.
 
-Up to `exact_up_to` training features that is solved as it stands. Of more of them `landmarks` are drawn, evenly
-over the classes, and the coefficients of these are fitted to all (subset of regressors: Smola and Schölkopf, ICML
+Up to `exact_up_to` training features this is solved exactly. With more features, `landmarks` of them are drawn, evenly
+over the classes, and their coefficients are fitted to all features (subset of regressors: Smola and Schölkopf, ICML
 2000)::
 
     k(x, Z) (K_zx K_xz + gamma K_zz)^-1  K_zx Y (K_s + lambda I)^-1 k_s(S, a_c)
 
-Random Fourier features (Rahimi and Recht, NIPS 2007), whose cost grows with their number alone, remain for problems
-too large for either.
+For problems too large for both there are random Fourier features (Rahimi and Recht, NIPS 2007), whose cost depends on
+their number alone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _JITTER = 1e-5  # added to the diagonal of a kernel matrix before it is factoriz
 def kernel_solutions(
     data: TrainingData, options: KernelESZSLOptions
 ) -> Iterator[tuple[dict[str, float], Head]]:
-    """A head for every width and pair of exponents that is tried, those of the options first."""
+    """A head for every width and pair of exponents to try; the one in the options comes first."""
     distance = median_distance(data.features)
     solve = _by_fourier if options.fourier_features else _by_kernel
     for shift in sorted(range(-options.widths_tried, options.widths_tried + 1), key=abs):
@@ -57,7 +57,7 @@ def kernel_solutions(
 def _by_kernel(
     data: TrainingData, options: KernelESZSLOptions, width: float
 ) -> Iterator[tuple[dict[str, float], Head]]:
-    """Heads of one width: the exact solution, or that on landmarks."""
+    """Heads of one width: the exact solution, or the solution on landmarks."""
     exact = len(data.features) <= options.exact_up_to
     centers = data.features if exact else data.features[_landmarks(data.labels, options.landmarks)]
     kernel = GaussianKernel(centers, width)
@@ -86,7 +86,7 @@ def _by_kernel(
 
 
 def _factor(matrix: Tensor) -> Tensor:
-    """The Cholesky factor; where rounding has made the matrix indefinite, of one with a little more on its diagonal."""
+    """The Cholesky factor; if rounding made the matrix indefinite, a little is added to its diagonal first."""
     size = matrix.diagonal().mean()
     for exponent in range(-9, 0):
         factor, broken = torch.linalg.cholesky_ex(matrix)
@@ -116,7 +116,7 @@ def _products(data: TrainingData, kernel: GaussianKernel) -> tuple[Tensor, Tenso
 
 
 def _landmarks(labels: Tensor, count: int) -> Tensor:
-    """Indices of `count` training features, about equally many a class: the first of each in a drawn order."""
+    """Indices of `count` training features, about equally many of each class: the first ones in a random order."""
     order = torch.randperm(len(labels), generator=stream("cpu", 0, "landmarks")).to(labels.device)
     mixed = labels[order]
     by_class = torch.argsort(mixed, stable=True)
@@ -129,7 +129,7 @@ def _landmarks(labels: Tensor, count: int) -> Tensor:
 def _by_fourier(
     data: TrainingData, options: KernelESZSLOptions, width: float
 ) -> Iterator[tuple[dict[str, float], Head]]:
-    """ESZSL on phi(x) = sqrt(2 / R) cos(Omega x + b), up to that factor."""
+    """ESZSL on phi(x) = sqrt(2 / R) cos(Omega x + b), without the factor sqrt(2 / R)."""
     count, dim, device = options.fourier_features, data.features.shape[1], data.device
     omega = normal((count, dim), device, 0, "fourier")
     phase = torch.rand(count, generator=stream("cpu", 0, "phase")).to(device) * 2 * math.pi

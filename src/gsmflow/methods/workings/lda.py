@@ -1,16 +1,15 @@
 """Gaussian classes with a shared covariance, their means predicted from the semantics by ridge regression.
 
-The generative baseline in closed form. With class means m_s of the seen classes' features, semantics a_s
-with a 1
-appended, the pooled within-class covariance shrunk towards a multiple of the identity, and equal priors::
+The generative baseline in closed form. It has the mean features m_s of the seen classes, semantics a_s with a 1
+appended, the pooled within-class covariance, shrunk towards a multiple of the identity, and equal priors::
 
     M = (sum_s a_s a_s' + lambda I)^-1 sum_s a_s m_s'                   ridge regression
     Sigma = (1 - rho) W + rho tr(W) / D I,  W = 1 / N sum (x - m_y)(x - m_y)'
     logit_c = m_c' Sigma^-1 x - 1/2 m_c' Sigma^-1 m_c                   linear discriminant analysis
 
-where m_c is the mean feature of a seen class and M' a_c for an unseen class. With a Gaussian kernel on semantics, the
-regression is kernel ridge regression. Compare Verma and Rai, A simple
-exponential family framework for zero-shot learning, ECML 2017.
+Here m_c is the mean feature of a seen class, and M' a_c for an unseen class. With a Gaussian kernel on semantics, the
+regression is kernel ridge regression. Compare Verma and Rai, A simple exponential family framework for zero-shot
+learning, ECML 2017.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from gsmflow.methods.workings.semantic_kernel import regression, semantic_kernel
 
 
 def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[str, float], FactoredHead]]:
-    """The given ridge and shrinkage first; one factorization a shrinkage serves all ridges."""
+    """A head for every ridge and shrinkage, the given ones first; each shrinkage takes one factorization."""
     shrinkages = [options.shrinkage]
     if options.tried:
         shrinkages += [s for s in (0.003, 0.03, 0.1, 0.3, 1.0) if s != options.shrinkage]
@@ -49,8 +48,8 @@ def solutions(data: TrainingData, options: LDAOptions) -> Iterator[tuple[dict[st
 
 
 def _regressions(data: TrainingData, options: LDAOptions) -> list[tuple[dict[str, float], Tensor]]:
-    """Parameters of a regression, the given ones first, and what takes the means of the seen classes to those of all
-    classes, (C, S): a seen class has its own.
+    """Parameters of each regression, the given ones first, with the matrix (C, S) from the means of the seen classes to
+    the means of all classes; a seen class keeps its own mean.
     """
     ridges = [options.ridge + shift for shift in sorted(range(-options.tried, options.tried + 1), key=abs)]
     also = (0.0, 1.0) if options.semantic_widths_tried else ()

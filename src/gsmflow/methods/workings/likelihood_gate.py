@@ -1,5 +1,5 @@
-"""GSMFlow's likelihood as a gate: it decides between seen and unseen, and a softmax head for each kind
-decides which class.
+"""GSMFlow's likelihood as a gate: it decides between seen and unseen, and a softmax head on each side chooses the
+class.
 
 The head of the seen classes is trained on real features, that of the unseen classes on synthetic ones.
 [`GatedHead`][gsmflow.heads.likelihood.GatedHead] says how the three are combined.

@@ -1,21 +1,22 @@
 """RLVC (Hou et al., CVPR 2026) on the flow: outcome-reward tuning with class-wise visual cues.
 
-A softmax classifier R of the seen classes, trained on their real features, stays as it is and rewards what the
-generator makes of the semantics of class y_i. With synthetic features x~_i of a batch of B, rewards r_i, their running
-mean b and visual prototypes v_c, the mean features of the seen classes::
+A softmax classifier R of the seen classes is trained on their real features and then fixed. It rewards the features
+that the generator synthesizes for class y_i. With synthetic features x~_i of a batch of B, rewards r_i, their running
+mean b, and visual prototypes v_c, the mean features of the seen classes::
 
     r_i  = log p_R(y_i | x~_i)            b <- alpha b + (1 - alpha) mean r_i        A_i = max(r_i - b, 0), no gradient
     L_RL = -1/B sum_i A_i log p_R(y_i | x~_i)
     L_PD =  1/B sum_i (1 - cos(x~_i, v_{y_i}))
 
-After a cold start by the generator's own losses alone, every step has two updates in turn, so that gradients do not
-meet: one by the generator's own losses + lambda_PD L_PD, one by L_RL. The gradient of L_RL runs through R into the
-generator. As published, A_i is negative where a reward lies below the mean, and the step then makes the feature *less*
-likely under R, without end: features of the flow are not bounded, and it diverged (digits, after 450 steps). So here
-A_i = max(r_i - b, 0): what is better than the mean is reinforced, and the rest is left to the generator's own losses.
+In a cold start the generator trains with its own losses alone. After that every step has two separate updates, so that
+their gradients do not mix: one with the generator's own losses + lambda_PD L_PD, and one with L_RL. The gradient of
+L_RL flows through R into the generator. As published, A_i is negative if a reward is below the mean, and the step then
+makes the feature *less* likely under R, without a bound: features of the flow are not bounded, and training diverged
+(digits, after 450 steps). So here A_i = max(r_i - b, 0): features better than the mean are reinforced, and all others
+are left to the generator's own losses.
 
-Written from a detailed note on the paper (papernotes.org), since the paper itself could not be read where this was
-written; its program is not public. Deviations: the generator is the flow of
+This was written from a detailed note on the paper (papernotes.org), because the paper itself was not accessible and its
+program is not public. Deviations: the generator is the flow of
 [`gsmflow.methods.workings.gsmflow`][gsmflow.methods.workings.gsmflow] and not a diffusion GAN, L_RL has a weight, and
 features are taken as they come and not fine-tuned together with R.
 """
@@ -108,7 +109,7 @@ class RLVCLearner(GSMFlowLearner):
         return (1 - F.cosine_similarity(features, self.means[rows], dim=1)).mean()
 
     def state(self) -> dict[str, Tensor]:
-        """That of the flow, and the baseline."""
+        """The state of the flow, and the baseline."""
         return {**super().state(), _BASELINE: self.baseline}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:

@@ -5,16 +5,16 @@ transpose decodes::
 
     min_W |X - W'S|^2 + lambda |WX - S|^2       <=>       S S' W + lambda W X X' = (1 + lambda) S X'
 
-That is what SciPy's ``solve_sylvester`` (Bartels and Stewart) gives, in a fraction of the time. Classes are compared by
-cosines, in one of two spaces::
+The solution is the same as that of SciPy's ``solve_sylvester`` (Bartels and Stewart), in a fraction of the time.
+Classes are compared by cosines, in one of two spaces::
 
     logit_c = cos(W x, a_c)         encoded features with semantics
     logit_c = x . W'a_c / |W'a_c|   features with decoded semantics: the cosine times |x|
 
-As in the paper: the objective, its solution, both spaces, cosines. Different:
+As in the paper: the objective, its solution, both spaces, and cosines. Different:
 
-- Features and semantics are centred by the means of the training samples. Without that the code would have to carry the
-  mean semantics as well, which projected features, whose mean is 0, cannot give.
+- Features and semantics are centred by the means of the training samples. Otherwise the code would also have to contain
+  the mean semantics, which cannot be computed from projected features, because their mean is 0.
 - lambda is 10^encoding times the mean eigenvalue of S S' over that of X X', so that it does not depend on units, and
   is tried on validation problems with either space. The paper gives a number for each data set.
 """
@@ -37,7 +37,7 @@ _ROWS = 1 << 13  # features converted to float64 at a time
 
 
 def solutions(data: TrainingData, options: SAEOptions) -> Iterator[tuple[dict[str, float], Head]]:
-    """A head for every lambda and space that is tried, those of the options first."""
+    """A head for every lambda and space to try; the one in the options comes first."""
     counts = torch.bincount(data.labels, minlength=len(data.seen)).double()
     means = data.class_means().double()
     middle = counts @ means / counts.sum()
@@ -62,7 +62,7 @@ def solutions(data: TrainingData, options: SAEOptions) -> Iterator[tuple[dict[st
 
 
 def _divided(toward: Tensor, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
-    """T of the equation: (A, D). Where both eigenvalues are 0 the data say nothing, and W stays 0."""
+    """T of the equation: (A, D). If both eigenvalues are 0, the data do not determine W, and it stays 0."""
     below = left[:, None] + right[None]
     least = 1e-10 * (left.max() + right.max())
     return torch.where(below > least, (1 + weight) * toward / below.clamp(min=1e-300), 0.0)

@@ -1,24 +1,24 @@
-"""SDGZSL (Chen et al., ICCV 2021): a conditional VAE, and features parted into what semantics say and what they do not.
+"""SDGZSL (Chen et al., ICCV 2021): a conditional VAE, and features divided into a semantic and another part.
 
-To the VAE of [`gsmflow.methods.workings.cvae`][gsmflow.methods.workings.cvae], with its reconstruction x^ of a feature
-x, comes an auto-encoder with a code of two parts, [h_s, h_n] = lrelu(W x + b), for x and for x^ alike::
+The VAE of [`gsmflow.methods.workings.cvae`][gsmflow.methods.workings.cvae] reconstructs a feature x as x^. The method
+adds an auto-encoder for both x and x^, with a code of two parts, [h_s, h_n] = lrelu(W x + b)::
 
     L_rec = mean (x - D([h_s, h_n]))^2
     L_R   = mean over samples of  sum_s (R(h_s, a_s) - [s = y])^2              R in (0, 1), over the seen classes s
     L_TC  = mean log( T(h) / (1 - T(h)) )                                      h = [h_s, h_n]
     L     = L_VAE + L_rec + lambda_R L_R + lambda_TC L_TC
 
-The relation network R makes h_s agree with the semantics of its class and of no other. T is a discriminator that tells
-[h_s, h_n] from [h_s, h_n of another sample]; where it is right, its log-odds are the log-ratio of p(h_s, h_n) to
-p(h_s) p(h_n), whose mean is the total correlation. T is trained by cross-entropy, in every step after the others. A
-head sees h_s, of real features and of synthetic ones.
+The relation network R makes h_s agree with the semantics of its class and of no other class. T is a discriminator
+between [h_s, h_n] and [h_s, h_n of another sample]. Its log-odds estimate the log-ratio of p(h_s, h_n) to
+p(h_s) p(h_n), whose mean is the total correlation. T is trained by cross-entropy, in every step after the other
+networks. A head sees h_s, of real features and of synthetic ones.
 
 As in the paper: all losses, on x and x^; a code of one layer; a head on h_s. Different:
 
 - T has a hidden layer. The published linear one cannot see dependence, because both of its inputs have the same means.
-- T's log-odds stand in L_TC, as in the paper; the published program has the difference of two sigmoids.
-- R is asked about all seen classes, not about those of the batch. No dropout, no batch normalization, no warm-up of the
-  weights; sizes for two cores.
+- L_TC has the log-odds of T, as in the paper; the published program has the difference of two sigmoids.
+- R compares with all seen classes, not only with those of the batch. There is no dropout, no batch normalization and no
+  warm-up of the weights; sizes are for two cores.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def relation_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def telling_apart(joint: Tensor, shuffled: Tensor) -> Tensor:
-    """The cross-entropy of log-odds of codes as they are (B,) and of shuffled ones (B,)."""
+    """The cross-entropy of the log-odds of true codes (B,) and of shuffled codes (B,)."""
     return F.softplus(-joint).mean() + F.softplus(shuffled).mean()
 
 

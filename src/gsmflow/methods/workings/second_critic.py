@@ -1,16 +1,16 @@
 """The second critic of f-VAEGAN-D2 (Xian et al., CVPR 2019) and TF-VAEGAN in the transductive setting.
 
-Unlabelled features x_u of unseen classes are compared with synthetic ones of unseen classes drawn with equal weight, by
-a critic that is not told the class, since it is not known of x_u::
+The second critic compares unlabelled features x_u of unseen classes with synthetic features of unseen classes that are
+drawn with equal weight. It does not know the class, because the class of x_u is not known::
 
     L_D2 = E[D2(x~_u)] - E[D2(x_u)] + 10 E[(|grad_x^ D2(x^)|_2 - 1)^2]        x~_u = G(z, a_u),  u ~ uniform
     L_G  = ... - gamma_u E[D2(x~_u)]
 
-with as many steps as the first critic has and one hidden layer of the same size. Published: from the first step on.
-Here it enters when half of the training is done, and with a weight gamma_u of its own: a critic that is not told the
-class does not mind which cluster a class is moved to. On the digits, from the start and with the weight of the first
-critic, T1 fell from 68 to 34. TF-VAEGAN adds the same critic to its generator; its semantic cycle is not asked of
-synthetic features of unseen classes here.
+It has as many steps as the first critic and one hidden layer of the same size. As published it is used from the first
+step on. Here it is used when half of the training is done, and with a weight gamma_u of its own, because a critic that
+does not know the class accepts a class that is moved to the cluster of another one. On the digits, from the start and
+with the weight of the first critic, T1 fell from 68 to 34. TF-VAEGAN adds the same critic to its generator; its
+semantic cycle does not use synthetic features of unseen classes here.
 
 D2 is a [`Critic`][gsmflow.methods.workings.adversarial.Critic] whose semantics are one number that is zero for all.
 """
@@ -39,7 +39,7 @@ class SecondCritic:
     Parameters
     ----------
     learner : AdversarialPeer
-        The learner; its data lend the unlabelled features where it is to be trained.
+        The learner; for training, its data have unlabelled features of unseen classes.
     """
 
     def __init__(self, learner: AdversarialPeer, options: D2Options) -> None:
@@ -57,7 +57,7 @@ class SecondCritic:
         Raises
         ------
         ValueError
-            No features are lent.
+            The data have no unlabelled features.
         """
         if self.unlabelled is None or not len(self.unlabelled):
             raise ValueError("data: no unlabelled features are lent, expected those of unseen classes")
@@ -84,7 +84,7 @@ class SecondCritic:
         return fake_score.mean() - real_score.mean() + PENALTY * penalty
 
     def due(self, index: int) -> bool:
-        """Whether it has a part in step `index`."""
+        """Whether the critic is used in step `index`."""
         return index >= self.options.unseen_from * self.learner.total_steps
 
     def realism(self, index: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Kernels between the semantics of classes, and the regression of anything known of seen classes on them."""
+"""Kernels between the semantics of classes, and regression from values of seen classes to values of all classes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gsmflow.learning.tensors import TrainingData
 def semantic_kernel(data: TrainingData, width: float) -> Tensor:
     """The kernel between the seen classes and all classes, (S, C) float64, on semantics centered by the seen ones.
 
-    A constant is added for what all classes share.
+    A constant is added, which stands for the intercept of the regression.
 
     Parameters
     ----------
     data : TrainingData
         The semantics.
     width : float
-        That of a Gaussian kernel, in median distances between seen classes. With 0 the kernel is linear, with a mean
+        Width of a Gaussian kernel, in median distances between seen classes. With 0 the kernel is linear, with a mean
         diagonal of 1.
     """
     centered = data.semantics.double() - data.semantics[data.seen].double().mean(dim=0)
@@ -33,12 +33,12 @@ def semantic_kernel(data: TrainingData, width: float) -> Tensor:
 
 
 def regression(kernel: Tensor, seen: Tensor, regularizer: float) -> Tensor:
-    """(K_s + lambda I)^-1 K (S, C): what turns values of the seen classes into predictions for all of them.
+    """The matrix (K_s + lambda I)^-1 K (S, C), which maps values of the seen classes to predictions for all classes.
 
     Parameters
     ----------
     kernel : Tensor
-        (S, C) what [`semantic_kernel`][gsmflow.methods.workings.semantic_kernel.semantic_kernel] gives.
+        (S, C) the kernel from [`semantic_kernel`][gsmflow.methods.workings.semantic_kernel.semantic_kernel].
     seen : Tensor
         (S,) indices of the seen classes.
     regularizer : float

@@ -1,19 +1,19 @@
 """TF-VAEGAN (Narayan et al., ECCV 2020): f-VAEGAN-D2 with a semantic decoder, feedback, and both used to classify.
 
-To the losses of [`gsmflow.methods.f_vaegan_d2`][gsmflow.methods.f_vaegan_d2] a decoder Dec(x) = W h(x) + b,
-with hidden activations h, adds a
-cycle back to the semantics::
+A decoder Dec(x) = W h(x) + b, with hidden activations h, adds a cycle back to the semantics to the losses of
+[`gsmflow.methods.f_vaegan_d2`][gsmflow.methods.f_vaegan_d2]::
 
     L_R = beta (E |Dec(x) - a|_1 + E |Dec(x~) - a|_1)           means over dimensions
 
-Real features teach the decoder, with the critic; synthetic ones the generator. A feedback module F turns what the
-decoder makes of a first synthesis into a correction of the generator's hidden activations g, for a second one::
+The decoder is trained with the critic on real features, the generator on synthetic ones. A first synthesis x~ goes
+through the decoder, and a feedback module F turns the decoder's hidden activations into a correction of the generator's
+hidden activations g, for a second synthesis x~'::
 
     x~ = W g(z, a) + b        x~' = W (g(z, a) + delta F(h(x~))) + b        no gradient through h(x~)
 
-Training takes turns: even steps go without feedback, odd ones with it (published: whole epochs); synthesis goes with
-it. A head sees [x, h(x), Dec(x)]. Published: Dec(x) is scaled to unit length; it is left as it is here, in the units
-of [`Units`][gsmflow.methods.workings.trained.Units].
+Even training steps have no feedback and odd ones have it (published: whole epochs in turn); synthesis has it. A head
+sees [x, h(x), Dec(x)]. Published: Dec(x) is scaled to unit length; here it is not, and has the units of
+[`Units`][gsmflow.methods.workings.trained.Units].
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class TFVAEGANLearner(VAEGANLearner):
         return [*super().judging(), self.decoder]
 
     def step(self, index: int) -> Losses:
-        """As f-VAEGAN-D2's, with feedback in every other step."""
+        """A step of f-VAEGAN-D2, with feedback in every other step."""
         self.feeding = index % 2 == 1
         try:
             return super().step(index)

@@ -15,12 +15,12 @@ from gsmflow.learning.learner import Losses
 from gsmflow.learning.tensors import Batches, TrainingData
 from gsmflow.methods.workings.networks import Network, reset
 
-# With larger semantics networks become steep functions of them: exact on seen classes, wrong in between.
+# With larger semantics a network becomes a steep function of them: exact on seen classes, wrong between them.
 SMOOTHNESS = 0.25
 
 
 class Units(nn.Module):
-    """The units that networks work in: features of variance 1, semantics of mean 0 and variance SMOOTHNESS^2.
+    """The units of the networks: features of variance 1, and semantics of mean 0 and variance SMOOTHNESS^2.
 
     Features have one scale for all dimensions, and so do semantics; both are taken from the training features
     and the seen classes. Losses that weigh a sum of squares against a divergence or a gradient penalty need
@@ -56,10 +56,10 @@ class PeerLearner:
     """Base of methods trained by autograd: batches, networks, optimizers, and their state by name.
 
     A subclass makes its networks and optimizers in its constructor by
-    [`add`][gsmflow.methods.workings.trained.PeerLearner.add], and gives ``step`` and
+    [`add`][gsmflow.methods.workings.trained.PeerLearner.add]. It defines ``step`` and
     either ``sample`` (see [`Generator`][gsmflow.learning.learner.Generator]) or ``head``
     ([`Scorer`][gsmflow.learning.learner.Scorer]). Draws are keyed by (seed, name, step), so that an interrupted
-    training continues as if it had not been.
+    training continues as if it had not been interrupted.
     """
 
     def __init__(self, data: TrainingData, batch_size: int, epochs: int, seed: int) -> None:
@@ -139,7 +139,7 @@ class PeerLearner:
             optimizer.load_state_dict(optimizer_state)
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
-        """The features themselves, (N, D), unless a method says otherwise."""
+        """The features themselves, (N, D); a method may override this."""
         return features
 
     def representation(self) -> Representation | None:
@@ -151,7 +151,8 @@ class ConditionalPeer(PeerLearner):
     """Base of methods that synthesize features from noise and semantics, in
     [`Units`][gsmflow.methods.workings.trained.Units].
 
-    A subclass sets `noise_dim` and gives [`synthesize`][gsmflow.methods.workings.trained.ConditionalPeer.synthesize].
+    A subclass sets `noise_dim` and defines
+    [`synthesize`][gsmflow.methods.workings.trained.ConditionalPeer.synthesize].
     """
 
     noise_dim: int

@@ -1,16 +1,16 @@
-"""GSMFlow in the transductive setting: unlabelled features of unseen classes under the mixture of these classes.
+"""GSMFlow in the transductive setting: it also fits unlabelled features by the mixture of the unseen classes.
 
-The paper is inductive; this is ours. Its flow has a density for every class, also for one without samples, so
-unlabelled features of unseen classes can be learnt from by their likelihood. With U unseen classes of equal weight, a
+The paper is inductive; this extension is our own. The flow has a density for every class, even for one without samples.
+So it can learn from unlabelled features of unseen classes by their likelihood. With U unseen classes of equal weight, a
 step adds to the losses of [`gsmflow.methods.workings.gsmflow`][gsmflow.methods.workings.gsmflow]::
 
     L_u = -1/D mean over x_u of log( 1/U sum_u exp( log p(x~_u | a_u) ) )        x~_u = x_u + pi * eps
     log p(x | a) = log|det dz/dx| - |z|^2 / 2 + const,   z = f(x; g(a))
 
-Its gradient weighs every class by its responsibility for the feature, so this is the M step of EM by gradient
-(Dempster et al., 1977), with mixture weights fixed. Before the flow knows how features follow from semantics,
-responsibilities would be guesses that confirm themselves: L_u enters when a part of the training is done
-(``unlabelled_from``). With the option ``residual``, x_u is taken relative to the regressed mean of each class.
+Its gradient weighs every class by its responsibility for the feature. So this is the M step of EM by gradient (Dempster
+et al., 1977), with fixed mixture weights. Early in training responsibilities would be guesses that confirm themselves,
+so L_u is used only after a part of the training (``unlabelled_from``). With the option ``residual``, x_u is taken
+relative to the regressed mean of each class.
 
 Each feature goes through the flow once for every unseen class, so batches of them are small. The weight is in the units
 of the flow's own loss, nats a dimension.
@@ -31,7 +31,7 @@ from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 
 
 def learner(data: TrainingData, options: TransductiveOptions, seed: int) -> GSMFlowLearner:
-    """GSMFlow in the setting that the options ask for."""
+    """A learner for GSMFlow in the setting of the options."""
     return (TransductiveGSMFlowLearner if options.transductive else GSMFlowLearner)(data, options, seed)
 
 
@@ -52,7 +52,7 @@ class TransductiveGSMFlowLearner(GSMFlowLearner):
         return super().step(index)
 
     def further_losses(self) -> dict[str, tuple[float, Tensor]]:
-        """L_u, once it is due."""
+        """L_u, as soon as it is used."""
         if self.index < self.options.unlabelled_from * self.total_steps:
             return {"loss_unlabelled": (0.0, torch.zeros((), device=self.data.device))}
         return {
@@ -68,7 +68,7 @@ class TransductiveGSMFlowLearner(GSMFlowLearner):
         Raises
         ------
         ValueError
-            None are lent: training was given a problem that does not lend.
+            The problem of the training has no such features.
         """
         lent = self.data.lent
         if lent is None or not len(lent.features):

@@ -1,14 +1,15 @@
-"""An upper bound: a generator that gives back real samples, so that its head sees real features of all classes.
+"""An upper bound: a generator that returns real samples, so that its head sees real features of all classes.
 
-Half of the test samples of each unseen class are drawn and lent with their labels; the other half is scored
-([`gsmflow.data.lending`][gsmflow.data.lending]). With X_u the samples of class u that are there, synthesis is::
+Half of the test samples of each unseen class are drawn and used in training with their labels; the other half is scored
+([`gsmflow.data.lending`][gsmflow.data.lending]). With X_u the drawn samples of class u, synthesis is::
 
     x ~ uniform over X_u, with replacement
 
-and everything after it is as for every generator: as many samples a class, the same softmax head, the same bias on
-unseen classes, chosen on validation problems that lend half of the samples of the classes that play unseen. So the
-difference between a generator and this is what its synthesis loses. Chao et al. (ECCV 2016) draw such a bound by
-classifiers trained on labelled samples of all classes; theirs is no softmax head, and has no bias.
+Everything after synthesis is as for every generator: the same number of samples for each class, the same softmax head,
+and the same bias on unseen classes. The bias is chosen on validation problems in which half of the samples of the
+held-out classes are used in training too. So the difference between a generator and this bound is the loss by its
+synthesis. Chao et al. (ECCV 2016) compute such a bound by classifiers trained on labelled samples of all classes; these
+are not softmax heads and have no bias.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class RealSamples:
 
     def __init__(self, data: TrainingData, options: UpperBoundOptions, seed: int) -> None:
         self.data = data
-        self.steps_per_epoch = len(data.features)  # one step in all, whatever a batch is taken to be
+        self.steps_per_epoch = len(data.features)  # one step in all, for any batch size
         labels, features = data.seen[data.labels], data.features
         if data.lent is not None and data.lent.labels is not None:
             labels = torch.cat((labels, data.lent.labels))
@@ -51,7 +52,7 @@ class RealSamples:
         Raises
         ------
         InputError
-            No class has these semantics, or two have; or there is no sample of it.
+            No class has these semantics, or two classes have; or there is no sample of the class.
         """
         same = (semantics[:, None] == self.data.semantics).all(dim=2)
         drawn = []
@@ -80,16 +81,16 @@ class RealSamples:
         return None
 
     def weights(self) -> dict[str, Tensor]:
-        """How many samples of each class there are, (C,): all that is kept of them."""
+        """The number of samples of each class, (C,), which is all that a run stores of them."""
         return {"samples": self.counts}
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Check that the samples are those of a run.
+        """Check that there are as many samples of each class as in the run.
 
         Raises
         ------
         ValueError
-            There are others.
+            There are not.
         """
         there = self.counts.clone()
         copy_weights({"samples": there}, weights)

@@ -1,4 +1,4 @@
-"""Zero-shot classification by a model of images and texts: the cosine of a picture and a text decides.
+"""Zero-shot classification by a model of images and texts: the class whose text has the largest cosine with a picture.
 
 With the projected feature x of a picture, the vectors t_ck of the sentences about class c (its name in each of
 several prompts), and the model's own inverse temperature s and bias b::
@@ -37,12 +37,12 @@ def cosine_head(texts: Tensor, model: ImageTextModel) -> LinearHead:
 
 
 def solutions(data: TrainingData, options: ZeroShotOptions) -> Iterator[tuple[dict[str, float], LinearHead]]:
-    """The one head there is.
+    """The only head.
 
     Raises
     ------
     InputError
-        Features and semantics are not of one model.
+        Features and semantics are not from one model.
     """
     if data.image_text is None:
         raise InputError("zero-shot takes features and semantics of one model of images and texts")
