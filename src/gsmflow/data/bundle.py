@@ -56,7 +56,7 @@ def load(path: Path) -> Problem:
     try:
         arrays: dict[str, Any] = {name: tensors[name].numpy() for name in _ARRAYS}
         shape, names = meta["image_shape"], meta["semantic_names"]
-        columns = meta.get("feature_names")  # older bundles have neither names nor an offset
+        columns = meta.get("feature_names")  # older bundles have no names and no offset
         offset = tensors["offset"].numpy() if "offset" in tensors else None
         return Problem(
             name=meta["name"],

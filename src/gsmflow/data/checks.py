@@ -1,4 +1,4 @@
-"""The checks of a problem. Every error names the array, the place and the remedy.
+"""The checks of a problem. Every error message names the array, the place and the remedy.
 
 `where` gives the origin of an array for messages, see [`where`][gsmflow.data.problem.Problem.where].
 """
@@ -21,7 +21,7 @@ _CHUNK = 1 << 21  # entries copied at a time, so that memory-mapped features are
 
 
 def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
-    """Real numbers as a float32 matrix (N, K) with one row a `unit`; N and K are at least 1.
+    """Real numbers as a float32 matrix (N, K) with one row for each `unit`; N and K are at least 1.
 
     Raises
     ------
@@ -32,8 +32,8 @@ def matrix(value: ArrayLike, origin: str, unit: str) -> NDArray[np.float32]:
 
 
 def real_matrix(value: ArrayLike, origin: str, unit: str, *, rows: bool = True) -> NDArray[Any]:
-    """Real numbers as a matrix (N, K) of their own type, with one row a `unit`, at least one where `rows` says so, and
-    at least one column.
+    """Real numbers as a matrix (N, K) of their own type, with one row for each `unit` and at least one column; with
+    `rows`, at least one row.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def check_seen(
     validation_unseen: NDArray[np.int64] | None,
     where: Where,
 ) -> None:
-    """Check that each test part holds classes of its kind, and that enough classes stay seen in validation.
+    """Check that each test part holds only seen or only unseen classes, and that validation has enough seen classes.
 
     Raises
     ------
@@ -193,12 +193,12 @@ def check_seen(
 
 
 def check_learnable(train: NDArray[np.int64], seen: NDArray[np.int64], where: Where) -> None:
-    """Check that there is something to learn from: training samples of two classes at least.
+    """Check that there are training samples of at least two classes.
 
     Raises
     ------
     InputError
-        There is not.
+        There are not.
     """
     if not len(train):
         raise InputError(f"{where('train')}: no training samples")
@@ -258,7 +258,7 @@ def check_semantics(
 def check_columns(
     names: tuple[str, ...] | None, offset: NDArray[np.float64] | None, dim: int, where: Where
 ) -> None:
-    """Names of the feature dimensions are distinct, and names and offset are as many as the dimensions.
+    """Check that names of feature dimensions differ, and that there is a name and an offset for each dimension.
 
     Raises
     ------
@@ -275,6 +275,6 @@ def check_columns(
 
 
 def row_chunks(values: NDArray[np.float32]) -> list[slice]:
-    """Slices of a matrix's rows, each small enough for memory."""
+    """Slices of the rows of a matrix, each small enough for memory."""
     rows = max(1, _CHUNK // max(1, values.shape[1]))
     return [slice(start, start + rows) for start in range(0, values.shape[0], rows)]

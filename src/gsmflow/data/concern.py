@@ -1,11 +1,11 @@
-"""Something that looks wrong and yet is no error, and how several of a kind are told."""
+"""Warnings: things that look wrong but are not errors, and listing several of one kind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-_SHOWN = 5  # told one by one
+_SHOWN = 5  # listed one by one
 
 
 @dataclass(frozen=True)
@@ -15,21 +15,21 @@ class Concern:
     Parameters
     ----------
     kind : str
-        A word or two that stands in ``metrics.json``; ``docs/data.md`` lists them.
+        The kind in ``metrics.json``, a word or two; ``docs/data.md`` lists them.
     text : str
-        A sentence or two for people.
+        The warning, a sentence or two.
     """
 
     kind: str
     text: str
 
     def to_dict(self) -> dict[str, str]:
-        """As it stands in ``metrics.json``."""
+        """The entry in ``metrics.json``."""
         return asdict(self)
 
 
 def count(number: int, one: str, several: str = "") -> str:
-    """How many, in words.
+    """A number with its noun.
 
     >>> count(1, "pair"), count(2, "class", "classes")
     ('1 pair', '2 classes')
@@ -38,7 +38,7 @@ def count(number: int, one: str, several: str = "") -> str:
 
 
 def some(told: Sequence[str]) -> str:
-    """The first few of what is told, and how many more there are.
+    """The first few entries of a list, and how many more there are.
 
     >>> some(["a", "b"]), some(list("abcdefgh"))
     ('a, b', 'a, b, c, d, e and 3 more')

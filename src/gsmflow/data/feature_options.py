@@ -1,4 +1,4 @@
-"""Which transformation of features is asked for; [`gsmflow.data.transform`][gsmflow.data.transform] does it."""
+"""Options of the transformation of features, which [`gsmflow.data.transform`][gsmflow.data.transform] carries out."""
 
 from __future__ import annotations
 

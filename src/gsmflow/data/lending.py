@@ -1,11 +1,11 @@
-"""Samples of unseen classes that are lent to a training, apart from the training part of a problem.
+"""Samples of unseen classes that a problem lends to training, separate from its training part.
 
-Two settings of the field need some. An *upper bound* is trained on labelled samples of all classes: half of the test
-samples of every unseen class are drawn and lent, and leave the test part. In the *transductive* setting the features of
-the unseen classes' test samples may be looked at, without their labels, and are scored as usual.
+Two settings of the field need such samples. An *upper bound* is trained on labelled samples of all classes: half of the
+test samples of every unseen class are drawn, removed from the test part and lent. In the *transductive* setting,
+training may use the features of the test samples of unseen classes without their labels; they are scored as usual.
 
-A [`Problem`][gsmflow.data.problem.Problem] keeps its promise in both: the training part holds no sample of an unseen
-class, and no sample is both scored and lent with its label. What is lent has an index array of its own.
+The rules of a [`Problem`][gsmflow.data.problem.Problem] hold in both settings: the training part has no sample of an
+unseen class, and no sample is both scored and lent with its label. Lent samples have an index array of their own.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 
 SHARE = 0.5  # of each unseen class's test samples, lent to an upper bound
-_NOTE = "lent"  # of a problem
+_NOTE = "lent"  # key in the notes of a problem
 
 
 class Setting(StrEnum):
-    """What a training may know of unseen classes besides their semantics; the value is what tables say."""
+    """What training may use of unseen classes besides their semantics; the value is the text in tables."""
 
     INDUCTIVE = "inductive"
     TRANSDUCTIVE = "transductive"
@@ -69,7 +69,7 @@ class LendingProblem(Problem):
 
     @property
     def whole(self) -> Problem:
-        """The problem without lending: what is lent is in ``test_unseen`` again."""
+        """The problem without lending: lent samples are in ``test_unseen`` again."""
         own: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(Problem)}
         own["notes"] = {key: note for key, note in self.notes.items() if key != _NOTE}
         own["test_unseen"] = np.union1d(self.test_unseen, self.lent)
@@ -77,7 +77,7 @@ class LendingProblem(Problem):
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
-        """That of the whole problem: the same data, whatever is lent."""
+        """The fingerprint of the whole problem, which does not depend on what is lent."""
         return self.whole.fingerprint
 
 
@@ -87,12 +87,12 @@ def whole(problem: Problem) -> Problem:
 
 
 def check_lendable(problem: Problem, setting: Setting) -> None:
-    """Refuse a problem that has nothing to lend.
+    """Refuse a problem that lacks the samples that a setting uses.
 
     Raises
     ------
     InputError
-        An upper bound needs a test sample of every unseen class, the transductive setting one of any.
+        An upper bound needs a test sample of every unseen class, the transductive setting one of any unseen class.
     """
     if isinstance(problem, LendingProblem) or setting is Setting.INDUCTIVE:
         return
@@ -111,16 +111,16 @@ def check_lendable(problem: Problem, setting: Setting) -> None:
 
 
 def lend(problem: Problem, setting: Setting, seed: int) -> Problem:
-    """The problem as a setting sees it; the same cut for the same problem and seed.
+    """The problem with the samples that a setting lends; the same problem and seed give the same samples.
 
     Parameters
     ----------
     problem : Problem
         The data; one that lends already is returned as it is.
     setting : Setting
-        What may be known of unseen classes.
+        What training may use of unseen classes.
     seed : int
-        Names the draw of an upper bound: of each unseen class half of the test samples, at least one.
+        Determines the draw of an upper bound: half of the test samples of each unseen class, at least one.
     """
     if isinstance(problem, LendingProblem) or setting is Setting.INDUCTIVE:
         return problem

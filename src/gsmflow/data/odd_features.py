@@ -1,4 +1,4 @@
-"""Features that give the answer away: those that count the rows, and those that say the class itself."""
+"""Features that give the class away: those that count the rows, and those with one value for each class."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from gsmflow.data.odd_semantics import MARKERS
 from gsmflow.data.problem import Problem
 from gsmflow.files.feature_store import is_mapped
 
-_HEAD = 64  # rows that most features are cleared by
-_ROWS = 20  # fewer may rise by chance
-_EVER_RISING = 0.25  # of the steps from row to row, at least, that really are steps
+_HEAD = 64  # rows that are enough to clear most features
+_ROWS = 20  # fewer rows may rise by chance
+_EVER_RISING = 0.25  # least fraction of the steps from row to row in which a rising feature changes
 
 
 def of_features(problem: Problem) -> list[Concern]:
-    """What is odd about the features of a problem, judged by their order and by the labels.
+    """Warnings about the features of a problem, from the order of the samples and from the labels.
 
-    Most features are cleared by a few rows, so it takes no time.
+    A few rows are enough to clear most features, so this takes hardly any time.
     """
     used = np.sort(np.concatenate((problem.train, problem.test_seen, problem.test_unseen)))
     return [*_running(problem, used), *_telling(problem, used), *_markers(problem)]
@@ -73,7 +73,7 @@ def _running(problem: Problem, used: NDArray[np.int64]) -> list[Concern]:
 
 
 def _telling(problem: Problem, used: NDArray[np.int64]) -> list[Concern]:
-    """Features with one value for each class, differing between classes that have several samples."""
+    """Features with one value for each class, different values for classes with several samples."""
     labels = problem.labels[used]
     order = np.argsort(labels, kind="stable")
     same = np.flatnonzero(labels[order[1:]] == labels[order[:-1]])  # pairs of neighbours of one class

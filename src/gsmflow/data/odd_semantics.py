@@ -1,4 +1,4 @@
-"""Descriptions that look like slips: a row of totals, a value far outside all others, an attribute that counts."""
+"""Semantics that look like mistakes: a row of totals, a value far outside all others, an attribute that counts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from gsmflow.data.concern import Concern, count, some
 
-_FAR = 10  # times the range of the attribute's other values, and times all values of the other classes
-MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0)  # as people write that a value is missing
-_FEWEST = 5  # classes, below which a range says little
-_COUNTED = 8  # classes, below which an attribute may count by chance
+_FAR = 10  # times the range of the other values of the attribute, and times all values of the other classes
+MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0)  # usual marks for missing values
+_FEWEST = 5  # with fewer classes a range says little
+_COUNTED = 8  # with fewer classes an attribute may count by chance
 _TOTALS = re.compile(
     r"(grand |sub)?total(s|e)?|sum|summe|gesamt|mean|average|avg|mittelwert|durchschnitt|median|std|stdev|std\.? dev|"
     r"min|max|minimum|maximum|count|anzahl|somme|moyenne|media|promedio"
@@ -21,7 +21,7 @@ _TOTALS = re.compile(
 
 
 def slips(semantics: NDArray[np.floating], classes: Sequence[str], names: Sequence[str]) -> list[Concern]:
-    """What is odd about single values of descriptions (C, A), with the names of classes and attributes."""
+    """Warnings about single values of semantics (C, A), with the names of classes and attributes."""
     exact = np.asarray(semantics, dtype=np.float64)
     return [
         *_totals(classes),
@@ -39,7 +39,7 @@ def _markers(exact: NDArray[np.float64], names: Sequence[str]) -> list[Concern]:
         marked = np.isin(values, MARKERS)
         others = values[~marked]
         one = len(np.unique(values[marked])) == 1 and len(others) > marked.sum() and others.min() >= 0
-        if one and not np.isin(others, (0, 1)).all():  # -1, 0 and 1 may be meant so
+        if one and not np.isin(others, (0, 1)).all():  # -1, 0 and 1 may be real values
             told.append(f"{name} ({values[marked][0]:g} for {count(int(marked.sum()), 'class', 'classes')})")
     if not told:
         return []
@@ -53,7 +53,7 @@ def _markers(exact: NDArray[np.float64], names: Sequence[str]) -> list[Concern]:
 
 
 def _totals(classes: Sequence[str]) -> list[Concern]:
-    """A last or first class that is named as spreadsheets name the row below a table."""
+    """A first or last class with a name that spreadsheets give to a row of totals."""
     ends = dict.fromkeys((classes[0], classes[-1])) if len(classes) > 2 else {}
     named = [name for name in ends if _TOTALS.fullmatch(name.casefold())]
     if not named:
@@ -68,7 +68,7 @@ def _totals(classes: Sequence[str]) -> list[Concern]:
 
 
 def _far(exact: NDArray[np.float64], classes: Sequence[str], names: Sequence[str]) -> list[Concern]:
-    """Values far outside of those of all other classes, such as 85 among shares below 1."""
+    """Values far outside the range of all other classes, such as 85 among fractions below 1."""
     if len(exact) < _FEWEST:
         return []
     ordered = np.sort(exact, axis=0)

@@ -30,15 +30,15 @@ class Counts:
     Parameters
     ----------
     samples : int
-        N.
+        N, the number of samples.
     feature_dim : int
-        D.
+        D, dimensions of a feature.
     semantic_dim : int
-        A.
+        A, dimensions of the semantics.
     seen, unseen : int
-        Classes.
+        Numbers of classes.
     train, test_seen, test_unseen : int
-        Samples.
+        Numbers of samples.
     """
 
     samples: int
@@ -70,15 +70,16 @@ class Problem:
     classes : tuple[str, ...]
         C distinct class names.
     train, test_seen, test_unseen : NDArray[np.int64]
-        Indices into the samples, disjoint, each without repetition. ``test_seen`` holds classes that occur in
-        ``train``, at least two, ``test_unseen`` classes that do not. Where features and semantics are of one model of
-        images and texts, there may be no samples to train on, or none at all: the names of the classes suffice.
+        Indices into the samples, disjoint, each without repetition. ``train`` has at least two classes. ``test_seen``
+        holds classes that occur in ``train``, ``test_unseen`` classes that do not. If features and semantics are from
+        one model of images and texts, there may be no training samples, or no samples at all: the names of the classes
+        are enough.
     validation_unseen : NDArray[np.int64] | None
-        Indices of the seen classes that play unseen in
-        [`validation_problem`][gsmflow.data.validation.validation_problem], if the data set publishes such a
-        choice.
+        Indices of the seen classes that
+        [`validation_problem`][gsmflow.data.validation.validation_problem] holds out as unseen, if the data set
+        publishes such a choice.
     image_shape : tuple[int, int] | None
-        (height, width) where a feature vector is a picture, row by row.
+        (height, width) if a feature vector is a picture, row by row.
     semantic_names : tuple[str, ...] | None
         A distinct names of the semantic dimensions (attributes), if they have names.
     origins : Mapping[str, str]
@@ -89,21 +90,21 @@ class Problem:
         How the features were computed from images ([`BackboneSpec`][gsmflow.images.backbone.BackboneSpec]),
         if that is known.
     pictures : tuple[str, ...] | None
-        (N,) paths of the image files that the features were made of, where they are known. They are for looking
-        at: nothing is learnt from them, and they may be gone.
+        (N,) paths of the image files that the features were computed from, if they are known. They are only
+        shown: nothing is learnt from them, and the files may be gone.
     semantic_origin : Mapping[str, Any] | None
         How the semantics were made ([`read_origin`][gsmflow.files.semantic_origin.read_origin]), if that is known.
     feature_names : tuple[str, ...] | None
-        D distinct names of the feature dimensions, where they have names.
+        D distinct names of the feature dimensions, if they have names.
     offset : NDArray[np.float64] | None
-        (D,) what was taken off the features before they became float32: raw values are features + offset. Features
-        given in another type than float32 are centred where float32 would lose their digits, see
-        [`narrowed`][gsmflow.files.narrowing.narrowed]; None where that was nowhere needed.
+        (D,) subtracted from the features before they became float32: raw values are features + offset. Features
+        of another type than float32 are centred if float32 would lose their digits, see
+        [`narrowed`][gsmflow.files.narrowing.narrowed]; None if no dimension needed that.
 
     Raises
     ------
     InputError
-        The first violation found, naming the array, the place and the remedy.
+        The first violation; the message names the array, the place and the remedy.
     """
 
     name: str
@@ -177,7 +178,7 @@ class Problem:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickling and copying, which know no read-only dictionaries."""
+        """The state for pickling and copying, which cannot handle read-only dictionaries."""
         return self.__dict__ | {"origins": dict(self.origins), "notes": dict(self.notes)}
 
     # -- what follows from the arrays ---------------------------------------------------------
@@ -194,7 +195,7 @@ class Problem:
 
     @property
     def image_text(self) -> ImageTextModel | None:
-        """The model of images and texts that both features and semantics are of, by its fingerprint; None without."""
+        """The model of images and texts that computed both features and semantics; None if no single model did."""
         return model_of_both(self.backbone, self.semantic_origin)
 
     @cached_property
@@ -237,7 +238,7 @@ class Problem:
         Raises
         ------
         InputError
-            The features have no names, one is missing, or there are others.
+            The features have no names, a name is missing, or there are other features.
         """
         where = self.where("features").removesuffix(": features")
         place = {name: index for index, name in enumerate(self.feature_names or ())}
@@ -248,7 +249,7 @@ class Problem:
         return replace(self, features=self.features[:, order], feature_names=tuple(names), offset=offset)
 
     def relative_to(self, offset: NDArray[np.float64] | None) -> Problem:
-        """The same problem with another offset taken off its features; raw values stay what they are."""
+        """The same problem with another offset subtracted from its features; raw values do not change."""
         if np.array_equal(_zeros_for(self.offset, self.feature_dim), _zeros_for(offset, self.feature_dim)):
             return self
         raw = self.features.astype(np.float64) + _zeros_for(self.offset, self.feature_dim)
@@ -288,14 +289,14 @@ class Problem:
         Parameters
         ----------
         place : Sequence[int]
-            For each class of this problem, where it comes to be: a permutation of 0, ..., C - 1.
+            The new index of each class of this problem: a permutation of 0, ..., C - 1.
         classes : Sequence[str]
             C names, in the new order.
 
         Raises
         ------
         InputError
-            Two classes would come to the same place.
+            Two classes would get the same index.
         """
         new = np.asarray(place, dtype=np.int64)
         if not np.array_equal(np.sort(new), np.arange(len(self.classes))):
@@ -324,7 +325,7 @@ class Problem:
         Raises
         ------
         InputError
-            A name or a vector is taken already, or the vectors do not fit.
+            A class with the same name or vector exists already, or the vectors have another length.
         """
         vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
         if vectors.shape != (len(names), self.semantic_dim):

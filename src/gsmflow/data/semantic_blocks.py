@@ -1,13 +1,13 @@
-"""Semantics of several kinds side by side: each is a block of dimensions, of the same weight whatever its units.
+"""Joined semantics of several kinds: each kind is a block of dimensions, and its units do not change its weight.
 
 With m the mean of a block's vectors over the seen classes and s² the mean squared length of a - m over them, a block's
 vectors become::
 
     a -> (a - m) / s
 
-so that the mean squared length is 1 for every block, however many dimensions it has. Weights then say how much more one
-counts than another ([`weighted`][gsmflow.data.semantic_blocks.weighted]). What was done is kept in a problem's
-`semantic_origin`, under ``blocks``, so that a new class can be described in a block's own units.
+so that the mean squared length is 1 for every block, whatever the number of its dimensions. Weights then determine the
+influence of each block ([`weighted`][gsmflow.data.semantic_blocks.weighted]). The means and scales are stored in the
+problem's `semantic_origin`, under ``blocks``, so that a new class can be described in the units of each block.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Block:
     name : str
         The name of the table.
     mean : tuple[float, ...]
-        What was taken off each of its dimensions.
+        Subtracted from each of its dimensions.
     scale : float
-        What they were divided by then.
+        The differences are divided by it.
     origin : Mapping[str, Any]
-        How the table was made ([`read_origin`][gsmflow.files.semantic_origin.read_origin]); empty where nobody knows.
+        How the table was made ([`read_origin`][gsmflow.files.semantic_origin.read_origin]); empty if that is not known.
     """
 
     name: str
@@ -52,23 +52,23 @@ class Block:
 
     @property
     def encoder(self) -> str:
-        """The text encoder that made it; empty where it is of numbers."""
+        """The text encoder that computed it; empty for attributes."""
         return str(self.origin.get("encoder", ""))
 
     def joined(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
-        """Vectors (K, size) in the block's own units as they stand in joined semantics."""
+        """Convert vectors (K, size) in the block's own units to those of joined semantics."""
         values = np.asarray(vectors, np.float64)
         return ((values - np.array(self.mean)) / self.scale).astype(np.float32)
 
     def own(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
-        """Inverse of `joined`, to rounding: (K, size) as in joined semantics to (K, size) in own units."""
+        """Inverse of `joined` up to rounding: (K, size) in joined semantics to (K, size) in the block's own units."""
         return (np.asarray(vectors, np.float64) * self.scale + np.array(self.mean)).astype(np.float32)
 
     @staticmethod
     def fit(
         name: str, vectors: NDArray[np.float32], seen: NDArray[np.int64], origin: Mapping[str, Any] | None
     ) -> Block:
-        """The block of a table of semantics (C, size), with the mean and the scale of its seen classes."""
+        """The block for a table of semantics (C, size), with the mean and the scale of its seen classes."""
         values = vectors[seen].astype(np.float64)
         mean = values.mean(axis=0)
         scale = float(np.sqrt(np.square(values - mean).sum(axis=1).mean())) or 1.0
@@ -87,14 +87,14 @@ class Block:
 def blocks_of(
     origin: Mapping[str, Any] | None, dimensions: int, where: str = "semantics"
 ) -> tuple[Block, ...]:
-    """The blocks that semantics of so many dimensions are of.
+    """The blocks that semantics consist of.
 
-    Semantics of one table that a text encoder made are one block as it is; other semantics of one table have none.
+    Semantics from one table by a text encoder are one unscaled block; other semantics from one table have no blocks.
 
     Raises
     ------
     InputError
-        What is said of them does not fit their dimensions.
+        The recorded blocks do not match the number of dimensions.
     """
     origin = dict(origin or {})
     said = origin.get(BLOCKS)
@@ -113,12 +113,12 @@ def blocks_of(
 
 
 def parse_weights(text: str, blocks: Sequence[Block]) -> tuple[float, ...]:
-    """The weights that ``1,0.5`` spells for blocks; ``equal`` and ``chosen`` are equal ones.
+    """The weights of blocks in a text such as ``1,0.5``; ``equal`` and ``chosen`` give equal weights.
 
     Raises
     ------
     InputError
-        They are no positive numbers, or not one for each block.
+        The text is not one positive number for each block.
     """
     if text in ("equal", "chosen"):
         return (1.0,) * len(blocks)
@@ -138,9 +138,9 @@ def parse_weights(text: str, blocks: Sequence[Block]) -> tuple[float, ...]:
 def weighted(
     semantics: NDArray[np.float32], blocks: Sequence[Block], weights: Sequence[float]
 ) -> NDArray[np.float32]:
-    """Joined semantics (C, A) with each block times its weight, (C, A); only the weights' ratios matter.
+    """Joined semantics (C, A) with each block multiplied by its weight, (C, A); only ratios of weights matter.
 
-    The squares of the weights are brought to the mean 1, so that vectors stay as long as they are on the whole.
+    The squares of the weights are scaled to mean 1, so that the lengths of vectors stay the same on the whole.
 
     Examples
     --------

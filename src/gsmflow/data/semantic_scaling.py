@@ -1,13 +1,13 @@
-"""What is done to semantics before a method sees them, so that results do not depend on their units.
+"""Scaling of semantics before a method uses them, so that results do not depend on their units.
 
 With m the mean of the seen classes' vectors and n the root mean square of the lengths |a - m| over these classes,
 ``centered`` gives::
 
     a -> 2 (a - m) / n
 
-so that a vector has the length 2 or so, whatever the number of attributes: networks hardly learn from much shorter
-ones, and learn single classes by heart from much longer ones. Multiplying all attributes by a factor, or adding a
-constant to one, changes nothing. Presets of published results keep the published input: ``none``.
+so that vectors have lengths around 2 for any number of attributes. Networks hardly learn from much shorter vectors, and
+memorize single classes with much longer ones. Multiplying all attributes by a factor, or adding a constant to one,
+changes nothing. Presets of published results have ``none``, as published.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class SemanticOptions(Options):
     )
     weights: str = option(
         "chosen",
-        "of semantics that are joined, such as classes,text: chosen on validation problems under protocol validated, "
-        "equal otherwise; equal; or one number for each, such as 1,0.5",
+        "weights of joined semantics, such as classes,text. chosen: on validation problems under protocol validated, "
+        "and otherwise equal; equal; or one number for each, such as 1,0.5",
     )
 
 
@@ -50,9 +50,9 @@ def scaled_semantics(
     options: SemanticOptions,
     origin: Mapping[str, Any] | None = None,
 ) -> NDArray[np.float32]:
-    """Semantics (C, A) as a method sees them, (C, A) float32; fitted on the rows of the seen classes (S,).
+    """Semantics (C, A) as a method uses them, (C, A) float32; scaled by the rows of the seen classes (S,).
 
-    Where they are joined, as `origin` says, each block is given its weight first.
+    If they are joined, as recorded in `origin`, each block is multiplied by its weight first.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How features are transformed before anything learns from them. Only training samples are fitted."""
+"""The transformation of features before anything learns from them. It is fitted on training samples alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gsmflow.files.feature_store import chunks, empty_like, is_mapped, rows_of
 from gsmflow.files.narrowing import off
 
 _ROWS = 8192  # rows transformed at a time
-_FAR = 10  # ranges, or standard deviations, of a feature in training
-_MANY = 0.2  # of the features of a sample
+_FAR = 10  # ranges, or standard deviations, of a feature in training, beyond which a value is far outside
+_MANY = 0.2  # fraction of the features of a sample that have to be far outside
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FeatureTransform:
     scale : NDArray[np.float32]
         (D,) what the shifted features are multiplied by.
     unit_length : bool
-        Every sample is brought to length 1 before it is projected.
+        Every sample is scaled to length 1 before it is projected.
     log : bool
         Features are replaced by log(1 + x) before they are scaled.
     center : NDArray[np.float32] | None
@@ -42,7 +42,7 @@ class FeatureTransform:
         (D,) what was subtracted from the raw values in float64 before they became float32, see
         [`Problem`][gsmflow.data.problem.Problem]; None without one.
     absolute : bool
-        The offset is added again first, because log and lengths are of the raw values.
+        The offset is added again first, because logarithms and lengths are computed from the raw values.
     """
 
     shift: NDArray[np.float32]
@@ -76,7 +76,7 @@ class FeatureTransform:
         """
         check_projection(problem, options)
         offset = problem.offset
-        # These three are said of the values themselves, not of what is left of them without the offset.
+        # These three work on the raw values, not on the differences from the offset.
         absolute = offset is not None and (options.log or options.scaling in ("length", "none"))
         train = rows_of(problem.features, problem.train)
         if absolute:
@@ -121,7 +121,7 @@ class FeatureTransform:
         return replace(fitted, center=center, axes=axes)
 
     def narrowed(self, raw: NDArray) -> NDArray[np.float32]:
-        """Raw values (N, D) of any type, as the transformation takes them: float32, without the offset."""
+        """Convert raw values (N, D) of any type to the input of the transformation: float32, without the offset."""
         return off(raw, self.offset)
 
     def raw(self, features: NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.float64]:
@@ -131,7 +131,7 @@ class FeatureTransform:
         return features if self.offset is None else features.astype(np.float64) + self.offset
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Transform features (N, D), the offset taken off as in a problem, to (N, K), in chunks.
+        """Transform features (N, D) to (N, K), in chunks; the offset is already subtracted, as in a problem.
 
         Raises
         ------
@@ -158,10 +158,10 @@ class FeatureTransform:
         return out
 
     def outside(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which samples (N,) lie far outside of the training features (N, D), as samples in other units do.
+        """Which samples (N,) are far outside the training features (N, D), as samples in other units are.
 
-        A fifth or more of their features are more than ten times the training's range away from it; never so where
-        features are not scaled one by one.
+        For such a sample at least a fifth of the features are more than ten times the training range away from that
+        range. False for all samples if features are not scaled one by one.
         """
         if self.unit_length or self.log or self.absolute or (self.scale == 1).all():
             return np.zeros(len(features), np.bool_)
@@ -183,8 +183,8 @@ class FeatureTransform:
         return np.expm1(rows) if self.log else self.raw(rows)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that [`from_state`][gsmflow.data.transform.FeatureTransform.from_state] makes the same
-        transformation of.
+        """Tensors from which [`from_state`][gsmflow.data.transform.FeatureTransform.from_state] rebuilds the same
+        transformation.
         """
         flags = torch.tensor(
             [float(self.unit_length), float(self.log), float(self.absolute)], dtype=torch.float64
@@ -218,12 +218,12 @@ class FeatureTransform:
 
 
 def _raw(rows: NDArray[np.float32], offset: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """The values themselves in float32, which has fewer digits for them than for what is left without the offset."""
+    """The raw values in float32, which are less exact than the differences from the offset."""
     return rows if offset is None else (rows + offset).astype(np.float32)
 
 
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The lengths (N, 1) of rows, in float64 where squares overflow float32."""
+    """The lengths (N, 1) of rows, in float64 if squares overflow float32."""
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     long = ~np.isfinite(lengths[:, 0])
@@ -233,7 +233,7 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _logarithms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """log(1 + x) of features (N, D); a memory map where they are one."""
+    """log(1 + x) of features (N, D); a memory map if they are one."""
     if not is_mapped(rows):
         return np.log1p(rows)
     out = empty_like(rows, rows.shape)

@@ -1,4 +1,4 @@
-"""Smaller problems cut from the training part alone, for every choice that needs scores."""
+"""Smaller problems that are cut from the training part alone, for every choice that needs scores."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ FEWEST_SEEN = 4  # classes that a validation problem can be cut from
 
 
 def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
-    """A smaller problem cut from the training part of `problem`, some seen classes playing unseen.
+    """A smaller problem cut from the training part of `problem`, in which some seen classes are held out as unseen.
 
-    The classes that play unseen are those the data set publishes. Otherwise they are drawn, the same fraction
-    of classes as in the real split (at least two, and at least two remain). With `draw` = 1, 2, ... they are
-    always drawn, differently each time. Of every other class the fraction `held_out` of the samples becomes
-    the seen test part. The unseen classes and all test samples are left out, so that nothing about them can
-    leak into a choice.
+    The held-out classes are those that the data set publishes. Without published ones they are drawn, the same
+    fraction of classes as in the real split (at least two, and at least two remain). With `draw` = 1, 2, ... they
+    are always drawn, differently each time. Of every other class a fraction `held_out` of the samples becomes the
+    seen test part. The real unseen classes and all test samples are left out, so that nothing about them can leak
+    into a choice.
 
     Raises
     ------
     InputError
-        Fewer than four seen classes, or no class with two samples to hold out from.
+        There are fewer than four seen classes, or no class has two samples.
     """
     if len(problem.seen) < FEWEST_SEEN:
         raise InputError(
@@ -48,8 +48,8 @@ def validation_problem(problem: Problem, seed: int, *, draw: int = 0, held_out: 
 
 
 def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: float = 0.2) -> Problem:
-    """The seen classes alone; `fraction` of the training samples of each is the test part, and no class plays
-    unseen.
+    """A problem of the seen classes alone: a fraction of the training samples of each is the test part, and no class
+    is held out as unseen.
 
     Raises
     ------
@@ -62,10 +62,10 @@ def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: fl
 
 
 def unseen_bias_problem(problem: Problem, seed: int, *, fraction: float = 0.2) -> Problem:
-    """All classes of `problem`, and `fraction` of each seen class's training samples as test part.
+    """A problem of all classes, in which a fraction of the training samples of each seen class is the test part.
 
-    The unseen classes have no samples, as in training: what is measured is how often held-out samples of seen
-    classes are taken for one of them.
+    The unseen classes have no samples, as in training. The problem serves to measure how often held-out samples of
+    seen classes are labelled as unseen classes.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def unseen_bias_problem(problem: Problem, seed: int, *, fraction: float = 0.2) -
 def _divided(
     problem: Problem, classes: NDArray[np.int64], held_out: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The training samples of some classes, sorted: those that stay, and the held-out fraction of each class."""
+    """The training samples of some classes, sorted: the remaining ones, and the held-out fraction of each class."""
     train: list[NDArray[np.int64]] = []
     test: list[NDArray[np.int64]] = []
     labels = problem.labels[problem.train]

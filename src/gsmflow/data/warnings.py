@@ -1,6 +1,6 @@
-"""What looks wrong about data or about a result and yet is no error: said once, with names and numbers.
+"""Warnings about data or results that look wrong but are not errors; each is given once, with names and numbers.
 
-The same concerns are shown by `gsmflow data`, `describe`, `train`, `report` and `serve`, and kept in
+The same warnings are shown by `gsmflow data`, `describe`, `train`, `report` and `serve`, and stored in
 ``metrics.json`` under ``warnings``.
 """
 
@@ -20,15 +20,16 @@ from gsmflow.data.odd_semantics import slips
 from gsmflow.data.problem import Problem
 from gsmflow.files.class_names import alike
 
-FEW = 5  # training samples, below which a class counts as hardly pictured
-_ALIKE, _APART = 0.96, 0.7  # of two descriptions, where the median pair is no more alike than the latter
-_ALIKE_CENTRED = 0.99  # of two descriptions less the mean one, however alike they are on the whole
+FEW = 5  # a class with fewer training samples has too few
+# Two classes are twins if their cosine is at least _ALIKE and that of the median pair is at most _APART.
+_ALIKE, _APART = 0.96, 0.7
+_ALIKE_CENTRED = 0.99  # or if their cosine about the mean of all classes is at least this
 _TOLD = ("left out", "names", "read as 1 and 0", "digits", "digits of semantics")  # notes of a problem
-_SAMPLED = 2000  # classes that the median pair is looked for among
+_SAMPLED = 2000  # most classes from which the median pair is computed
 
 
 def of_problem(problem: Problem) -> list[Concern]:
-    """What is odd about a problem, before anything is trained on it."""
+    """Warnings about a problem, before anything is trained on it."""
     seen = np.isin(np.arange(len(problem.classes)), problem.seen)
     return [
         *of_semantics(problem.semantics, problem.classes, problem.semantic_names, seen),
@@ -39,7 +40,7 @@ def of_problem(problem: Problem) -> list[Concern]:
 
 
 def remarks(problem: Problem) -> list[str]:
-    """What was done about a problem's data that a person should know: columns left out, labels matched, digits lost."""
+    """What the user should know about how the data were read: columns left out, labels matched, digits lost."""
     return [f"{key}: {problem.notes[key]}" for key in _TOLD if key in problem.notes]
 
 
@@ -49,19 +50,19 @@ def of_semantics(
     names: Sequence[str] | None = None,
     seen: NDArray[np.bool_] | None = None,
 ) -> list[Concern]:
-    """What is odd about descriptions (C, A) of classes.
+    """Warnings about the semantics (C, A) of classes.
 
     Parameters
     ----------
     semantics : NDArray[np.floating]
-        (C, A) the descriptions.
+        (C, A) class vectors.
     classes : Sequence[str]
         C names.
     names : Sequence[str] | None
         A names of the dimensions.
     seen : NDArray[np.bool_] | None
-        (C,) which classes have training samples, where that is known. Two that have are told apart by those, however
-        alike they are described.
+        (C,) which classes have training samples, if that is known. Two classes with samples are distinguished by
+        these, even if their semantics are alike.
     """
     concerns = of_names(classes)
     called = names or [f"dimension {index + 1}" for index in range(semantics.shape[1])]
@@ -102,7 +103,7 @@ def of_semantics(
 
 
 def of_scores(per_class: Mapping[str, float], seen: Sequence[str]) -> list[Concern]:
-    """Which seen classes a classifier hardly ever recognises, given the accuracy of each class."""
+    """Warnings about seen classes that a classifier hardly ever recognises, from the accuracy of each class."""
     tested = {name: per_class[name] for name in seen if name in per_class}
     mean = float(np.mean(list(tested.values()))) if tested else 0.0
     missed = sorted((value, name) for name, value in tested.items() if value == 0 or value < mean / 10)
@@ -141,13 +142,13 @@ def of_rival(method: str, better: Mapping[str, Any]) -> Concern:
 
 
 def of_run(problem: Problem, per_class: Mapping[str, float]) -> list[dict[str, str]]:
-    """All that is odd about a run, as it stands in ``metrics.json``, given the accuracy of each class."""
+    """All warnings about a run, as entries of ``metrics.json``, given the accuracy of each class."""
     seen = [problem.classes[c] for c in problem.seen]
     return [concern.to_dict() for concern in (*of_problem(problem), *of_scores(per_class, seen))]
 
 
 def recorded(metrics: Mapping[str, Any]) -> list[Concern]:
-    """Those in the metrics of a run; none in runs that were made before they were kept."""
+    """The warnings in the metrics of a run; none for runs of older versions, which did not store them."""
     written = metrics.get("warnings")
     entries = written if isinstance(written, list) else []
     return [
@@ -160,10 +161,10 @@ def recorded(metrics: Mapping[str, Any]) -> list[Concern]:
 def twins(
     semantics: NDArray[np.floating], seen: NDArray[np.bool_] | None = None
 ) -> list[tuple[int, int, float]]:
-    """Pairs of classes whose descriptions (C, A) are nearly alike, with their cosine, the closest first.
+    """Pairs of classes with nearly the same semantics (C, A), with their cosine, the closest pair first.
 
-    Those above 0.96 where the median pair is below 0.7, and those whose cosine about the mean description is above
-    0.99. Pairs of two seen classes are passed over.
+    A pair counts if its cosine is above 0.96 while that of the median pair is below 0.7, or if its cosine about the
+    mean vector is above 0.99. Pairs of two seen classes do not count.
     """
     exact = np.asarray(semantics, dtype=np.float64)
     plain, centred = _unit(exact), _unit(exact - exact.mean(axis=0))
@@ -188,7 +189,7 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def of_names(classes: Sequence[str]) -> list[Concern]:
-    """Classes that a label could mean both of, were it not written exactly like one of them."""
+    """Warnings about classes whose names are so similar that a label could mean either."""
     of_alike: dict[str, list[str]] = {}
     for name in classes:
         of_alike.setdefault(alike(name), []).append(name)
@@ -220,7 +221,7 @@ def _few(problem: Problem) -> list[Concern]:
 
 
 def _repeated(problem: Problem) -> list[Concern]:
-    """The very same features in training and test, or under two labels."""
+    """Warnings about equal features in training and test, or under two labels."""
     part = np.zeros(len(problem.labels), np.int8)
     for code, indices in enumerate((problem.train, problem.test_seen, problem.test_unseen), start=1):
         part[indices] = code
@@ -256,7 +257,7 @@ def _repeated(problem: Problem) -> list[Concern]:
 
 
 def _same_rows(features: NDArray[np.float32], chosen: NDArray[np.int64]) -> list[list[int]]:
-    """Groups of chosen rows that are equal to the last bit, each in order."""
+    """Groups of chosen rows that are equal bit for bit, each in order."""
     sums = np.empty(len(features), np.int64)
     for rows in row_chunks(features):
         piece = np.ascontiguousarray(features[rows] + np.float32(0))  # + 0: -0.0 is 0.0

@@ -45,17 +45,16 @@ def load(
     ----------
     problem : str
         ``digits``; ``synthetic``, ``synthetic:AWA2`` or ``synthetic:n=5000,d=128``; AWA1, AWA2, APY, CUB, SUN
-        or FLO, or any other folder under `data_root`, in upper or lower case; or the path of a folder. Folders
-        are in one of the layouts xlsa17, pre-split or table, or in one that was registered
-        ([`register_source`][gsmflow.sources.source.register_source]), as other names may be.
+        or FLO, or any other folder under `data_root`, in upper or lower case; or the path of a folder. A folder
+        has one of the layouts xlsa17, pre-split or table, or a registered layout
+        ([`register_source`][gsmflow.sources.source.register_source]). Other names may be registered too.
     data_root : Path
         The folder that holds the named data sets.
     features, semantics : str | None
         Names of the feature file or the class embedding, if a folder has several. Names with commas between them,
         ``att,text``, join the semantics ([`gsmflow.data.semantic_blocks`][gsmflow.data.semantic_blocks]).
     seed : int
-        Determines a synthetic problem without a seed of its own, and the split of a table without a column
-        for it.
+        Determines a synthetic problem without a seed of its own, and the split of a table without a split column.
 
     Raises
     ------
@@ -79,7 +78,7 @@ def check_name(
     Raises
     ------
     InputError
-        The name is unknown, there is no such folder, or files are chosen for a problem that has none.
+        The name is unknown, there is no such folder, or files are named for a problem that has no files.
     """
     name, _, details = problem.partition(":")
     if name == "synthetic":
@@ -93,14 +92,14 @@ def check_name(
 
 
 def _check_no_choice(name: str, features: str | None, semantics: str | None) -> None:
-    """Refuse a choice of files where a problem has none."""
+    """Refuse a choice of files for a problem that has no files."""
     given = [each for each, value in (("`features`", features), ("`semantics`", semantics)) if value]
     if given:
         raise InputError(f"{name} has no files to choose from", remedy=f"leave out {' and '.join(given)}")
 
 
 def source_of_this_program(problem: str, *, data_root: Path) -> str:
-    """The source of a problem where this program alone registered it, and other processes do not know it; else empty.
+    """The source of a problem if only this program registered it, so that other processes lack it; otherwise empty.
 
     Parameters
     ----------
@@ -125,7 +124,7 @@ def source_of_this_program(problem: str, *, data_root: Path) -> str:
 
 
 def is_named(problem: str, data_root: Path) -> bool:
-    """Whether a name stands for a built-in problem or a known data set that is there, rather than for a folder."""
+    """Whether a name stands for a built-in problem or an existing known data set, and not for a folder."""
     known = KNOWN.get(problem.upper())
     return problem.partition(":")[0] in SOURCES.names() or bool(known and find(data_root, known.name))
 

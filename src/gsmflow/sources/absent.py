@@ -1,4 +1,4 @@
-"""Leaving out classes that have semantics but no image, and naming classes without names."""
+"""Dropping classes that have semantics but no image, and naming classes without names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Kept:
-    """A problem's arrays without absent classes.
+    """The arrays of a problem without absent classes.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def drop_absent(
     dropped = tuple(name for name, new in zip(classes, number, strict=True) if new < 0)
     renumbered = number[labels]
     rows = None
-    if (renumbered < 0).any():  # samples of dropped classes, necessarily outside all parts
+    if (renumbered < 0).any():  # samples of dropped classes, which are outside all parts
         rows = np.flatnonzero(renumbered >= 0)
         train, test_seen, test_unseen = (np.searchsorted(rows, part) for part in parts)
         renumbered, parts = renumbered[rows], (train, test_seen, test_unseen)
@@ -66,7 +66,7 @@ def drop_absent(
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """Names for classes that have none, by their 1-based label.
+    """Names for classes without names, by their 1-based label.
 
     >>> numbered(2)
     ('class 1', 'class 2')

@@ -15,16 +15,16 @@ from gsmflow.sources.source import SOURCES, layouts_of, named_problems
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known about one data set, and what was found of it. Fields without information are empty.
+    """What is known about one data set, and which of its files were found. Fields without information are empty.
 
     Parameters
     ----------
     name, title : str
-        What it is called, short and long.
+        Its short and its long name.
     kind : str
-        "xlsa17", "presplit", "built-in", or the package that it is of.
+        "xlsa17", "presplit", "built-in", or the package that provides it.
     found : bool
-        Whether its files are there and could be read.
+        Whether its files exist and could be read.
     citation : str
         The paper to cite, and where the files are obtained.
     folder : str
@@ -36,7 +36,7 @@ class Survey:
     features, semantics : tuple[str, ...]
         What `features` and `semantics` can name.
     split : str
-        Name of the published split, if it is one.
+        Name of the split, if it is a published one.
     message : str
         What is wrong with its files, in one line.
     """
@@ -91,7 +91,7 @@ def _published(data_root: Path, name: str) -> Survey:
 
 
 def _look(known: Survey, folder: Path) -> Survey:
-    """Fill in what is known from the files of an existing folder."""
+    """Fill in the fields from the files of an existing folder."""
     layouts = {each.name for each in layouts_of(file_names(folder))}
     if "presplit" in layouts and "xlsa17" not in layouts:
         known = replace(known, kind="presplit", features=(presplit.FEATURES,))

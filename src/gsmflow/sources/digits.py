@@ -35,8 +35,8 @@ _LIT = (
     "1111011",
 )
 
-# Digits, view by view. No digit occurs twice in either list, so each keeps three views in training and at
-# least two while the second list plays unseen in validation.
+# Digits, view by view. No digit occurs twice in either list, so each keeps three views in training, and at
+# least two when validation holds out the second list.
 _UNSEEN = ((1, 6), (2, 7), (3, 8), (4, 9))
 _VALIDATION = ((3, 8), (4, 9), (5, 0), (6, 1))
 

@@ -1,4 +1,4 @@
-"""A problem with several semantics side by side, in blocks of the same weight."""
+"""Joining several semantics of a problem, in blocks of the same weight."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class NamedSemantics:
     vectors : NDArray[np.float32]
         (C, A).
     dimensions : tuple[str, ...] | None
-        A names, where they have names.
+        A names of the dimensions, if they have names.
     origin : Mapping[str, Any] | None
         How they were made, if that is known.
     where : str
@@ -46,18 +46,18 @@ class NamedSemantics:
 
     @staticmethod
     def of(problem: Problem, part: str) -> NamedSemantics:
-        """Those of a problem."""
+        """The semantics of a problem."""
         where = problem.where("semantics")
         names = problem.semantic_names
         return NamedSemantics(part, problem.classes, problem.semantics, names, problem.semantic_origin, where)
 
     def in_order_of(self, first: NamedSemantics) -> NDArray[np.float32]:
-        """The vectors (C, A) in the order of another one's classes.
+        """The vectors (C, A) in the order of the classes of `first`.
 
         Raises
         ------
         InputError
-            They are not of the same classes.
+            The two have different classes.
         """
         place = {alike(name): index for index, name in enumerate(self.classes)}
         known = set(map(alike, first.classes))
@@ -72,12 +72,12 @@ class NamedSemantics:
 
 
 def parts_of(semantics: str | None) -> tuple[str, ...]:
-    """The names in ``classes,text``; one or none are no parts.
+    """The names in a text such as ``classes,text``; empty for a single name or none.
 
     Raises
     ------
     InputError
-        A name is empty or there twice.
+        A name is empty or occurs twice.
     """
     parts = tuple(part.strip() for part in (semantics or "").split(","))
     if len(parts) < 2:
@@ -88,12 +88,12 @@ def parts_of(semantics: str | None) -> tuple[str, ...]:
 
 
 def joined(problem: Problem, semantics: Sequence[NamedSemantics]) -> Problem:
-    """A problem with these semantics in place of its own.
+    """The problem with these semantics, joined, in place of its own.
 
     Raises
     ------
     InputError
-        A class is not in all of them.
+        A class is missing in one of them.
     """
     vectors, names, blocks = [], [], []
     for each in semantics:
@@ -124,7 +124,7 @@ def check_same_samples(first: Problem, other: Problem) -> None:
     Raises
     ------
     InputError
-        They do.
+        Splits or labels differ.
     """
     place = {alike(name): index for index, name in enumerate(first.classes)}
     order = np.array([place.get(alike(name), -1) for name in other.classes])

@@ -24,15 +24,15 @@ def find(data_root: Path, name: str) -> Path | None:
 def load_folder(
     folder: Path, name: str, *, features: str | None = None, semantics: str | None = None, seed: int = 0
 ) -> Problem:
-    """Load the data set in a folder, in whichever layout it is.
+    """Load the data set in a folder of any layout.
 
-    `features` and `semantics` choose among the files of the folder; pre-split data go by the name "data". Several
+    `features` and `semantics` choose among the files of the folder; pre-split data have the name "data". Several
     `semantics`, with commas between them, are joined.
 
     Raises
     ------
     InputError
-        The folder cannot be read, has no layout or several, or its loader refuses it.
+        The folder cannot be read, has no known layout or several, or the loader of its layout refuses it.
     """
     names = file_names(folder)
     layouts = layouts_of(names)

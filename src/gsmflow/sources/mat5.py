@@ -1,4 +1,4 @@
-"""MATLAB files of version 5: headers read here, because scipy's list of them fails on objects; values by scipy."""
+"""MATLAB files of version 5: headers are read here, because scipy fails on objects; values are read by scipy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gsmflow.sources.mat5_walk import Elements, check
 from gsmflow.sources.mat_variables import Variable
 
 _MATRIX, _COMPRESSED = 14, 15  # kinds of elements: "MAT-File Format", The MathWorks
-_OBJECT, _SPARSE, _OPAQUE = 3, 5, 17  # classes whose headers differ from those of others
+_OBJECT, _SPARSE, _OPAQUE = 3, 5, 17  # classes with headers of their own form
 _CLASSES = (  # numbered from 1
     *("cell", "struct", "object", "char", "sparse", "double", "single"),
     *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "function_handle"),
@@ -41,13 +41,13 @@ def variables(path: Path) -> dict[str, Variable]:
         for name, variable, _ in _walked(file):
             if name in variables:
                 raise InputError(f"{path}: holds two variables named '{name}'; save it anew with one of them")
-            if name:  # without one it is what MATLAB keeps its objects in
+            if name:  # without a name it is internal data of MATLAB objects
                 variables[name] = variable
     return variables
 
 
 def _walked(file: BinaryIO) -> Iterator[tuple[str, Variable, Elements]]:
-    """Name, header and elements of every variable of a file; elements can be read until the next one is asked for.
+    """Name, header and elements of every variable of a file; elements can be read until the next variable is yielded.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def value(path: Path, name: str, as_float32: bool = False) -> Any:
 
 
 def _check(path: Path, name: str) -> None:
-    """Walk through the elements of a variable; raises `ValueError` where scipy could not read them."""
+    """Check the elements of a variable; raises `ValueError` if scipy could not read them."""
     with open(path, "rb") as file:
         for there, variable, elements in _walked(file):
             if there == name:
@@ -112,7 +112,7 @@ def texts(path: Path, name: str) -> list[str | None]:
 
 
 def _header(head: bytes, order: str, size: int) -> tuple[str, Variable]:
-    """Name and kind that the beginning of a variable states: array flags, then dimensions and name."""
+    """Name and kind from the beginning of a variable: array flags, then dimensions and name."""
     flags, at = _part(head, 0, order)
     word = struct.unpack(f"{order}I", flags[:4])[0]
     number = word & 0xFF
@@ -138,7 +138,7 @@ def _header(head: bytes, order: str, size: int) -> tuple[str, Variable]:
 
 
 def _part(head: bytes, at: int, order: str) -> tuple[bytes, int]:
-    """The data element at a place, and the place of the one after it; small ones share eight bytes with their tag."""
+    """The data element at a position, and the position of the next; small ones share eight bytes with their tag."""
     if at + 8 > len(head):
         raise ValueError("a header that ends too early")
     kind, size = struct.unpack_from(f"{order}II", head, at)
@@ -150,14 +150,14 @@ def _part(head: bytes, at: int, order: str) -> tuple[bytes, int]:
 
 
 def _float32(stored: Any) -> Any:
-    """Real numbers as float32, column by column as they were; anything else as it is."""
+    """Real numbers as float32 in the same memory order; anything else unchanged."""
     if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "biuf":
         return stored
     return single(stored)
 
 
 def _only_text(entry: Any) -> str | None:
-    """The text in a cell as scipy gives it: an array around a string, sometimes a cell in a cell."""
+    """The text in a cell that scipy read: an array around a string, sometimes a cell in a cell."""
     while isinstance(entry, np.ndarray) and entry.dtype == object and entry.size == 1:
         entry = entry.item()
     if not isinstance(entry, np.ndarray) or entry.dtype.kind != "U" or entry.size > 1:

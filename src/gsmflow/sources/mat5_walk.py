@@ -1,7 +1,8 @@
 """Checking the elements of a variable in a MATLAB file of version 5, before scipy reads them.
 
-Scipy's native reader looks the kind of an element up in a table without asking whether it is in it, so that a damaged
-file can end the program. What is checked here: kinds that a variable of its class may hold, and sizes that fit into it.
+Scipy's native reader looks up the kind of an element in a table without a check of the range, so that a damaged file
+can crash the program. Here every element is checked: its kind must be allowed in a variable of this class, and its size
+must fit into the variable.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _BLOCK = 1 << 20  # bytes read at a time
 
 
 class Elements:
-    """The bytes of one variable, one after the other, decompressed where they are compressed.
+    """The bytes of one variable, one after the other, decompressed if necessary.
 
     Parameters
     ----------
     file : BinaryIO
-        Stands at the first byte of the variable's element, after its tag.
+        Positioned at the first byte of the variable's element, after its tag.
     size : int
         Bytes of that element.
     order : str
@@ -50,7 +51,7 @@ class Elements:
         Raises
         ------
         ValueError
-            There are not as many, or the stream is damaged.
+            There are fewer bytes, or the stream is damaged.
         """
         while len(self._ready) < count:
             more = self._more()
@@ -62,7 +63,7 @@ class Elements:
         return taken
 
     def skip(self, count: int) -> None:
-        """Pass over the next bytes; raises what `read` raises."""
+        """Skip the next bytes; raises the same errors as `read`."""
         if self._stream is None:
             ready = min(count, len(self._ready))
             self.read(ready)
@@ -78,7 +79,7 @@ class Elements:
             count -= step
 
     def tag(self) -> tuple[int, int, bytes | None]:
-        """Kind and size in bytes of the next element, and its data where they stand within the tag."""
+        """Kind and size in bytes of the next element, and its data if they are within the tag."""
         tag = self.read(8)
         word, size = struct.unpack(f"{self.order}II", tag)
         if not word >> 16:
@@ -105,12 +106,12 @@ class Elements:
 
 
 def check(elements: Elements, size: int, depth: int = 0) -> None:
-    """Walk through the elements of a variable of that many bytes.
+    """Check all elements of a variable of `size` bytes.
 
     Raises
     ------
     ValueError
-        One of them is no part of such a variable, or does not fit into it.
+        An element is not allowed in such a variable, or does not fit into it.
     """
     if not size:  # an empty cell
         return
@@ -141,7 +142,7 @@ def check(elements: Elements, size: int, depth: int = 0) -> None:
         *first, last = _real_and_imaginary(word)
         for allowed in first:
             _data(elements, end, allowed)
-        if not depth:  # nothing follows that would have to be looked at
+        if not depth:  # nothing follows that would have to be checked
             _tag_of_data(elements, end, last)
             return
         _data(elements, end, last)
@@ -149,7 +150,7 @@ def check(elements: Elements, size: int, depth: int = 0) -> None:
 
 
 def _check_parts(elements: Elements, end: int, number: int, count: int, depth: int) -> None:
-    """The variables within a cell array, a struct, an object or a function."""
+    """Check the variables within a cell array, a struct, an object or a function."""
     if number == _OBJECT:
         _data(elements, end, {_INT8})
     if number in (_STRUCT, _OBJECT):
@@ -166,12 +167,12 @@ def _check_parts(elements: Elements, end: int, number: int, count: int, depth: i
 
 
 def _real_and_imaginary(word: int) -> list[set[int]]:
-    """The kinds that may follow: numbers, once or, for complex ones, twice."""
+    """The kinds that may follow: numbers, once, or twice for complex numbers."""
     return [_NUMBERS, _NUMBERS] if word & _COMPLEX else [_NUMBERS]
 
 
 def _data(elements: Elements, end: int, allowed: set[int], *, keep: bool = False) -> bytes:
-    """Pass over one element that holds data; with `keep`, return them where they are few."""
+    """Skip one data element; with `keep`, return its data if they are few."""
     size, within = _tag_of_data(elements, end, allowed)
     if within is not None:
         return within
@@ -181,7 +182,7 @@ def _data(elements: Elements, end: int, allowed: set[int], *, keep: bool = False
 
 
 def _tag_of_data(elements: Elements, end: int, allowed: set[int]) -> tuple[int, bytes | None]:
-    """The size of an element of data of an allowed kind, and the data where they stand within its tag."""
+    """The size of a data element of an allowed kind, and its data if they are within the tag."""
     kind, size, within = elements.tag()
     if kind not in allowed:
         raise ValueError(f"an element of kind {kind}")

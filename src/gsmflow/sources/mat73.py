@@ -16,7 +16,7 @@ def variables(path: Path) -> dict[str, Variable]:
     import h5py
 
     with h5py.File(path, "r") as file:
-        # MATLAB keeps what cells and objects point at under names such as '#refs#'.
+        # MATLAB stores the targets of cells and objects under names such as '#refs#'.
         return {name: _variable(file, name) for name in file if name and not name.startswith("#")}
 
 
@@ -32,7 +32,7 @@ def value(path: Path, name: str, as_float32: bool = False) -> Any:
             return stored
         if stored.attrs.get("MATLAB_empty"):
             return np.zeros((0, 0))
-        # Converting while reading keeps a file of doubles from being held twice.
+        # Converted while it is read, so that doubles are not in memory twice.
         numeric = as_float32 and stored.dtype.kind in "iuf"
         return np.asarray(stored.astype(np.float32)[()] if numeric else stored[()]).T
 
@@ -73,7 +73,7 @@ def _variable(file: Any, name: str) -> Variable:
 
 
 def _full(stored: Any, as_float32: bool) -> Any:
-    """The full matrix of a sparse one: by columns, as values ``data`` in rows ``ir``, columns ending at ``jc``."""
+    """The full matrix of a sparse one, stored by columns: values ``data`` in rows ``ir``, ends of columns ``jc``."""
     from scipy.sparse import csc_matrix
 
     ends = np.asarray(stored["jc"][()], np.int64)

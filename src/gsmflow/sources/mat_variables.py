@@ -1,4 +1,4 @@
-"""What a MATLAB file says of a variable before it is read: its shape, its class, and what to do about odd ones."""
+"""The header of a variable in a MATLAB file: its shape, its class, and how to convert unsuitable classes."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _TO_TEXTS = {
 
 @dataclass(frozen=True)
 class Variable:
-    """What the header of a variable says.
+    """The header of a variable.
 
     Parameters
     ----------
     shape : tuple[int, ...]
-        Sizes in the order of MATLAB's axes; empty for objects, whose header does not say.
+        Sizes in the order of MATLAB's axes; empty for objects, whose header has no shape.
     kind : str
-        Its MATLAB class, such as ``double``, ``cell``, ``string`` or ``table``; empty where a file that
-        another program wrote does not say.
+        Its MATLAB class, such as ``double``, ``cell``, ``string`` or ``table``; empty if a file from another
+        program does not state it.
     sparse : bool
         Whether only the entries that are not zero are stored.
     size : int
-        Bytes it takes in the file, where that is known.
+        Bytes it takes in the file, if that is known.
     """
 
     shape: tuple[int, ...]
@@ -52,7 +52,7 @@ class Variable:
     size: int = 0
 
     def not_numbers(self, name: str) -> str:
-        """Why a variable cannot be read as numbers and what to do; empty where it can be tried.
+        """Why a variable cannot be read as numbers, and what to do; empty if nothing prevents it.
 
         >>> Variable((), "categorical").not_numbers("labels")
         'is of MATLAB class categorical, expected numbers; in MATLAB set labels = double(labels) and save again'
@@ -62,7 +62,7 @@ class Variable:
         return self._odd("numbers", _TO_NUMBERS.get(self.kind, "double({0})").format(name), name)
 
     def not_texts(self, name: str) -> str:
-        """Why a variable cannot be read as texts and what to do; empty where it can be tried."""
+        """Why a variable cannot be read as texts, and what to do; empty if nothing prevents it."""
         if not self.kind or self.kind in _TEXTS:
             return ""
         return self._odd("a cell array of texts", _TO_TEXTS.get(self.kind, "cellstr({0})").format(name), name)

@@ -1,8 +1,8 @@
 """MATLAB files, version 5 (through scipy) and 7.3 (HDF5, through h5py), read one variable at a time.
 
-A file may hold anything beside the wanted variables: objects such as strings, tables and datetimes are not touched.
-Both come out in MATLAB's own axes: a D x N matrix has shape (D, N) whichever way it was stored, laid
-out column by column, so that its transpose (N, D) is contiguous without a copy.
+A file may hold other variables too; objects such as strings, tables and datetimes are not touched. Matrices from both
+versions have MATLAB's axes: a D x N matrix has shape (D, N) and is laid out column by column, so that its transpose
+(N, D) is contiguous without a copy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gsmflow.sources.mat_variables import Variable
 
 T = TypeVar("T")
 
-_NAMES = 1 << 20  # bytes of compressed names; deflate unpacks to a thousand times as many at most
+_NAMES = 1 << 20  # most bytes of compressed names; deflate unpacks to at most a thousand times as many
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -37,14 +37,14 @@ class MatFile:
     Raises
     ------
     InputError
-        (from the constructor and every method) the file is missing, unreadable, damaged or no MATLAB file; a
-        variable is missing or is not what was asked for; a v7.3 file without h5py.
+        (from the constructor and every method) The file is missing, unreadable, damaged or not a MATLAB file; a
+        variable is missing or of another kind than wanted; or the file is v7.3 and h5py is not installed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         head = first_bytes(check(path), 1024)
-        # MATLAB puts a 512-byte block of its own before the HDF5 part; other writers may not.
+        # MATLAB writes a 512-byte block before the HDF5 part; other programs may not.
         self._hdf5 = _HDF5 in (head[:8], head[512:520]) or head.startswith(b"MATLAB 7.3")
         if not self._hdf5 and head[126:128] not in (b"IM", b"MI"):
             what = "a Python pickle, which is never loaded" if is_pickle(head) else "something else"
@@ -69,7 +69,7 @@ class MatFile:
 
     @cached_property
     def variables(self) -> Mapping[str, Variable]:
-        """What every variable is, read without reading its values."""
+        """The header of every variable, read without its values."""
         return self._guarded((mat73 if self._hdf5 else mat5).variables, self.path)
 
     @cached_property
@@ -91,7 +91,7 @@ class MatFile:
         return self._matrix(name, as_float32=True)
 
     def exact(self, name: str) -> NDArray[Any]:
-        """A matrix of real numbers of the type that the file has them in, (rows, columns)."""
+        """A matrix of real numbers (rows, columns) in the type of the file."""
         return self._matrix(name, as_float32=False)
 
     def _matrix(self, name: str, *, as_float32: bool) -> NDArray[Any]:
@@ -122,7 +122,7 @@ class MatFile:
     def one_based(self, name: str, high: int | None, of: str) -> NDArray[np.int64]:
         """A row or column of whole numbers from 1 to `high` (if known), returned counted from 0.
 
-        `of` names in messages what is counted up to `high`.
+        `of` says in messages what there are `high` of.
         """
         numbers = self.whole(name)
         if self.variables[name].kind == "logical":
@@ -146,7 +146,7 @@ class MatFile:
         if odd := variable.not_texts(name):
             raise InputError(f"{self.where(name)}: {odd}")
         check_unpacked(self.path, 8 * math.prod(variable.shape))
-        if variable.size > _NAMES:  # their cells might unpack to gigabytes, which no shape shows
+        if variable.size > _NAMES:  # the cells might unpack to gigabytes, which the shape does not show
             raise InputError(
                 f"{self.where(name)}: {variable.size} bytes of names, more than the {_NAMES} allowed; it is "
                 "damaged or something else than names"
@@ -158,12 +158,12 @@ class MatFile:
         return tuple(text.strip() for text in values if text is not None)
 
     def _guarded(self, read: Callable[..., T], *arguments: Any) -> T:
-        """What `read` returns; any error of a parser about a damaged file becomes one line."""
+        """Call `read`; any error of a parser about a damaged file becomes one line."""
         from scipy.io.matlab import MatReadWarning
 
         try:
             with warnings.catch_warnings():
-                # scipy only warns of an unreadable variable and returns its complaint as the value.
+                # For an unreadable variable scipy only warns, and returns the error message as the value.
                 warnings.simplefilter("error", MatReadWarning)
                 warnings.filterwarnings("error", "Unreadable variable")
                 return read(*arguments)

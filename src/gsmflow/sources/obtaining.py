@@ -1,7 +1,7 @@
-"""``gsmflow data get``: the published data sets, from the archives that their authors published.
+"""``gsmflow data get``: published data sets, from the archives of their authors.
 
-Nobody published checksums of these archives. So what they hold is compared with what is known of the data sets: the
-fingerprint of the split ([`gsmflow.sources.published`][gsmflow.sources.published]).
+There are no published checksums of these archives. So the content is checked by the fingerprint of the split
+([`gsmflow.sources.published`][gsmflow.sources.published]).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from gsmflow.sources.layouts import find
 from gsmflow.sources.published import KNOWN
 
 PUBLISHED, AUTHORS = "published", "authors"
-DOWNLOADS = "downloads"  # the folder of archives, in the folder of the data sets
-_LARGEST = 16 << 30  # bytes of an archive
+DOWNLOADS = "downloads"  # the folder of archives, within the folder of the data sets
+_LARGEST = 16 << 30  # most bytes of an archive
 _XLSA17 = (f"{xlsa17.FEATURES}.mat", f"{xlsa17.SEMANTICS}_splits.mat")
 _PRESPLIT = (presplit.DATA, presplit.LABEL)
 
@@ -42,7 +42,7 @@ class Archive:
     Parameters
     ----------
     file : str
-        What it is called.
+        Its file name.
     address : str
         Where it was published.
     holds : tuple[str, ...]
@@ -75,7 +75,7 @@ _ARCHIVES: Mapping[str, tuple[Archive, ...]] = {
 
 @dataclass(frozen=True)
 class Obtained:
-    """A data set that is now in its folder.
+    """A data set in its folder.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ class Obtained:
     folder : Path
         Where it is.
     split : str
-        Its split, by name.
+        The name of its split.
     samples : int
         N.
     archive : Path | None
-        The archive it came from; None where the folder was there before.
+        The archive it came from; None if the folder existed before.
     """
 
     name: str
@@ -106,7 +106,7 @@ def obtain(
     sha256: str = "",
     told: Told = lambda done, total: None,
 ) -> Obtained:
-    """Bring a published data set to its folder, which appears at once, complete and checked.
+    """Obtain a published data set. Its folder appears in one step, complete and checked.
 
     The archive stays under ``downloads/`` for the other data sets it holds.
 
@@ -117,18 +117,18 @@ def obtain(
     data_root : Path
         The folder of the named data sets.
     origin : str
-        ``published`` for the archives of Xian et al., ``authors`` for the one of GSMFlow's authors, in which CUB and
-        FLO are pre-split; or an address, or a zip file that is here already.
+        ``published`` for the archives of Xian et al.; ``authors`` for the archive of GSMFlow's authors, in which CUB
+        and FLO are pre-split; an address; or a local zip file.
     sha256 : str
-        The checksum that the archive must have. With one, a split that is not known is accepted.
+        The checksum of the archive. With a checksum an unknown split is accepted.
     told : Told
-        Told how many bytes of the archive have arrived.
+        Called with the number of bytes that have arrived.
 
     Raises
     ------
     InputError
-        No such data set, or it is not in that archive; its folder is there and holds something else; the archive
-        cannot be brought, is damaged or hostile, or what it holds is not the data set of that name.
+        There is no such data set, or it is not in that archive; its folder exists and holds something else; the archive
+        cannot be downloaded, is damaged or unsafe; or its content is not the data set of that name.
     """
     known = KNOWN.get(name.upper())
     if known is None:
@@ -157,7 +157,7 @@ def obtain(
 
 
 def _archive_of(name: str, origin: str) -> Archive | None:
-    """The archive to bring; None for a file that is here."""
+    """The archive to download; None for a local file."""
     if origin in _ARCHIVES:
         for archive in _ARCHIVES[origin]:
             if name in archive.holds:
@@ -167,7 +167,7 @@ def _archive_of(name: str, origin: str) -> Archive | None:
     address = urlsplit(origin)
     if address.scheme in ("http", "https") and address.netloc:
         stem = re.sub(r"[^A-Za-z0-9._-]", "_", PurePosixPath(address.path).stem).strip(".") or "archive"
-        # Two addresses may end alike.
+        # Two addresses may end in the same file name.
         return Archive(f"{stem[:60]}-{hashlib.sha256(origin.encode()).hexdigest()[:8]}.zip", origin, (name,))
     if not os.path.isfile(origin):
         raise InputError(
@@ -220,7 +220,7 @@ def _install(file: Path, name: str, data_root: Path, *, trusted: bool) -> Obtain
 
 
 def _places(file: Path, name: str) -> list[PurePosixPath]:
-    """The files of a data set in an archive: those of the outermost folder of its name that has what it takes."""
+    """The files of a data set in an archive: those in the outermost folder with its name and the necessary files."""
     members = members_of(file)
     folders: dict[PurePosixPath, set[str]] = {}
     for place in members:

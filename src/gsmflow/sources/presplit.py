@@ -1,10 +1,10 @@
 """The pre-split layout of the authors' CUB and FLO folders: ``data.mat`` and ``label.mat``.
 
 ``data.mat``: ``train_fea``, ``test_seen_fea``, ``test_unseen_fea`` (N x D each), ``attribute`` (C x A, all
-classes); and the same again as ``seen_pro`` and ``unseen_pro`` (rows of ``attribute``) and ``att_train`` (one
-row a training sample). ``label.mat``: 1-based rows of ``attribute`` as ``train_idx``, ``test_seen_idex``,
-``test_unseen_idex``; and ``train_label_new``, the seen class of each training sample renumbered. Values that
-are stored twice are compared, and contradictions are refused.
+classes); and the same values again as ``seen_pro`` and ``unseen_pro`` (rows of ``attribute``) and ``att_train``
+(one row for each training sample). ``label.mat``: 1-based rows of ``attribute`` as ``train_idx``,
+``test_seen_idex``, ``test_unseen_idex``; and ``train_label_new``, the seen class of each training sample
+renumbered. Values that are stored twice are compared, and contradictions are refused.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def load(
 ) -> Problem:
     """Read a folder of this layout; samples in the order train, test_seen, test_unseen.
 
-    Features are kept raw: the authors scale them by a number that is always 1. The files have no class
+    Features are not scaled: the authors scale them by a number that is always 1. The files have no class
     names, so classes are called ``class 1`` and so on by their row in ``attribute``.
 
     Raises
     ------
     InputError
-        A file or variable is missing, damaged or contradicts another; see the message. Other features or
-        semantics are asked for than the one set there is.
+        A file or variable is missing, damaged or contradicts another; or the arguments name other features or
+        semantics than the one set there is.
     """
     given = ["`features`"] * (features not in (None, FEATURES)) + ["`semantics`"] * (semantics is not None)
     if given:
@@ -56,7 +56,7 @@ def load(
     train, test_seen, test_unseen = np.split(np.arange(sum(sizes)), np.cumsum(sizes[:2]))
     parts = (train, test_seen, test_unseen)
     # Filled part by part, so that not all parts are in memory at once.
-    offset = None  # of the training part, for all
+    offset = None  # of the training part, used for all parts
     rows = np.empty((sum(sizes), data.shapes[_FEATURES[0]][1]), dtype=np.float32)
     for variable, part in zip(_FEATURES, parts, strict=True):
         exact = data.exact(variable)
@@ -138,7 +138,7 @@ def _read(folder: Path) -> tuple[MatFile, MatFile, list[Indices], NDArray[np.flo
 def _check_said_twice(
     data: MatFile, label: MatFile, labels: list[Indices], semantics: NDArray[np.float32]
 ) -> None:
-    """Refuse the folder where one of the redundant variables contradicts the others."""
+    """Refuse the folder if one of the redundant variables contradicts the others."""
     train, _, unseen = labels
     if "att_train" in data:
         given = data.matrix("att_train")
@@ -163,7 +163,7 @@ def _check_said_twice(
 def _check_prototypes(
     data: MatFile, name: str, semantics: NDArray[np.float32], needed: Indices, allowed: Indices
 ) -> None:
-    """Rows of a variable must be those of `allowed` classes, with every `needed` class, in any order."""
+    """Check that the rows of a variable are those of `allowed` classes, with every `needed` class, in any order."""
     given = data.matrix(name)
     if given.shape[1] != semantics.shape[1]:
         raise InputError(
@@ -184,7 +184,7 @@ def _check_prototypes(
 
 
 def _check_renumbering(label: MatFile, train: Indices) -> None:
-    """train_label_new must give each seen class one number and each number one class."""
+    """Check that train_label_new gives each seen class one number and each number one class."""
     where, given = label.where("train_label_new"), label.whole("train_label_new")
     if len(given) != len(train):
         raise InputError(f"{where}: {len(given)} entries, but train_idx has {len(train)}")
@@ -200,7 +200,7 @@ def _check_renumbering(label: MatFile, train: Indices) -> None:
 
 
 def _split_name(labels: list[Indices]) -> str:
-    """The name of the split, recognised by the counts alone: this layout does not identify its images."""
+    """The name of the split, recognised by counts alone, because this layout does not identify its images."""
     train, test_seen, test_unseen = map(len, labels)
     same = same_counts(train, test_seen, test_unseen)
     if same:

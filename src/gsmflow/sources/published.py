@@ -3,16 +3,16 @@
 Splits are recognised by a fingerprint of the sample numbers in their parts. Versions 1.0 and 2.0 of the
 Proposed Splits (Xian et al.) are in circulation. In every file that we could examine (AWA1 of 2018 and 2019;
 AWA2 of 2017, 2018, 2019 and 2021; SUN of 2018 and 2019; APY of 2019 and 2021; CUB of 2019 and 2020)
-trainval, test_seen and test_unseen are the same, number for number. So neither they nor counts tell the
-versions apart, and results on these files are comparable. What differs is ``train_loc`` and ``val_loc``:
+trainval, test_seen and test_unseen are the same, number for number. So neither they nor counts distinguish the
+versions, and results on these files are comparable. What differs is ``train_loc`` and ``val_loc``:
 
 * files of 2017 and 2018: they cover trainval **and** test_seen, so choosing hyperparameters on them, as
   they are, looks at test images (AWA2: 5,882 of them);
 * xlsa17.zip as of 19 September 2019 has neither;
 * other files since: the same two lists without the test_seen images, so they cover trainval exactly.
 
-The classes on either side are the same throughout, and only those are used here. Which of these is
-"version 2.0" (announced on arXiv in September 2020) is not stated in anything we found, so it is not claimed.
+The classes in either list are the same in all files, and only these are used here. We found no statement of which
+files are "version 2.0" (announced on arXiv in September 2020), so nothing is claimed about it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Known:
     Parameters
     ----------
     name : str
-        Short name, as the command line takes it.
+        Short name, as on the command line.
     title : str
         Full name.
     train : int
@@ -123,7 +123,7 @@ def semantics_fingerprint(semantics: NDArray[np.float32]) -> str:
 
 
 def split_name(train: NDArray[np.int64], test_seen: NDArray[np.int64], test_unseen: NDArray[np.int64]) -> str:
-    """The name of the published split with these parts, or a text that says it is none of them."""
+    """The name of the published split with these parts, or a text that says it is not a published one."""
     return _SPLITS.get(split_fingerprint(train, test_seen, test_unseen), "unknown split")
 
 

@@ -1,4 +1,4 @@
-"""What a source of problems is, and the door for others' sources."""
+"""Sources of problems, and the registration of other people's sources."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Load(Protocol):
         Parameters
         ----------
         folder : Path
-            One that [`Layout.owns`][gsmflow.sources.source.Layout].
+            A folder for which [`Layout.owns`][gsmflow.sources.source.Layout] returns true.
         name : str
-            What the problem is called.
+            The name of the problem.
         features, semantics : str | None
-            What a person gave as `features` and `semantics`, to choose among several files.
+            The user's `features` and `semantics`, which choose among several files.
         seed : int
-            For what is drawn.
+            Determines all random draws.
 
         Raises
         ------
@@ -41,26 +41,25 @@ class Load(Protocol):
 
 @dataclass(frozen=True)
 class Layout:
-    """A way in which data lie in a folder.
+    """A layout of data in a folder.
 
     Parameters
     ----------
     name : str
-        Letters, digits and ``. _ -``.
+        Its name: letters, digits and ``. _ -``.
     files : str
-        The files it is known by, in words, for messages: "x.npy and y.npy".
+        The files that identify it, in words, for messages: "x.npy and y.npy".
     owns : Callable[[Sequence[str]], bool]
-        (names of what lies in a folder) -> whether the folder is of this layout. Opens no file.
+        (names of the files in a folder) -> whether the folder has this layout. Opens no file.
     load : Load
         Reads such a folder.
     features : Callable[[Path], Sequence[str]]
-        What `features` can name in a folder, to choose between layouts where a folder has several.
+        The possible values of `features` for a folder; they decide between layouts if a folder has several.
     begun : Callable[[Sequence[str]], bool]
-        Like `owns`, for a folder that has only a part of the files: the layout is chosen where no other owns the
-        folder, so that `load` can say what is missing.
+        Like `owns`, for a folder with only a part of the files. If no layout owns the folder, this layout is chosen,
+        so that `load` can say what is missing.
     semantics : Callable[[Path, str], NamedSemantics] | None
-        (folder, name) -> those semantics alone, to be joined with others; None: they are taken from a problem that
-        is loaded with them.
+        (folder, name) -> these semantics alone, to join them with others; None: the problem is loaded with them.
     """
 
     name: str
@@ -74,22 +73,22 @@ class Layout:
 
 @dataclass(frozen=True)
 class NamedProblem:
-    """A problem that has a name and no folder: it comes with a package or is made on the spot.
+    """A problem with a name and without a folder: it comes with a package or is generated.
 
     Parameters
     ----------
     name : str
-        Letters, digits and ``. _ -``.
+        Its name: letters, digits and ``. _ -``.
     title : str
         What it is, for ``gsmflow data``.
     citation : str
         The paper to cite, or the origin of the data.
     load : Callable[[str, int], Problem]
-        (details, seed) -> the problem; details are what a person wrote behind ``name:``, or empty.
+        (details, seed) -> the problem; details are the text that the user wrote after ``name:``, or empty.
     counts : Callable[[], Counts] | None
-        Its sizes without details, where they are known without loading it.
+        Its sizes without details, if they are known without loading it.
     split : str
-        How its split came to be.
+        How it is split.
     """
 
     name: str
@@ -121,25 +120,25 @@ SOURCES: Registry[Layout | NamedProblem] = Registry(
 
 
 def register_source(source: Layout | NamedProblem) -> None:
-    """Add a layout of folders, or a problem with a name, to those of this program.
+    """Register a layout of folders, or a named problem, in this program.
 
-    A package gives it by an entry point in the group ``gsmflow.sources``, named as the source.
+    A package registers it by an entry point in the group ``gsmflow.sources`` with the name of the source.
 
     Raises
     ------
     InputError
-        Another source has that name, or something about it is not as it has to be.
+        Another source has that name, or the source is not valid.
     """
     SOURCES.register(source.name, source)
 
 
 def named_problems() -> list[NamedProblem]:
-    """Those with a name, the built-in ones first."""
+    """All named problems, the built-in ones first."""
     return [source for source in SOURCES.each() if isinstance(source, NamedProblem)]
 
 
 def layouts_of(names: Sequence[str]) -> list[Layout]:
-    """The layouts that a folder with these files has: usually one, none if it is no data set."""
+    """The layouts of a folder with these files: usually one; none if it is not a data set."""
 
     def owns(source: Layout | NamedProblem) -> bool:
         return isinstance(source, Layout) and source.owns(names)

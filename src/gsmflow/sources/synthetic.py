@@ -24,7 +24,7 @@ from gsmflow.data.problem import Counts, Problem
 from gsmflow.sources.published import KNOWN, Known
 from gsmflow.sources.source import NamedProblem
 
-_LATENT = 4  # dimensions of the space the classes lie in; few, so that 15 seen classes can cover it
+_LATENT = 4  # dimensions of the space of the class positions; few, so that 15 seen classes can cover it
 _HIDDEN = 64  # width of the map from semantics to class means
 _RANK = 4  # directions in which the features of a class vary together
 _ROWS = 4096  # samples computed at a time
@@ -43,11 +43,11 @@ class SyntheticOptions(Options):
     classes: int = option(24, "classes, seen and unseen", low=4)
     unseen: int = option(6, "unseen classes", low=1)
     spread: float = option(
-        0.5, "standard deviation within a class, a dimension; that of the class means is 1", above=0
+        0.5, "standard deviation within a class in each dimension; that of the class means is 1", above=0
     )
-    test: float = option(0.2, "fraction of the samples of seen classes that is for testing", above=0, below=1)
-    n_unseen: int = option(0, "samples of unseen classes; 0: as many a class as for the others", low=0)
-    seed: int = option(0, "of the truth and of the samples", low=0)
+    test: float = option(0.2, "fraction of the samples of seen classes for testing", above=0, below=1)
+    n_unseen: int = option(0, "samples of unseen classes; 0: as many for each class as for the others", low=0)
+    seed: int = option(0, "seed of the distribution and of the samples", low=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,19 +136,19 @@ class Truth:
 
 
 def parse(text: str, *, seed: int = 0) -> SyntheticOptions:
-    """The options that ``n=5000,d=128`` spells; ``AWA2`` and other known names stand for their sizes.
+    """The options in a text such as ``n=5000,d=128``; ``AWA2`` and other known names stand for their sizes.
 
     Parameters
     ----------
     text : str
         Names and values, or the name of a published data set.
     seed : int
-        Used where the text names none.
+        Used if the text has no seed.
 
     Raises
     ------
     InputError
-        An unknown name or option, or a value out of range.
+        A name or option is unknown, or a value is out of range.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def parse(text: str, *, seed: int = 0) -> SyntheticOptions:
                 f"synthetic:{text}: '{part}' is neither a setting such as n=5000 nor one of {listed(KNOWN)}"
             )
     if {"n", "classes", "unseen"} & set(asked):
-        sizes.pop("n_unseen", None)  # it is one of the published sizes, which were not asked for
+        sizes.pop("n_unseen", None)  # with another n the published number does not apply
     return from_mapping(SyntheticOptions, {"seed": seed} | sizes | asked, f"synthetic:{text}")
 
 
@@ -220,7 +220,7 @@ def make(options: SyntheticOptions | None = None) -> tuple[Problem, Truth]:
 
 
 def _divide(classes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """`size` labels, sorted, each class as often as the others or once more."""
+    """`size` sorted labels; the numbers of samples of two classes differ by at most one."""
     return np.sort(classes[np.arange(size) % len(classes)])
 
 
@@ -252,7 +252,7 @@ def _draw_truth(rng: np.random.Generator, semantics: NDArray[np.float32], dim: i
 def _draw_features(
     rng: np.random.Generator, truth: Truth, semantics: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """(N, D), drawn in place and finished a few rows at a time: at AWA2's size there is no second copy."""
+    """Features (N, D), drawn in place and completed a few rows at a time, so that there is no second copy."""
     means, deviation = truth.mean(semantics), truth.deviation(semantics)
     features = np.empty((len(labels), len(truth.variances)), dtype=np.float32)
     rng.standard_normal(dtype=np.float32, out=features)

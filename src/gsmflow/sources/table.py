@@ -1,4 +1,4 @@
-"""A person's own data: a folder with a table of features and a table of classes.
+"""The user's own data: a folder with a table of features and a table of classes.
 
 ``features.npz`` (arrays ``features`` (N x D), ``labels``, and optionally ``split``, ``names`` and ``backbone``),
 ``features.csv`` or ``features.parquet`` (columns ``label``, optionally ``split`` and ``name``; every other
@@ -6,8 +6,8 @@ column is a feature dimension), or ``features.npy`` larger than memory (see
 [`gsmflow.files.feature_store`][gsmflow.files.feature_store]); and
 ``classes.csv`` (column ``name`` first, then the semantics).
 
-Classes without training rows are the unseen ones; they may have test rows or none at all. The split column
-says ``train``, ``val`` or ``test``. Without one, all classes with rows are seen, and a fifth of each one's rows is
+Classes without training rows are unseen; they may have test rows or no rows at all. The split column has ``train``,
+``val`` or ``test``. Without a split column all classes with rows are seen, and a fifth of the rows of each class is
 drawn for testing.
 """
 
@@ -33,7 +33,7 @@ from gsmflow.sources.joining import NamedSemantics
 from gsmflow.sources.source import Layout
 
 FEATURES, CLASSES = "features", "classes"
-_TEXT = "text"  # semantics that `train` makes of names and sentences
+_TEXT = "text"  # name of the semantics that `train` makes from names and sentences
 _TESTED = 0.2
 _EXPECTED = (
     "expected features.npz, features.csv or features.parquet (with labels) and classes.csv (column 'name', "
@@ -42,17 +42,17 @@ _EXPECTED = (
 
 
 def is_table(names: Sequence[str]) -> bool:
-    """Whether a folder with these files is of this layout."""
+    """Whether a folder with these files has this layout."""
     return f"{CLASSES}.csv" in names or any(f"{FEATURES}{ending}" in names for ending in ENDINGS)
 
 
 def images_of(folder: Path) -> Path | None:
-    """The images that a folder's features can be made of: ``images/`` or ``images.csv`` in it, if there."""
+    """The images from which the features of a folder can be computed: its ``images/`` or ``images.csv``, if any."""
     return next((folder / name for name in ("images", "images.csv") if (folder / name).exists()), None)
 
 
 def feature_files(folder: Path) -> tuple[str, ...]:
-    """What `features` can name."""
+    """The possible values of `features`."""
     names = file_names(folder)
     stems = {Path(name).stem for name in names if name.endswith(ENDINGS) and ".rows." not in name}
     return tuple(sorted(stems - {CLASSES}))
@@ -146,12 +146,12 @@ def load(
 
 
 def semantics_alone(folder: Path, name: str) -> NamedSemantics:
-    """A table of classes of a folder of this layout.
+    """The semantics in a table of classes in a folder of this layout.
 
     Raises
     ------
     InputError
-        It is not there, or damaged.
+        The table is missing or damaged.
     """
     file = _classes_file(folder, file_names(folder), name, FEATURES)
     table = read_class_table(file)
@@ -191,7 +191,7 @@ def _classes_file(folder: Path, names: Sequence[str], stem: str, features: str) 
 
 
 def _nearly(names: Sequence[str], stem: str) -> str:
-    """What to do with a file that is called like the wanted one but for case or ending; empty without one."""
+    """What to do with a file whose name differs from the wanted one only in case or ending; empty without one."""
     for name in names:
         file = Path(name)
         if name.casefold().split(".")[0] != stem.casefold() or not file.suffix:
@@ -210,8 +210,8 @@ def _nearly(names: Sequence[str], stem: str) -> str:
 
 
 def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Where the pictures lie that rows of these names were made of, in ``images/`` or in class folders right there;
-    None where they do not.
+    """Paths of the pictures that the rows with these names were computed from, in ``images/`` or in class folders in
+    the folder itself; None if they are not there.
     """
     images = images_of(folder)
     if names is None or (images is None and not (folder / names[0]).is_file()):
@@ -221,7 +221,7 @@ def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | 
 
 
 def _written(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTable) -> dict[str, str]:
-    """How the .csv files are written, for people who want to see what was understood."""
+    """The dialects of the .csv files, so that users can check how they were read."""
     dialects = ((rows_file, rows.dialect), (classes_file, described.dialect))
     return {"read as": "; ".join(f"{file.name}: {dialect}" for file, dialect in dialects if dialect)}
 
@@ -255,7 +255,7 @@ def _remarks(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTa
 
 
 def _far(values: NDArray[Any], names: tuple[str, ...] | None) -> str:
-    """Columns that lie far from zero compared with their spread, with numbers."""
+    """Columns that are far from zero compared with their spread, and the range of the first one."""
     offset = narrowed(values)[1]
     if offset is None:
         return ""
@@ -276,10 +276,10 @@ def _label_place(path: Path) -> str:
 def _divided(
     path: Path, rows: Rows, labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64] | None, str]:
-    """Which rows are for training, which classes play unseen in validation, and a word on what became of ``val``.
+    """Which rows are for training, which classes validation holds out as unseen, and a remark on the use of ``val``.
 
-    Rows of ``val`` are for training, too: validation problems are cut from the training part, and classes that are in
-    ``val`` alone play unseen in them. Without any ``test``, ``val`` is what is tested on.
+    Rows of ``val`` are for training too: validation problems are cut from the training part, and hold out the classes
+    that occur only in ``val``. If there is no ``test``, ``val`` is the test part.
     """
     given = rows.split or ()
     parts = np.array([part(text) or "" for text in given])
@@ -299,7 +299,7 @@ def _divided(
 
 
 def _draw(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """Which rows are for training: all but a fifth of each class's, and always at least one."""
+    """Which rows are for training: four fifths of the rows of each class, and at least one."""
     rng = np.random.default_rng([seed, 0x7AB1E])
     is_train = np.ones(len(labels), dtype=bool)
     for label in np.unique(labels):

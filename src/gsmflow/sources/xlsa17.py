@@ -3,8 +3,8 @@
 ``res101.mat`` (or another feature file) holds ``features`` (D x N) and ``labels``; ``att_splits.mat`` holds
 ``att`` (A x C), usually ``allclasses_names``, and the parts of the split, 1-based columns of ``features``.
 
-Another class embedding lies beside it as ``<semantics>_splits.mat``. Where that file has a split and names
-of its own, they are used; what it lacks comes from ``att_splits.mat``.
+Another class embedding is in a file ``<semantics>_splits.mat`` beside it. If that file has a split and names, they
+are used; what it lacks is taken from ``att_splits.mat``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PRESPLIT = ("data.mat", "label.mat")
 
 
 def feature_files(folder: Path) -> tuple[str, ...]:
-    """What `features` can name: every .mat file that is no class embedding and not pre-split."""
+    """The possible values of `features`: every .mat file that is neither a class embedding nor pre-split."""
     return tuple(
         name.removesuffix(".mat")
         for name in file_names(folder)
@@ -41,7 +41,7 @@ def feature_files(folder: Path) -> tuple[str, ...]:
 
 
 def semantics_files(folder: Path) -> tuple[str, ...]:
-    """What `semantics` can name."""
+    """The possible values of `semantics`."""
     return tuple(
         name.removesuffix("_splits.mat") for name in file_names(folder) if name.endswith("_splits.mat")
     )
@@ -52,9 +52,9 @@ def load(
 ) -> Problem:
     """Read a folder of this layout.
 
-    Features (N, D) stay as they are in the file. Classes with semantics but without an image in any part of
-    the split are dropped and noted. ``train_loc`` and ``val_loc`` say only which classes play unseen in
-    validation, because in older files they contain test images.
+    Features (N, D) are not changed. Classes with semantics but without an image in any part of the split are
+    dropped and noted. Of ``train_loc`` and ``val_loc`` only the classes are used, for validation, because in older
+    files they contain test images.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def load(
 
 
 def survey(folder: Path) -> tuple[Counts | None, str]:
-    """Counts and the name of the split, without reading any features; no counts without a feature file.
+    """Counts and the name of the split, without reading any features; the counts are None without a feature file.
 
     Raises
     ------
@@ -164,7 +164,7 @@ class _Split:
 def _choose(
     folder: Path, asked: str | None, default: str, available: tuple[str, ...], ending: str, option: str
 ) -> Path:
-    """The file that was asked for, or the default one; any other choice is an error."""
+    """The named file, or the default one; any other choice is an error."""
     name = asked or default
     if name in available:
         return folder / f"{name}{ending}"
@@ -233,7 +233,7 @@ def _read_split(file: MatFile, samples: int | None) -> _Split:
 
 
 def _validation_classes(split: _Split, labels: Indices) -> tuple[Indices | None, str]:
-    """Seen classes that play unseen in validation, and where that choice is from."""
+    """The seen classes that validation holds out as unseen, and the origin of this choice."""
     if split.fit is None or split.val is None:
         return None, "classes drawn, because the file has no train_loc and val_loc"
     seen = np.unique(labels[split.train])
