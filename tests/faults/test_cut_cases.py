@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,30 +17,9 @@ from gsmflow.files.rows import read_rows
 from gsmflow.images.reading import UnreadableImage, read_image
 from gsmflow.semantics.table import read_described
 from gsmflow.sources.matfile import MatFile
+from support.cases import CASES, files_of
 
-MAKE = Path(__file__).parents[3] / "shared" / "cases" / "make.py"
-NAMES = [
-    *(
-        "01-backslash-quotes",
-        "02-column-order",
-        "03-index-column",
-        "04-brackets [v2]",
-        "05-split-folders",
-        "06-units",
-    ),
-    *("07-large-offset", "08-cr-lines", "09-checksums", "10-normal-forms", "11-headers", "12-near-twins"),
-    "13-mat-with-other-things",
-]
 CUTS = 50
-
-
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not MAKE.exists():
-        pytest.skip(f"no cases at {MAKE}")
-    folder = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, str(MAKE), str(folder)], check=True, capture_output=True)
-    return folder
 
 
 def attempt(read: Callable[[], Any]) -> Any:
@@ -59,11 +36,9 @@ def cut(content: bytes) -> list[bytes]:
     return [content[:end] for end in np.linspace(0, len(content), CUTS + 1, dtype=int)[:-1]]
 
 
-@pytest.mark.parametrize("case", NAMES)
-def test_every_file_cut_at_fifty_places(case: str, cases: Path) -> None:
-    files = [file for file in sorted((cases / case).rglob("*")) if file.is_file() and file.suffix != ".md"]
-    assert files
-    for file in files[:8]:
+@pytest.mark.parametrize("case", CASES)
+def test_every_file_cut_at_fifty_places(case: Callable[[Path], None], tmp_path: Path) -> None:
+    for file in files_of(case, tmp_path / "brackets [v2]")[:8]:
         content = file.read_bytes()
         whole = read_table(file) if file.suffix in (".csv", ".parquet") else None
         for piece in cut(content):
@@ -77,7 +52,8 @@ def test_every_file_cut_at_fifty_places(case: str, cases: Path) -> None:
             elif file.suffix == ".png":
                 attempt(lambda file=file: read_image(file))
             elif file.suffix == ".mat":
-                attempt(lambda file=file: [MatFile(file).matrix(name) for name in ("att", "original_att")])
+                names = ("att",) if "att" in file.name else ("features", "labels")
+                attempt(lambda file=file, names=names: [MatFile(file).matrix(name) for name in names])
             elif file.suffix == ".txt":
                 attempt(lambda file=file: check(file.with_name("features.csv")))
         file.write_bytes(content)

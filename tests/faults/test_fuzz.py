@@ -22,10 +22,13 @@ from hypothesis import strategies as st
 
 from gsmflow import sources
 from gsmflow.base.errors import InputError
+from gsmflow.files.rows import read_rows
+from gsmflow.images.reading import UnreadableImage, read_image
 from gsmflow.learning.journal import Interrupted, Recorder
 from gsmflow.recipes import recipe
 from gsmflow.runs.folder import Request, load_classifier, read_config, read_metrics
 from gsmflow.runs.train import train
+from support.cases import CASES, files_of
 from support.folders import presplit, table, xlsa17
 from support.matlab import with_objects
 from support.recipes import OVERRIDES, PROBLEM, problem
@@ -128,6 +131,33 @@ def test_data_files(make: Callable[[Path], None], file: str, tmp_path: Path) -> 
     loads_or_refuses()
     assert {path: path.read_bytes() for path in folder.iterdir() if path.name != file} == others
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_files_as_strangers_send_them(case: Callable[[Path], None], tmp_path: Path) -> None:
+    folder = tmp_path / "brackets [v2]"
+    files = files_of(case, folder)
+    contents = {file: file.read_bytes() for file in files}
+
+    @bounded
+    @given(st.sampled_from(files), st.lists(damage(), min_size=1, max_size=3))
+    def loads_or_refuses(file: Path, spoils: list[Spoil]) -> None:
+        spoilt = contents[file]
+        for spoil in spoils:
+            spoilt = spoil(spoilt)
+        file.write_bytes(spoilt)
+        try:
+            if file.suffix == ".png":
+                read_image(file)
+            elif file.name in ("new.parquet", "reversed.csv", "renamed.csv", "hundred.csv"):
+                read_rows(file)
+            else:
+                sources.load(str(folder), data_root=tmp_path)
+        except (InputError, UnreadableImage) as error:
+            assert "\n" not in str(error)  # noqa: PT017
+        file.write_bytes(contents[file])
+
+    loads_or_refuses()
 
 
 _values = st.recursive(
