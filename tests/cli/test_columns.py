@@ -70,6 +70,43 @@ def test_a_renamed_column_is_refused_by_name(
     assert "more.csv: has g, unlike" in refusal(["predict", str(run), str(tmp_path / "more.csv")], capsys)
 
 
+def test_names_in_another_case_and_matrices_of_other_types(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plain.csv").write_text(strangers.written(strangers.NAMES, X.tolist()))
+    right = [each["class"] for each in answers(run, tmp_path / "plain.csv", capsys)]
+    upper = [name.upper() for name in strangers.NAMES[::-1]]
+    (tmp_path / "upper.csv").write_text(strangers.written(upper, X[:, ::-1].tolist()))
+    assert [each["class"] for each in answers(run, tmp_path / "upper.csv", capsys)] == right
+    for kind in (np.float64, np.float16, ">f4"):  # of multiples of 1/64 below 64, float16 holds enough
+        np.save(tmp_path / "new.npy", X.astype(kind))
+        assert [each["class"] for each in answers(run, tmp_path / "new.npy", capsys)] == right
+    np.save(tmp_path / "new.npy", X.T)
+    line = refusal(["predict", str(run), str(tmp_path / "new.npy")], capsys)
+    assert "108 feature dimensions, but" in line
+    assert "there are 8 rows, so turn it round if each column is a sample" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("new.tsv", "rename it to new.csv (tabs may separate cells)"),
+        ("new.xlsx", "open it in the spreadsheet program and save it as new.csv"),
+        ("new.csv.gz", "unpack it"),
+        ("new.arrow", "save it as new.parquet"),
+        ("new.pt", "it may run code when it is opened"),
+        ("new.abc", "expected .npz, .npy, .csv or .parquet"),
+    ],
+)
+def test_files_that_are_not_read_say_what_to_do(
+    name: str, said: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(b"f0,f1\n1,2\n")
+    line = refusal(["predict", str(run), str(tmp_path / name)], capsys)
+    assert f"{name}: ends in '{Path(name).suffix}', expected .npz, .npy, .csv or .parquet" in line
+    assert said in line
+
+
 def test_features_with_paths_are_no_list_of_images(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +152,22 @@ def test_new_classes_by_name(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert np.allclose(
         kept.filter(pl.col("name") == "new 1").select(f"a{i}" for i in range(6)).row(0), vectors[1]
     )
+
+
+def test_new_classes_by_names_in_another_case_or_refused_by_name(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vector = (strangers.ATTRIBUTES[0] * 0.5 + 0.3).tolist()
+    table = tmp_path / "new.csv"
+    table.write_text(strangers.written(["name", *(f"A{i}" for i in range(6))], [["new", *vector]]))
+    out = tmp_path / "v2"
+    assert main(["add-class", str(run), "--from", str(table), "--out", str(out), "--json"]) == 0
+    capsys.readouterr()
+    kept = pl.read_csv(out / "semantics.csv").filter(pl.col("name") == "new")
+    assert np.allclose(kept.select(f"a{i}" for i in range(6)).row(0), vector)
+    table.write_text(strangers.written(["name", *(f"b{i}" for i in range(6))], [["new", *vector]]))
+    line = refusal(["add-class", str(run), "--from", str(table)], capsys)
+    assert "lacks the semantic columns a0, a1, a2, a3, a4, a5 and has b0, b1" in line
 
 
 def test_an_index_is_no_feature_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

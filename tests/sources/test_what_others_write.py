@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,12 @@ def test_other_ways_to_write_numbers(number: Callable[[float], str], tmp_path: P
         ("3 cm", "without their unit"),
         ("1e400", "correct it or remove the row"),
         ("0x1F", "correct it or remove the row"),
+        ("1.#QNAN", "the value is missing"),
+        ("5.31D-01", "write exponents with E"),
+        ("'0.5", "write numbers without quotes"),
+        ("<0.01", "write the number alone"),
+        ("1/2", "write fractions as decimal numbers"),
+        ("x", "write 1 where something is so, and 0 where it is not"),
     ],
 )
 def test_what_is_no_number_is_named_with_what_to_do(cell: str, said: str, tmp_path: Path) -> None:
@@ -288,7 +296,9 @@ def test_the_column_of_names_wherever_it_stands(tmp_path: Path) -> None:
     same(read(tmp_path, None, classes(header="NAME ")))
     same(read(tmp_path, None, classes(header="")))  # the index of a data frame
     told = refused(tmp_path, None, classes(header="species"))
-    assert "no column 'name' (found species, a0, a1, a2, a3); name the classes in one" in told
+    assert (
+        "no column 'name' (found species, a0, a1, a2, a3); rename 'species' to 'name' if it is that" in told
+    )
     assert "rename 'class' to 'name' if it is that" in refused(tmp_path, None, classes(header="class"))
 
 
@@ -297,6 +307,99 @@ def test_classes_in_columns(tmp_path: Path) -> None:
     told = refused(tmp_path, None, across)
     assert "classes.csv: the classes (c0, c1, c2, c3, c4, c5) stand in columns" in told
     assert "transpose the table" in told
+
+
+def test_a_second_header_and_merged_cells(tmp_path: Path) -> None:
+    """A line of units, as instruments write it; a label in the first row of each class alone, as merged cells are."""
+    head, *body = rows()
+    for units in (["", *["cm"] * 5], ["unit", *["cm"] * 5]):
+        told = refused(tmp_path, [head, units, *body])
+        assert "features.csv: line 2, column" in told
+        assert "holds no number, so remove it if it is a second header" in told
+    merged = [head, *([row[0] if i % 10 == 0 else "", *row[1:]] for i, row in enumerate(body))]
+    told = refused(tmp_path, merged)
+    assert "line 3, column 'label' is empty" in told
+    assert "where cells were merged, write the text into every row" in told
+    body[0][0] = ""  # one slip is no second header
+    assert refused(tmp_path, [head, *body]).endswith("is empty; fill it in or remove the row")
+
+
+def test_a_column_a_class(tmp_path: Path) -> None:
+    """One-hot labels, plain and as data frames make them, are named; the class is not guessed."""
+    for start in ("", "label_"):
+        hot = [[f"{start}{name}" for name in NAMES[:6]] + HEADER]
+        hot += [
+            [*("1" if LABELS[i] == c else "0" for c in range(6)), *map(repr, VALUES[i].tolist())]
+            for i in range(60)
+        ]
+        told = refused(tmp_path, hot)
+        assert f"a column 'label' instead of in a column a class ({start}c0, {start}c1" in told
+
+
+def test_invisible_letters_in_a_header(tmp_path: Path) -> None:
+    head, *body = rows()
+    problem = read(tmp_path, [["\u200blabel", "\ufefff0\u200b", *head[2:]], *body])
+    same(problem)
+    assert problem.feature_names == tuple(HEADER)
+
+
+def test_texts_and_marks_among_semantics(tmp_path: Path) -> None:
+    head, *body = classes()
+    told = refused(tmp_path, None, [[*head, "said"], *([*row, "a large animal"] for row in body)])
+    assert (
+        "column 'said' is 'a large animal', expected a finite number as in every column of semantics" in told
+    )
+    assert "sentences become semantics by `gsmflow describe`" in told
+    told = refused(tmp_path, None, classes(lambda c, a: "x" if c % 2 else ""))
+    assert "classes.csv: line 2, column 'a0' is empty" in told
+
+
+def of_npz(folder: Path, described: Cells | None = None, **arrays: Any) -> Problem:
+    (folder / "classes.csv").write_text(text(described or classes()))
+    np.savez(folder / "features.npz", **arrays)
+    return sources.load(str(folder), data_root=folder)
+
+
+def test_arrays_by_other_names_and_in_other_shapes(tmp_path: Path) -> None:
+    names = np.array(NAMES)[LABELS]
+    same(of_npz(tmp_path, Features=VALUES, LABELS=names))
+    same(of_npz(tmp_path, features=VALUES, labels=names[:, None]))  # a column, as MATLAB has it
+    same(of_npz(tmp_path, features=VALUES, labels=names[None]))
+    plain = classes(name=lambda c: str(c))
+    for labels in (LABELS, LABELS.astype(float), LABELS.astype(np.float16)):
+        problem = of_npz(tmp_path, plain, features=VALUES, labels=labels)
+        assert problem.labels.tolist() == LABELS.tolist()
+    for arrays, said in (
+        ({"X": VALUES, "y": names}, "no array 'features', only X, y; save it with"),
+        ({"features": VALUES, "FEATURES": VALUES, "labels": names[:-1]}, r"shape \(59,\), expected \(60,\)"),
+        ({"features": VALUES.T, "labels": names}, "there are 5 rows of 60 features; save features.T"),
+        ({"features": VALUES, "labels": np.eye(8)[LABELS]}, r"such as by array.argmax\(axis=1\)"),
+        ({"features": VALUES, "labels": LABELS + 0.5}, "values of type float64, expected texts"),
+        ({"features": VALUES, "labels": np.where(LABELS, LABELS, np.nan)}, "expected texts"),
+    ):
+        with pytest.raises(InputError, match=said):
+            of_npz(tmp_path, **arrays)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float16, np.int32, np.uint8, ">f8"])
+def test_a_matrix_of_any_real_numbers(kind: Any, tmp_path: Path) -> None:
+    """As numpy.save writes it, laid out by rows or by columns, with labels beside it."""
+    values = np.round(VALUES * 8 + 40).astype(kind)
+    (tmp_path / "classes.csv").write_text(text(classes()))
+    pl.DataFrame({"label": np.array(NAMES)[LABELS]}).write_csv(tmp_path / "features.rows.csv")
+    for laid_out in (values, np.asfortranarray(values)):
+        np.save(tmp_path / "features.npy", laid_out)
+        same(sources.load(str(tmp_path), data_root=tmp_path), values)
+    for wrong, said in (
+        (values.astype(complex), "expected a matrix of real numbers"),
+        (values.astype(str), "expected a matrix of real numbers"),
+        (values[0], "expected a matrix of real numbers"),
+        (np.where(values > values.min(), values, np.float64("inf")), "is inf, expected a finite number"),
+        (values.astype(np.float64) * 1e300, "expected a finite number"),
+    ):
+        np.save(tmp_path / "features.npy", wrong)
+        with pytest.raises(InputError, match=said):
+            sources.load(str(tmp_path), data_root=tmp_path)
 
 
 # -- files ------------------------------------------------------------------------------------
@@ -310,6 +413,11 @@ def test_classes_in_columns(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         (b"\xef\xbb\xbf<!DOCTYPE html>\n<html>404", "a web page"),
         (b"PAR1" + bytes(64), "name it .parquet"),
+        (bz2.compress(text(rows()).encode()), "packed by bzip2; unpack it"),
+        (lzma.compress(text(rows()).encode()), "packed by xz; unpack it"),
+        (b"\x28\xb5\x2f\xfd" + bytes(64), "packed by Zstandard; unpack it"),
+        (b"ARROW1\x00\x00" + bytes(64), "save it as Parquet"),
+        (text(rows()).replace(",", " ").encode(), "separate cells by commas, semicolons, tabs or bars"),
         (b"\x93NUMPY" + bytes(64), "name it .npy"),
     ],
 )
@@ -326,6 +434,8 @@ def test_files_of_another_kind(content: bytes, said: str, tmp_path: Path) -> Non
         ("Features.tsv", "there is Features.tsv: rename it to features.csv"),
         ("features.xlsx", "save it as features.csv"),
         ("features.csv.gz", "there is features.csv.gz: unpack it"),
+        ("features.feather", "there is features.feather: save it as features.parquet"),
+        ("features.pkl", "it may run code when it is opened"),
     ],
 )
 def test_files_under_nearly_the_right_name(name: str, said: str, tmp_path: Path) -> None:
@@ -380,3 +490,11 @@ def test_marks_for_missing_values(tmp_path: Path) -> None:
     assert "f2 (-999 in 1 samples)" in kinds(read(tmp_path, gone))["marker"]
     ternary = classes(lambda c, a: str(c * 5 % 3 - 1) if a == 1 else repr(float(SEMANTICS[c, a])))
     assert "marker" not in kinds(read(tmp_path, rows(), ternary))
+
+
+def test_labels_that_seem_to_count_from_one(tmp_path: Path) -> None:
+    numbered = classes(name=str)
+    told = kinds(read(tmp_path, rows(label=lambda i: str(LABELS[i] + 1)), numbered))["numbering"]
+    assert "Classes are numbered 0 to 7, and labels 1 to 6: no sample is of class 0" in told
+    for label in (lambda i: str(LABELS[i]), lambda i: str(LABELS[i] + 2)):
+        assert "numbering" not in kinds(read(tmp_path, rows(label=label), numbered))

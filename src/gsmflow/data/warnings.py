@@ -34,6 +34,7 @@ def of_problem(problem: Problem) -> list[Concern]:
     return [
         *of_semantics(problem.semantics, problem.classes, problem.semantic_names, seen),
         *of_features(problem),
+        *_numbering(problem),
         *_few(problem),
         *_repeated(problem),
     ]
@@ -201,6 +202,27 @@ def of_names(classes: Sequence[str]) -> list[Concern]:
             "names",
             f"Classes whose names differ in case or signs alone: {some(told)}. If they are the same class, give "
             "it one name.",
+        )
+    ]
+
+
+def _numbering(problem: Problem) -> list[Concern]:
+    """Classes numbered from 0 while labels look as if they count from 1: no sample is of class 0, and none of the last
+    one.
+    """
+    numbers = {name: place for place, name in enumerate(problem.classes) if name.isdecimal()}
+    count_of = len(problem.classes)
+    if {int(name) for name in numbers} != set(range(count_of)) or len(numbers) < count_of:
+        return []
+    with_samples = {int(problem.classes[c]) for c in np.unique(problem.labels)}
+    most = max(with_samples, default=0)
+    if 0 in with_samples or with_samples != set(range(1, most + 1)) or most == count_of - 1:
+        return []
+    return [
+        Concern(
+            "numbering",
+            f"Classes are numbered 0 to {count_of - 1}, and labels 1 to {most}: no sample is of class 0. If labels "
+            "count from 1, every sample stands under the next class; subtract 1 from them.",
         )
     ]
 

@@ -13,8 +13,10 @@ _NO = "false f no n off nein falsch non faux falso não nao нет ложь 否 
 _TRUTHS = {**dict.fromkeys(_YES.split(), 1.0), **dict.fromkeys(_NO.split(), 0.0)}
 _MISSING = {
     *("na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown", "-", "--", "—", "–"),
+    *("1.#qnan", "-1.#ind", "1.#ind", "#n/d", "#nv", "n.d.", "n.v."),
     *(".", "..", "?", "k.a.", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "<na>", "nat"),
 }
+_MARKS = {"x", "+", "++", "*", "✓", "✔", "✗", "✘", "☑", "☐", "•"}
 _GROUPED = re.compile(r"[+-]?\d{1,3}([,.'\u2019\s]\d{3})+([.,]\d+)?")
 
 
@@ -75,6 +77,16 @@ def advice(cell: str) -> str:
         return "write percentages without their sign"
     if _GROUPED.fullmatch(said):
         return "write numbers without marks between thousands"
+    if said.casefold() in _MARKS:
+        return "write 1 where something is so, and 0 where it is not"
+    if re.fullmatch(r"[+-]?[\d.,]+[dD][+-]?\d+", said):
+        return "write exponents with E"
+    if re.fullmatch(r"['`\"\u2018\u2019][+-]?[\d.,]+['`\"\u2019]?", said):
+        return "write numbers without quotes"
+    if re.fullmatch(r"[<>\u2264\u2265~\u2248]\s*[+-]?[\d.,]+", said):
+        return "write the number alone"
+    if re.fullmatch(r"\d+\s*/\s*\d+", said):
+        return "write fractions as decimal numbers"
     if re.fullmatch(r"\(\s*[\d.,]+\s*\)", said):
         return "write negative numbers with a minus sign"
     if re.fullmatch(r"[€$£¥]\s*[+-]?[\d.,]+|[+-]?[\d.,]+\s*[€$£¥]", said):

@@ -17,7 +17,7 @@ import numpy as np
 from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import check
 from gsmflow.files.columns import parquet_rows, parquet_shape
-from gsmflow.files.feature_store import CHUNK, open_store
+from gsmflow.files.feature_store import CHUNK, is_mapped, open_store
 from gsmflow.files.rows import Rows, read_rows, rows_of_table
 
 _MOST = 8192  # rows of a part
@@ -173,7 +173,7 @@ def parts_of(
     count, width = rows.features.shape
     step = _step(width)
     spans = [slice(start, min(start + step, count)) for start in range(0, count, step)]
-    if path.suffix == ".npy":
+    if is_mapped(rows.features):
         nothing = np.broadcast_to(np.float32(0), (count, 0))
         said = replace(rows, features=nothing)
         return [StorePart(s.start, path, _taken(said, s)) for s in spans], None, count

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
+from gsmflow.files.column_names import INVISIBLE
 
 _PARTS = {
     "train": "train training",
@@ -21,7 +22,6 @@ _PARTS = {
     "test": "test testing",
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _NUMBER = re.compile(r"(-?)(\d{1,15})(?:\.0*)?", re.ASCII)
 _BETWEEN = re.compile(r"(?<=[^\W_])[\s_+-]+(?=[^\W_])")  # not at the ends: -1 is not 1
 
@@ -60,7 +60,7 @@ def alike(name: str) -> str:
     >>> alike("7.0") == alike("007") == alike("7"), alike("7.5")
     (True, '7.5')
     """
-    said = _BETWEEN.sub(" ", normal(name.translate(_INVISIBLE)).casefold())
+    said = _BETWEEN.sub(" ", normal(name.translate(INVISIBLE)).casefold())
     if number := _NUMBER.fullmatch(said):
         return f"{number[1]}{int(number[2])}"
     return said
@@ -72,7 +72,7 @@ def spoken(name: str) -> str:
     >>> spoken("polar_bear"), spoken("Grizzly+Bear")
     ('polar bear', 'Grizzly Bear')
     """
-    return _BETWEEN.sub(" ", normal(name.translate(_INVISIBLE)))
+    return _BETWEEN.sub(" ", normal(name.translate(INVISIBLE)))
 
 
 def part(name: str) -> str | None:

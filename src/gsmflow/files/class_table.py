@@ -101,7 +101,7 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
     said = [column for column in dimensions if is_truth_column(table, column)]
     return ClassTable(
         classes,
-        numbers(table, dimensions, left_out).astype(np.float64),
+        numbers(table, dimensions, left_out, of="semantics").astype(np.float64),
         tuple(column if whole else column.removeprefix(KEEP) for column in dimensions),
         table.dialect,
         left_out_note(left_out),

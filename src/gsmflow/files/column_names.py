@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 PATHS = (
     "filename",
     "file_name",
@@ -105,9 +106,9 @@ def is_path(column: str) -> bool:
 
 
 def called(column: str) -> str:
-    """A column name in the form in which names are compared: lower case, one ``_`` for spaces and ``-``.
+    """A column name in the form in which names are compared: lower case, one ``_`` for spaces and ``-``, nothing invisible.
 
     >>> called(" Image-ID ")
     'image_id'
     """
-    return re.sub(r"[\s-]+", "_", column.strip().casefold())
+    return re.sub(r"[\s-]+", "_", column.translate(INVISIBLE).strip().casefold())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST = float(np.finfo(np.float32).max)
+_SECOND_HEADER = "the line holds no number, so remove it if it is a second header, such as one of units"
 _EXACT = 2.0**53  # beyond it float64 does not hold every whole number
 
 
@@ -164,14 +165,16 @@ def texts(table: Table, column: str) -> tuple[str, ...]:
     values = _guarded(table.path, table.frame[column].cast, pl.String).to_list()
     for row, value in enumerate(values):
         if value is None or not value.strip():
-            raise InputError(
-                f"{table.path}: {table.place(row)}, column '{column}' is empty; fill it in or remove the row"
-            )
+            what_to_do = _fill_in(table, row)
+            empty = sum(other is None or not other.strip() for other in values)
+            if row and empty > len(values) / 2:
+                what_to_do += "; where cells were merged, write the text into every row"
+            raise InputError(f"{table.path}: {table.place(row)}, column '{column}' is empty; {what_to_do}")
     return tuple(values)
 
 
 def numbers(
-    table: Table, columns: Sequence[str], left_out: Collection[str] = ()
+    table: Table, columns: Sequence[str], left_out: Collection[str] = (), *, of: str = "features"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
     """Columns as a matrix (rows, columns): float32 if it holds every value of the columns' types, else float64.
 
@@ -183,6 +186,8 @@ def numbers(
         The columns to read.
     left_out : Collection[str]
         Other columns, which the message names if there are no columns to read.
+    of : str
+        What they hold, for messages: ``features`` or ``semantics``.
 
     Raises
     ------
@@ -194,7 +199,7 @@ def numbers(
 
     if not columns:
         what = f"left out {listed(list(left_out))} of" if left_out else "found only"
-        raise InputError(f"{table.path}: no columns of features; {what} {listed(table.columns)}")
+        raise InputError(f"{table.path}: no columns of {of}; {what} {listed(table.columns)}")
     short = {pl.Float32, pl.Boolean, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16}
     shape = len(table), len(columns)
     is_short = {table.frame[column].dtype for column in columns} <= short
@@ -204,7 +209,7 @@ def numbers(
         values[:, index] = exact
         bad = np.flatnonzero(~(np.abs(values[:, index]) <= MOST))
         if bad.size:
-            raise InputError(_not_a_number(table, column, int(bad[0]), whole=bad.size == len(table)))
+            raise InputError(_not_a_number(table, column, int(bad[0]), of, whole=bad.size == len(table)))
         if not is_short:
             _refuse_long(table, column, exact)
     return values
@@ -255,19 +260,52 @@ def _refuse_long(table: Table, column: str, values: NDArray[np.float64]) -> None
             )
 
 
-def _not_a_number(table: Table, column: str, row: int, *, whole: bool) -> str:
+def _not_a_number(table: Table, column: str, row: int, of: str, *, whole: bool) -> str:
     cell = table.frame[column][row]
     where = f"{table.path}: {table.place(row)}, column '{column}'"
     if cell is None or not str(cell).strip():
-        return f"{where} is empty; fill it in or remove the row"
+        return f"{where} is empty; {_fill_in(table, row)}"
     shown = f"{where} is '{str(cell)[:40]}', expected a finite number"
+    if len(table.columns) == 1 and len(column.split()) == len(str(cell).split()) > 1:
+        return f"{shown}; separate cells by commas, semicolons, tabs or bars, not by spaces"
     if table.dialect and table.dialect.decimal == "," and "." in str(cell) and "," not in str(cell):
         return f"{shown} with a decimal comma, as others in this file have; write all in one way"
     if what_to_do := advice(str(cell)):
         return f"{shown}; {what_to_do}"
     if whole and len(table) > 1:
-        return f"{shown} as in every feature column; remove the column, or name it label, split or name if it is that"
+        remedy = "remove the column"
+        remedy += (
+            ", or name it label, split or name if it is that"
+            if of == "features"
+            else "; sentences become semantics by `gsmflow describe`"
+        )
+        return f"{shown} as in every column of {of}; {remedy}"
+    if _is_second_header(table, row):
+        return f"{shown}; {_SECOND_HEADER}"
     return f"{shown}; correct it or remove the row"
+
+
+def _fill_in(table: Table, row: int) -> str:
+    """What to do about an empty cell of a row."""
+    return _SECOND_HEADER if _is_second_header(table, row) else "fill it in or remove the row"
+
+
+def _is_second_header(table: Table, row: int) -> bool:
+    """Whether a row is the first one of a .csv file and holds no number, where the next one does."""
+    if row or len(table) < 2 or table.dialect is None:
+        return False
+    holds = [
+        any(_is_number(cell, table.dialect.decimal) for cell in table.frame.row(index)) for index in (0, 1)
+    ]
+    return holds == [False, True]
+
+
+def _is_number(cell: str, decimal: str) -> bool:
+    try:
+        float(cell.replace(decimal, "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _guarded(path: Path, read: Callable[..., T], *arguments: Any) -> T:

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.files.guard import check_unpacked
+from gsmflow.files.narrowing import single
 
 CHUNK = 1 << 22  # entries worked on at a time: 16 MiB
 
@@ -35,12 +37,7 @@ def open_store(path: Path) -> NDArray[np.float32]:
         The file is missing, not an .npy file, cut short, holds objects, or is not a float32 matrix stored by
         rows.
     """
-    try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # headers raise various errors
-        raise InputError(f"{path}: not a readable .npy file ({str(error)[:120]}); write it anew") from None
+    mapped = _mapped(path)
     if (
         not isinstance(mapped, np.memmap)
         or mapped.ndim != 2
@@ -52,6 +49,42 @@ def open_store(path: Path) -> NDArray[np.float32]:
     if not mapped.flags.c_contiguous:
         raise InputError(f"{path}: laid out by columns, expected by rows; save numpy.ascontiguousarray of it")
     return mapped
+
+
+def open_matrix(path: Path) -> NDArray[Any]:
+    """The matrix (N, D) of an .npy file: mapped where it is a store, in memory where it is one of other real numbers or
+    laid out by columns.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not an .npy file, cut short, holds objects, or is not a matrix of real numbers.
+    """
+    mapped = _mapped(path)
+    shape, kind = getattr(mapped, "shape", ()), getattr(mapped, "dtype", np.dtype(object))
+    if not isinstance(mapped, np.memmap) or len(shape) != 2 or 0 in shape or kind.kind not in "biuf":
+        raise InputError(
+            f"{path}: {kind} of shape {shape}, expected a matrix of real numbers with one row a sample"
+        )
+    if mapped.dtype == np.float32 and mapped.flags.c_contiguous:
+        return mapped
+    check_unpacked(path, mapped.nbytes)
+    in_memory = np.array(mapped, order="C")
+    return single(in_memory) if in_memory.dtype.itemsize < 4 else in_memory
+
+
+def _mapped(path: Path) -> Any:
+    """What is in an .npy file, mapped."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # headers raise various errors
+        if "Python objects" in str(error):
+            raise InputError(
+                f"{path}: contains pickled objects, which are never loaded; save a plain matrix of numbers"
+            ) from None
+        raise InputError(f"{path}: not a readable .npy file ({str(error)[:120]}); write it anew") from None
 
 
 def write_store(path: Path, batches: Iterable[NDArray[Any]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import listed
 from gsmflow.files.checksums import check
 from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle
 
 
 def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Read those of the wanted arrays that an .npz file has. Pickled objects are refused and never loaded.
+    """Read those of the wanted arrays that an .npz file has, by name in any case. Pickled objects are refused and never loaded.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, no .npz file, unpacks to more than the limit, or a wanted array holds
-        objects.
+        The file is missing, damaged, no .npz file, unpacks to more than the limit, lacks the first of the wanted
+        arrays, or a wanted array holds objects.
     """
     head = first_bytes(check(path), 4)
     if not zipfile.is_zipfile(path):
@@ -32,7 +34,13 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             size = sum(info.file_size for info in members.values())
             check_unpacked(path, size)
-            return {name: _read_member(path, archive, members[name]) for name in wanted if name in members}
+            called = {name: _called(name, list(members)) for name in wanted}
+            if called[wanted[0]] is None:
+                there = f", only {listed(members)}" if members else ""
+                raise InputError(
+                    f"{path}: no array '{wanted[0]}'{there}; save it with numpy.savez(features=..., labels=...)"
+                )
+            return {name: _read_member(path, archive, members[at]) for name, at in called.items() if at}
     except InputError:
         raise
     except MemoryError:
@@ -40,6 +48,12 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     except Exception as error:  # zip, decompression and array headers raise different errors
         reason = str(error) or type(error).__name__
         raise InputError(f"{path}: damaged or cut short ({reason[:120]}); save it anew") from None
+
+
+def _called(name: str, members: Sequence[str]) -> str | None:
+    """What an array is called in a file: by its very name, or by the only one that differs in case alone."""
+    alike = [member for member in members if member.casefold() == name.casefold()]
+    return name if name in alike else alike[0] if len(alike) == 1 else None
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:

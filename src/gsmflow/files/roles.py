@@ -12,6 +12,7 @@ from gsmflow.base.suggest import listed
 from gsmflow.files.column_names import (
     DATES,
     DIVIDING,
+    INVISIBLE,
     NUMBERS_OF,
     ROLES,
     RUNNING,
@@ -80,6 +81,8 @@ def naming(table: Table) -> str:
     if of_texts and np.isnan(as_numbers(table, first)).all():
         return first
     meant = next((column for column in table.columns if role_of(column) in ("label", "name")), None)
+    if meant is None and is_text(table, first) and np.isnan(as_numbers(table, first)).all():
+        meant = first
     remedy = f"rename '{meant}' to 'name' if it is that" if meant else "name the classes in one"
     raise InputError(
         f"{table.path}: no column 'name' (found {listed(table.columns)}); {remedy}; a table has one row a class and "
@@ -161,7 +164,7 @@ def refuse_shuffled(table: Table) -> None:
 
 
 def _plain(column: str) -> str:
-    return column.removeprefix(KEEP).strip()
+    return column.translate(INVISIBLE).removeprefix(KEEP).strip()
 
 
 def _said(table: Table, not_these: set[str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import check
 from gsmflow.files.columns import MOST, Table, is_truth_column, numbers, place_of, read_table, texts
 from gsmflow.files.dialect import Dialect
-from gsmflow.files.feature_store import open_store
+from gsmflow.files.endings import remedy_of_ending
+from gsmflow.files.feature_store import is_mapped, open_matrix
 from gsmflow.files.narrowing import single
 from gsmflow.files.npz import read_npz
 from gsmflow.files.roles import refuse_shuffled, roles_of
@@ -90,7 +91,11 @@ def read_rows(path: Path, wanted: Sequence[str] | None = None) -> Rows:
     if path.suffix == ".npy":
         return _rows_of_store(path)
     if path.suffix not in ENDINGS:
-        raise InputError(f"{path}: ends in '{path.suffix}', expected .npz, .npy, .csv or .parquet")
+        what_to_do = remedy_of_ending(path)
+        raise InputError(
+            f"{path}: ends in '{path.suffix}', expected .npz, .npy, .csv or .parquet"
+            + (f"; {what_to_do}" if what_to_do else "")
+        )
     return rows_of_table(read_table(path), wanted)
 
 
@@ -119,8 +124,12 @@ def rows_of_table(table: Table, wanted: Sequence[str] | None = None) -> Rows:
 
 
 def _rows_of_store(path: Path) -> Rows:
-    """Mapped features of a feature store, with labels, split and names from the table beside it."""
-    features = open_store(check(path))
+    """Features of a feature store, mapped, or of any other matrix of numbers; with labels, split and names from the
+    table beside it.
+    """
+    features = open_matrix(check(path))
+    if not is_mapped(features):
+        _check_numbers(path, "", features)
     beside = [path.with_suffix(f".rows{ending}") for ending in (".parquet", ".csv")]
     tables = [file for file in beside if file.exists()]
     if not tables:
@@ -144,8 +153,6 @@ def _rows_of_store(path: Path) -> Rows:
 
 def _rows_of_npz(path: Path) -> Rows:
     arrays = read_npz(path, ("features", "labels", "split", "names", "backbone"))
-    if "features" not in arrays:
-        raise InputError(f"{path}: no array 'features'; save it with numpy.savez(features=..., labels=...)")
     features = arrays["features"]
     if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "biuf":
         raise InputError(
@@ -153,17 +160,22 @@ def _rows_of_npz(path: Path) -> Rows:
             "with one row a sample"
         )
     rows = features if features.dtype.itemsize >= 4 else single(features)
-    for start in range(0, len(rows), 4096):
-        some = rows[start : start + 4096].astype(np.float64)
+    _check_numbers(path, "features: ", rows)
+    said = [_texts_of_npz(path, arrays, name, rows.shape) for name in ("labels", "split", "names")]
+    return Rows(rows, *said, backbone=_backbone_of_npz(path, arrays))
+
+
+def _check_numbers(path: Path, what: str, features: NDArray[Any]) -> None:
+    """Refuse a value that is not finite, or is not in float32, by its place."""
+    for start in range(0, len(features), 4096):
+        some = features[start : start + 4096].astype(np.float64)
         bad = np.argwhere(~(np.abs(some) <= MOST))
         if bad.size:
             row, column = int(bad[0][0]) + start, int(bad[0][1])
             raise InputError(
-                f"{path}: features: row {row + 1}, column {column + 1} is {features[row, column]}, expected "
+                f"{path}: {what}row {row + 1}, column {column + 1} is {features[row, column]}, expected "
                 "a finite number; correct it or remove the row"
             )
-    said = [_texts_of_npz(path, arrays, name, len(rows)) for name in ("labels", "split", "names")]
-    return Rows(rows, *said, backbone=_backbone_of_npz(path, arrays))
 
 
 def _backbone_of_npz(path: Path, arrays: dict[str, NDArray]) -> dict[str, Any] | None:
@@ -178,10 +190,26 @@ def _backbone_of_npz(path: Path, arrays: dict[str, NDArray]) -> dict[str, Any] |
     return described
 
 
-def _texts_of_npz(path: Path, arrays: dict[str, NDArray], name: str, rows: int) -> tuple[str, ...] | None:
+def _texts_of_npz(
+    path: Path, arrays: dict[str, NDArray], name: str, shape: tuple[int, ...]
+) -> tuple[str, ...] | None:
     if name not in arrays:
         return None
-    array = arrays[name]
+    array, rows = arrays[name], shape[0]
+    if array.ndim == 2 and 1 in array.shape and array.size == rows:  # a column, as MATLAB has it
+        array = array.reshape(rows)
+    if array.ndim == 2 and array.shape[0] == rows:
+        raise InputError(
+            f"{path}: {name}: shape {array.shape}, expected ({rows},); save the number of the class of each row, "
+            "such as by array.argmax(axis=1)"
+        )
+    if array.shape != (rows,) and array.shape == shape[1:]:
+        raise InputError(
+            f"{path}: {name}: shape {array.shape}, but there are {rows} rows of {shape[1]} features; save "
+            "features.T if each column is a sample"
+        )
+    if array.dtype.kind == "f" and name == "labels" and np.isfinite(array).all() and (array % 1 == 0).all():
+        array = array.astype(np.int64)
     if array.dtype.kind in "iu" and name != "split":  # numbers of classes become their names
         array = array.astype(str)
     elif array.dtype.kind == "S":

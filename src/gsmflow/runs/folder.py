@@ -207,7 +207,7 @@ def check_addable(config: Mapping[str, Any]) -> None:
         )
 
 
-def check_width(origin: Path, width: int, folder: Path, trained: int) -> None:
+def check_width(origin: Path, width: int, folder: Path, trained: int, rows: int = 0) -> None:
     """Refuse features of another number of dimensions than a run was trained on.
 
     Parameters
@@ -220,6 +220,8 @@ def check_width(origin: Path, width: int, folder: Path, trained: int) -> None:
         The run.
     trained : int
         The dimensions it was trained on.
+    rows : int
+        The samples, where they are known.
 
     Raises
     ------
@@ -227,7 +229,12 @@ def check_width(origin: Path, width: int, folder: Path, trained: int) -> None:
         The numbers differ.
     """
     if width != trained:
-        raise InputError(f"{origin}: {width} feature dimensions, but {folder} was trained on {trained}")
+        across = f"; there are {trained} rows, so turn it round if each column is a sample" * (
+            rows == trained
+        )
+        raise InputError(
+            f"{origin}: {width} feature dimensions, but {folder} was trained on {trained}{across}"
+        )
 
 
 def load_backbone(folder: Path) -> BackboneSpec:

@@ -98,7 +98,7 @@ def read_described(path: Path, columns: tuple[str, ...] = (), *, as_text: bool |
                 f"'{name}'; give a class one row of attributes"
             )
     try:
-        values = numbers(table, chosen).astype(np.float64)
+        values = numbers(table, chosen, of="semantics").astype(np.float64)
     except InputError as error:
         raise InputError(str(error), remedy="for sentences, name an `encoder`") from None
     return Described(rows, chosen, attributes=values, note=left_out_note(left_out))

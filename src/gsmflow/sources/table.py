@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.data.problem import Problem
-from gsmflow.files.class_names import matched, part
+from gsmflow.files.class_names import alike, matched, part
 from gsmflow.files.class_table import ClassTable, read_class_table
+from gsmflow.files.endings import remedy_of_ending
 from gsmflow.files.narrowing import narrowed
 from gsmflow.files.rows import ENDINGS, Rows, read_rows
 from gsmflow.files.semantic_origin import read_origin
@@ -87,7 +88,10 @@ def load(
     classes, vectors = described.names, described.semantics.astype(np.float32)
     rows = read_rows(rows_file)
     if rows.labels is None:
-        raise InputError(f"{rows_file}: no labels; name the class of each row in " + _label_place(rows_file))
+        raise InputError(
+            f"{rows_file}: no labels; name the class of each row in {_label_place(rows_file)}"
+            + _one_hot(rows.columns or (), classes)
+        )
     if set(rows.labels) <= set(described.dimensions) and not set(rows.labels) & set(classes):
         raise InputError(
             f"{classes_file}: the classes ({listed(sorted(set(rows.labels)))}) stand in columns, expected one row a "
@@ -185,26 +189,26 @@ def _classes_file(folder: Path, names: Sequence[str], stem: str, features: str) 
     tables = {Path(name).stem for name in names if name.endswith(".csv") and ".rows." not in name}
     others = sorted(tables - {features, f"{features}.unreadable", CLASSES})
     hint = (
-        f"there is {listed(f'`semantics` {other}' for other in others)}; " if others else _nearly(names, stem)
+        f"there is {listed(f'`semantics` {other}' for other in others)}; "
+        if others
+        else _nearly(names, stem, (".csv",))
     )
     raise InputError(f"{folder}: no {stem}.csv", remedy=f"{hint}{_EXPECTED}")
 
 
-def _nearly(names: Sequence[str], stem: str) -> str:
+def _nearly(names: Sequence[str], stem: str, endings: Sequence[str] = ENDINGS) -> str:
     """What to do with a file whose name differs from the wanted one only in case or ending; empty without one."""
     for name in names:
         file = Path(name)
         if name.casefold().split(".")[0] != stem.casefold() or not file.suffix:
             continue
         ending = file.suffix.casefold()
-        if ending in ENDINGS:
+        if ending in endings:
             return f"there is {name}: rename it to {stem}{ending}; "
-        if ending in (".tsv", ".txt", ".tab", ".dat"):
-            return f"there is {name}: rename it to {stem}.csv (tabs may separate cells); "
-        if ending in (".xlsx", ".xls", ".xlsm", ".ods", ".numbers"):
-            return f"there is {name}: open it in the spreadsheet program and save it as {stem}.csv; "
-        if ending in (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"):
-            return f"there is {name}: unpack it; "
+        if ending in ENDINGS:
+            return f"there is {name}: save it as {stem}.csv; "
+        if what_to_do := remedy_of_ending(file, stem):
+            return f"there is {name}: {what_to_do}; "
         return f"there is {name}, of a kind that is not read; "
     return ""
 
@@ -266,6 +270,13 @@ def _far(values: NDArray[Any], names: tuple[str, ...] | None) -> str:
 
 
 # -- from texts to indices --------------------------------------------------------------------
+
+
+def _one_hot(columns: Sequence[str], classes: Sequence[str]) -> str:
+    """A word on columns that are named as the classes are; empty where two or more are not."""
+    known = set(map(alike, classes))
+    named = [name for name in columns if alike(name) in known or alike(name.partition("_")[2]) in known]
+    return f" instead of in a column a class ({listed(named)})" if len(named) > 1 else ""
 
 
 def _label_place(path: Path) -> str:

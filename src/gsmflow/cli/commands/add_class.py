@@ -162,6 +162,7 @@ def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
     Where a text describes a class, its vector as `gsmflow describe` writes it will do as well.
     """
     from gsmflow.files.class_table import read_class_table
+    from gsmflow.files.names import matched
     from gsmflow.runs.folder import SEMANTICS
     from gsmflow.semantics.table import read_described
 
@@ -176,12 +177,8 @@ def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
     dimensions = describer.dimensions if whole else describer.by_hand
     if given.note:
         click.echo(f"{table}: left out {given.note}", err=True)
-    if sorted(given.dimensions) != sorted(dimensions):
-        odd = sorted(set(given.dimensions) ^ set(dimensions))[0]
-        raise InputError(
-            f"{table}: column '{odd}' is not in both it and {run / SEMANTICS}; its columns must be the same"
-        )
-    order = [given.dimensions.index(d) for d in dimensions]
+    places = {name: place for place, name in enumerate(given.dimensions)}
+    order = matched(str(table), places, dimensions, what="semantic", of=str(run / SEMANTICS)).values()
     return [
         Given(name, [float(row[place]) for place in order], whole=whole)
         for name, row in zip(given.names, given.semantics, strict=True)

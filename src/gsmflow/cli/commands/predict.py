@@ -199,7 +199,7 @@ def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
                 other = f"images prepared otherwise than those {run} was trained on"
             raise InputError(f"{file}: features of {other}; give it the images themselves")
     if isinstance(parts[0], HeldPart) and (trained := config.get("data", {}).get("feature_dim")):
-        check_width(file, parts[0].rows.features.shape[1], run, trained)
+        check_width(file, parts[0].rows.features.shape[1], run, trained, rows=total)
     from gsmflow.runs.labelling import Labelling  # late, as it loads torch
 
     return Labelling(run, file), parts, total
