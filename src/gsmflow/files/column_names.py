@@ -106,7 +106,7 @@ def is_path(column: str) -> bool:
 
 
 def called(column: str) -> str:
-    """A column name in the form in which names are compared: lower case, one ``_`` for spaces and ``-``, nothing invisible.
+    """A column name in the form in which names are compared: lower case, ``_`` for spaces and ``-``, nothing invisible.
 
     >>> called(" Image-ID ")
     'image_id'

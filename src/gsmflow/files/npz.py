@@ -17,7 +17,7 @@ from gsmflow.files.guard import check_unpacked, first_bytes, is_pickle
 
 
 def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Read those of the wanted arrays that an .npz file has, by name in any case. Pickled objects are refused and never loaded.
+    """Read those of the wanted arrays that an .npz file has, by name in any case. Pickles are refused and never loaded.
 
     Raises
     ------
