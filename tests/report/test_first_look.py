@@ -197,7 +197,7 @@ SHIFTS: dict[str, Any] = {
     [
         ("variance", {"ratio": 3.6}, "Synthetic classes are 3.6 times as wide as real ones"),
         ("variance", {"ratio": 0.3}, "too narrow"),
-        ("structure", {"spearman": 0.2}, "do not lie to each other as real ones do"),
+        ("structure", {"spearman": 0.2}, "are not arranged like the real ones"),
         ("semantic", {"cosine": 0.3, "real_cosine": 0.8}, "part of the description is lost"),
         (
             "semantic",

@@ -1,4 +1,4 @@
-"""The cards at the top: what is known of a run, measured where it could be and estimated where not."""
+"""The cards at the top: the scores of a run, measured on the test set or, if that is not possible, estimated."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Card:
     value : str
         The number, in percent.
     name : str
-        What it is.
+        What the number is.
     main : bool
-        It is the one to look at first.
+        Whether it is the most important one.
     estimate : bool
-        It was not measured on the test set.
+        Whether it is an estimate and not measured on the test set.
     """
 
     value: str
@@ -41,7 +41,7 @@ class Card:
 
 
 def cards(record: Record) -> list[Card]:
-    """Scores on the test set; in the place of those it cannot give, what validation makes us expect."""
+    """Scores on the test set; in place of scores that the test set cannot give, estimates from validation."""
     metrics = record.metrics
     expected = estimates(metrics)
     tiles = []
@@ -58,7 +58,7 @@ def cards(record: Record) -> list[Card]:
 
 
 def estimates(metrics: dict[str, Any]) -> dict[str, float]:
-    """U, S, H and AUSUC on the validation problem; empty where unseen classes were not validated."""
+    """U, S, H and AUSUC on the validation problem; empty if there was no validation with unseen classes."""
     chosen = metrics.get("chosen") or {}
     if chosen.get("on") != ChosenOn.VALIDATION.value:
         return {}
@@ -66,7 +66,7 @@ def estimates(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def summary(record: Record) -> str:
-    """What cards that hold estimates mean, or why there is none; nothing where all was measured."""
+    """What the estimates among the cards mean, or why there are none; empty if everything was measured."""
     metrics, expected = record.metrics, estimates(record.metrics)
     if metrics.get("U") is not None:
         return ""

@@ -1,10 +1,10 @@
-"""The charts of the page, as plain values that its script draws. The figures show the same numbers.
+"""The charts of the page, as plain values that its script draws. The figures for papers show the same numbers.
 
-A chart: ``kind`` ("xy", "rows" or "heat"), ``title``, ``summary`` (the chart in words, for readers who cannot
-see it), axes ``x`` and ``y`` (label, and whether values are percentages), ``views`` (a name and its series,
-more than one where the reader may choose), ``guides`` (reference lines), ``rows`` (class names, a row each),
-``highlight`` (groups that stand out). A series: ``name``, ``group`` (its legend entry), ``type`` (line, area,
-points or bars), ``colour`` (a number in the palette, "seen", "unseen", or none), ``mark``, ``x``, ``y``,
+A chart has ``kind`` ("xy", "rows" or "heat"), ``title``, ``summary`` (the chart in words, for readers who cannot
+see it), axes ``x`` and ``y`` (label, and whether values are percentages), ``views`` (a name and its series; more
+than one if the reader can choose), ``guides`` (reference lines), ``rows`` (class names, one for each row), and
+``highlight`` (groups that stand out). A series has ``name``, ``group`` (its legend entry), ``type`` (line, area,
+points or bars), ``colour`` (a number in the palette, "seen", "unseen", or none), ``mark``, ``x``, ``y``, and
 ``names`` of its points.
 """
 
@@ -26,7 +26,7 @@ _HIGHLIGHTED = 4  # classes that stand out in the plot of features, until the re
 def chart(
     title: str, summary: str, x: str, y: str, views: dict[str, list[dict[str, Any]]], **more: Any
 ) -> Chart:
-    """An xy chart; `more`: guides, percent (axes in percent), log (axes), square, key (a line above it)."""
+    """An xy chart; `more` may have guides, percent (axes in percent), log (axes), square, key (a line above)."""
     shown = [{"name": name, "series": series} for name, series in views.items()]
     return {"kind": "xy", "title": title, "summary": summary, "x": x, "y": y, "views": shown} | more
 
@@ -77,7 +77,7 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
 
 
 def class_chart(records: list[Record]) -> Chart:
-    """Accuracy of every class, a row each, sorted by that of the first run."""
+    """Accuracy of every class, one row for each, sorted by the accuracy in the first run."""
     first = records[0].metrics["per_class"]
     names = sorted(first, key=lambda name: -first[name])
     series: list[dict[str, Any]] = []
@@ -133,7 +133,7 @@ def confusion_chart(record: Record, confusion: Confusion) -> Chart:
 
 
 def embedding_chart(record: Record, placed: Embedding, names: tuple[str, ...]) -> Chart:
-    """Real and synthetic features in a plane, one view a method; the classes recognised worst stand out."""
+    """Real and synthetic features in a plane, one view for each method; the worst recognised classes stand out."""
     views: dict[str, list[dict[str, Any]]] = {}
     half = len(placed.labels)
     labels = np.unique(placed.synthetic_labels)
@@ -163,7 +163,7 @@ def embedding_chart(record: Record, placed: Embedding, names: tuple[str, ...]) -
                 )
         views[TITLES[method]] = series
     rates = record.metrics["per_class"]
-    # Classes without any real feature first: what the generator makes of them is what one wants to see.
+    # Classes without real features come first: their synthetic features are the most interesting ones.
     highlight = sorted(present, key=lambda name: (name in rates, rates.get(name, 0.0)))[:_HIGHLIGHTED]
     alone = len(placed.synthetic_labels) - half
     more = f" Of classes without real features {alone} synthetic ones." if alone else ""

@@ -17,7 +17,7 @@ TITLES = {"pca": "PCA", "t-sne": "t-SNE", "umap": "UMAP"}
 Unseen = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Synthetic features (K, D) of classes that have no real ones, and their labels (K,)."""
 
-_POINTS = 1000  # in one picture, both kinds together
+_POINTS = 1000  # most points in one picture, real and synthetic together
 _BEFORE = 50  # principal components that t-SNE and UMAP start from
 
 
@@ -28,7 +28,7 @@ class Embedding:
     Parameters
     ----------
     places : dict[str, NDArray[np.float64]]
-        Method -> (M + K, 2), the M real points first.
+        Positions (M + K, 2) by method, the M real points first.
     labels, synthetic_labels : NDArray[np.int64]
         (M,) classes of the real points and (K,) of the synthetic ones.
     """
@@ -44,7 +44,7 @@ def parse_methods(text: str) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        One is unknown, or is ``umap`` and that is not installed.
+        A method is unknown, or is ``umap`` while the package umap-learn is not installed.
     """
     names = tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in METHODS]
@@ -62,15 +62,15 @@ def parse_methods(text: str) -> tuple[str, ...]:
 def embed(
     samples: Samples, methods: tuple[str, ...], seed: int = 0, *, unseen: Unseen | None = None
 ) -> Embedding:
-    """Place real and synthetic features, jointly, by each of the methods; the same for the same seed.
+    """Place real and synthetic features together in a plane by each method; the same seed gives the same places.
 
     Parameters
     ----------
     samples : Samples
         Real and synthetic features.
     methods : tuple[str, ...]
-        ``pca``, ``t-sne`` or ``umap``, any number of them, as
-        [`parse_methods`][gsmflow.report.embedding.parse_methods] gives them.
+        Any of ``pca``, ``t-sne`` and ``umap``, see
+        [`parse_methods`][gsmflow.report.embedding.parse_methods].
     seed : int
         Seed of t-SNE and UMAP.
     unseen : Unseen | None
@@ -123,7 +123,7 @@ def _umap(components: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 
 def _signed(components: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Signs of principal components are arbitrary; the largest entry of each becomes positive."""
+    """Principal components with fixed signs: the largest entry of each becomes positive."""
     largest = np.abs(components).argmax(axis=0)
     signs = np.sign(components[largest, np.arange(components.shape[1])])
     return components * np.where(signs == 0, 1, signs)

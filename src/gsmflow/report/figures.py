@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 3.3  # inches, a column of a two-column paper
-# Okabe and Ito (2008), told apart with every kind of colour vision.
+# Okabe and Ito (2008), which people with every kind of colour vision can distinguish.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_FAINT = "#B8BEC4"  # of what is not highlighted
-_MOST_NAMES = 60  # along an axis
+_FAINT = "#B8BEC4"  # colour of everything that is not highlighted
+_MOST_NAMES = 60  # most names along an axis
 _NAMED = {"seen": "#0072B2", "unseen": "#D55E00"}
 _MARKS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "x"}
 
@@ -52,7 +52,7 @@ def draw(records: list[Record], folder: Path, embeddings: tuple[str, ...] = ("pc
         "axes.spines.top": False,
         "axes.spines.right": False,
         "svg.fonttype": "none",
-        "svg.hashsalt": "gsmflow",  # the same file from the same run
+        "svg.hashsalt": "gsmflow",  # so that the same run gives the same file
     }
     written: list[Path] = []
     with rc_context(style):
@@ -84,7 +84,7 @@ def _xy(axes: Axes, chart: Chart, view: int) -> str:
     shown = chart["views"][view]
     named: set[str] = set()
     highlight = chart.get("highlight", [])
-    # What stands out is drawn last, over the rest.
+    # Highlighted points are drawn last, over the rest.
     for series in sorted(shown["series"], key=lambda each: each["group"] in highlight):
         group = series["group"]
         colour = _colour(highlight.index(group) if group in highlight else series["colour"])

@@ -1,4 +1,4 @@
-"""What a report shows of a run, computed from its classifier, its history and its data."""
+"""The results that a report shows of a run, computed from its classifier, its history and its data."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gsmflow.report.reading import Record
 from gsmflow.scores.gzsl import SeenUnseenCurve, curve_on
 
 _CURVE_POINTS = 250
-_CONFUSED = 12  # classes in the confusion picture
-_PAIRS = 20  # rows of its table
+_CONFUSED = 12  # most classes in the confusion picture
+_PAIRS = 20  # most rows of its table
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The seen-unseen curve with few points, and where the classifier stands on it. All values are in [0, 1].
+    """The seen-unseen curve with few points, and the place of the classifier on it. All values are in [0, 1].
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class Confusion:
     classes : list[str]
         K names.
     rates : list[list[float]]
-        (K, K) fractions of the samples of each true class (row) that got each label (column). The rest of a
-        row got other labels.
+        (K, K) fractions of the samples of each true class (row) that got each label (column). Samples missing
+        in a row got other labels.
     pairs : list[tuple[str, str, float, int]]
         (true class, given class, fraction, number of samples) of all classes, the worst first.
     """
@@ -96,14 +96,14 @@ def curve(record: Record) -> Curve | None:
 
 
 def _thinned(whole: SeenUnseenCurve) -> NDArray[np.int64]:
-    """Corners at about equal distances along the curve, both ends among them."""
+    """Corners at about equal distances along the curve, including both ends."""
     along = np.concatenate(([0.0], np.cumsum(np.abs(np.diff(whole.unseen)) + np.abs(np.diff(whole.seen)))))
     places = np.searchsorted(along, np.linspace(0, along[-1], _CURVE_POINTS))
     return np.unique(np.append(places, [0, len(along) - 1]))
 
 
 def _counts(record: Record) -> NDArray[np.int64] | None:
-    """(C, C) test samples by true class and label given; None without data or test samples."""
+    """(C, C) numbers of test samples by true class and given label; None without data or test samples."""
     problem = record.problem
     if problem is None:
         return None
@@ -122,7 +122,7 @@ def _counts(record: Record) -> NDArray[np.int64] | None:
 
 
 def taken_for(record: Record) -> dict[str, tuple[str, float, int]]:
-    """Class -> the other class its test samples are most often taken for, their share, and how many it has."""
+    """For each class the wrong label that its test samples get most often, their share, and their number in all."""
     never = [name for name, rate in record.metrics["per_class"].items() if rate == 0]
     counts = _counts(record) if never else None
     if counts is None or record.problem is None:
@@ -212,7 +212,7 @@ def _points(pairs: list[tuple[int, Any]]) -> tuple[list[int], list[float]]:
 
 
 def stage_title(name: str) -> str:
-    """What a stage is called in the report."""
+    """The name of a stage in the report."""
     if name == "final":
         return "all training data"
     number = name.removeprefix("validation").strip()

@@ -18,7 +18,7 @@ class Measure:
     path : tuple[str, str]
         Where its value is in ``shifts.json``.
     reference : tuple[str, str] | float | None
-        Where the value of real features is; or that value itself; None without one.
+        Where the value for real features is in ``shifts.json``; or that value itself; None without one.
     range : str
         The values it can take, in words.
     better : str
@@ -35,11 +35,11 @@ class Measure:
     meaning: str
 
     def value(self, shifts: Mapping[str, Any] | None) -> float | None:
-        """The value in a run's shifts; None where it was not measured."""
+        """The value in the shifts of a run; None if it was not measured."""
         return None if shifts is None else shifts[self.path[0]].get(self.path[1])
 
     def of_real(self, shifts: Mapping[str, Any] | None) -> float | None:
-        """What an ideal generator would get, or what real features themselves get."""
+        """The value of an ideal generator, or of real features."""
         if shifts is None or not isinstance(self.reference, tuple):
             return self.reference if isinstance(self.reference, float) else None
         return shifts[self.reference[0]].get(self.reference[1])
@@ -49,7 +49,7 @@ GROUPS = {
     "Semantic inconsistency": "Do features reflect their class's semantics? A regressor trained on real features "
     "reads the semantics back.",
     "Variance decay": "Are synthetic classes as wide as real ones, and in the same directions?",
-    "Structural permutation": "Do synthetic class centres lie to each other as the real ones do?",
+    "Structural permutation": "Are synthetic class centres arranged like the real ones?",
     "Distance between distributions": "Could synthetic samples pass as real ones? The reference compares one half of "
     "the real samples with the other.",
 }

@@ -1,4 +1,4 @@
-"""What a reader should know first: classes never recognised, classes described alike, measures that say little."""
+"""What a reader should know first: classes never recognised, classes with similar semantics, unreliable measures."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from gsmflow.report.reading import Record
 
-_SHOWN = 6  # notices of a kind; the others are counted
-_DIFFERING = 4  # attributes named for a pair of classes
-_ALIKE = 0.2  # of the median distance between classes
-_FEW_CLASSES = 10  # too few to trust a mean over classes
+_SHOWN = 6  # most notices of a kind; the others are counted
+_DIFFERING = 4  # most attributes named for a pair of classes
+_ALIKE = 0.2  # fraction of the median distance between classes below which two classes are alike
+_FEW_CLASSES = 10  # with fewer classes a mean over classes is unreliable
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence that comes before everything else.
+    """A sentence at the top of the page.
 
     Parameters
     ----------
     kind : str
-        What it is about, in a word or two.
+        Its topic, in a word or two.
     text : str
         The sentence.
     pair : tuple[str, str]
-        The two classes that it is about, empty where it is about something else.
+        The two classes that it is about; empty if it is about something else.
     differ : tuple[Difference, ...]
         How these two differ.
     """
@@ -56,14 +56,14 @@ class Notice:
 
 
 def notices(record: Record, called: dict[str, tuple[str, float, int]]) -> list[Notice]:
-    """Everything a reader should know of a run first, the gravest first.
+    """Everything that a reader should know first about a run, the most serious first.
 
     Parameters
     ----------
     record : Record
         The run.
     called : dict[str, tuple[str, float, int]]
-        Class -> the class its test samples are most often taken for, the share of them, and how many it has.
+        For each class the wrong label that its test samples get most often, their share, and their number in all.
     """
     recorded = _recorded(record)
     items = [*recorded, *_never(record, called)]
@@ -73,7 +73,7 @@ def notices(record: Record, called: dict[str, tuple[str, float, int]]) -> list[N
 
 
 def _recorded(record: Record) -> list[Notice]:
-    """Those the run itself wrote down."""
+    """The warnings that the run stored."""
     written = record.metrics.get("warnings")
     if not isinstance(written, list):
         return []
@@ -100,7 +100,7 @@ def _never(record: Record, called: dict[str, tuple[str, float, int]]) -> list[No
 
 
 def _twins(record: Record) -> list[Notice]:
-    """Pairs of classes whose descriptions hardly differ, so that no method can tell them apart by these."""
+    """Pairs of classes whose semantics hardly differ, so that no method can distinguish them."""
     if record.semantics is None or len(record.semantics) < 3:
         return []
     scaled = _scaled(record.semantics)
@@ -125,7 +125,7 @@ def _twins(record: Record) -> list[Notice]:
 
 
 def _unreliable(record: Record) -> list[Notice]:
-    """Shift measures that should not be read as they stand."""
+    """Measures of the shifts that are unreliable in this run."""
     shifts = record.shifts
     if not shifts:
         return []
@@ -138,8 +138,8 @@ def _unreliable(record: Record) -> list[Notice]:
     if precision == 0:
         against = f" (real ones get {real:.2f})" if real is not None else ""
         items.append(
-            f"Precision is 0{against}: no synthetic sample lies among its class's real ones. With few samples of "
-            "many dimensions that is common and says little; look at the widths and at recall."
+            f"Precision is 0{against}: no synthetic sample lies among its class's real ones. This is common with few "
+            "samples of many dimensions and says little; look at the widths and at recall."
         )
     return [Notice("measures", text) for text in items]
 

@@ -31,7 +31,7 @@ from gsmflow.report.tables import (
 )
 from gsmflow.report.words import Reading, in_words
 
-_SCRIPTS = ("drawing.js", "xy.js", "rows.js", "page.js")  # one program, in this order
+_SCRIPTS = ("drawing.js", "xy.js", "rows.js", "page.js")  # together one program, in this order
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Section:
     Parameters
     ----------
     id : str
-        Its anchor.
+        Its anchor in the page.
     title : str
         Its heading.
     text : str
         A paragraph under the heading.
     zooms : bool
-        Some of its charts can be enlarged, which is said.
+        Whether a hint says how to zoom in its charts.
     readings : list[Reading]
-        What its numbers say, in words.
+        The meaning of its numbers, in words.
     charts : list[int]
         Positions in the page's list of charts.
     tables : list[Table]
@@ -57,7 +57,7 @@ class Section:
     strips : list[dict[str, str]]
         Pictures of real and synthetic samples of classes: heading and data URLs.
     pictures : list[Row]
-        Pictures of test samples, a row a class.
+        Pictures of test samples, one row for each class.
     """
 
     id: str
@@ -180,10 +180,10 @@ def _statement(records: list[Record]) -> str:
 
 
 _KNOWN = {
-    Setting.TRANSDUCTIVE: "features of the unseen classes' test samples were looked at in training, without their "
-    "labels; not comparable with inductive runs.",
-    Setting.UPPER_BOUND: "half of the unseen classes' test samples were trained on with their labels, and the other "
-    "half was scored; no competitor.",
+    Setting.TRANSDUCTIVE: "training used the features of the test samples of unseen classes, without their labels; "
+    "not comparable with inductive runs.",
+    Setting.UPPER_BOUND: "training used half of the test samples of unseen classes with their labels, and the other "
+    "half was scored; not ranked.",
 }
 
 
@@ -192,7 +192,7 @@ def _told(setting: Setting, records: list[Record]) -> bool:
 
 
 def _notices(records: list[Record]) -> list[dict[str, Any]]:
-    """What to know first, each with its run where there are several."""
+    """The notices, each with the name of its run if there are several runs."""
     shown = []
     for record in records:
         for notice in notices(record, findings.taken_for(record)):
@@ -232,8 +232,8 @@ def _sections(
             Section(
                 "pictures",
                 "Pictures",
-                "A row a class, those with most mistakes first: test pictures that were taken for another class, and "
-                "among those recognised the surest and the least sure.",
+                "One row for each class, those with most mistakes first: test pictures with a wrong label, and of the "
+                "recognised ones those with the highest and the lowest probability.",
                 pictures=rows(records[0]),
             )
         )
@@ -256,7 +256,7 @@ def _sections(
     if any(record.shifts for record in records):
         alone = records[0].shifts if len(records) == 1 else None
         judge = next(record.shifts["judge"] for record in records if record.shifts)
-        text = f"Compared with {judge}. Nothing was chosen by these numbers."
+        text = f"Compared with {judge}. These numbers were not used to choose anything."
         sections.append(
             Section(
                 "shifts",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gsmflow.report.reading import Record
 from gsmflow.runs.thumbnails import KINDS, media_type
 
-_EACH = 8  # pictures of a class and kind
+_EACH = 8  # most pictures of a class and kind
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Picture:
     address : str
         A data URI.
     text : str
-        The picture in words, for who cannot see it.
+        The picture in words, for readers who cannot see it.
     caption : str
-        What stands below it.
+        The text below it.
     """
 
     address: str
@@ -66,7 +66,7 @@ class Row:
     accuracy : str
         How many of its test samples are recognised, in words.
     pictures : dict[str, list[Picture]]
-        The pictures of each kind: mistakes, the surest, the least sure.
+        The pictures of each kind: mistakes, and the recognised ones with the highest and the lowest probability.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Row:
 
 
 def rows(record: Record) -> list[Row]:
-    """A row for every class that has pictures, those with most mistakes first."""
+    """A row for every class with pictures, those with most mistakes first."""
     small = record.thumbnails
     if small is None:
         return []

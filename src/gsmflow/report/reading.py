@@ -1,4 +1,4 @@
-"""What a report is about: a run folder and, if they can still be read, its data."""
+"""Reading what a report is about: a run folder and, if they can still be read, its data."""
 
 from __future__ import annotations
 
@@ -43,33 +43,33 @@ class Record:
     folder : Path
         The run folder.
     label : str
-        Short name, unlike those of the other runs of the report.
+        Short name, different from those of the other runs in the report.
     metrics : dict[str, Any]
         ``metrics.json``.
     config : dict[str, Any]
         ``config.toml``.
     history : list[dict[str, Any]]
-        ``history.jsonl``, one entry a line.
+        ``history.jsonl``, one entry for each line.
     seen : dict[str, bool]
         Whether a class is seen, by its name.
     classifier : FittedClassifier
         The fitted classifier.
     shifts : dict[str, Any] | None
-        ``shifts.json``; None where it was not measured.
+        ``shifts.json``; None if nothing was measured.
     samples : Samples | None
         The features that the shifts were measured on.
     problem : Problem | None
-        Its data; None where they can no longer be read.
+        Its data; None if they can no longer be read.
     missing : tuple[str, ...]
-        What is not there, in sentences.
+        What is missing, in sentences.
     semantics : NDArray[np.float32] | None
-        (C, A) of the classes; None where the run folder does not say.
+        (C, A) semantics of the classes; None if the run folder lacks them.
     dimensions : tuple[str, ...]
-        A names of the semantic dimensions; empty where the run folder does not say.
+        A names of the semantic dimensions; empty if the run folder lacks them.
     thumbnails : Thumbnails | None
         Small pictures of test samples.
     unseen_samples : Unseen | None
-        Synthetic features of unseen classes that have no real ones.
+        Synthetic features of unseen classes without real ones.
     """
 
     folder: Path
@@ -90,12 +90,12 @@ class Record:
 
     @property
     def setting(self) -> Setting:
-        """What its training knew of unseen classes."""
+        """What its training used of unseen classes."""
         return setting_of(self.config)
 
 
 def read(folders: Sequence[Path], data_root: Path) -> list[Record]:
-    """The runs in these folders, labelled so that they can be told apart.
+    """The runs in these folders, with labels that distinguish them.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def _semantics(
 
 
 def _thumbnails(folder: Path, problem: Problem | None, classifier: FittedClassifier) -> Thumbnails | None:
-    """Those the run kept; for a run of an older version, those of its data, where they are pictures."""
+    """The thumbnails that the run stored; for a run of an older version, those from its data if they are pictures."""
     if (folder / THUMBNAILS).exists():
         thumbnails = Thumbnails.read(folder / THUMBNAILS)
         named = (*thumbnails.labels, *thumbnails.given)
@@ -229,7 +229,7 @@ def _problem(
 
 
 def _labelled(records: list[Record]) -> list[Record]:
-    """Labels that say what differs between the runs; folder names where that is not enough."""
+    """Records with labels that say what differs between the runs; folder names if that is not enough."""
     if len(records) < 2:
         return records
     facts = [

@@ -11,7 +11,7 @@ from gsmflow.report.reading import Record
 
 
 def shift_charts(records: list[Record]) -> list[Chart]:
-    """One picture for each of the three shifts; runs without measures are left out."""
+    """One chart for each of the three shifts; runs without measures are left out."""
     runs = [(index, r, r.shifts) for index, r in enumerate(records) if r.shifts]
     alone = len(runs) == 1
     semantic: list[dict[str, Any]] = []

@@ -20,17 +20,17 @@ class Cell:
     Parameters
     ----------
     text : str
-        What is shown.
+        The visible text.
     value : float | str | None
-        What the column is sorted by; None: the text.
+        The key by which the column is sorted; None: the text.
     number : bool
-        It is set to the right, like all numbers.
+        Whether it is aligned to the right, as all numbers are.
     tone : str
         ``up``, ``down`` or empty: the colour of a difference.
     badge : str
         A short word shown beside the text.
     hint : str
-        Shown when the cell is pointed at.
+        Shown when the mouse is over the cell.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Column:
     name : str
         Its heading.
     number : bool
-        It holds numbers.
+        Whether it holds numbers.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Table:
     columns : list[Column]
         The columns, from left to right.
     rows : list[list[Cell]]
-        One list of cells a row.
+        One list of cells for each row.
     """
 
     title: str
@@ -77,9 +77,9 @@ class Table:
 
 
 def leaderboard(records: list[Record]) -> Table:
-    """Scores of every run, the best first, and what they differ from those of the run that was named first.
+    """Scores of every run, the best first, and their differences from those of the run that was named first.
 
-    Runs of a setting are ranked among themselves, inductive ones first; upper bounds come last and have no place.
+    Each setting has its own ranking, inductive runs first; upper bounds come last and are not ranked.
     """
     expected = [estimates(record.metrics) for record in records]
     settings = [record.setting for record in records]
@@ -97,7 +97,7 @@ def leaderboard(records: list[Record]) -> Table:
     columns += [Column("seconds", True)]
 
     def standing(index: int) -> tuple[int, bool, float]:
-        """Inductive runs first; of a setting runs with H on the test set, then those with an estimate of it."""
+        """Inductive runs come first; within a setting, runs with H on the test set, then those with an estimate."""
         measured, rank = records[index].metrics["H"], list(Setting).index(settings[index])
         return rank, measured is None, -(expected[index].get("H", 0.0) if measured is None else measured)
 
@@ -126,7 +126,7 @@ def leaderboard(records: list[Record]) -> Table:
 
 
 def member_table(record: Record) -> Table | None:
-    """The methods that a run tried or combines, the best on validation first; None where it is of one method."""
+    """The methods that a run tried or combines, the best in validation first; None for a run of one method."""
     members = record.metrics.get("members")
     if not isinstance(members, list) or not members:
         return None

@@ -37,7 +37,7 @@ def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | N
 
 
 def score_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
-    """U, S and H on validation problems (and of the oracle along the final training), by step."""
+    """U, S and H by step, on validation problems and, for the oracle, along the final training."""
     views: dict[str, list[dict[str, Any]]] = {}
     for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
         for stage in stages:

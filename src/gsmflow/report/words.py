@@ -1,26 +1,26 @@
-"""The generation shifts in words: what a measure says of a run, and what to do about it."""
+"""The generation shifts in words: what the measures mean for a run, and what to do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-_WIDE, _NARROW = 1.5, 0.65  # within-class variance, synthetic over real
-_ORDERED = 0.6  # Spearman correlation of distances between class centres
-_LOST = 0.15  # of recovered semantics' cosine, against real features
-_COVERED = 0.5  # of what real features get as recall
+_WIDE, _NARROW = 1.5, 0.65  # bounds of the within-class variance, synthetic over real
+_ORDERED = 0.6  # least Spearman correlation of distances between class centres
+_LOST = 0.15  # most that the cosine of recovered semantics may lie below that of real features
+_COVERED = 0.5  # least fraction of the recall of real features
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a measure says.
+    """The meaning of a measure.
 
     Parameters
     ----------
     text : str
-        What is seen.
+        What was measured.
     advice : str
-        What to do; empty where all is well.
+        What to do; empty if nothing needs to be done.
     """
 
     text: str
@@ -28,7 +28,7 @@ class Reading:
 
 
 def in_words(shifts: dict[str, Any]) -> list[Reading]:
-    """The measures of ``shifts.json`` as sentences, those that ask for something first."""
+    """The measures of ``shifts.json`` as sentences, those with advice first."""
     sentences = [_width(shifts["variance"]), _order(shifts["structure"])]
     sentences += [_meaning(shifts["semantic"]), _cover(shifts["distribution"])]
     return sorted((each for each in sentences if each), key=lambda each: not each.advice)
@@ -59,12 +59,12 @@ def _order(structure: dict[str, Any]) -> Reading | None:
         return None
     if agreement < _ORDERED:
         return Reading(
-            f"Synthetic class centres do not lie to each other as real ones do (rank correlation {agreement:.2f}).",
-            "Similar classes are then confused. Add attributes that tell them apart; with gsmflow, "
+            f"Synthetic class centres are not arranged like the real ones (rank correlation {agreement:.2f}).",
+            "Similar classes are then confused. Add attributes that distinguish them; with gsmflow, "
             "raise prototype_weight.",
         )
     return Reading(
-        f"Synthetic class centres lie to each other much as real ones do (rank correlation {agreement:.2f})."
+        f"Synthetic class centres are arranged much like the real ones (rank correlation {agreement:.2f})."
     )
 
 
@@ -72,9 +72,7 @@ def _meaning(semantic: dict[str, Any]) -> Reading | None:
     cosine, real = semantic.get("cosine"), semantic.get("real_cosine")
     if cosine is None or real is None:
         return None
-    said = (
-        f"The semantics read back from synthetic features agree to {cosine:.2f}, from real ones to {real:.2f}"
-    )
+    said = f"Semantics recovered from synthetic features have a cosine of {cosine:.2f}, from real ones {real:.2f}"
     if cosine < real - _LOST:
         return Reading(
             f"{said}: part of the description is lost.",

@@ -154,7 +154,7 @@ def rows_of(
         shared = [s for s in there if s in base and None not in (there[s]["H"], base[s]["H"])]
         setting, compared = (_setting_of(each.values()) for each in (there, base))
         difference = None
-        # An upper bound is scored on other samples, and is no competitor.
+        # An upper bound is scored on other samples, so it is not ranked.
         bound = Setting.UPPER_BOUND in (setting, compared)
         if reference and label != reference and shared and not bound:
             mean, half = paired_difference([there[s]["H"] for s in shared], [base[s]["H"] for s in shared])

@@ -1,4 +1,4 @@
-// A row a class: bars of one run, or points of several.
+// One row for each class: bars of one run, or points of several.
 function rows(figure, chart) {
   const series = chart.views[0].series;
   const holder = html("div", "plot tall", figure);
