@@ -143,7 +143,8 @@ def test_other_ways_to_write_numbers(number: Callable[[float], str], tmp_path: P
         ("(0.5)", "with a minus sign"),
         ("$0.5", "without a currency sign"),
         ("3 cm", "without their unit"),
-        ("1e400", "correct it or remove the row"),
+        ("1e400", "within +-3.4e38"),
+        ("1e300", "within +-3.4e38; divide the column by a constant"),
         ("0x1F", "correct it or remove the row"),
         ("1.#QNAN", "the value is missing"),
         ("5.31D-01", "write exponents with E"),
@@ -349,7 +350,7 @@ def test_texts_and_marks_among_semantics(tmp_path: Path) -> None:
     assert (
         "column 'said' is 'a large animal', expected a finite number as in every column of semantics" in told
     )
-    assert "sentences become semantics by `gsmflow describe`" in told
+    assert "`gsmflow describe` makes semantics of sentences" in told
     told = refused(tmp_path, None, classes(lambda c, a: "x" if c % 2 else ""))
     assert "classes.csv: line 2, column 'a0' is empty" in told
 

@@ -75,7 +75,12 @@ def problem_of(
     listed = labels.tolist()
     unknown = next((label for label in listed if label not in place), None)
     if unknown is not None:
-        raise InputError(f"y: label {unknown!r} is not among classes")
+        across = (
+            "; they are among the columns, so give it transposed"
+            if str(unknown) in (dimensions or ())
+            else ""
+        )
+        raise InputError(f"y: label {unknown!r} is not among classes{across}")
     if len(set(listed)) < 2:
         raise InputError(f"y: one class, {listed[0]!r}, in {len(listed)} sample(s); at least two are needed")
     return Problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,12 +273,17 @@ def _not_a_number(table: Table, column: str, row: int, of: str, *, whole: bool) 
         return f"{shown} with a decimal comma, as others in this file have; write all in one way"
     if what_to_do := advice(str(cell)):
         return f"{shown}; {what_to_do}"
+    if (
+        _is_number(str(cell), table.dialect.decimal if table.dialect else ".")
+        and "inf" not in str(cell).lower()
+    ):
+        return f"{shown} within +-3.4e38; divide the column by a constant, or correct the value"
     if whole and len(table) > 1:
         remedy = "remove the column"
         remedy += (
             ", or name it label, split or name if it is that"
             if of == "features"
-            else "; sentences become semantics by `gsmflow describe`"
+            else "; `gsmflow describe` makes semantics of sentences"
         )
         return f"{shown} as in every column of {of}; {remedy}"
     if _is_second_header(table, row):
@@ -302,10 +308,9 @@ def _is_second_header(table: Table, row: int) -> bool:
 
 def _is_number(cell: str, decimal: str) -> bool:
     try:
-        float(cell.replace(decimal, "."))
+        return not math.isnan(float(cell.replace(decimal, ".")))
     except ValueError:
         return False
-    return True
 
 
 def _guarded(path: Path, read: Callable[..., T], *arguments: Any) -> T:

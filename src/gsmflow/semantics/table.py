@@ -100,6 +100,8 @@ def read_described(path: Path, columns: tuple[str, ...] = (), *, as_text: bool |
     try:
         values = numbers(table, chosen, of="semantics").astype(np.float64)
     except InputError as error:
+        if not str(error).endswith(("correct it or remove the row", "of sentences")):
+            raise
         raise InputError(str(error), remedy="for sentences, name an `encoder`") from None
     return Described(rows, chosen, attributes=values, note=left_out_note(left_out))
 
