@@ -37,7 +37,9 @@ def test_names_and_order(client: TestClient) -> None:
     assert client.get("/v1/run").json()["feature_names"] == strangers.NAMES
     asked = [[X[5].tolist()], [named(X[5])], [named(X[5], lambda names: names[::-1])]]
     answers = [client.post("/v1/predict", json={"features": each}).json()["predictions"] for each in asked]
-    assert answers[0] == answers[1] == answers[2]
+    other_case = [{f" {name.upper()}": value for name, value in named(X[5]).items()}]
+    answers.append(client.post("/v1/predict", json={"features": other_case}).json()["predictions"])
+    assert answers[0] == answers[1] == answers[2] == answers[3]
     others = [client.post("/v1/predict", json={"features": [row.tolist()]}).json() for row in X[::20]]
     assert len({each["predictions"][0]["classes"][0]["probability"] for each in others}) > 3  # not all alike
 

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
+from gsmflow.files.class_names import normal
+from gsmflow.files.column_names import INVISIBLE
 
 T = TypeVar("T")
 
@@ -20,14 +22,14 @@ def matched(
     what: str = "feature",
     of: str = "the data the run was trained on",
 ) -> dict[str, T]:
-    """Features (N, D) with their columns in the wanted order; names that differ in case alone are the same.
+    """Features (N, D) with their columns in the wanted order; names that differ in case or spaces alone are the same.
 
     Raises
     ------
     InputError
         A wanted column is missing, or there are other columns.
     """
-    features = _in_other_case(features, wanted)
+    features = _as_wanted(features, wanted)
     missing = [name for name in wanted if name not in features]
     surplus = [name for name in features if name not in wanted]
     if missing or surplus:
@@ -40,9 +42,13 @@ def matched(
     return {name: features[name] for name in wanted}
 
 
-def _in_other_case(features: Mapping[str, T], wanted: Sequence[str]) -> Mapping[str, T]:
-    """The same features by the wanted names, where some names differ from them in case alone and none twice."""
-    meant = {name.casefold(): name for name in wanted}
-    if len(meant) < len(wanted) or len({name.casefold() for name in features}) < len(features):
+def _as_wanted(features: Mapping[str, T], wanted: Sequence[str]) -> Mapping[str, T]:
+    """The same features by the wanted names, where names differ from them in case or spaces alone and none twice."""
+    meant = {_compared(name): name for name in wanted}
+    if len(meant) < len(wanted) or len({_compared(name) for name in features}) < len(features):
         return features
-    return {meant.get(name.casefold(), name): value for name, value in features.items()}
+    return {meant.get(_compared(name), name): value for name, value in features.items()}
+
+
+def _compared(name: str) -> str:
+    return normal(name.translate(INVISIBLE)).casefold()
