@@ -52,11 +52,27 @@ class Graph:
 
     def largest(self, x: str) -> str:
         """The largest of each row, (samples, 1). Not by ReduceMax, which differs between opsets."""
+        return self._top(x, 1, 1, largest=1)
+
+    def smallest(self, x: str, count: int, axis: int = 1) -> str:
+        """The `count` smallest values along an axis, in ascending order."""
+        return self._top(x, count, axis, largest=0)
+
+    def _top(self, x: str, count: int, axis: int, largest: int) -> str:
         from onnx import helper
 
-        name = f"{self.prefix}largest_{len(self.nodes)}"
-        self.nodes.append(helper.make_node("TopK", [x, self.constant([1])], [name, f"{name}_at"], axis=1))
+        name = f"{self.prefix}top_{len(self.nodes)}"
+        inputs, outputs = [x, self.constant([count])], [name, f"{name}_at"]
+        self.nodes.append(helper.make_node("TopK", inputs, outputs, axis=axis, largest=largest))
         return name
+
+    def squared_distances(self, x: str, centers: Tensor) -> str:
+        """|x - z|^2 of rows x (samples, D) and centers z (M, D), none below 0: (samples, M)."""
+        ones = self.constant(np.ones((centers.shape[1], 1)))
+        squares = self.add("MatMul", self.add("Mul", x, x), ones)
+        squares = self.add("Add", squares, self.constant(centers.square().sum(dim=1)))
+        products = self.add("MatMul", x, self.constant(2 * centers.T))
+        return self.add("Max", self.add("Sub", squares, products), self.constant(0.0))
 
     def unit(self, x: str, dim: int) -> str:
         """Rows (samples, dim) scaled to length 1."""

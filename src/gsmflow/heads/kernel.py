@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,11 +94,7 @@ class KernelHead:
 
     def graph(self, graph: Graph, x: str) -> str:
         """The logits as nodes of an ONNX graph."""
-        centers = self.kernel.centers
-        squares = graph.add("MatMul", graph.add("Mul", x, x), graph.constant(np.ones((self.in_dim, 1))))
-        squares = graph.add("Add", squares, graph.constant(centers.square().sum(dim=1)))
-        products = graph.add("MatMul", x, graph.constant(2 * centers.T))
-        distances = graph.add("Max", graph.add("Sub", squares, products), graph.constant(0.0))
+        distances = graph.squared_distances(x, self.kernel.centers)
         kernel = graph.add("Exp", graph.add("Mul", distances, graph.constant(-0.5 / self.kernel.width**2)))
         return graph.add("MatMul", kernel, graph.constant(self.weight.T))
 

@@ -27,6 +27,7 @@ HEADS: Registry[HeadClass] = Registry(
     {
         "kernel": "gsmflow.heads.kernel:KernelHead",
         "linear": "gsmflow.heads.linear:LinearHead",
+        "neighbours": "gsmflow.heads.neighbours:NeighbourHead",
         "stack": "gsmflow.heads.stack:StackHead",
         "sum": "gsmflow.heads.sum:SumHead",
         "represented": "gsmflow.heads.representation:RepresentedHead",

@@ -127,6 +127,20 @@ def tensor_of(features: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(features))
 
 
+def evenly_drawn(labels: Tensor, count: int) -> Tensor:
+    """Indices of `count` samples, about equally many a class: the first of each class in a drawn order.
+
+    The order is the same in every run. All samples are taken where there are no more than `count`.
+    """
+    order = torch.randperm(len(labels), generator=stream("cpu", 0, "landmarks")).to(labels.device)
+    mixed = labels[order]
+    by_class = torch.argsort(mixed, stable=True)
+    starts = torch.bincount(mixed).cumsum(0) - torch.bincount(mixed)
+    rank = torch.empty_like(mixed)
+    rank[by_class] = torch.arange(len(mixed), device=labels.device) - starts[mixed[by_class]]
+    return order[torch.argsort(rank, stable=True)[:count]]
+
+
 class Batches:
     """Batches drawn without replacement; the incomplete last batch of an epoch is dropped.
 

@@ -48,6 +48,7 @@ _MODULES = (
     "lda",
     "eszsl",
     "kernel-eszsl",
+    "neighbours",
     "dap",
     "iap",
     "sae",

@@ -1,7 +1,8 @@
 """The best classifier that validation finds: closed forms and flows, judged on the same problems and stacked.
 
 No single method is best on all data. Closed forms take seconds, so they come first, each with its own transformation of
-the features; the logits of the heads with the best parameters are averaged. Then come a flow on the residuals of
+the features; the logits of the heads with the best parameters are averaged. The distance to the nearest training
+samples joins them; it ranks no classes, but tells unseen ones from seen ones. Then come a flow on the residuals of
 regressed class means, and a flow on the features themselves. All are judged on the same validation problems, which are
 cut from the training data. The weights of a stack of their logits are chosen there too (stacked generalization:
 Wolpert, Neural Networks 1992)::
@@ -25,6 +26,12 @@ _WHOLE = (
     "selection.averaged=5",
 )
 _LDA = (*_WHOLE, "lda.semantic_widths_tried=on")
+_NOVELTY = (
+    "features.project=0",
+    "features.project_at_most=0",
+    "features.scaling=standard",
+    "neighbours.ranked=off",
+)
 _SETS = ("head.sets=3",)
 
 
@@ -59,6 +66,7 @@ METHOD = Method(
         Member("dap", "dap", _WHOLE, binary_at_most=64),
         Member("zero-shot", "zero-shot", cheap=True),
         Member("kernel-eszsl", "kernel-eszsl", _WHOLE),
+        Member("novelty", "neighbours", _NOVELTY, ranks=False),
         Member("gsmflow", "gsmflow", ("gsmflow.residual=on", *_SETS)),
         Member("plain gsmflow", "gsmflow", ("gsmflow.residual=off", *_SETS)),
     ),

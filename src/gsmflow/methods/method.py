@@ -44,6 +44,8 @@ class Member:
         Whether it takes so little time that it is judged on more validation problems than the others.
     binary_at_most : int | None
         It is used only for semantics with at most this many dimensions and two values in each; None: for all.
+    ranks : bool
+        Whether it ranks classes. A member that only tells unseen classes from seen ones counts in a stack, never alone.
     """
 
     label: str
@@ -51,6 +53,7 @@ class Member:
     overrides: tuple[str, ...] = ()
     cheap: bool = False
     binary_at_most: int | None = None
+    ranks: bool = True
 
 
 @dataclass(frozen=True)

@@ -90,16 +90,14 @@ class Composite:
         )
         judged: list[JudgedMember] = []
         cheap = {member.label for member in self.recipe.method.members if member.cheap}
+        ranking = {member.label for member in self.recipe.method.members if member.ranks}
         for label, recipe in self.suited.items():
             try:
                 judged.append(judge.judge(label, recipe, cheap=label in cheap, rivals=judged))
             except LeftOut as why:
                 self.recorder.progress.message(f"  {label}: left out, {why}")
                 continue
-            member = judged[-1]
-            self.recorder.progress.message(
-                f"  {label}: validation H {100 * member.choice.H:.1f}, {member.seconds:.0f} seconds"
-            )
+            self.recorder.progress.message(f"  {label}: {_told(judged[-1], ranks=label in ranking)}")
         return judge, judged
 
     def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
@@ -324,6 +322,12 @@ def _identity(problem: Problem) -> FeatureTransform:
     """The transformation that only subtracts the offset: members of a stack transform features themselves."""
     dim = problem.feature_dim
     return FeatureTransform(np.zeros(dim, np.float32), np.ones(dim, np.float32), offset=problem.offset)
+
+
+def _told(member: JudgedMember, *, ranks: bool) -> str:
+    """A judged member in a few words."""
+    reached = f"validation H {100 * member.choice.H:.1f}" if ranks else "tells unseen classes from seen ones"
+    return f"{reached}, {member.seconds:.0f} seconds"
 
 
 def _record(member: JudgedMember, recipe: Recipe, stack: Stack) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def bias_at_rate(logits: NDArray[np.float32], unseen: NDArray[np.int64], rate: f
     rate : float
         The fraction, in [0, 1].
     """
-    return float(np.quantile(unseen_margins(logits, unseen), rate))
+    return float(np.quantile(unseen_margins(logits, unseen), rate, method="hazen"))
 
 
 def unseen_margins(logits: NDArray[np.float32], unseen: NDArray[np.int64]) -> NDArray[np.float32]:

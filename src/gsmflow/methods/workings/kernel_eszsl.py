@@ -33,7 +33,7 @@ from gsmflow.compute.randomness import normal, stream
 from gsmflow.heads.base import Head
 from gsmflow.heads.kernel import GaussianKernel, KernelHead
 from gsmflow.heads.representation import Representation, RepresentedHead
-from gsmflow.learning.tensors import TrainingData
+from gsmflow.learning.tensors import TrainingData, evenly_drawn
 from gsmflow.methods.kernel_eszsl import KernelESZSLOptions
 from gsmflow.methods.workings.eszsl import solutions, targets
 from gsmflow.methods.workings.semantic_kernel import regression, semantic_kernel
@@ -59,7 +59,7 @@ def _by_kernel(
 ) -> Iterator[tuple[dict[str, float], Head]]:
     """Heads of one width: the exact solution, or the solution on landmarks."""
     exact = len(data.features) <= options.exact_up_to
-    centers = data.features if exact else data.features[_landmarks(data.labels, options.landmarks)]
+    centers = data.features if exact else data.features[evenly_drawn(data.labels, options.landmarks)]
     kernel = GaussianKernel(centers, width)
     among = kernel(centers).double()
     among.diagonal().add_(_JITTER)
@@ -113,17 +113,6 @@ def _products(data: TrainingData, kernel: GaussianKernel) -> tuple[Tensor, Tenso
         gram += part.T @ part
         right += part.T @ targets(labels, len(data.seen))
     return gram, right
-
-
-def _landmarks(labels: Tensor, count: int) -> Tensor:
-    """Indices of `count` training features, about equally many of each class: the first ones in a random order."""
-    order = torch.randperm(len(labels), generator=stream("cpu", 0, "landmarks")).to(labels.device)
-    mixed = labels[order]
-    by_class = torch.argsort(mixed, stable=True)
-    starts = torch.bincount(mixed).cumsum(0) - torch.bincount(mixed)
-    rank = torch.empty_like(mixed)
-    rank[by_class] = torch.arange(len(mixed), device=labels.device) - starts[mixed[by_class]]
-    return order[torch.argsort(rank, stable=True)[:count]]
 
 
 def _by_fourier(
