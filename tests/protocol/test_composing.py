@@ -60,6 +60,7 @@ def test_members_are_a_leaderboard(run: Path) -> None:
         chosen["H"] >= max(m["H"] for m in members) - 0.02
     )  # chosen on more problems than these scores are of
     assert all(0 < m["oracle_H"] <= 1 and m["seconds"] > 0 for m in members)
+    assert [m["label"] for m in members if not m["ranks"]] == ["novelty"]
     assert metrics["H"] <= metrics["oracle"]["H"] + 1e-9
     assert metrics["H"] > 0.6  # guessing: 0.07
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gsmflow.protocol.stacking import RATES, Validation, best_rate, choose_stack, stacked
+from gsmflow.protocol.unseen_bias import rate_among
 
 SEEN, UNSEEN = 6, 3
 
@@ -97,3 +98,16 @@ def test_with_more_unseen_classes_in_the_end_a_rate_has_higher_odds() -> None:
         called = float((margin < bias[index]).mean())
         odds = RATES[index] / (1 - RATES[index]) / 2
         assert called == pytest.approx(odds / (1 + odds), abs=0.01)
+
+
+def test_a_rate_of_few_samples_is_not_carried_over_as_0() -> None:
+    """Where 8 held-out samples are all told from unseen ones, their lowest margin stands for 1 in 16 of many."""
+    labels, unseen = np.array([0] * 8 + [2] * 8), np.array([2])
+    logits = np.zeros((16, 3), np.float32)
+    logits[:8, 0] = np.linspace(2, 9, 8)
+    logits[8:, 2] = 1
+    stack = choose_stack([Validation(labels, unseen)], {"one": [logits]})
+    assert (stack.U, stack.S) == (1, 1)
+    assert stack.rate == pytest.approx(1 / 16)
+    many = rate_among(1 / 16, 3, of=1)
+    assert choose_stack([Validation(labels, unseen, 3)], {"one": [logits]}).rate == pytest.approx(many)

@@ -260,6 +260,7 @@ def test_members_are_a_leaderboard(pictures: Path) -> None:
     assert member_table(record) is None
     members = [
         {"name": "eszsl", "H": 0.31, "weight": None, "seconds": 3.21},
+        {"label": "novelty", "H": 0.6, "ranks": False, "weight": 0.25, "seconds": 2},
         {"name": "lda", "label": "lda, attributes", "H": 0.52, "weight": 0.75, "seconds": 1},
     ]
     table = member_table(replace(record, metrics={**record.metrics, "members": members}))
@@ -267,6 +268,7 @@ def test_members_are_a_leaderboard(pictures: Path) -> None:
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["lda, attributes", "52.0", "0.75", "1.0"],
         ["eszsl", "31.0", "–", "3.2"],
+        ["novelty", "–", "0.25", "2.0"],  # it ranks no classes, so that its H says nothing
     ]
 
 

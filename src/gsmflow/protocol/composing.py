@@ -74,6 +74,11 @@ class Composite:
                 suited[member.label] = self.recipe.members[member.label]
         return suited
 
+    @property
+    def _ranking(self) -> set[str]:
+        """Labels of the members that rank classes."""
+        return {member.label for member in self.recipe.method.members if member.ranks}
+
     def judged(self) -> tuple[Judge, list[JudgedMember]]:
         """All suited members on the validation problems, except those that the rules of the method leave out."""
         selection, options = self.recipe.selection, self.recipe.options
@@ -90,14 +95,13 @@ class Composite:
         )
         judged: list[JudgedMember] = []
         cheap = {member.label for member in self.recipe.method.members if member.cheap}
-        ranking = {member.label for member in self.recipe.method.members if member.ranks}
         for label, recipe in self.suited.items():
             try:
                 judged.append(judge.judge(label, recipe, cheap=label in cheap, rivals=judged))
             except LeftOut as why:
                 self.recorder.progress.message(f"  {label}: left out, {why}")
                 continue
-            self.recorder.progress.message(f"  {label}: {_told(judged[-1], ranks=label in ranking)}")
+            self.recorder.progress.message(f"  {label}: {_told(judged[-1], ranks=label in self._ranking)}")
         return judge, judged
 
     def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
@@ -132,7 +136,10 @@ class Composite:
             S=stack.S,
             H=stack.H,
         )
-        return choice, [_record(member, self.recipe.members[member.label], stack) for member in judged]
+        return choice, [
+            _record(member, self.recipe.members[member.label], stack, ranks=member.label in self._ranking)
+            for member in judged
+        ]
 
     def trial(self, label: str, choice: Choice | None, weights: Mapping[str, Tensor] | None = None) -> Trial:
         """A member trained on all training data, or with these weights."""
@@ -330,13 +337,14 @@ def _told(member: JudgedMember, *, ranks: bool) -> str:
     return f"{reached}, {member.seconds:.0f} seconds"
 
 
-def _record(member: JudgedMember, recipe: Recipe, stack: Stack) -> dict[str, Any]:
+def _record(member: JudgedMember, recipe: Recipe, stack: Stack, *, ranks: bool) -> dict[str, Any]:
     """A member as plain values."""
     return {
         "label": member.label,
         "method": recipe.method.name,
         "weight": stack.weights.get(member.label, 0.0),
         "H": member.choice.H,
+        "ranks": ranks,
         "seconds": round(member.seconds, 3),
         "choice": asdict(member.choice),
     }

@@ -137,12 +137,12 @@ def member_table(record: Record) -> Table | None:
         Column("seconds", True),
     ]
     rows = []
-    for member in sorted(members, key=lambda each: -(each.get("H") or 0.0)):
+    for member in sorted(members, key=lambda each: -(each.get("H") or 0.0) * each.get("ranks", True)):
         weight, seconds = member.get("weight"), member.get("seconds")
         rows.append(
             [
                 Cell(str(member.get("label") or member.get("name", ""))),
-                _number(member.get("H")),
+                _number(member.get("H") if member.get("ranks", True) else None),
                 Cell("–" if weight is None else f"{weight:.2f}", "" if weight is None else weight, True),
                 Cell("–" if seconds is None else f"{seconds:.1f}", "" if seconds is None else seconds, True),
             ]
