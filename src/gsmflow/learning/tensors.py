@@ -128,9 +128,19 @@ def tensor_of(features: NDArray[np.float32]) -> Tensor:
 
 
 def evenly_drawn(labels: Tensor, count: int) -> Tensor:
-    """Indices of `count` samples, about equally many a class: the first of each class in a drawn order.
+    """Indices of about equally many samples of each class: the first ones in a drawn order, the same in every run.
 
-    The order is the same in every run. All samples are taken where there are no more than `count`.
+    Parameters
+    ----------
+    labels : Tensor
+        (N,) int64 classes, counted from 0.
+    count : int
+        K, samples to take; all of them where there are no more.
+
+    Returns
+    -------
+    Tensor
+        (K,) int64 indices.
     """
     order = torch.randperm(len(labels), generator=stream("cpu", 0, "landmarks")).to(labels.device)
     mixed = labels[order]
