@@ -9,7 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+
+from support.pictures import patches_model
 
 SLOW = (
     *("torch", "scipy", "sklearn", "pandas", "pyarrow", "optuna", "ray", "onnxruntime", "matplotlib"),
@@ -182,6 +186,50 @@ REFUSED = {
     "runs: sort": ["runs", ".", "--sort", "nosuch"],
     "methods: name": ["methods", "nosuch"],
 }
+BROKEN = ("head cut", "head of something else", "no head", "no classes")
+REFUSED |= {
+    f"{command}: {broken}": [command, broken, *more]
+    for command, more in (
+        *(
+            ("export", ()),
+            ("report", ()),
+            ("serve", ("--port", "0")),
+            ("evaluate", ()),
+            ("predict", ("right.csv",)),
+        ),
+    )
+    for broken in BROKEN
+}
+REFUSED |= {
+    f"{command}: {broken}": [command, broken, *more]
+    for command, more in (("report", ()), ("serve", ("--port", "0")))
+    for broken in ("metrics", "configuration", "semantics")
+}
+REFUSED |= {
+    "extract: unknown name": ["extract", "pictures", "--backbone", "resnet1001"],
+    "extract: broken onnx": ["extract", "pictures", "--backbone", "model.onnx"],
+    "extract: onnx of another size": ["extract", "pictures", "--backbone", "whole.onnx", "--size", "64"],
+    "extract: broken torchscript": ["extract", "pictures", "--backbone", "script.pt"],
+    "extract: broken weights": [
+        "extract",
+        "pictures",
+        "--backbone",
+        "resnet101",
+        "--weights",
+        "junk.safetensors",
+    ],
+    "extract: not in the cache": ["extract", "pictures", "--backbone", "clip:openai/nosuch"],
+    "train: broken onnx": ["train", "pictures", "--backbone", "model.onnx", "--classes", "all.csv"],
+    "train: unknown name": ["train", "pictures", "--backbone", "resnet1001", "--classes", "all.csv"],
+    "predict: wide parquet": ["predict", "real", "wide.parquet"],
+    "predict: wide store": ["predict", "real", "wide.npy"],
+    "predict: wide array": ["predict", "real", "wide.npz"],
+    "predict: wide doubles": ["predict", "real", "doubles.npy"],
+    "evaluate: other width": ["evaluate", "real", "other"],
+    "zero-shot: not in the cache": ["zero-shot", "clip:openai/nosuch", "--classes", "a,b"],
+    "import: damaged archive": ["import", "zip.tar", "synthetic"],
+    "import: damaged pickle": ["import", "pickle.tar", "synthetic"],
+}
 COMMANDS = sorted({name.partition(":")[0] for name in REFUSED} - {"a command"})
 ANSWERED = {
     "help": ["--help"],
@@ -211,7 +259,38 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "model.onnx").write_bytes(b"?")
     (place / "few.csv").write_text("name,a,b\nant,1,2\nbee,2,1\n")
     (place / "new.csv").write_text("a,b\n1,2\n")
+    (place / "all.csv").write_text("name,a,b\nant,1,2\nbee,2,1\ncow,1,1\ndog,2,2\nowl,3,1\n")
+    (place / "right.csv").write_text(",".join("abcdefgh") + "\n" + "1," * 7 + "1\n")
+    patches_model(place / "whole.onnx")
+    (place / "script.pt").write_bytes(b"PK\3\4" + b"?" * 90)
+    (place / "junk.safetensors").write_bytes(b"?" * 90)
+    (place / "zip.tar").write_bytes(b"PK\3\4" + b"?" * 90)
+    (place / "pickle.tar").write_bytes(b"\x80\x02" + b"?" * 90)
+    wide = np.zeros((3, 99), np.float32)
+    np.save(place / "wide.npy", wide)
+    np.save(place / "doubles.npy", wide.astype(np.float64))
+    np.savez(place / "wide.npz", features=wide)
+    pl.DataFrame(wide).write_parquet(place / "wide.parquet")
+    (place / "other").mkdir()
+    shutil.copy(place / "classes.csv", place / "other")
+    rows = "".join(f"{name},{i},{j}\n" for i in range(3) for j, name in enumerate(("ant", "bee")))
+    (place / "other" / "features.csv").write_text("label,a,b\n" + rows)
     shutil.copytree(Path(__file__).parents[1] / "runs" / "old" / "linear", place / "real")
+    head = (place / "real" / "head.safetensors").read_bytes()
+    for name, file, content in (
+        ("head cut", "head.safetensors", head[:-100]),
+        ("head of something else", "head.safetensors", b"?" * len(head)),
+        ("no head", "head.safetensors", None),
+        ("no classes", "classes.json", None),
+        ("metrics", "metrics.json", b"{"),
+        ("configuration", "config.toml", b"[run"),
+        ("semantics", "semantics.csv", b"name,a"),
+    ):
+        shutil.copytree(place / "real", place / name)
+        if content is None:
+            (place / name / file).unlink()
+        else:
+            (place / name / file).write_bytes(content)
     return place
 
 

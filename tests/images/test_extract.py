@@ -441,7 +441,7 @@ def test_requests_that_do_not_go_together(tmp_path: Path, capsys: pytest.Capture
     digits(tmp_path / "images", 3)
     model = str(mean_colour_model(tmp_path / "model.onnx"))
     for wanted, expected in (
-        (["--backbone", model], f"extract with --size {SIDE}"),
+        (["--backbone", model, "--size", "64"], f"extract with --size {SIDE}"),
         (["--backbone", model, *WHOLE, "--output", "z"], "no output 'z'"),
         (["--backbone", model, *WHOLE, "--weights", "w.safetensors"], "weights of its own"),
         (["--backbone", model, *WHOLE, "--normalize", "imagnet"], "expected one of imagenet"),

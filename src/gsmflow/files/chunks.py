@@ -31,6 +31,16 @@ class Part(Protocol):
         """The number of the part's first row in the whole table, from 0."""
         ...
 
+    def width(self) -> int:
+        """D, how many features a row has.
+
+        Raises
+        ------
+        InputError
+            The file is damaged, or a cell of these rows is not a finite number.
+        """
+        ...
+
     def read(self) -> Rows:
         """The rows.
 
@@ -66,6 +76,10 @@ class ParquetPart:
     count: int
     wanted: tuple[str, ...] | None = None
 
+    def width(self) -> int:
+        """See [`Part`][gsmflow.files.chunks.Part]."""
+        return self.read().features.shape[1]
+
     def read(self) -> Rows:
         """See [`Part`][gsmflow.files.chunks.Part]."""
         return rows_of_table(parquet_rows(self.file, self.start, self.count), self.wanted)
@@ -88,6 +102,10 @@ class StorePart:
     first: int
     file: Path
     said: Rows
+
+    def width(self) -> int:
+        """See [`Part`][gsmflow.files.chunks.Part]."""
+        return open_store(self.file).shape[1]
 
     def read(self) -> Rows:
         """See [`Part`][gsmflow.files.chunks.Part]."""
@@ -116,6 +134,10 @@ class HeldPart:
 
     first: int
     rows: Rows
+
+    def width(self) -> int:
+        """See [`Part`][gsmflow.files.chunks.Part]."""
+        return self.rows.features.shape[1]
 
     def read(self) -> Rows:
         """See [`Part`][gsmflow.files.chunks.Part]."""

@@ -13,7 +13,7 @@ _REMEDIES = {
     (".feather", ".arrow", ".ipc", ".jsonl", ".json", ".ndjson"): (
         "save it as {stem}.parquet, such as with polars or pandas"
     ),
-    (".pt", ".pth", ".pkl", ".pickle", ".joblib"): (
+    (".pt", ".pth", ".pkl", ".pickle"): (
         "it may run code when it is opened; save it where it was made with numpy.savez(features=...)"
     ),
     (".h5", ".hdf5", ".mat"): "save its arrays with numpy.savez(features=...)",

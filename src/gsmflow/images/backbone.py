@@ -83,6 +83,8 @@ class BackboneSpec:
                 )
             weights = str(Path(weights).resolve())
         model = kind.place(name)
+        if "preprocessing" in kind.takes and "size" not in settings and (side := kind.side(name)):
+            settings["size"] = side
         prepared = Preprocessing(**settings) if "preprocessing" in kind.takes else None
         return BackboneSpec(kind.name, model, weights, output, prepared)
 
@@ -146,6 +148,16 @@ class BackboneSpec:
             model=self.model if model is None else kind.place(model),
             weights=self.weights if weights is None else str(Path(weights).resolve()),
         )
+
+    def check(self) -> None:
+        """Refuse what can be refused without loading the model.
+
+        Raises
+        ------
+        InputError
+            A program is missing, or the model is not there, is damaged, or takes pictures of another size.
+        """
+        BACKBONES.find(self.kind).check(self)
 
     @property
     def note(self) -> str:
@@ -211,6 +223,12 @@ class BackboneKind:
     at_hand : Callable[[], Sequence[str]]
         Names of backbones of this kind that can be opened without a network, the one to prefer first; for a command
         that was given none. Loads no model.
+    check : Callable[[BackboneSpec], None]
+        Raises [`InputError`][gsmflow.base.errors.InputError] for a backbone that `open` would refuse, as far as that
+        can be told at once. Loads no model, and nothing that takes long to load.
+    side : Callable[[str], int | None]
+        The side of the square pictures that the model in a file takes, which is then the default of ``size``; None
+        where it takes any. Loads no model.
     """
 
     name: str
@@ -226,6 +244,8 @@ class BackboneKind:
         return str(Path(name).resolve()) if self.of_file else self.remembered(name)
 
     at_hand: Callable[[], Sequence[str]] = lambda: ()
+    check: Callable[[BackboneSpec], None] = lambda spec: None
+    side: Callable[[str], int | None] = lambda name: None
 
 
 def _complaint(name: str, value: Any) -> str:
@@ -290,9 +310,20 @@ def digest_of_model(path: Path) -> str:
     InputError
         It is missing or cannot be read.
     """
+    check_model_file(path)
+    return digest_of(path)
+
+
+def check_model_file(path: Path) -> None:
+    """Refuse a model's file that is not there.
+
+    Raises
+    ------
+    InputError
+        It is not.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such file", remedy="name the model's file by `backbone`")
-    return digest_of(path)
 
 
 def pooled(output: NDArray[Any], origin: str) -> NDArray[np.float32]:

@@ -221,6 +221,7 @@ def extract_images(
     if cluster:
         BACKBONES.check_known_elsewhere(spec.kind)
     listing = list_labelled(images, root)
+    spec.check()
     listed(listing)
     backbone = open_backbone(spec, resolve_device(device))
     there_already = out.exists()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.images.backbone import Backbone, BackboneSpec, digest_of_model, pooled
 from gsmflow.images.preprocessing import Preprocessing
+from gsmflow.images.torchscript_archive import refuse_pickle
 
 
 def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
@@ -29,7 +29,7 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
     """
     path = Path(spec.model)
     digest = digest_of_model(path)
-    _refuse_pickle(path)
+    refuse_pickle(path)
     with warnings.catch_warnings():
         # Newer torch warns that the format is deprecated, but such files are in use.
         for kind in (DeprecationWarning, FutureWarning):
@@ -56,18 +56,3 @@ def open_torchscript(spec: BackboneSpec, device: torch.device) -> Backbone:
         return pooled(features.float().cpu().numpy(), str(path))
 
     return Backbone(replace(spec, sha256=digest, preprocessing=preprocessing), preprocessing, features)
-
-
-def _refuse_pickle(path: Path) -> None:
-    """Refuse a checkpoint. Both kinds of files are zip archives with pickles; only a TorchScript module also
-    holds code.
-    """
-    parts: set[str] = set()
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            parts = {part for name in archive.namelist() for part in PurePosixPath(name).parts[1:2]}
-    if not {"code", "constants.pkl"} <= parts:
-        raise InputError(
-            f"{path}: not a TorchScript module; a pickled checkpoint is never loaded, save the model with "
-            "torch.jit.script(model).save(...) or export it to ONNX"
-        )

@@ -10,20 +10,19 @@ it is unpickled, and the tensors are checked before they are copied.
 
 from __future__ import annotations
 
-import pickletools
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gsmflow.base.errors import InputError
-from gsmflow.files.guard import check_unpacked, first_bytes
+from gsmflow.files.guard import check_unpacked
 from gsmflow.flow.model import FlowSizes
+from gsmflow.runs.checkpoint_pickle import look_over, not_loaded
 
 # FrEIA called subnets s1 and s2 then, and calls them subnet1 and subnet2 now. All nodes of the graph are
 # numbered, also those without weights.
@@ -31,17 +30,6 @@ _SUBNET = re.compile(r"cinn\.module_list\.(\d+)\.(?:s|subnet)([12])\.([02])\.(we
 _POSITIONING = re.compile(r"individuals\.(\d+)\.(vertice|fc\.weight|fc\.bias)")
 # FrEIA of that time stored the activations of the last batch as buffers, so they were saved too.
 _LEFT_OVER = re.compile(r"cinn\.(tmp_var_\d+|module_list\.\d+\.(perm|perm_inv))")
-# All that a model's state dict needs. The size of each tensor is that of its storage in the file.
-_MAKERS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch \w+Storage")
-# Opcodes that name functions and that PyTorch's own writer does not use.
-_OTHER_NAMES = ("INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4")
-_PICKLED = (
-    1 << 20
-)  # most bytes of the pickle without the weights; those of the published program take ten thousand
-_RECORDS = 10_000  # most records of an archive; those of the published program have about a hundred
-_OLD_PICKLES = (
-    5  # pickles in a file of the older format: three of the format, the dictionary, the names of storages
-)
 
 
 @dataclass(frozen=True)
@@ -104,77 +92,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _unpickled(path: Path) -> Mapping[str, Any]:
     try:
-        _look_over(path)
+        look_over(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (
         Exception
     ) as error:  # errors of the unpickler, the archive and the tensors; all mean a damaged file
-        reason = str(error).partition("\n")[0][:120]
-        raise InputError(
-            f"{path}: not loaded: it is damaged, or holds other objects than tensors, numbers and texts, which could "
-            f"run code ({reason})"
-        ) from None
+        raise not_loaded(path, error) from None
     if not isinstance(content, Mapping):
         raise InputError(
             f"{path}: holds a {type(content).__name__}, expected a checkpoint of the published program"
         )
     check_unpacked(path, sum(_sizes(content)))
     return content
-
-
-def _look_over(path: Path) -> None:
-    """Refuse a file that unpacks to too many bytes, or whose pickle builds anything but tensors, numbers and texts.
-
-    Raises
-    ------
-    InputError
-        The file is refused for one of these reasons.
-    """
-    if first_bytes(path, 4) != b"PK\3\4":  # the way PyTorch distinguishes archives from older files
-        with open(path, "rb") as file:
-            for _ in range(_OLD_PICKLES):
-                _check_pickle(path, file)
-        return
-    with zipfile.ZipFile(path) as archive:
-        records = archive.infolist()
-        if len(records) > _RECORDS:
-            raise InputError(
-                f"{path}: an archive of {len(records)} records, more than the {_RECORDS} allowed; it is no "
-                "checkpoint of the published program"
-            )
-        check_unpacked(path, sum(record.file_size for record in records))
-        for record in records:
-            if record.filename.lower().endswith("/data.pkl"):  # PyTorch accepts each of these names
-                with archive.open(record) as file:
-                    _check_pickle(path, file)
-
-
-def _check_pickle(path: Path, file: IO[bytes]) -> None:
-    """Read one pickle to its end without executing it.
-
-    Raises
-    ------
-    InputError
-        It is too long, or builds something that a checkpoint does not need.
-    ValueError
-        It is none.
-    """
-    start = file.tell()
-    for code, argument, _ in pickletools.genops(file):
-        if file.tell() - start > _PICKLED:
-            raise InputError(
-                f"{path}: more than {_PICKLED} bytes beside the weights; it is no checkpoint of the published program"
-            )
-        named = str(argument) if code.name == "GLOBAL" else code.name
-        if named in _OTHER_NAMES or (code.name == "GLOBAL" and not _MAKERS.fullmatch(named)):
-            raise InputError(
-                f"{path}: not loaded: it holds other objects than tensors, numbers and texts, which could run code "
-                f"({named})"
-            )
 
 
 def _sizes(content: Mapping[str, Any]) -> Iterator[int]:

@@ -40,7 +40,9 @@ from gsmflow.files.atomic import (
 )
 from gsmflow.files.checksums import CHECKSUMS, check
 from gsmflow.files.class_table import classes_csv
+from gsmflow.files.tensor_header import check_tensor_file
 from gsmflow.images.backbone import BackboneSpec
+from gsmflow.runs.classes import class_names
 
 if TYPE_CHECKING:
     from gsmflow.heads.classifier import FittedClassifier
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 METRICS, CONFIG = "metrics.json", "config.toml"
 _NAME = 150  # characters; file systems allow 255, and more is added to a name
+HEAD = "head.safetensors"
 SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safetensors"
 GIVEN = "data given to fit"  # in place of a problem's name, where an estimator was given arrays
 
@@ -123,15 +126,11 @@ def load_classifier(folder: Path) -> FittedClassifier:
         The folder holds no finished run, or its files are damaged or do not fit together.
     """
     check_finished(folder)
-    from gsmflow.files.tensors import read_tensors
+    names, file = class_names(folder), folder / HEAD
+    check_tensor_file(file)
+    from gsmflow.files.tensors import read_tensors  # late, as what follows loads torch
     from gsmflow.heads.classifier import FittedClassifier
 
-    classes = read_json(check(folder / "classes.json"))
-    try:
-        names = tuple(str(entry["name"]) for entry in classes)
-    except (TypeError, KeyError):
-        raise InputError(f"{folder / 'classes.json'}: expected a list of objects with a name") from None
-    file = folder / "head.safetensors"
     tensors, _ = read_tensors(file)
     return FittedClassifier.from_state(tensors, names, str(file))
 

@@ -267,6 +267,7 @@ def _extracting(folder: Path, images: Path, wanted: Wanted, out: Path) -> Extrac
     )
     if BACKBONES.find(spec.kind).of_file and not Path(spec.model).is_file():
         raise InputError(f"{backbone.name}: no such file", parameter="backbone")
+    spec.check()
     given = {name: str(value) for name, value in wanted.preprocessing.items()}
     options = {
         "backbone": backbone.name,

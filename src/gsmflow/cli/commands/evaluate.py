@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+
+if TYPE_CHECKING:
+    from gsmflow.data.problem import Problem
 
 _LOOKED_AT = 4096  # test samples, at most, that are compared with the training features
 
@@ -26,13 +30,18 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
     from gsmflow.cli.display import closing_table
     from gsmflow.cli.display_concerns import tell_outside
     from gsmflow.files.class_names import matched
-    from gsmflow.runs.folder import check_finished, load_classifier, read_config, read_problem
+    from gsmflow.runs.classes import class_names
+    from gsmflow.runs.folder import load_classifier, read_config, read_problem
+    from gsmflow.runs.whole import check_classifier
     from gsmflow.scores.gzsl import score
 
-    check_finished(run)
+    check_classifier(run)
     config = read_config(run)
     asked = config["run"]
     loaded, same = read_problem(run, config, data_root=data_root, problem=problem, features=features)
+    known, width = class_names(run), int(config["data"].get("feature_dim", loaded.feature_dim))
+    if len(loaded.classes) != len(known) or loaded.feature_dim != width:
+        raise _other_data(run, len(known), width, loaded)
     classifier = load_classifier(run)
     note = ""
     if loaded.classes != classifier.classes and len(loaded.classes) == len(classifier.classes):
@@ -40,11 +49,7 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
         meant = matched(loaded.classes, classifier.classes, lambda _: f"{where}: there is", str(run))
         loaded, note = loaded.in_order_of(meant.index, classifier.classes), meant.note
     if loaded.classes != classifier.classes or loaded.feature_dim != classifier.transform.in_dim:
-        raise InputError(
-            f"{run}: trained on {len(classifier.classes)} classes and {classifier.transform.in_dim}-d "
-            f"features, but {loaded.name} has {len(loaded.classes)} classes and {loaded.feature_dim}-d "
-            "features, or their names differ; evaluate on the data it was trained for"
-        )
+        raise _other_data(run, len(classifier.classes), classifier.transform.in_dim, loaded)
     loaded = loaded.relative_to(classifier.transform.offset)
     if note:
         click.echo(note, err=True)
@@ -72,3 +77,11 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
         click.echo(json.dumps(result, allow_nan=False))
     else:
         closing_table(result)
+
+
+def _other_data(run: Path, classes: int, width: int, loaded: Problem) -> InputError:
+    """The error of data that a run was not trained for."""
+    return InputError(
+        f"{run}: trained on {classes} classes and {width}-d features, but {loaded.name} has {len(loaded.classes)} "
+        f"classes and {loaded.feature_dim}-d features, or their names differ; evaluate on the data it was trained for"
+    )

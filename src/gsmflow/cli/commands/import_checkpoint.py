@@ -46,6 +46,7 @@ def import_checkpoint(
     from gsmflow.files.guard import first_bytes
     from gsmflow.methods.gsmflow import GSMFlowOptions
     from gsmflow.recipes.recipe import make_recipe, preset_for
+    from gsmflow.runs.checkpoint_pickle import look_over
     from gsmflow.runs.folder import Request, new_folder, refuse_taken
 
     recipe = make_recipe("gsmflow", preset_for(data.problem, preset.preset), preset.overrides)
@@ -61,6 +62,7 @@ def import_checkpoint(
         raise InputError(
             f"{checkpoint}: damaged, or no checkpoint of the published program: neither an archive nor a pickle"
         )
+    look_over(checkpoint)
     problem = data.load()
 
     from gsmflow.runs.authors_checkpoint import read_checkpoint  # late, as what follows loads torch

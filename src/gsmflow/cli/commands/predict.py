@@ -86,12 +86,12 @@ def predict(
     from gsmflow.compute.distributed_map import results
     from gsmflow.files.atomic import folder_for
     from gsmflow.files.spool import LongTable
-    from gsmflow.runs.folder import check_finished
+    from gsmflow.runs.whole import check_classifier
 
     if out and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name ending in .csv or .parquet")
     check_device(workers.device)
-    check_finished(run)
+    check_classifier(run)
     cluster = workers.cluster()
     if cluster:  # whose workers have other working folders
         run, file, root = run.absolute(), file.absolute(), root and root.absolute()
@@ -170,6 +170,7 @@ def _of_images(
 
     spec = load_backbone(run).moved(moved.backbone, moved.weights)
     listing = list_any(file, root)
+    spec.check()
     from gsmflow.images.shards import SHARD, Reading  # late, as what follows loads torch
     from gsmflow.runs.labelling import Labelling, Pictures
 
@@ -185,7 +186,7 @@ def _of_images(
 
 def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
     """What to do to a table, in parts, and how many rows it has; made of images, it is of the run's own backbone."""
-    from gsmflow.files.chunks import HeldPart, parts_of
+    from gsmflow.files.chunks import parts_of
     from gsmflow.images.backbone import BackboneSpec
     from gsmflow.runs.folder import check_width, feature_names, load_backbone, read_config
 
@@ -198,8 +199,8 @@ def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
             if origin.sha256 == trained.sha256:
                 other = f"images prepared otherwise than those {run} was trained on"
             raise InputError(f"{file}: features of {other}; give it the images themselves")
-    if isinstance(parts[0], HeldPart) and (trained := config.get("data", {}).get("feature_dim")):
-        check_width(file, parts[0].rows.features.shape[1], run, trained, rows=total)
+    if trained := config.get("data", {}).get("feature_dim"):
+        check_width(file, parts[0].width(), run, trained, rows=total)
     from gsmflow.runs.labelling import Labelling  # late, as it loads torch
 
     return Labelling(run, file), parts, total

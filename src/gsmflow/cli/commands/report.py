@@ -49,6 +49,7 @@ def report(
     from gsmflow.files.atomic import check_writable, folder_for, write_bytes
     from gsmflow.report.embedding import parse_methods
     from gsmflow.runs.folder import check_finished
+    from gsmflow.runs.whole import check_whole
 
     for run in runs:
         check_finished(run)
@@ -57,6 +58,8 @@ def report(
     check_writable(file.parent)
     if figures:
         check_writable(figures, "figures")
+    for run in runs:
+        check_whole(run)
     # Late: loading torch takes over a second that a refusal need not wait for.
     from gsmflow.report.figures import draw
     from gsmflow.report.page import render

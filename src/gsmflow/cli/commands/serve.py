@@ -120,6 +120,7 @@ def serve(
     """
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.runs.folder import check_finished, load_backbone
+    from gsmflow.runs.whole import check_whole
     from gsmflow.semantics.encoder import check_encoder
 
     check_finished(run)
@@ -128,6 +129,7 @@ def serve(
         load_backbone(run).moved(moved.backbone, moved.weights)
     if encoder:
         check_encoder(encoder)
+    check_whole(run)
     host = service.host
     listening = _listen(host, service.port)  # a port that is taken is refused at once
     try:

@@ -36,7 +36,7 @@ def zero_shot(
     pictures of some classes, `train --method zero-shot --backbone MODEL` also measures how well it does.
     """
     from gsmflow.compute.devices import check_device, resolve_device
-    from gsmflow.files.image_text import check_model, is_named
+    from gsmflow.files.image_text import check_model, folder_of, is_named
     from gsmflow.recipes.recipe import make_recipe
     from gsmflow.runs.folder import Request, new_folder, refuse_taken
     from gsmflow.semantics.describing import Texts, described_by
@@ -56,6 +56,7 @@ def zero_shot(
         request = Request("names", None, None, "last", False, 0)
         out = new_folder(Path("runs"), request, make_recipe("zero-shot", "best"), resume=False)
     refuse_taken(out)
+    folder_of(model, "")
 
     from gsmflow.runs.from_names import run_on_names
 
