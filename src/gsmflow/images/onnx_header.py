@@ -73,8 +73,8 @@ def _inside(file: BinaryIO, start: int, end: int, number: int) -> list[tuple[int
     """Where the contents of all fields of a number begin and end."""
     return [
         (place, place + length)
-        for found, length, place in _fields(file, start, end)
-        if found == number and place >= 0
+        for field, length, place in _fields(file, start, end)
+        if field == number and place >= 0
     ]
 
 
