@@ -6,9 +6,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import gsmflow
 
 SOURCE = Path(gsmflow.__file__).parent
+TESTS = Path(__file__).parents[1]
 MOST_LINES = 350
 # Short names that everybody gives these modules.
 USUAL = {
@@ -20,10 +23,10 @@ USUAL = {
 }
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
+def trees(root: Path = SOURCE) -> Iterator[tuple[str, ast.Module]]:
     """The syntax tree of every module."""
-    for file in sorted(SOURCE.rglob("*.py")):
-        yield file.relative_to(SOURCE).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
+    for file in sorted(root.rglob("*.py")):
+        yield file.relative_to(root).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
 
 
 def test_no_module_is_too_long_to_be_read_in_one_sitting() -> None:
@@ -50,9 +53,10 @@ def test_what_is_imported_keeps_its_name() -> None:
     assert not renamed
 
 
-def test_locals_say_what_was_made_kept_or_found() -> None:
+@pytest.mark.parametrize("root", [SOURCE, TESTS])
+def test_locals_say_what_was_made_kept_or_found(root: Path) -> None:
     vague = []
-    for name, tree in trees():
+    for name, tree in trees(root):
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for node in ast.walk(function):

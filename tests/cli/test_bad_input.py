@@ -285,8 +285,8 @@ def test_malformed_preset(
 
 def test_all_wrong_values_are_reported_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = ["--set", "gsmflow.blocks=0", "--set", "gsmflow.epochs=x", "--set", "gsmflow.clamp=0"]
-    found = ("with --set", "gsmflow.blocks = 0", "gsmflow.epochs = 'x'", "gsmflow.clamp")
-    refused(["train", PROBLEM, *wrong], capsys, *found)
+    complaints = ("with --set", "gsmflow.blocks = 0", "gsmflow.epochs = 'x'", "gsmflow.clamp")
+    refused(["train", PROBLEM, *wrong], capsys, *complaints)
 
 
 def test_missing_data_are_named_as_they_were_asked_for(

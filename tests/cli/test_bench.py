@@ -192,9 +192,9 @@ def test_tuning_writes_a_preset_that_train_takes_and_continues_its_study(tmp_pat
     best = json.loads(more.stdout)
     assert best["trials"] == 3
     assert best["validation"] >= json.loads(first.stdout)["validation"]
-    kept = tomllib.loads((tmp_path / "t.toml").read_text())
-    assert kept["gsmflow"]["epochs"] == best["parameters"]["epochs"]
-    assert kept["head"]["loss"] == best["parameters"]["head.loss"]
+    preset = tomllib.loads((tmp_path / "t.toml").read_text())
+    assert preset["gsmflow"]["epochs"] == best["parameters"]["epochs"]
+    assert preset["head"]["loss"] == best["parameters"]["head.loss"]
     trained = gsmflow("train", PROBLEM, "--preset", "t.toml", "--json", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     chosen = json.loads(trained.stdout)["chosen"]

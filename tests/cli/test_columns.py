@@ -49,14 +49,14 @@ def test_columns_in_another_order(
     ending: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = pl.DataFrame(X, schema=strangers.NAMES)
-    found = []
+    both = []
     for name, columns in (("straight", strangers.NAMES), ("reversed", strangers.NAMES[::-1])):
         file = tmp_path / f"{name}.{ending}"
         chosen = frame.select(columns).with_row_index("Unnamed: 0")
         chosen.write_csv(file, separator=";") if ending == "csv" else chosen.write_parquet(file)
-        found.append(answers(run, file, capsys))
-    assert found[0] == found[1]
-    assert len(found[0]) == len(X)
+        both.append(answers(run, file, capsys))
+    assert both[0] == both[1]
+    assert len(both[0]) == len(X)
 
 
 def test_a_renamed_column_is_refused_by_name(
@@ -148,9 +148,9 @@ def test_new_classes_by_name(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
         main(["add-class", str(run), "--from", str(tmp_path / "new.csv"), "--out", str(out), "--json"]) == 0
     )
     assert "left out 'Unnamed: 0'" in capsys.readouterr().err
-    kept = pl.read_csv(out / "semantics.csv")
+    stored = pl.read_csv(out / "semantics.csv")
     assert np.allclose(
-        kept.filter(pl.col("name") == "new 1").select(f"a{i}" for i in range(6)).row(0), vectors[1]
+        stored.filter(pl.col("name") == "new 1").select(f"a{i}" for i in range(6)).row(0), vectors[1]
     )
 
 
@@ -163,8 +163,8 @@ def test_new_classes_by_names_in_another_case_or_refused_by_name(
     out = tmp_path / "v2"
     assert main(["add-class", str(run), "--from", str(table), "--out", str(out), "--json"]) == 0
     capsys.readouterr()
-    kept = pl.read_csv(out / "semantics.csv").filter(pl.col("name") == "new")
-    assert np.allclose(kept.select(f"a{i}" for i in range(6)).row(0), vector)
+    stored = pl.read_csv(out / "semantics.csv").filter(pl.col("name") == "new")
+    assert np.allclose(stored.select(f"a{i}" for i in range(6)).row(0), vector)
     table.write_text(strangers.written(["name", *(f"b{i}" for i in range(6))], [["new", *vector]]))
     line = refusal(["add-class", str(run), "--from", str(table)], capsys)
     assert "lacks the semantic columns a0, a1, a2, a3, a4, a5 and has b0, b1" in line

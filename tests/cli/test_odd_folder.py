@@ -53,19 +53,19 @@ def journey(place: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     model = str(patches_model(place / "model.onnx"))
     rows = [f"digit {digit},{','.join(code)},{digit / 10}" for digit, code in enumerate(CODES)]
     (place / "described.csv").write_text("name,a,b,c,d,e,f,g,h\n" + "\n".join(rows) + "\n")
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     look = ["--backbone", model, "--size", str(SIDE), "--crop", "1"]
-    found["extract"] = said(
+    results["extract"] = said(
         ["extract", str(mine / "images"), *look, "-o", str(mine / "features.npz")], capsys
     )["features"]
-    found["describe"] = said(
+    results["describe"] = said(
         ["describe", str(place / "described.csv"), "-o", str(mine / "classes.csv")], capsys
     )["classes"]
-    found["data"] = said(["data", str(mine)], capsys)["counts"]
+    results["data"] = said(["data", str(mine)], capsys)["counts"]
     assert main(["data", str(mine)]) == 0
     assert str(place.name if mine == place else mine.name) in capsys.readouterr().out
     metrics = said(["train", str(mine), *SHORT, "--keep-data", "--out", str(run)], capsys)
-    found["train"] = {key: value for key, value in metrics.items() if key not in ("seconds", "run")}
+    results["train"] = {key: value for key, value in metrics.items() if key not in ("seconds", "run")}
     shutil.copyfile(mine / "features.npz", place / "new.npz")
     features = np.load(mine / "features.npz")["features"][:30]
     table = pl.DataFrame(features, schema=[f"f{index}" for index in range(features.shape[1])])
@@ -80,11 +80,11 @@ def journey(place: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
                 capsys.readouterr().err
             )
             labelled = pl.read_csv(out, glob=False) if ending == "csv" else pl.read_parquet(out, glob=False)
-            found[f"predict {source} {ending}"] = labelled["probability"].round(9).to_list()
-    found["evaluate"] = [said(["evaluate", str(run), *more], capsys)["S"] for more in ([], [str(mine)])]
+            results[f"predict {source} {ending}"] = labelled["probability"].round(9).to_list()
+    results["evaluate"] = [said(["evaluate", str(run), *more], capsys)["S"] for more in ([], [str(mine)])]
     added = said(["add-class", str(run), "--name", "ten", "--attributes", "1,0,1,0,1,0,1,0.9"], capsys)
     assert added["run"] == str(place / "run-v2")
-    found["add-class"] = added["after"]
+    results["add-class"] = added["after"]
     assert (
         main(
             ["report", str(run), str(place / "run-v2"), "--embedding", "pca", "--out", str(place / "r.html")]
@@ -95,15 +95,15 @@ def journey(place: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert not any(
         "cannot be read" in note for record in read([run], Path("none")) for note in record.missing
     )
-    found["export"] = said(["export", str(run), "--onnx", "--images", "-o", str(place / "c.onnx")], capsys)[
+    results["export"] = said(["export", str(run), "--onnx", "--images", "-o", str(place / "c.onnx")], capsys)[
         "classes"
     ]
     service = Service(run, data_root=Path("none"), device=torch.device("cpu"))
     client = TestClient(create_app(service, Limits(hosts=("testserver",))))
     answer = client.post("/v1/predict", json={"features": features[:2].tolist()})
     assert answer.status_code == 200
-    found["serve"] = answer.json()["predictions"]
-    return found
+    results["serve"] = answer.json()["predictions"]
+    return results
 
 
 def test_an_odd_folder_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,12 +63,12 @@ def test_parts_are_the_rows_in_their_order(tmp_path: Path) -> None:
     write_store(tmp_path / "store.npy", [expected.features])
     whole.select("name").write_parquet(tmp_path / "store.rows.parquet")
     for source in ("one.parquet", "one.csv", "shards", "shards/*.parquet", "sh*/??.parquet", "store.npy"):
-        found, _, total = chunks.parts_of(tmp_path / source)
+        parts, _, total = chunks.parts_of(tmp_path / source)
         assert total == COUNT
-        assert len(found) > COUNT // 33
-        rows = [part.read() for part in found]
+        assert len(parts) > COUNT // 33
+        rows = [part.read() for part in parts]
         assert max(len(some.features) for some in rows) <= 32
-        assert [part.first for part in found] == np.cumsum([0] + [len(r.features) for r in rows])[
+        assert [part.first for part in parts] == np.cumsum([0] + [len(r.features) for r in rows])[
             :-1
         ].tolist()
         features = np.concatenate([some.features for some in rows]).astype(np.float32)
@@ -84,13 +84,13 @@ def test_labels_of_parts_are_those_of_the_whole(ending: str, run: Path, tmp_path
     in_shards(tmp_path / "shards", whole)
     out = tmp_path / f"labels.{ending}"
     assert main(["predict", str(run), str(tmp_path / "shards"), "-o", str(out), "--unsure", "0.5"]) == 0
-    found = pl.read_parquet(out) if ending == "parquet" else pl.read_csv(out)
-    assert found["sample"].to_list() == list(range(COUNT))
+    labelled = pl.read_parquet(out) if ending == "parquet" else pl.read_csv(out)
+    assert labelled["sample"].to_list() == list(range(COUNT))
     classifier = load_classifier(run)
     probabilities = classifier.probabilities(problem().features[:COUNT])
-    assert found["class"].to_list() == [classifier.classes[c] for c in probabilities.argmax(axis=1)]
-    assert np.allclose(found["probability"], probabilities.max(axis=1), atol=1e-6)
-    assert found["unsure"].to_list() == (found["probability"] < 0.5).to_list()
+    assert labelled["class"].to_list() == [classifier.classes[c] for c in probabilities.argmax(axis=1)]
+    assert np.allclose(labelled["probability"], probabilities.max(axis=1), atol=1e-6)
+    assert labelled["unsure"].to_list() == (labelled["probability"] < 0.5).to_list()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["shards", out.name])
 
 
@@ -139,10 +139,10 @@ def test_shards_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
 def test_a_part_that_changed_meanwhile_is_noticed(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "features.parquet"
     table().drop("name").write_parquet(file)
-    found, _, _ = chunks.parts_of(file)
+    parts, _, _ = chunks.parts_of(file)
     table(100).drop("name").write_parquet(file)
     with pytest.raises(InputError, match="changed or cut short"):
-        list(results(Labelling(run, file), found))
+        list(results(Labelling(run, file), parts))
 
 
 @pytest.mark.parametrize("count", [0, 30, 99, 100, 1000])

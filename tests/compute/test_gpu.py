@@ -45,8 +45,8 @@ def data(device: torch.device, dim: int) -> TrainingData:
 
 
 def losses(learner: GSMFlowLearner, steps: int, start: int = 0) -> torch.Tensor:
-    made = [learner.step(index) for index in range(start, start + steps)]
-    return torch.tensor([[float(value) for value in losses.values()] for losses in made])
+    steps_done = [learner.step(index) for index in range(start, start + steps)]
+    return torch.tensor([[float(value) for value in losses.values()] for losses in steps_done])
 
 
 @pytest.mark.parametrize("options", [SMALL, replace(SMALL, prototype_weight=0.0), LARGE])
@@ -93,9 +93,9 @@ def test_the_log_determinant_in_bfloat16_is_near_that_in_float64() -> None:
     with torch.no_grad():
         g = learner.model.positioning(learner.seen_semantics)
         rows, x = learner.data.labels[:256], learner.data.features[:256]
-        _, found = learner.model.flow(x, learner.model.flow.condition(g), rows)
+        _, rounded = learner.model.flow(x, learner.model.flow.condition(g), rows)
         _, truth = exact(x.double(), exact.condition(g.double()), rows)
-    assert float(((found - truth) / truth).abs().max()) < 1e-2
+    assert float(((rounded - truth) / truth).abs().max()) < 1e-2
 
 
 def test_codes_of_synthetic_features_are_the_features() -> None:
@@ -115,10 +115,10 @@ def test_codes_of_synthetic_features_are_the_features() -> None:
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 @pytest.mark.parametrize("coded", [False, True])
 def test_heads_of_both_devices_are_alike(kind: str, coded: bool) -> None:
-    made = data(CPU, 64)
-    labels = made.seen[made.labels]
-    low, step = (made.features.amin(dim=0), made.features.std(dim=0) / 60) if coded else (None, None)
-    features = torch.randint(0, 255, made.features.shape).to(torch.uint8) if coded else made.features
+    training = data(CPU, 64)
+    labels = training.seen[training.labels]
+    low, step = (training.features.amin(dim=0), training.features.std(dim=0) / 60) if coded else (None, None)
+    features = torch.randint(0, 255, training.features.shape).to(torch.uint8) if coded else training.features
     heads = []
     for device in (CPU, GPU):
         on = [None if t is None else t.to(device) for t in (features, labels, low, step)]

@@ -30,12 +30,12 @@ def valid() -> dict[str, Any]:
 
 
 def test_a_valid_problem() -> None:
-    made = Problem(**valid())
-    assert made.features.dtype == np.float32
-    assert made.labels.dtype == np.int64
-    assert made.seen.tolist() == [0, 1, 2]
-    assert made.unseen.tolist() == [3]
-    assert (made.feature_dim, made.semantic_dim) == (3, 2)
+    problem = Problem(**valid())
+    assert problem.features.dtype == np.float32
+    assert problem.labels.dtype == np.int64
+    assert problem.seen.tolist() == [0, 1, 2]
+    assert problem.unseen.tolist() == [3]
+    assert (problem.feature_dim, problem.semantic_dim) == (3, 2)
 
 
 def spoil(name: str, place: Any, value: Any) -> dict[str, Any]:
@@ -97,8 +97,8 @@ def test_validation_is_cut_from_the_training_part_alone(seed: int, official: boo
     if official:
         data = replace(data, validation_unseen=data.seen[[1, 3]])
     small = validation_problem(data, seed)
-    kept = {row.tobytes() for row in data.features[data.train]}
-    assert all(row.tobytes() in kept for row in small.features)
+    training_rows = {row.tobytes() for row in data.features[data.train]}
+    assert all(row.tobytes() in training_rows for row in small.features)
     assert len({row.tobytes() for row in small.features}) == len(small.features)
     assert set(small.classes) == {data.classes[c] for c in data.seen}
     if official:
@@ -160,8 +160,8 @@ def test_the_fingerprint_tells_what_changed(change: dict[str, Any], touched: set
 def test_a_memory_map_is_kept_as_it_is(tmp_path: Any) -> None:
     file = np.lib.format.open_memmap(tmp_path / "features.npy", "w+", np.float32, (12, 3))
     file[:] = valid()["features"]
-    made = Problem(**(valid() | {"features": file}))
-    assert isinstance(made.features, np.memmap)
+    problem = Problem(**(valid() | {"features": file}))
+    assert isinstance(problem.features, np.memmap)
 
 
 @pytest.mark.parametrize("cut", [validation_problem, held_out_problem, unseen_bias_problem])
@@ -169,6 +169,6 @@ def test_a_problem_made_of_pictures_can_be_cut(cut: Any) -> None:
     """Pictures are for looking at, and there are fewer samples in a part."""
     whole = problem()
     pictures = tuple(f"{index}.png" for index in range(len(whole.labels)))
-    made, plain = cut(replace(whole, pictures=pictures), 0), cut(whole, 0)
-    assert made.pictures is None
-    assert made.fingerprint == plain.fingerprint
+    of_pictures, plain = cut(replace(whole, pictures=pictures), 0), cut(whole, 0)
+    assert of_pictures.pictures is None
+    assert of_pictures.fingerprint == plain.fingerprint

@@ -36,15 +36,15 @@ def test_projection_is_pca_of_the_scaled_training_features() -> None:
     assert fitted.out_dim == 4
 
 
-@pytest.mark.parametrize(("most", "kept"), [(4, 4), (9, 9), (10, 0), (99, 0)])
-def test_features_of_few_dimensions_are_not_projected(most: int, kept: int) -> None:
+@pytest.mark.parametrize(("most", "components"), [(4, 4), (9, 9), (10, 0), (99, 0)])
+def test_features_of_few_dimensions_are_not_projected(most: int, components: int) -> None:
     """A projection on all components would be a rotation."""
     data = problem()
     options = FeatureOptions(project_at_most=most)
     fitted = FeatureTransform.fit(data, options)
-    assert options.components(data.feature_dim, len(data.train)) == kept
-    assert fitted.out_dim == options.out_dim(data) == (kept or data.feature_dim)
-    if not kept:
+    assert options.components(data.feature_dim, len(data.train)) == components
+    assert fitted.out_dim == options.out_dim(data) == (components or data.feature_dim)
+    if not components:
         assert np.array_equal(
             fitted(data.features), FeatureTransform.fit(data, FeatureOptions())(data.features)
         )

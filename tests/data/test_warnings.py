@@ -67,9 +67,9 @@ def pair(cosine: float, i: int, j: int) -> np.ndarray:
 
 @pytest.mark.parametrize("cosine", [0.964, 0.9999])
 def test_descriptions_nearly_alike(cosine: float) -> None:
-    found = of_problem(replace(problem(), semantics=pair(cosine, 10, 11)))
-    assert kinds(found) == ["twins"]
-    assert found[0].text.startswith(
+    concerns = of_problem(replace(problem(), semantics=pair(cosine, 10, 11)))
+    assert kinds(concerns) == ["twins"]
+    assert concerns[0].text.startswith(
         f"1 pair of classes described nearly alike: class 10 and class 11 (cosine {cosine:.3f})."
     )
     assert kinds(of_problem(replace(problem(), semantics=pair(cosine, 3, 11)))) == ["twins"]
@@ -90,26 +90,28 @@ def test_attributes_that_say_nothing_or_nothing_that_can_be_learned() -> None:
     semantics = problem().semantics.copy()
     semantics[:, 2] = 0.5
     semantics[:9, 7] = 0
-    found = of_problem(replace(problem(), semantics=semantics))
-    assert kinds(found) == ["constant", "unseen alone"]
-    assert found[0].text.startswith("1 attribute with the same value for every class: c (0.5).")
-    assert found[1].text.startswith(
+    concerns = of_problem(replace(problem(), semantics=semantics))
+    assert kinds(concerns) == ["constant", "unseen alone"]
+    assert concerns[0].text.startswith("1 attribute with the same value for every class: c (0.5).")
+    assert concerns[1].text.startswith(
         "1 attribute that only unseen classes differ in: h (0 for every seen class)."
     )
 
 
 def test_names_that_are_written_alike() -> None:
-    found = of_problem(replace(problem(), classes=("Zebra", "zebra", *NAMES[2:])))
-    assert kinds(found) == ["names"]
-    assert found[0].text.startswith("Classes whose names differ in case or signs alone: 'Zebra' and 'zebra'.")
+    concerns = of_problem(replace(problem(), classes=("Zebra", "zebra", *NAMES[2:])))
+    assert kinds(concerns) == ["names"]
+    assert concerns[0].text.startswith(
+        "Classes whose names differ in case or signs alone: 'Zebra' and 'zebra'."
+    )
 
 
 def test_classes_with_few_samples() -> None:
     whole = problem()
     train = np.setdiff1d(whole.train, [0, 1, 2, 3, 10, 11, 12])
-    found = of_problem(replace(whole, train=train))
-    assert kinds(found) == ["few"]
-    assert "1 seen class with fewer than 5 training samples: class 0 (4)." in found[0].text
+    concerns = of_problem(replace(whole, train=train))
+    assert kinds(concerns) == ["few"]
+    assert "1 seen class with fewer than 5 training samples: class 0 (4)." in concerns[0].text
 
 
 def test_samples_that_are_there_twice() -> None:
@@ -119,20 +121,20 @@ def test_samples_that_are_there_twice() -> None:
     features[20] = features[41]  # of classes 2 and 4, both in training
     features[21] = 0.0
     features[22] = -0.0  # of one class, both in training: no harm
-    found = of_problem(replace(whole, features=features))
-    assert kinds(found) == ["repeated", "repeated"]
+    concerns = of_problem(replace(whole, features=features))
+    assert kinds(concerns) == ["repeated", "repeated"]
     assert (
         "1 test sample with the very features of a training sample: sample 8 is training sample 3 "
-        in found[0].text
+        in concerns[0].text
     )
-    assert "different labels: samples 20 (class 2) and 41 (class 4) (counted from 0)" in found[1].text
+    assert "different labels: samples 20 (class 2) and 41 (class 4) (counted from 0)" in concerns[1].text
 
 
 def test_seen_classes_that_are_missed() -> None:
     per_class = dict.fromkeys(NAMES, 0.8) | {"class 1": 0.0, "class 2": 0.05, "class 10": 0.0}
-    found = of_scores(per_class, NAMES[:9])
-    assert kinds(found) == ["missed"]
-    assert found[0].text.startswith(
+    concerns = of_scores(per_class, NAMES[:9])
+    assert kinds(concerns) == ["missed"]
+    assert concerns[0].text.startswith(
         "2 seen classes hardly ever recognised: class 1 (0.0%), class 2 (5.0%); the mean"
     )
     assert of_scores(per_class, NAMES[3:9]) == []
@@ -208,8 +210,8 @@ def test_the_same_picture_twice(tmp_path: Path) -> None:
     for name, content in contents.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    found = repeated(list_labelled(tmp_path))
-    assert [each.text.split(";")[0] for each in found] == [
+    concerns = repeated(list_labelled(tmp_path))
+    assert [each.text.split(";")[0] for each in concerns] == [
         "1 picture is there twice, in two parts of the data: test/horse/2.png and train/horse/1.png",
         "1 picture is there twice, under two labels: train/bear/1.png and train/tiger/1.png",
     ]

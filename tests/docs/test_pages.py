@@ -20,13 +20,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def rows(cls: type[Options]) -> list[str]:
     """One line of a Markdown table for every option."""
-    found = []
+    lines = []
     for field in fields(cls):  # type: ignore[arg-type]
         value = (
             {True: "on", False: "off"}[field.default] if isinstance(field.default, bool) else field.default
         )
-        found.append(f"| `{cls.table}.{field.name}` | {value} | {field.metadata['help']} |")
-    return found
+        lines.append(f"| `{cls.table}.{field.name}` | {value} | {field.metadata['help']} |")
+    return lines
 
 
 @pytest.mark.parametrize("cls", [FeatureOptions, GSMFlowOptions, HeadOptions, SelectionOptions])

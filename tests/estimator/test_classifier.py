@@ -159,11 +159,11 @@ def test_validated_chooses_and_says_what(problem: Problem, names: np.ndarray) ->
 
 
 def test_synthesize(fitted: GSMFlowClassifier, problem: Problem) -> None:
-    made = fitted.synthesize("class 13", 50)
-    assert made.shape == (50, 12)
-    assert np.isfinite(made).all()
-    assert np.array_equal(made, fitted.synthesize("class 13", 50))
-    assert not np.array_equal(made, fitted.synthesize("class 13", 50, seed=1))
+    features = fitted.synthesize("class 13", 50)
+    assert features.shape == (50, 12)
+    assert np.isfinite(features).all()
+    assert np.array_equal(features, fitted.synthesize("class 13", 50))
+    assert not np.array_equal(features, fitted.synthesize("class 13", 50, seed=1))
     # Features of a seen class lie nearer to their own class than to most others.
     seen = fitted.synthesize("class 2", 200).mean(axis=0)
     means = np.stack(

@@ -104,8 +104,10 @@ def test_a_loaded_estimator_is_saved_again(saved: Any, problem: Problem, tmp_pat
         expected = each.add_classes("yak", vector).decision_function(x)
         assert np.array_equal(again.add_classes("yak", vector).decision_function(x), expected)
     files = {path.name: path.read_bytes() for path in run.iterdir() if path.name != ".lock"}
-    kept = {path.name: path.read_bytes() for path in (tmp_path / "same").iterdir() if path.name != ".lock"}
-    assert files == kept
+    saved_again = {
+        path.name: path.read_bytes() for path in (tmp_path / "same").iterdir() if path.name != ".lock"
+    }
+    assert files == saved_again
 
 
 def test_without_its_data(saved: Any, problem: Problem, tmp_path: Path, capsys: Any) -> None:

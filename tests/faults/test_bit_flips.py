@@ -108,16 +108,16 @@ def test_of_a_features_file_without(kind: str, tmp_path: Path) -> None:
     for place in places(content):
         (folder / name).write_bytes(flipped(content, place))
         try:
-            found = sources.load(str(folder), data_root=tmp_path)
+            problem = sources.load(str(folder), data_root=tmp_path)
         except InputError as error:
             refused.append(str(error))
             continue
         same = all(
-            np.array_equal(getattr(found, field.name), getattr(whole, field.name))
-            for field in dataclasses.fields(found)
+            np.array_equal(getattr(problem, field.name), getattr(whole, field.name))
+            for field in dataclasses.fields(problem)
             if field.name in ("features", "labels", "semantics", "train", "test_seen", "test_unseen")
         )
-        assert same == (found.fingerprint == whole.fingerprint)
+        assert same == (problem.fingerprint == whole.fingerprint)
         noticed += not same
     assert noticed + len(refused)
     assert all(str(folder) in message for message in refused)

@@ -45,11 +45,13 @@ def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 def results(root: Path) -> dict[str, Any]:
     """The metrics of all runs under a folder, without what depends on the clock, and extracted features."""
-    found: dict[str, Any] = {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*.npz")}
+    contents: dict[str, Any] = {
+        str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*.npz")
+    }
     for file in sorted(root.rglob("metrics.json")):
         metrics = json.loads(file.read_text())
-        found[str(file.relative_to(root))] = {k: v for k, v in metrics.items() if k != "seconds"}
-    return found
+        contents[str(file.relative_to(root))] = {k: v for k, v in metrics.items() if k != "seconds"}
+    return contents
 
 
 def whole(root: Path) -> None:
@@ -71,14 +73,14 @@ def whole(root: Path) -> None:
 
 def workers(folder: Path) -> list[str]:
     """Processes that train in a folder."""
-    found = []
+    names = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").resolve() == folder and b"gsmflow" in (process / "cmdline").read_bytes():
-                found.append(process.name)
+                names.append(process.name)
         except OSError:
             pass  # it ended while it was looked at
-    return found
+    return names
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to see what still runs")

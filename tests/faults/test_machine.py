@@ -160,7 +160,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     for name in ("steady", "jumping"):
         if name == "jumping":
             monkeypatch.setattr(time, "time", _Jumping())
-        found = train(
+        measured = train(
             request,
             problem(),
             recipe,
@@ -168,8 +168,8 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
             folder=tmp_path / name,
             checkpoint_seconds=0,
         )
-        assert 0 <= found["seconds"]["total"] < 600
-        metrics.append({k: v for k, v in found.items() if k != "seconds"})
+        assert 0 <= measured["seconds"]["total"] < 600
+        metrics.append({k: v for k, v in measured.items() if k != "seconds"})
     assert metrics[0] == metrics[1]
     for file in (tmp_path / "jumping").iterdir():
         os.utime(file, (4e9, 4e9))  # from the future

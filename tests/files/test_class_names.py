@@ -17,7 +17,7 @@ SHOWN = {  # what cannot be seen is spelled out
 }
 
 
-def found(*names: str, classes: tuple[str, ...] = CLASSES) -> Matched:
+def matches(*names: str, classes: tuple[str, ...] = CLASSES) -> Matched:
     return matched(names, classes, lambda index: f"row {index} is labelled", "classes.csv")
 
 
@@ -36,21 +36,21 @@ def found(*names: str, classes: tuple[str, ...] = CLASSES) -> Matched:
     ],
 )
 def test_names_that_are_written_otherwise(name: str, meant: str) -> None:
-    assert found(name, meant) == Matched(
+    assert matches(name, meant) == Matched(
         (CLASSES.index(meant),) * 2,
         f"1 written otherwise than their class: '{SHOWN.get(name, name)}' as '{meant}'",
     )
 
 
 def test_the_very_name_needs_no_note_and_comes_first() -> None:
-    assert found(*CLASSES) == Matched(tuple(range(len(CLASSES))), "")
-    assert found("zebra", "Zebra", classes=("Zebra", "zebra")) == Matched((1, 0), "")
+    assert matches(*CLASSES) == Matched(tuple(range(len(CLASSES))), "")
+    assert matches("zebra", "Zebra", classes=("Zebra", "zebra")) == Matched((1, 0), "")
 
 
 def test_signs_at_the_ends_are_kept() -> None:
-    assert [CLASSES[i] for i in found("c+", "c").index] == ["C+", "C"]
+    assert [CLASSES[i] for i in matches("c+", "c").index] == ["C+", "C"]
     with pytest.raises(InputError, match=r"'\+1', which has no row in classes\.csv"):
-        found("+1")
+        matches("+1")
 
 
 @pytest.mark.parametrize("name", ["ZEBRA", "zebra_", "zebra"])
@@ -60,7 +60,7 @@ def test_what_may_mean_two_classes_is_refused_with_both(name: str) -> None:
         "row 0 is labelled 'ZEBRA', which may mean 'Zebra' or 'zEBRA' in classes.csv; write it as one of them"
     )
     with pytest.raises(InputError) as refused:
-        found(name, classes=classes)
+        matches(name, classes=classes)
     if name != "zebra_":
         assert str(refused.value) == message.replace("ZEBRA'", f"{name}'", 1)
     else:

@@ -189,13 +189,14 @@ def test_a_table_cut_anywhere_is_read_or_refused(form: str, tmp_path: Path) -> N
     content = text.encode("utf-16" if form == "utf-16" else "utf-8")
     for cut in np.linspace(0, len(content), 52, dtype=int)[:-1]:
         try:
-            found = cells(read(tmp_path, content[:cut]))
+            read_rows = cells(read(tmp_path, content[:cut]))
         except InputError as error:
             assert "\n" not in str(error)  # noqa: PT017 - what is asserted of an error that may not come
             continue
-        assert found[:-1] == rows[: len(found) - 1]
+        assert read_rows[:-1] == rows[: len(read_rows) - 1]
         assert all(
-            whole.startswith(cell) for whole, cell in zip(rows[len(found) - 1], found[-1], strict=True)
+            whole.startswith(cell)
+            for whole, cell in zip(rows[len(read_rows) - 1], read_rows[-1], strict=True)
         )
 
 

@@ -133,12 +133,14 @@ def test_parquet(tmp_path: Path) -> None:
             assert not right, pl.read_parquet(path)
             continue
         assert rows.labels == tuple(labels)
-        kept = {c: v for c, v in features.items() if c.strip() in rows.columns}
-        assert tuple(c.strip() for c, _ in columns if c in kept) == rows.columns
+        feature_columns = {c: v for c, v in features.items() if c.strip() in rows.columns}
+        assert tuple(c.strip() for c, _ in columns if c in feature_columns) == rows.columns
         # A column without any value says nothing.
         valueless = {c for c, v in features.items() if np.isnan(v.astype(np.float64)).all()}
-        assert set(features) - set(kept) <= valueless | ({lacks} if count == 1 else set()), rows.note
-        for index, column in enumerate(c for c, _ in columns if c in kept):
+        assert set(features) - set(feature_columns) <= valueless | ({lacks} if count == 1 else set()), (
+            rows.note
+        )
+        for index, column in enumerate(c for c, _ in columns if c in feature_columns):
             assert np.array_equal(
                 rows.features[:, index].astype(np.float64), features[column].astype(np.float64)
             )

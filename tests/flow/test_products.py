@@ -37,10 +37,10 @@ def test_they_are_those_of_the_rounded_factors(hardware: bool, dtype: torch.dtyp
     wide = [f.double() for f in (left, right, weight, bias)]
     product = wide[0] @ wide[1]
     plain = wide[0] @ wide[2].T
-    for made, exact in zip(all_products(dtype), (product, product, plain, plain + wide[3]), strict=True):
-        assert made.dtype is dtype
+    for computed, exact in zip(all_products(dtype), (product, product, plain, plain + wide[3]), strict=True):
+        assert computed.dtype is dtype
         bound = 2.0**-8 if dtype is torch.bfloat16 else 1e-5
-        assert ((made.double() - exact).abs() <= bound * exact.abs() + 1e-5).all()
+        assert ((computed.double() - exact).abs() <= bound * exact.abs() + 1e-5).all()
 
 
 @pytest.mark.parametrize("make", [products.linear, lambda x, w: products.product(x, w.T)])

@@ -46,8 +46,8 @@ def test_it_has_the_least_cross_entropy() -> None:
         probabilities = softmax(logits, float(np.exp(log_temperature)))
         return -float(np.log(probabilities[np.arange(len(labels)), labels]).mean())
 
-    found = minimize_scalar(cross_entropy, bounds=(-3, 3), method="bounded")
-    assert fit_temperature(logits, labels) == pytest.approx(float(np.exp(found.x)), rel=1e-3)
+    least = minimize_scalar(cross_entropy, bounds=(-3, 3), method="bounded")
+    assert fit_temperature(logits, labels) == pytest.approx(float(np.exp(least.x)), rel=1e-3)
 
 
 def test_temperatures_of_the_least_information_are_finite() -> None:

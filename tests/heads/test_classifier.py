@@ -39,9 +39,9 @@ def test_logits_are_those_of_the_equation(bias: float) -> None:
 
 def test_probabilities_are_the_softmax_over_the_temperature() -> None:
     exponentials = np.exp(expected(0.5) / 3)
-    found = classifier(0.5, 3.0).probabilities(X)
-    assert found == pytest.approx(exponentials / exponentials.sum(axis=1, keepdims=True))
-    assert found.dtype == np.float64
+    probabilities = classifier(0.5, 3.0).probabilities(X)
+    assert probabilities == pytest.approx(exponentials / exponentials.sum(axis=1, keepdims=True))
+    assert probabilities.dtype == np.float64
 
 
 def test_unseen_classes_alone() -> None:

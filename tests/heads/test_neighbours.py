@@ -47,16 +47,20 @@ def test_novelty_is_measured_by_training_samples_left_out_in_turn() -> None:
 
 @pytest.mark.parametrize("ranked", [True, False])
 def test_logits_are_those_of_the_equations(ranked: bool) -> None:
-    made, features = head(ranked=ranked), drawn(4, 6, seed=3)
-    near = made.neighbours
-    for x, logits in zip(features, made.logits(features), strict=True):
+    neighbours_head, features = head(ranked=ranked), drawn(4, 6, seed=3)
+    near = neighbours_head.neighbours
+    for x, logits in zip(features, neighbours_head.logits(features), strict=True):
         nearest = sorted(distance(x, z) for z in near.samples)
         novelty = (np.mean(nearest[:3]) - near.mean) / near.spread
         of_class = [
-            min(distance(x, z) for z, label in zip(near.samples, made.labels, strict=True) if label == c)
+            min(
+                distance(x, z)
+                for z, label in zip(near.samples, neighbours_head.labels, strict=True)
+                if label == c
+            )
             for c in SEEN
         ]
-        to_mean = [distance(x, mean) for mean in made.means] or [0.0, 0.0]
+        to_mean = [distance(x, mean) for mean in neighbours_head.means] or [0.0, 0.0]
         seen = -(np.array(of_class) - min(of_class)) / near.spread * ranked
         unseen = novelty - (np.array(to_mean) - min(to_mean)) / near.spread
         np.testing.assert_allclose(logits[SEEN].numpy(), seen, atol=1e-4)
@@ -67,12 +71,12 @@ def test_logits_are_those_of_the_equations(ranked: bool) -> None:
 @pytest.mark.parametrize("ranked", [True, False])
 def test_it_is_stored_and_exported_as_it_is(ranked: bool, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    made, features = head(ranked=ranked), drawn(50, 6, seed=4)
-    write_tensors(tmp_path / "head.safetensors", head_state(made))
+    original, features = head(ranked=ranked), drawn(50, 6, seed=4)
+    write_tensors(tmp_path / "head.safetensors", head_state(original))
     again = head_from_state(read_tensors(tmp_path / "head.safetensors")[0])
-    assert torch.equal(again.logits(features), made.logits(features))
+    assert torch.equal(again.logits(features), original.logits(features))
     same = FeatureTransform(np.zeros(6, np.float32), np.ones(6, np.float32))
-    fitted = FittedClassifier(same, made, tuple("abcde"), np.array(UNSEEN), 0.25)
+    fitted = FittedClassifier(same, original, tuple("abcde"), np.array(UNSEEN), 0.25)
     export(fitted, tmp_path / "head.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "head.onnx"))
     (logits,) = session.run(["logits"], {"features": features.numpy()})

@@ -97,12 +97,12 @@ def test_torchscript_feature_maps_are_averaged(tmp_path: Path) -> None:
     model = torchscript_model(tmp_path / "model.pt")
     listing = list_labelled(tmp_path / "images")
     backbone = open_backbone(spec(model), CPU)
-    made = features_of(backbone, listing).features
+    features = features_of(backbone, listing).features
     torch.manual_seed(0)
     layer = torch.nn.Conv2d(3, 5, 4)
     pictures = np.stack([backbone.prepare(read_image(listing.root / name)) for name in listing.names])
     with torch.no_grad():
-        assert np.allclose(made, layer(torch.from_numpy(pictures)).mean(dim=(2, 3)).numpy(), atol=1e-5)
+        assert np.allclose(features, layer(torch.from_numpy(pictures)).mean(dim=(2, 3)).numpy(), atol=1e-5)
 
 
 def test_killed_and_resumed_it_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +207,9 @@ def test_an_image_that_can_be_read_by_now_is_read(tmp_path: Path, monkeypatch: p
         patch.setattr(extraction, "write_table", killed)
         with pytest.raises(KeyboardInterrupt):
             extract(backbone, listing, tmp_path / "f.npz")
-    made = extract(backbone, listing, tmp_path / "f.npz")
-    assert made.unreadable == ()
-    assert made.shape[0] == len(read_rows(tmp_path / "f.npz").features) == 20
+    extracted = extract(backbone, listing, tmp_path / "f.npz")
+    assert extracted.unreadable == ()
+    assert extracted.shape[0] == len(read_rows(tmp_path / "f.npz").features) == 20
 
 
 def test_pictures_are_read_as_a_person_sees_them(tmp_path: Path) -> None:
@@ -270,12 +270,12 @@ def test_timm_backbones_are_remembered_and_opened_again(tmp_path: Path) -> None:
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
     backbone = open_backbone(BackboneSpec.of("resnet10t", weights=str(tmp_path / "weights.safetensors")), CPU)
     listing = list_labelled(tmp_path / "images")
-    made = extract(backbone, listing, tmp_path / "f.npz", batch_size=6)
+    extracted = extract(backbone, listing, tmp_path / "f.npz", batch_size=6)
     transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
     pictures = torch.stack([transform(Image.open(listing.root / n).convert("RGB")) for n in listing.names])
     with torch.no_grad():
         expected = model.forward_head(model.forward_features(pictures), pre_logits=True)
-    assert made.shape == expected.shape
+    assert extracted.shape == expected.shape
     assert np.allclose(read_rows(tmp_path / "f.npz").features, expected.numpy(), atol=1e-5)
     rows = read_rows(tmp_path / "f.npz")
     assert rows.backbone is not None
@@ -482,10 +482,10 @@ def test_the_model_is_run_by_onnxruntime(tmp_path: Path) -> None:
     digits(tmp_path / "images", 10)
     model = patches_model(tmp_path / "model.onnx")
     backbone, listing = open_backbone(spec(model), CPU), list_labelled(tmp_path / "images")
-    made = features_of(backbone, listing)
+    table = features_of(backbone, listing)
     pictures = np.stack([backbone.prepare(read_image(listing.root / name)) for name in listing.names])
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    assert np.allclose(made.features, np.asarray(session.run(None, {"x": pictures})[0]), atol=1e-6)
+    assert np.allclose(table.features, np.asarray(session.run(None, {"x": pictures})[0]), atol=1e-6)
 
 
 def test_the_table_is_what_numpy_would_write(tmp_path: Path) -> None:

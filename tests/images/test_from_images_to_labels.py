@@ -31,7 +31,7 @@ UNSEEN = 9
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run trained on the images of nine digits; the tenth is only described."""
     folder = tmp_path_factory.mktemp("digits")
     digits(folder / "mine" / "images", 400, leave_out=(UNSEEN,))
@@ -45,29 +45,29 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_run_remembers_its_backbone(made: Path) -> None:
-    config = tomllib.loads((made / "run" / "config.toml").read_text())
+def test_the_run_remembers_its_backbone(place: Path) -> None:
+    config = tomllib.loads((place / "run" / "config.toml").read_text())
     assert config["backbone"]["kind"] == "onnx"
     assert config["backbone"]["preprocessing"]["size"] == SIDE
-    assert load_backbone(made / "run").model == str((made / "model.onnx").resolve())
+    assert load_backbone(place / "run").model == str((place / "model.onnx").resolve())
 
 
-def test_new_images_are_labelled(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_images_are_labelled(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = digits(tmp_path / "new", 500)
     for index, file in enumerate(sorted(files)):
         if index % 5:
             file.unlink()
-    kept = sorted(file for file in files if file.exists())
+    readable = sorted(file for file in files if file.exists())
     (tmp_path / "new" / "broken.png").write_bytes(b"?")
     out = tmp_path / "labels.csv"
-    command = ["predict", str(made / "run"), str(tmp_path / "new"), "-o", str(out)]
+    command = ["predict", str(place / "run"), str(tmp_path / "new"), "-o", str(out)]
     assert main([*command, "--top", "2", "--unsure", "0.6"]) == 3
     assert "left out broken.png" in capsys.readouterr().err
     table = pl.read_csv(out)
-    assert table["sample"].to_list() == [file.relative_to(tmp_path / "new").as_posix() for file in kept]
+    assert table["sample"].to_list() == [file.relative_to(tmp_path / "new").as_posix() for file in readable]
     assert table["unsure"].to_list() == (table["probability"] < 0.6).to_list()
     assert 0 < table["unsure"].sum() < len(table)
-    true = np.array([file.parent.name for file in kept])
+    true = np.array([file.parent.name for file in readable])
     seen = true != f"digit {UNSEEN}"
     assert (table["class"].to_numpy() == true)[seen].mean() > 0.6
     of_unseen = table["unseen_probability"].to_numpy()
@@ -78,18 +78,18 @@ def test_new_images_are_labelled(made: Path, tmp_path: Path, capsys: pytest.Capt
     )  # a single unseen class
 
 
-def test_one_image_a_csv_and_features_give_the_same(made: Path, tmp_path: Path) -> None:
+def test_one_image_a_csv_and_features_give_the_same(place: Path, tmp_path: Path) -> None:
     """To the rounding of another batch."""
     files = sorted(digits(tmp_path / "new", 3))
     tables = {}
     (tmp_path / "list.csv").write_text(
         "path,label\n" + "".join(f"{f.relative_to(tmp_path).as_posix()},{f.parent.name}\n" for f in files)
     )
-    command = ["extract", str(tmp_path / "new"), "--backbone", str(made / "model.onnx"), "--size", str(SIDE)]
+    command = ["extract", str(tmp_path / "new"), "--backbone", str(place / "model.onnx"), "--size", str(SIDE)]
     assert main([*command, "--crop", "1", "-o", str(tmp_path / "new.npz")]) == 0
     for name in ("new", "list.csv", "new.npz", files[0].relative_to(tmp_path).as_posix()):
         out = tmp_path / "out.parquet"
-        assert main(["predict", str(made / "run"), str(tmp_path / name), "-o", str(out)]) == 0
+        assert main(["predict", str(place / "run"), str(tmp_path / name), "-o", str(out)]) == 0
         tables[name] = pl.read_parquet(out)
     for name, table in tables.items():
         first = tables["new"].head(len(table))
@@ -99,41 +99,41 @@ def test_one_image_a_csv_and_features_give_the_same(made: Path, tmp_path: Path) 
 
 
 def test_a_backbone_that_was_moved_or_changed(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = str(digits(tmp_path / "new", 1)[0])
-    moved, there = tmp_path / "moved.onnx", made / "model.onnx"
+    moved, there = tmp_path / "moved.onnx", place / "model.onnx"
     content = there.read_bytes()
     moved.write_bytes(content)
     try:
         there.unlink()
-        assert main(["predict", str(made / "run"), image]) == 2
+        assert main(["predict", str(place / "run"), image]) == 2
         assert "model.onnx: no such file; name the model's file by --backbone" in capsys.readouterr().err
-        assert main(["predict", str(made / "run"), image, "--backbone", str(moved)]) == 0
+        assert main(["predict", str(place / "run"), image, "--backbone", str(moved)]) == 0
         patches_model(there, seed=1)
         capsys.readouterr()
-        assert main(["predict", str(made / "run"), image]) == 2
+        assert main(["predict", str(place / "run"), image]) == 2
         assert "not the backbone that the features were made with" in capsys.readouterr().err
     finally:
         there.write_bytes(content)
 
 
 def test_features_of_another_backbone_are_refused(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As many dimensions, and yet they would mean nothing."""
     digits(tmp_path / "new", 3)
     other = patches_model(tmp_path / "other.onnx", seed=1)
     command = ["extract", str(tmp_path / "new"), "--backbone", str(other), "--size", str(SIDE)]
     assert main([*command, "-o", str(tmp_path / "new.npz")]) == 0
-    assert main(["predict", str(made / "run"), str(tmp_path / "new.npz")]) == 2
+    assert main(["predict", str(place / "run"), str(tmp_path / "new.npz")]) == 2
     assert "features of another backbone" in capsys.readouterr().err
-    command[3] = str(made / "model.onnx")  # the run's own, but for the crop
+    command[3] = str(place / "model.onnx")  # the run's own, but for the crop
     assert main([*command, "-o", str(tmp_path / "cropped.npz")]) == 0
     capsys.readouterr()
-    assert main(["predict", str(made / "run"), str(tmp_path / "cropped.npz")]) == 2
+    assert main(["predict", str(place / "run"), str(tmp_path / "cropped.npz")]) == 2
     assert "features of images prepared otherwise than those" in capsys.readouterr().err
-    assert main(["predict", str(made / "run"), str(tmp_path / "nothing")]) == 2
+    assert main(["predict", str(place / "run"), str(tmp_path / "nothing")]) == 2
     assert "nothing: no such file or folder" in capsys.readouterr().err
 
 
@@ -147,7 +147,7 @@ def test_a_run_on_features_cannot_label_images(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_train_makes_the_features_itself(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a model of the usual size; and without --backbone the message says how."""
     import onnx
@@ -155,7 +155,7 @@ def test_train_makes_the_features_itself(
     mine = tmp_path / "mine"
     digits(mine / "images", 120, leave_out=(UNSEEN,))
     (mine / "images" / "digit 3" / "broken.png").write_bytes(b"?")
-    (mine / "classes.csv").write_bytes((made / "mine" / "classes.csv").read_bytes())
+    (mine / "classes.csv").write_bytes((place / "mine" / "classes.csv").read_bytes())
     few = ("--set", "head.synthetic_per_class=10")  # as many as there are pictures a class
     command = ["train", str(mine), *ARGUMENTS, *few, "--protocol", "last"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 2

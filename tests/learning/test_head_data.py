@@ -164,8 +164,10 @@ def test_a_stream_passes_over_every_feature_once_and_again_the_same(monkeypatch:
     order = real[:, 0].argsort(), given.features[:, 0].argsort()
     assert torch.equal(real[order[0], :DIM], given.features[order[1]])
     for shard in shards:
-        made = shard.labels[shard.real :]
-        assert (made == 1).sum() == (made == 3).sum()  # every class has its share in each
+        synthetic_labels = shard.labels[shard.real :]
+        assert (synthetic_labels == 1).sum() == (
+            synthetic_labels == 3
+        ).sum()  # every class has its share in each
         assert shard.real == 12 // len(shards)
     again = list(
         stream.shards(0, "order", 1)

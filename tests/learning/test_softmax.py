@@ -55,14 +55,14 @@ def test_the_pool_holds_real_and_synthetic_features_class_by_class() -> None:
     data = problem()
     training = TrainingData.of(data, torch.device("cpu"))
     learner = GSMFlowLearner(training, GSMFlowOptions(hidden=16, global_semantic=8, blocks=1), 0)
-    made = Pool.synthesize(learner, training, 7, seed=3)
-    assert made.real == len(data.train)
-    np.testing.assert_array_equal(made.features[: made.real], data.features[data.train])
-    np.testing.assert_array_equal(made.labels[: made.real], data.labels[data.train])
-    assert made.labels[made.real :].tolist() == [c for c in data.unseen for _ in range(7)]
+    pool = Pool.synthesize(learner, training, 7, seed=3)
+    assert pool.real == len(data.train)
+    np.testing.assert_array_equal(pool.features[: pool.real], data.features[data.train])
+    np.testing.assert_array_equal(pool.labels[: pool.real], data.labels[data.train])
+    assert pool.labels[pool.real :].tolist() == [c for c in data.unseen for _ in range(7)]
     again = learner.sample(training.semantics[training.unseen], 7, 3, "synthesis", 0)
-    torch.testing.assert_close(made.features[made.real :], again)
-    unseen_alone = made.synthetic(training.unseen)
+    torch.testing.assert_close(pool.features[pool.real :], again)
+    unseen_alone = pool.synthetic(training.unseen)
     assert unseen_alone.labels.unique().tolist() == list(range(len(data.unseen)))
 
 
@@ -120,9 +120,9 @@ def test_a_stream_passes_over_the_same_features_in_shards_like_the_whole(
     learner = GSMFlowLearner(training, GSMFlowOptions(hidden=16, global_semantic=8, blocks=1), 0)
     monkeypatch.setattr("gsmflow.learning.head_data._STREAMED_FROM", 1)
     monkeypatch.setattr("gsmflow.learning.head_data._SHARD", 4 * 10 * 150)
-    made = Pool.synthesize(learner, training, 50, seed=3)
-    assert isinstance(made, Stream)
-    first, second = ([*made.shards("pass", epoch)] for epoch in (0, 1))
+    stream = Pool.synthesize(learner, training, 50, seed=3)
+    assert isinstance(stream, Stream)
+    first, second = ([*stream.shards("pass", epoch)] for epoch in (0, 1))
     assert len(first) > 2
     for shard in first:
         counts = torch.bincount(shard.labels[shard.real :], minlength=12)[training.unseen]
@@ -135,8 +135,8 @@ def test_a_stream_passes_over_the_same_features_in_shards_like_the_whole(
 
     np.testing.assert_array_equal(everything(first), everything(second))
     assert len(everything(first)) == len(data.train) + 3 * 50
-    np.testing.assert_array_equal(made.counts(12), sum(s.counts(12) for s in first))
-    alone = made.synthetic(training.unseen)
+    np.testing.assert_array_equal(stream.counts(12), sum(s.counts(12) for s in first))
+    alone = stream.synthetic(training.unseen)
     assert {int(label) for shard in alone.shards() for label in shard.labels} == {0, 1, 2}
 
 

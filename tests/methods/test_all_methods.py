@@ -81,24 +81,24 @@ def test_an_interrupted_training_continues_as_if_it_had_not_been(name: str) -> N
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_samples_or_logits_have_the_right_shape_and_repeat(name: str) -> None:
-    made = learner(name)
-    losses = made.step(0)
+    untrained = learner(name)
+    losses = untrained.step(0)
     assert losses
     assert all(math.isfinite(float(value)) for value in losses.values())
     x = data().features
-    if isinstance(made, Scorer):
-        head = made.head()
+    if isinstance(untrained, Scorer):
+        head = untrained.head()
         assert head.logits(x[:5]).shape == (5, 12)
-        assert torch.equal(head.logits(x[:5]), made.head().logits(x[:5]))
+        assert torch.equal(head.logits(x[:5]), untrained.head().logits(x[:5]))
         return
-    assert isinstance(made, Generator)
+    assert isinstance(untrained, Generator)
     semantics = data().semantics[data().unseen]
-    samples = made.sample(semantics, 7, 1, "x")
-    size = made.represent(x[:1], 0).shape[1]
+    samples = untrained.sample(semantics, 7, 1, "x")
+    size = untrained.represent(x[:1], 0).shape[1]
     assert samples.shape == (3 * 7, size)
-    assert torch.equal(samples, made.sample(semantics, 7, 1, "x"))
-    assert not torch.equal(samples, made.sample(semantics, 7, 2, "x"))
-    representation = made.representation()
+    assert torch.equal(samples, untrained.sample(semantics, 7, 1, "x"))
+    assert not torch.equal(samples, untrained.sample(semantics, 7, 2, "x"))
+    representation = untrained.representation()
     assert (representation(x[:4]).shape[1] if representation else x.shape[1]) == size
 
 
@@ -134,12 +134,12 @@ def test_every_method_beats_chance_on_classes_it_has_not_seen(name: str, tmp_pat
     )
     assert outcome.scores.T1 > 1.3 / 3  # three unseen classes
     assert outcome.scores.AUSUC > 0.1  # 0.02 by chance: 1/9 of the seen, 1/3 of the unseen, half of it
-    kept = outcome.classifier
-    write_tensors(tmp_path / "head.safetensors", kept.state())
-    again = type(kept).from_state(read_tensors(tmp_path / "head.safetensors")[0], given.classes, "test")
+    classifier = outcome.classifier
+    write_tensors(tmp_path / "head.safetensors", classifier.state())
+    again = type(classifier).from_state(read_tensors(tmp_path / "head.safetensors")[0], given.classes, "test")
     x = given.features[given.test_unseen][:20]
-    np.testing.assert_array_equal(again.logits(x), kept.logits(x))
-    np.testing.assert_array_equal(again.unseen_logits(x), kept.unseen_logits(x))
+    np.testing.assert_array_equal(again.logits(x), classifier.logits(x))
+    np.testing.assert_array_equal(again.unseen_logits(x), classifier.unseen_logits(x))
 
 
 def test_lda_on_seen_classes_is_scikit_learns() -> None:
@@ -216,7 +216,7 @@ def test_log_likelihood_integrates_the_whole_jacobian() -> None:
     model = build(4, torch.rand(5, 3) + 0.1, options, 0)
     model.flow.reset(torch.Generator().manual_seed(1), scale=0.5)
     semantics, x = torch.rand(3, 3), torch.randn(4)
-    found = model.log_likelihood(x[None], semantics)[0]
+    likelihoods = model.log_likelihood(x[None], semantics)[0]
     for c in range(3):
 
         def to_noise(value: Tensor, c: int = c) -> Tensor:
@@ -226,7 +226,7 @@ def test_log_likelihood_integrates_the_whole_jacobian() -> None:
         jacobian = torch.autograd.functional.jacobian(to_noise, x)
         normal = torch.distributions.Normal(0.0, 1.0).log_prob(to_noise(x)).sum()
         expected = normal + torch.linalg.slogdet(jacobian)[1]  # type: ignore[arg-type]
-        torch.testing.assert_close(found[c], expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(likelihoods[c], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_gate_decides_by_likelihood_and_heads_within() -> None:
@@ -327,8 +327,8 @@ def test_kernel_eszsl_is_its_equation_and_landmarks_come_close() -> None:
     options = KernelESZSLOptions(**alone)
     ((_, exact),) = method.direct(training, options)
     by_hand = kernel_by_hand(training, options)
-    found = exact.logits(training.features).numpy()
-    assert np.abs(found - by_hand).max() < 2e-3 * np.abs(by_hand).max()
+    logits = exact.logits(training.features).numpy()
+    assert np.abs(logits - by_hand).max() < 2e-3 * np.abs(by_hand).max()
     errors = []
     for landmarks in (20, 60, len(training.features)):
         some = KernelESZSLOptions(**alone, exact_up_to=1, landmarks=landmarks)

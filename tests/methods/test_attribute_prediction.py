@@ -60,10 +60,10 @@ def scored(probabilities: np.ndarray, training: TrainingData) -> np.ndarray:
     return logits
 
 
-def same_up_to_a_shift(found: torch.Tensor, expected: np.ndarray) -> None:
+def same_up_to_a_shift(logits: torch.Tensor, expected: np.ndarray) -> None:
     """What is common to all classes of a sample changes nothing."""
     np.testing.assert_allclose(
-        found.numpy() - found.numpy().mean(axis=1, keepdims=True),
+        logits.numpy() - logits.numpy().mean(axis=1, keepdims=True),
         expected - expected.mean(axis=1, keepdims=True),
         atol=2e-3 * np.abs(expected).max(),
     )

@@ -24,9 +24,9 @@ def test_the_signal_falls_as_small_steps_of_noise_make_it_fall() -> None:
     """beta(tau) = beta_min + tau (beta_max - beta_min), a share beta dtau of the variance at a time."""
     fine = 200_000
     beta = 0.1 + (np.arange(fine) + 0.5) / fine * (20.0 - 0.1)
-    kept = np.cumprod(1 - beta / fine)
+    remaining = np.cumprod(1 - beta / fine)
     for level, share in enumerate(signal(20, 0.1, 20.0).tolist()[1:], start=1):
-        assert share == pytest.approx(kept[level * fine // 20 - 1], rel=2e-3)
+        assert share == pytest.approx(remaining[level * fine // 20 - 1], rel=2e-3)
 
 
 def test_noisy_features_keep_their_variance() -> None:

@@ -192,14 +192,14 @@ def test_more_classes_than_samples_a_batch_gives_the_same_step() -> None:
     features = by_class.data.features[by_class.batches[0]]
     one = by_class.model.flow_loss(features, conditions, rows)
     one.backward()
-    kept = {n: p.grad.clone() for n, p in by_class.model.named_parameters() if p.grad is not None}
+    gradients = {n: p.grad.clone() for n, p in by_class.model.named_parameters() if p.grad is not None}
     by_class.model.zero_grad()
     by_sample, _ = by_class.model.conditions(by_class.seen_semantics[rows])
     by_class.model.flow_loss(features, by_sample).backward()
-    assert kept.keys() == {n for n, p in by_class.model.named_parameters() if p.grad is not None}
+    assert gradients.keys() == {n for n, p in by_class.model.named_parameters() if p.grad is not None}
     for name, parameter in by_class.model.named_parameters():
         assert parameter.grad is not None
-        assert torch.allclose(kept[name], parameter.grad, atol=1e-6), name
+        assert torch.allclose(gradients[name], parameter.grad, atol=1e-6), name
 
 
 @pytest.mark.parametrize("prototype_weight", [0.0, 2.0])
@@ -226,14 +226,14 @@ def test_noted_gradients_are_the_ordinary_ones(prototype_weight: float, every_la
         return total + prototype_weight * learner.model.prototype_loss(apart, learner.means)
 
     loss().backward()
-    found = {p: g.clone() for p, g in learner.gradients.collect()}
-    found |= {p: p.grad.clone() for p in learner.model.parameters() if p.grad is not None}
+    collected = {p: g.clone() for p, g in learner.gradients.collect()}
+    collected |= {p: p.grad.clone() for p in learner.model.parameters() if p.grad is not None}
     learner.model.zero_grad()
     learner.model.flow.note_gradients(None)
     loss().backward()
     for name, parameter in learner.model.named_parameters():
         assert parameter.grad is not None
-        assert torch.allclose(found[parameter], parameter.grad, rtol=1e-4, atol=1e-7), name
+        assert torch.allclose(collected[parameter], parameter.grad, rtol=1e-4, atol=1e-7), name
 
 
 @pytest.mark.parametrize("prototype_weight", [3.0, 0.0])  # two batches through every layer, or one

@@ -55,7 +55,7 @@ def learned(seed: int, **switched: float | bool) -> GSMFlowLearner:
 
 
 @lru_cache
-def made(seed: int, **switched: float | bool) -> np.ndarray:
+def synthesized(seed: int, **switched: float | bool) -> np.ndarray:
     """Synthetic features of all classes, (C, COUNT, D)."""
     semantics = torch.from_numpy(problem(seed)[0].semantics)
     features = learned(seed, **switched).sample(semantics, COUNT, seed, "test")
@@ -66,20 +66,20 @@ def spread(seed: int, **switched: float | bool) -> float:
     """Mean over classes of synthetic over true within-class variance; 1 is right."""
     data, truth = problem(seed)
     true = np.trace(truth.covariance(data.semantics), axis1=1, axis2=2)
-    return float((made(seed, **switched).var(axis=1, ddof=1).sum(axis=1) / true).mean())
+    return float((synthesized(seed, **switched).var(axis=1, ddof=1).sum(axis=1) / true).mean())
 
 
 def centre_error(seed: int, **switched: float | bool) -> float:
     """Mean squared distance of synthetic from true class centres; 0 is right."""
     data, truth = problem(seed)
-    off = made(seed, **switched).mean(axis=1) - truth.mean(data.semantics)
+    off = synthesized(seed, **switched).mean(axis=1) - truth.mean(data.semantics)
     return float((off**2).sum(axis=1).mean())
 
 
 def structure(seed: int, **switched: float | bool) -> float:
     """Rank correlation of the distances between classes, synthetic with true; 1 is right."""
     data, truth = problem(seed)
-    centres = made(seed, **switched).mean(axis=1)
+    centres = synthesized(seed, **switched).mean(axis=1)
     return float(spearmanr(pdist(centres), pdist(truth.mean(data.semantics))).statistic)
 
 
@@ -120,7 +120,7 @@ def test_the_trained_flow_is_inverted_to_1e_4(seed: int) -> None:
 def test_unseen_classes_are_synthesized_where_they_belong(seed: int) -> None:
     """Nearly all synthetic centres of unseen classes are nearest to their own true centre."""
     data, truth = problem(seed)
-    centres = made(seed)[data.unseen].mean(axis=1)
+    centres = synthesized(seed)[data.unseen].mean(axis=1)
     distance = ((centres[:, None] - truth.mean(data.semantics[data.unseen])[None]) ** 2).sum(axis=2)
     right = (distance.argmin(axis=1) == np.arange(len(data.unseen))).mean()
     assert right >= 0.8  # chance: one in ten

@@ -33,17 +33,17 @@ def learner(**more: Any) -> RLVCLearner:
 
 
 def test_the_outcomes_loss_and_its_gradient_are_those_of_the_formula() -> None:
-    made = learner(baseline_decay=0.8)
-    made.baseline = torch.tensor(-1.5)
-    rows = made.rows()
-    features = made.data.features[:60].clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(made.outcome_loss(features, rows), features)
-    x, w, b = (t.detach().double().numpy() for t in (features, made.rewarding.weight, made.rewarding.bias))
+    tuned = learner(baseline_decay=0.8)
+    tuned.baseline = torch.tensor(-1.5)
+    rows = tuned.rows()
+    features = tuned.data.features[:60].clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(tuned.outcome_loss(features, rows), features)
+    x, w, b = (t.detach().double().numpy() for t in (features, tuned.rewarding.weight, tuned.rewarding.bias))
     logits = x @ w.T + b
     share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     rewards = np.log(share[np.arange(60), rows])
     mean = 0.8 * -1.5 + 0.2 * rewards.mean()
-    assert float(made.baseline) == pytest.approx(mean, abs=1e-5)
+    assert float(tuned.baseline) == pytest.approx(mean, abs=1e-5)
     # d log p_y / dx = w_y - sum_c p_c w_c, weighed by the advantage, which is a constant.
     advantages = np.maximum(rewards - mean, 0)
     assert 0 < (advantages > 0).sum() < 60
@@ -52,44 +52,44 @@ def test_the_outcomes_loss_and_its_gradient_are_those_of_the_formula() -> None:
 
 
 def test_the_distance_to_visual_prototypes_is_one_minus_the_cosine() -> None:
-    made = learner()
-    rows, features = made.rows(), made.data.features[:60]
-    means = np.stack([made.data.features[made.data.labels == c].mean(dim=0) for c in range(9)])
+    tuned = learner()
+    rows, features = tuned.rows(), tuned.data.features[:60]
+    means = np.stack([tuned.data.features[tuned.data.labels == c].mean(dim=0) for c in range(9)])
     cosines = np.diag(cosine_similarity(features.numpy(), means[rows]))
-    assert float(made.distillation_loss(features, rows)) == pytest.approx(1 - cosines.mean(), abs=1e-5)
+    assert float(tuned.distillation_loss(features, rows)) == pytest.approx(1 - cosines.mean(), abs=1e-5)
 
 
 def test_the_reward_comes_from_a_classifier_that_knows_the_seen_classes_and_stays() -> None:
-    made = learner(cold_start=0.0, reward_epochs=60, reward_learning_rate=0.03)
-    before = made.rewarding.weight.clone()
-    right = made.rewarding.logits(made.data.features).argmax(dim=1) == made.data.labels
+    tuned = learner(cold_start=0.0, reward_epochs=60, reward_learning_rate=0.03)
+    before = tuned.rewarding.weight.clone()
+    right = tuned.rewarding.logits(tuned.data.features).argmax(dim=1) == tuned.data.labels
     assert right.double().mean() > 0.8
-    made.step(0)
-    assert torch.equal(made.rewarding.weight, before)
+    tuned.step(0)
+    assert torch.equal(tuned.rewarding.weight, before)
 
 
 def test_until_the_cold_start_is_over_it_is_the_flow() -> None:
-    made = learner(cold_start=0.9)
-    plain = GSMFlowLearner(made.data, made.options, 3)
+    tuned = learner(cold_start=0.9)
+    plain = GSMFlowLearner(tuned.data, tuned.options, 3)
     for index in range(4):
-        made.step(index)
+        tuned.step(index)
         plain.step(index)
     for name, tensor in plain.weights().items():
-        assert torch.equal(tensor, made.weights()[name]), name
+        assert torch.equal(tensor, tuned.weights()[name]), name
 
 
 def test_tuned_features_are_better_known_by_the_classifier() -> None:
     """With the baseline at its lowest every advantage is positive: the loss is then a weighed cross-entropy."""
     scores = []
     for weight in (0.0, 1.0):
-        made = learner(cold_start=0.0, outcome_weight=weight, distillation_weight=0.0, baseline_decay=0.0)
-        made.outcome_loss = (  # type: ignore[method-assign]
-            lambda features, rows, made=made: F.cross_entropy(made.rewarding.logits(features), rows)
+        tuned = learner(cold_start=0.0, outcome_weight=weight, distillation_weight=0.0, baseline_decay=0.0)
+        tuned.outcome_loss = (  # type: ignore[method-assign]
+            lambda features, rows, tuned=tuned: F.cross_entropy(tuned.rewarding.logits(features), rows)
         )
         for index in range(40):
-            made.step(index)
+            tuned.step(index)
         rows = torch.arange(9).repeat(30)
         with torch.no_grad():
-            logits = made.rewarding.logits(made.synthetic(rows, "test"))
+            logits = tuned.rewarding.logits(tuned.synthetic(rows, "test"))
         scores.append(float(F.cross_entropy(logits, rows)))
     assert scores[1] < scores[0] - 0.1

@@ -39,21 +39,21 @@ def test_the_encoder_is_scipys_solution_of_the_sylvester_equation() -> None:
         if isinstance(head, RepresentedHead):
             weight = 10 ** parameters["encoding"] * size
             expected = solve_sylvester(s @ s.T, weight * x @ x.T, (1 + weight) * s @ x.T)
-            found = head.representation.layers[0][0].double().numpy()
-            assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+            encoder = head.representation.layers[0][0].double().numpy()
+            assert np.abs(encoder - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_the_solution_minimizes_the_papers_objective() -> None:
     data, x, s, _, size = centred()
     ((_, head),) = heads(data, encoding=1.0, decoded=False, tried=0)
-    found = head.representation.layers[0][0].double()
+    encoder = head.representation.layers[0][0].double()
     xs, ss = torch.from_numpy(x), torch.from_numpy(s)
 
     def objective(w: torch.Tensor) -> torch.Tensor:
         return (xs - w.T @ ss).square().sum() + 10 * size * (w @ xs - ss).square().sum()
 
-    gradient = torch.autograd.functional.jacobian(objective, found)
-    at_zero = torch.autograd.functional.jacobian(objective, torch.zeros_like(found))
+    gradient = torch.autograd.functional.jacobian(objective, encoder)
+    at_zero = torch.autograd.functional.jacobian(objective, torch.zeros_like(encoder))
     assert gradient.abs().max() < 1e-4 * at_zero.abs().max()  # type: ignore[union-attr]
 
 

@@ -52,8 +52,8 @@ def test_the_log_odds_of_a_trained_discriminator_are_the_total_correlation() -> 
         adam.zero_grad()
         loss.backward()
         adam.step()
-    found = float(network(codes).mean().detach())
-    assert abs(found - 0.5108) < 0.12
+    estimate = float(network(codes).mean().detach())
+    assert abs(estimate - 0.5108) < 0.12
 
 
 def test_the_head_sees_the_part_of_the_code_that_semantics_explain() -> None:

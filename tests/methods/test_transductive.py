@@ -49,10 +49,10 @@ def learner(name: str, given: Problem | None = None, **more: Any) -> Any:
 
 
 def trained(name: str, steps: int, given: Problem | None = None, **more: Any) -> Any:
-    made = learner(name, given, **more)
+    trained_learner = learner(name, given, **more)
     for index in range(steps):
-        made.step(index)
-    return made
+        trained_learner.step(index)
+    return trained_learner
 
 
 def test_which_methods_have_the_setting() -> None:
@@ -187,16 +187,16 @@ def test_the_second_critics_loss_is_that_of_gulrajani_with_autograds_slopes() ->
 
 
 def test_synthetic_features_for_the_second_critic_are_of_unseen_classes_alike() -> None:
-    made = learner("f-vaegan-d2")
+    untrained = learner("f-vaegan-d2")
     drawn: list[Tensor] = []
 
     def noted(z: Tensor, semantics: Tensor, rows: Tensor) -> Tensor:
         drawn.append(semantics[rows])
-        return torch.zeros(len(z), made.dim)
+        return torch.zeros(len(z), untrained.dim)
 
-    made.synthesize = noted
-    made.second.synthesize(3000, "x", 0)
-    unseen = made.units.semantics(made.data.semantics[made.data.unseen])
+    untrained.synthesize = noted
+    untrained.second.synthesize(3000, "x", 0)
+    unseen = untrained.units.semantics(untrained.data.semantics[untrained.data.unseen])
     shares = torch.stack([(drawn[0] == a).all(dim=1).double().mean() for a in unseen])
     torch.testing.assert_close(shares, torch.full((3,), 1 / 3, dtype=torch.float64), atol=0.03, rtol=0)
 

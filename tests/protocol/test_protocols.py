@@ -163,8 +163,8 @@ def test_conventional_zero_shot_learning_has_a_head_of_its_own() -> None:
 
 def test_evaluation_fractions() -> None:
     options = SelectionOptions(every=500, after=30_000)
-    found = evaluation_fractions(45_500, options)
-    assert [round(fraction * 45_500) for fraction in found] == list(range(30_500, 45_501, 500))
+    fractions = evaluation_fractions(45_500, options)
+    assert [round(fraction * 45_500) for fraction in fractions] == list(range(30_500, 45_501, 500))
     assert evaluation_fractions(3, options) == [1.0]
     assert evaluation_fractions(200, SelectionOptions(every=100)) == [0.5, 1.0]
 
@@ -172,27 +172,27 @@ def test_evaluation_fractions() -> None:
 def test_a_choice_on_several_problems_is_the_best_on_average() -> None:
     """As if each were scored alone: the mean of what a choice reached on the single problems."""
     data = problem()
-    made: list[Problem] = []
+    cut: list[Problem] = []
     original = choosing.validation_problem
 
     def validation(self: Problem, seed: int, *, draw: int = 0, held_out: float = 0.2) -> Problem:
-        made.append(original(self, seed, draw=draw, held_out=held_out))
-        return made[-1]
+        cut.append(original(self, seed, draw=draw, held_out=held_out))
+        return cut[-1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choosing, "validation_problem", validation)
         several = carry_out(data, "eszsl", overrides=("selection.problems=3",))
-    assert len(made) == 3
-    assert len({small.classes[c] for small in made for c in small.unseen}) > len(made[0].unseen)
+    assert len(cut) == 3
+    assert len({small.classes[c] for small in cut for c in small.unseen}) > len(cut[0].unseen)
     assert several.choice is not None
     alone = []
-    for small in made:
+    for small in cut:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(choosing, "validation_problem", lambda self, seed, *, draw=0, small=small: small)
             recipe = make_recipe("eszsl", "best")
             candidates = ranked_choices(data, recipe, 0, torch.device("cpu"), Recorder())
         alone.append({tuple(c.parameters.items()): c.H for c in candidates})
-    mean = {key: np.mean([found[key] for found in alone]) for key in alone[0]}
+    mean = {key: np.mean([scores_of[key] for scores_of in alone]) for key in alone[0]}
     assert pytest.approx(max(mean.values())) == several.choice.H
     assert mean[tuple(several.choice.parameters.items())] == pytest.approx(several.choice.H)
 
@@ -208,15 +208,15 @@ def test_a_problem_without_test_samples_can_be_trained_on() -> None:
 
 def test_a_problem_without_unseen_classes_is_ordinary_classification() -> None:
     data = problem()
-    kept = np.concatenate((data.train, data.test_seen))
+    of_seen = np.concatenate((data.train, data.test_seen))
     seen_only = Problem(
         name="seen only",
-        features=data.features[kept],
-        labels=np.searchsorted(data.seen, data.labels[kept]),
+        features=data.features[of_seen],
+        labels=np.searchsorted(data.seen, data.labels[of_seen]),
         semantics=data.semantics[data.seen],
         classes=tuple(data.classes[c] for c in data.seen),
         train=np.arange(len(data.train)),
-        test_seen=np.arange(len(data.train), len(kept)),
+        test_seen=np.arange(len(data.train), len(of_seen)),
         test_unseen=np.zeros(0, np.int64),
     )
     outcome = carry_out(seen_only, protocol="last")

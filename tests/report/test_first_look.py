@@ -80,7 +80,7 @@ def test_cards_say_what_to_expect_where_no_test_set_tells(pictures: Path) -> Non
 def test_pictures_are_those_of_the_test_samples(pictures: Path) -> None:
     """Each picture, its true class and what it was taken for, against the run's data."""
     record = read([pictures], DATA)[0]
-    kept = Thumbnails.read(pictures / "thumbnails.safetensors")
+    stored = Thumbnails.read(pictures / "thumbnails.safetensors")
     problem, classifier = record.problem, record.classifier
     assert problem
     assert problem.pictures
@@ -89,12 +89,12 @@ def test_pictures_are_those_of_the_test_samples(pictures: Path) -> None:
     truth = problem.labels[problem.test_seen]
     wrong = int((given != truth).sum())
     assert wrong
-    mistakes = kept.kind == KINDS.index("mistake")
+    mistakes = stored.kind == KINDS.index("mistake")
     assert 0 < mistakes.sum() <= wrong
-    assert (kept.given[mistakes] != kept.labels[mistakes]).all()
-    assert (kept.given[~mistakes] == kept.labels[~mistakes]).all()
-    for label in np.unique(kept.labels):
-        of_class = [kept.probability[(kept.labels == label) & (kept.kind == kind)] for kind in (1, 2)]
+    assert (stored.given[mistakes] != stored.labels[mistakes]).all()
+    assert (stored.given[~mistakes] == stored.labels[~mistakes]).all()
+    for label in np.unique(stored.labels):
+        of_class = [stored.probability[(stored.labels == label) & (stored.kind == kind)] for kind in (1, 2)]
         right = chances[(truth == label) & (given == label), label]
         assert of_class[0].max() == pytest.approx(right.max())
         if len(of_class[1]):
@@ -104,7 +104,7 @@ def test_pictures_are_those_of_the_test_samples(pictures: Path) -> None:
     for row in problem.test_seen:
         with Image.open(problem.pictures[row]) as image:
             originals.append(np.asarray(image.convert("L"), float))
-    for content, label in zip(kept.pictures, kept.labels, strict=True):
+    for content, label in zip(stored.pictures, stored.labels, strict=True):
         with Image.open(io.BytesIO(content)) as image:
             assert image.size == (SIDE, SIDE)
             shown = np.asarray(image.convert("L"), float)
@@ -115,8 +115,8 @@ def test_pictures_are_those_of_the_test_samples(pictures: Path) -> None:
     shown_pictures = re.findall(
         r'<img loading="lazy" alt="([^"]*)" src="data:image/jpeg;base64,([^"]*)"', page
     )
-    assert len(shown_pictures) == len(kept.pictures)
-    assert {base64.b64decode(each) for _, each in shown_pictures} == set(kept.pictures)
+    assert len(shown_pictures) == len(stored.pictures)
+    assert {base64.b64decode(each) for _, each in shown_pictures} == set(stored.pictures)
     assert sum("taken for" in text for text, _ in shown_pictures) == mistakes.sum()
 
 
@@ -152,12 +152,12 @@ def test_classes_never_recognised_and_twins_come_first(pictures: Path) -> None:
     alike = record.semantics.copy()
     alike[8] = alike[0] + [0.01, 0, 0, 0, 0, 0, 0]
     ruined = replace(record, metrics={**record.metrics, "per_class": per_class}, semantics=alike)
-    found = {notice.kind: notice for notice in notices(ruined, {"digit 1": ("digit 7", 0.75, 8)})}
-    never = found["never recognised"]
+    by_kind = {notice.kind: notice for notice in notices(ruined, {"digit 1": ("digit 7", 0.75, 8)})}
+    never = by_kind["never recognised"]
     assert never.text == "digit 1 is never recognised: 75% of its 8 test samples are taken for digit 7."
     assert [(each.name, each.first, each.second) for each in never.differ] == [("a", "0", "1")]
-    assert found["twins"].pair == ("digit 0", "digit 8")
-    assert [each.name for each in found["twins"].differ] == ["a"]
+    assert by_kind["twins"].pair == ("digit 0", "digit 8")
+    assert [each.name for each in by_kind["twins"].differ] == ["a"]
     assert not [notice for notice in notices(record, {}) if notice.kind in ("never recognised", "twins")]
 
 

@@ -25,9 +25,9 @@ DATA = Path("no data sets here")
 
 
 def charts(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert found
-    return {chart["title"]: chart for chart in json.loads(found[1])["charts"]}
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert data
+    return {chart["title"]: chart for chart in json.loads(data[1])["charts"]}
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +123,14 @@ def test_two_runs_stand_side_by_side_with_their_differences(
 
 def test_data_that_are_gone_or_changed_are_named(runs: tuple[Path, Path], hostile: Path) -> None:
     table = hostile.parent / "data" / "classes.csv"
-    kept = table.read_text()
+    content = table.read_text()
     try:
-        table.write_text(kept.replace('"class 4",0.', '"class 4",1.'))
+        table.write_text(content.replace('"class 4",0.', '"class 4",1.'))
         assert "now holds other data than this run was made from" in render(read([hostile], DATA), ("pca",))
         table.unlink()
         assert "The data cannot be read" in render(read([hostile], DATA), ("pca",))
     finally:
-        table.write_text(kept)
+        table.write_text(content)
 
 
 def test_figures_are_column_wide_svg_and_png(runs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -93,9 +93,9 @@ def test_a_new_version_stands_beside_the_run(run: Path, capsys: pytest.CaptureFi
     assert version.name == "run-v2"
     assert contents(run) == before
     assert load_classifier(version).classes == (*problem().classes, "[b]okapi")
-    kept, config = read_metrics(version), read_config(version)
-    assert kept["version"]["before"]["H"] == said["before"]["H"] == read_metrics(run)["H"]
-    assert kept["H"] == said["after"]["H"]
+    metrics, config = read_metrics(version), read_config(version)
+    assert metrics["version"]["before"]["H"] == said["before"]["H"] == read_metrics(run)["H"]
+    assert metrics["H"] == said["after"]["H"]
     assert set(said["after"]["per_class"]) == set(said["before"]["per_class"])
     assert config["added_classes"][0]["semantics"] == pytest.approx(VECTOR / np.linalg.norm(VECTOR))
     assert config["version"]["of"] == "run"
@@ -103,7 +103,7 @@ def test_a_new_version_stands_beside_the_run(run: Path, capsys: pytest.CaptureFi
     assert main(["evaluate", str(version), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["same_data"]
-    assert again["H"] == pytest.approx(kept["H"], abs=1e-9)
+    assert again["H"] == pytest.approx(metrics["H"], abs=1e-9)
     assert main(["add-class", str(version), "--name", "quagga", "--attributes", "1,1,0,0,0,1"]) == 0
     assert "quagga" in capsys.readouterr().out
     assert load_classifier(run.with_name("run-v3")).classes[-2:] == ("[b]okapi", "quagga")

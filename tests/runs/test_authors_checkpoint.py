@@ -63,14 +63,14 @@ class Published(nn.Module):
             positioning[f"individuals.{i}.vertice"] = self.anchors[i]
             positioning[f"individuals.{i}.fc.weight"] = layer.weight
             positioning[f"individuals.{i}.fc.bias"] = layer.bias
-        kept = {
+        checkpoint = {
             "it": 501,
             "state_dict_1": flow,
             "state_dict_2": positioning,
             "random_seed": 6152,
             "log": "Iter",
         }
-        torch.save(kept, path)
+        torch.save(checkpoint, path)
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +90,19 @@ def test_the_flow_is_the_one_that_was_saved(
     published.save(file, old=old)
     if not archive:  # as PyTorch wrote files until 1.5
         torch.save(torch.load(file, weights_only=True), file, _use_new_zipfile_serialization=False)
-    kept = read_checkpoint(file)
-    assert (kept.sizes.blocks, kept.sizes.hidden, kept.sizes.global_semantic) == (BLOCKS, HIDDEN, G)
-    assert (kept.sizes.feature_dim, kept.semantic_dim, kept.iteration, kept.seed) == (D, A, 501, 6152)
-    model = GSMFlow.from_state(kept.weights, 1.0)
+    checkpoint = read_checkpoint(file)
+    assert (checkpoint.sizes.blocks, checkpoint.sizes.hidden, checkpoint.sizes.global_semantic) == (
+        BLOCKS,
+        HIDDEN,
+        G,
+    )
+    assert (checkpoint.sizes.feature_dim, checkpoint.semantic_dim, checkpoint.iteration, checkpoint.seed) == (
+        D,
+        A,
+        501,
+        6152,
+    )
+    model = GSMFlow.from_state(checkpoint.weights, 1.0)
     semantics, z = torch.from_numpy(problem().semantics), torch.randn(12, D)
     with torch.no_grad():
         conditions = model.flow.condition(model.positioning(semantics))
@@ -151,8 +160,8 @@ def test_a_malicious_pickle_is_refused(
 FIRST = "cinn.module_list.1.s1.0.weight"
 
 
-def replaced(kept: dict[str, Any], name: str, tensor: Tensor) -> None:
-    kept["state_dict_1" if name.startswith("cinn") else "state_dict_2"][name] = tensor
+def replaced(checkpoint: dict[str, Any], name: str, tensor: Tensor) -> None:
+    checkpoint["state_dict_1" if name.startswith("cinn") else "state_dict_2"][name] = tensor
 
 
 # -- files that unpack to far more than they are ----------------------------------------------
@@ -183,9 +192,9 @@ def test_a_tensor_of_one_number_repeated(published: Published, archive: bool, tm
     """A kilobyte that would be four tebibytes once it is copied."""
     file = tmp_path / "Iter_1.tar"
     published.save(file)
-    kept = torch.load(file, weights_only=True)
-    kept["state_dict_1"]["cinn.module_list.1.s1.0.weight"] = torch.zeros(1).expand(1 << 20, 1 << 20)
-    torch.save(kept, file, _use_new_zipfile_serialization=archive)
+    checkpoint = torch.load(file, weights_only=True)
+    checkpoint["state_dict_1"]["cinn.module_list.1.s1.0.weight"] = torch.zeros(1).expand(1 << 20, 1 << 20)
+    torch.save(checkpoint, file, _use_new_zipfile_serialization=archive)
     with pytest.raises(InputError, match=r"unpack to 4096\.0 GiB, more than the 1\.0 GiB allowed"):
         read_checkpoint(file)
 
@@ -243,31 +252,40 @@ def test_a_storage_that_is_shorter_than_claimed(archive: bool, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda kept: kept.pop("state_dict_2"), "'state_dict_2' is missing"),
-        (lambda kept: kept["state_dict_1"].clear(), "no coupling blocks"),
-        (lambda kept: kept["state_dict_1"].pop("cinn.module_list.1.s1.0.bias"), "layer"),
-        (lambda kept: kept["state_dict_1"].update({"conv.weight": torch.zeros(1)}), "'conv.weight'"),
-        (lambda kept: kept["state_dict_2"].pop("individuals.1.vertice"), "not complete"),
-        (lambda kept: kept["state_dict_2"].clear(), "not complete"),
-        (lambda kept: replaced(kept, "individuals.0.fc.bias", torch.tensor(1.0)), r"shape \(\), expected"),
+        (lambda checkpoint: checkpoint.pop("state_dict_2"), "'state_dict_2' is missing"),
+        (lambda checkpoint: checkpoint["state_dict_1"].clear(), "no coupling blocks"),
+        (lambda checkpoint: checkpoint["state_dict_1"].pop("cinn.module_list.1.s1.0.bias"), "layer"),
         (
-            lambda kept: replaced(kept, "individuals.0.vertice", torch.zeros(2, 2)),
+            lambda checkpoint: checkpoint["state_dict_1"].update({"conv.weight": torch.zeros(1)}),
+            "'conv.weight'",
+        ),
+        (lambda checkpoint: checkpoint["state_dict_2"].pop("individuals.1.vertice"), "not complete"),
+        (lambda checkpoint: checkpoint["state_dict_2"].clear(), "not complete"),
+        (
+            lambda checkpoint: replaced(checkpoint, "individuals.0.fc.bias", torch.tensor(1.0)),
+            r"shape \(\), expected",
+        ),
+        (
+            lambda checkpoint: replaced(checkpoint, "individuals.0.vertice", torch.zeros(2, 2)),
             r"shape \(2, 2\), expected",
         ),
         (
-            lambda kept: replaced(kept, FIRST, torch.zeros(12, 13, dtype=torch.complex64)),
+            lambda checkpoint: replaced(checkpoint, FIRST, torch.zeros(12, 13, dtype=torch.complex64)),
             "expected real numbers",
         ),
-        (lambda kept: replaced(kept, FIRST, torch.full((12, 13), 1e300, dtype=torch.float64)), "not finite"),
-        (lambda kept: kept.update(state_dict_1=[1]), "holds no weights"),
+        (
+            lambda checkpoint: replaced(checkpoint, FIRST, torch.full((12, 13), 1e300, dtype=torch.float64)),
+            "not finite",
+        ),
+        (lambda checkpoint: checkpoint.update(state_dict_1=[1]), "holds no weights"),
     ],
 )
 def test_other_files_are_refused(published: Published, spoil: Any, message: str, tmp_path: Path) -> None:
     file = tmp_path / "Iter_1.tar"
     published.save(file)
-    kept = torch.load(file, weights_only=True)
-    spoil(kept)
-    torch.save(kept, file)
+    checkpoint = torch.load(file, weights_only=True)
+    spoil(checkpoint)
+    torch.save(checkpoint, file)
     with pytest.raises(InputError, match=message):
         read_checkpoint(file)
 

@@ -114,9 +114,9 @@ def test_a_run_of_features_knows_no_backbone(run: Path) -> None:
 
 def test_the_kept_problem_is_compared_with_the_fingerprint(run: Path, tmp_path: Path) -> None:
     config = read_config(run)
-    found, same = read_problem(run, config, data_root=tmp_path)
+    problem, same = read_problem(run, config, data_root=tmp_path)
     assert same
-    assert found.classes == load_classifier(run).classes
+    assert problem.classes == load_classifier(run).classes
     config["data"]["fingerprint"]["features"] = "0" * 16
     assert not read_problem(run, config, data_root=tmp_path)[1]
     (run / "data.safetensors").unlink()

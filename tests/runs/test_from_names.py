@@ -131,8 +131,8 @@ def test_it_is_served_and_takes_classes_by_a_text(place: Path, capsys: pytest.Ca
 
 def test_an_estimator_loads_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = labels(place / "run", place / "photos", capsys)
-    made = ZeroShotClassifier.load(place / "run").predict_images(place / "photos")
-    assert list(made["class"]) == [row["class"] for row in rows]
+    labelled = ZeroShotClassifier.load(place / "run").predict_images(place / "photos")
+    assert list(labelled["class"]) == [row["class"] for row in rows]
 
 
 def test_the_model_may_move(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

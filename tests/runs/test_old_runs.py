@@ -23,12 +23,12 @@ KINDS = sorted(path.name for path in OLD.iterdir() if (path / "metrics.json").ex
 
 def probabilities(table: pl.DataFrame) -> dict[tuple[int, str], float]:
     """(sample, class) to probability, whatever the order of equally probable classes."""
-    found = {}
+    by_class = {}
     for row in table.to_dicts():
         for rank in range(1, 9):
             end = "" if rank == 1 else f"_{rank}"
-            found[int(row["sample"]), row[f"class{end}"]] = row[f"probability{end}"]
-    return found
+            by_class[int(row["sample"]), row[f"class{end}"]] = row[f"probability{end}"]
+    return by_class
 
 
 def test_every_kind_of_head_is_there() -> None:
@@ -49,9 +49,9 @@ def test_every_kind_of_head_is_there() -> None:
 def test_it_predicts_what_it_predicted(kind: str, tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     assert main(["predict", str(OLD / kind), str(OLD / "new.csv"), "--top", "8", "-o", str(out)]) == 0
-    expected, found = (probabilities(pl.read_csv(p)) for p in (OLD / kind / "expected.csv", out))
-    assert expected.keys() == found.keys()
-    assert [found[key] for key in expected] == pytest.approx(list(expected.values()), abs=2e-6)
+    expected, predicted = (probabilities(pl.read_csv(p)) for p in (OLD / kind / "expected.csv", out))
+    assert expected.keys() == predicted.keys()
+    assert [predicted[key] for key in expected] == pytest.approx(list(expected.values()), abs=2e-6)
     assert read_config(OLD / kind)["machine"]["gsmflow"] == "0.1.0"
     assert read_metrics(OLD / kind)["seed"] == 0
 
@@ -64,8 +64,8 @@ def test_it_is_exported(kind: str, tmp_path: Path) -> None:
     assert main(["export", str(OLD / kind), "--onnx", "-o", str(file)]) == 0
     features = pl.read_csv(OLD / "new.csv").to_numpy().astype(np.float32)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    (found,) = session.run(["probabilities"], {"features": features})
-    assert found == pytest.approx(load_classifier(OLD / kind).probabilities(features), abs=1e-4)
+    (exported,) = session.run(["probabilities"], {"features": features})
+    assert exported == pytest.approx(load_classifier(OLD / kind).probabilities(features), abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -64,8 +64,8 @@ def test_damage_is_told_and_left_out(runs: Path, tmp_path: Path, capsys: pytest.
     shutil.copytree(runs / "b", tmp_path / "b")
     shutil.copytree(runs / "b", tmp_path / "d")
     (tmp_path / "d" / "config.toml").write_text("[run\n")
-    found, complaints = runs_under(tmp_path)
-    assert [run.folder.name for run in found] == ["b"]
+    finished, complaints = runs_under(tmp_path)
+    assert [run.folder.name for run in finished] == ["b"]
     assert len(complaints) == 1
     assert "config.toml" in complaints[0]
     capsys.readouterr()

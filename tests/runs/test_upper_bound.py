@@ -86,8 +86,8 @@ def test_every_reader_of_the_run_repeats_the_cut(runs: Path, capsys: pytest.Capt
     folder = runs / "bound"
     metrics, config = read_metrics(folder), read_config(folder)
     expected = lend(problem(), Setting.UPPER_BOUND, 2)
-    for kept in (True, False):
-        again, same = read_problem(folder, config, data_root=NOWHERE, problem=None if kept else PROBLEM)
+    for named in (True, False):
+        again, same = read_problem(folder, config, data_root=NOWHERE, problem=None if named else PROBLEM)
         assert same
         np.testing.assert_array_equal(again.test_unseen, expected.test_unseen)
     for where in ([], [PROBLEM]):

@@ -76,43 +76,43 @@ def test_class_mean_is_balanced_accuracy(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_curve_and_area_by_brute_force(seed: int, coarse: bool) -> None:
     logits, labels, split = draw(seed, coarse)
-    found = curve(logits, labels, split)
+    whole = curve(logits, labels, split)
     differences = (logits[:, SEEN].max(axis=1) - logits[:, UNSEEN].max(axis=1)).tolist()
     corners = sorted(set(differences))
     between = [(a + b) / 2 for a, b in pairwise(corners)]
     points = [accuracies(logits, labels, split, b) for b in (corners[0] - 1, *between, corners[-1] + 1)]
-    assert np.allclose(np.stack((found.unseen, found.seen), axis=1), points, atol=1e-12)
+    assert np.allclose(np.stack((whole.unseen, whole.seen), axis=1), points, atol=1e-12)
     area = sum((u2 - u1) * (s1 + s2) / 2 for (u1, s1), (u2, s2) in pairwise(points))
-    assert found.area == pytest.approx(area, abs=1e-12)
+    assert whole.area == pytest.approx(area, abs=1e-12)
     # On a corner itself only where sums of logits are exact.
     on_corners = (corners[0], corners[-1], 0.0) if coarse else ()
     for bias in (corners[0] - 1, *between[:5], *on_corners):
-        assert found.at(bias) == pytest.approx(accuracies(logits, labels, split, bias), abs=1e-12)
+        assert whole.at(bias) == pytest.approx(accuracies(logits, labels, split, bias), abs=1e-12)
 
 
 @given(st.integers(0, 10_000), st.floats(-5, 5))
 @settings(max_examples=60)
 def test_properties_of_the_curve(seed: int, shift: float) -> None:
     logits, labels, split = draw(seed)
-    found = curve(logits, labels, split)
-    assert 0 <= found.area <= 1 + 1e-12
-    assert (np.diff(found.seen) <= 1e-12).all()
-    assert (np.diff(found.unseen) >= -1e-12).all()
-    assert found.seen[-1] == pytest.approx(0)
-    assert found.unseen[0] == 0
+    whole = curve(logits, labels, split)
+    assert 0 <= whole.area <= 1 + 1e-12
+    assert (np.diff(whole.seen) <= 1e-12).all()
+    assert (np.diff(whole.unseen) >= -1e-12).all()
+    assert whole.seen[-1] == pytest.approx(0)
+    assert whole.unseen[0] == 0
     # One number added to all logits of a sample changes nothing; order of samples neither.
     moved = logits + shift * np.arange(len(logits))[:, None]
-    assert curve(moved, labels, split).area == pytest.approx(found.area, abs=1e-9)
+    assert curve(moved, labels, split).area == pytest.approx(whole.area, abs=1e-9)
     order = np.concatenate((np.arange(split)[::-1], np.arange(split, len(labels))[::-1]))
-    assert curve(logits[order], labels[order], split).area == pytest.approx(found.area, abs=1e-12)
+    assert curve(logits[order], labels[order], split).area == pytest.approx(whole.area, abs=1e-12)
 
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=60)
 def test_no_bias_beats_the_best(seed: int) -> None:
     logits, labels, split = draw(seed)
-    found = curve(logits, labels, split)
-    best = best_bias(found)
+    whole = curve(logits, labels, split)
+    best = best_bias(whole)
     reached = harmonic_mean(*accuracies(logits, labels, split, best))
     for bias in np.linspace(-6, 6, 41):
         assert harmonic_mean(*accuracies(logits, labels, split, float(bias))) <= reached + 1e-12
@@ -123,9 +123,9 @@ def test_perfect_and_hopeless_logits() -> None:
     perfect = np.eye(CLASSES)[labels] * 9
     assert curve(perfect, labels, len(SEEN)).area == pytest.approx(1)
     hopeless = np.roll(perfect, 1, axis=0)
-    found = curve(hopeless, labels, len(SEEN))
-    assert found.area == pytest.approx(0, abs=0.1)
-    assert np.isfinite(best_bias(found))
+    whole = curve(hopeless, labels, len(SEEN))
+    assert whole.area == pytest.approx(0, abs=0.1)
+    assert np.isfinite(best_bias(whole))
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -87,77 +87,77 @@ def test_an_ideal_generator_has_no_shift(ideal: Shifts) -> None:
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
 def test_variance_is_measured_as_it_is(factor: float, ideal: Shifts) -> None:
-    found = measured(drawn(1, wider=factor))
-    assert found.variance.ratio == pytest.approx(factor, rel=0.05)
-    assert found.variance.directions == pytest.approx(factor * np.ones(16), rel=0.2)
-    assert found.variance.class_ratio == pytest.approx([factor] * len(UNSEEN), rel=0.25)
-    assert found.variance.rank == pytest.approx(found.variance.real_rank, rel=0.05)  # as many directions
-    assert found.distribution.mmd_p == pytest.approx(1 / 201)
+    result = measured(drawn(1, wider=factor))
+    assert result.variance.ratio == pytest.approx(factor, rel=0.05)
+    assert result.variance.directions == pytest.approx(factor * np.ones(16), rel=0.2)
+    assert result.variance.class_ratio == pytest.approx([factor] * len(UNSEEN), rel=0.25)
+    assert result.variance.rank == pytest.approx(result.variance.real_rank, rel=0.05)  # as many directions
+    assert result.distribution.mmd_p == pytest.approx(1 / 201)
     name, other = ("recall", "precision") if factor < 1 else ("precision", "recall")
-    assert getattr(found.distribution, name) < 0.5 * getattr(ideal.distribution, name)
-    assert getattr(found.distribution, other) > getattr(ideal.distribution, other)
+    assert getattr(result.distribution, name) < 0.5 * getattr(ideal.distribution, name)
+    assert getattr(result.distribution, other) > getattr(ideal.distribution, other)
 
 
 def test_variance_lost_in_one_direction_is_found_there() -> None:
     real, labels = drawn(0)
     pooled = TRUTH.covariance(PROBLEM.semantics[UNSEEN]).mean(axis=0)
     widest = np.linalg.eigh(pooled)[1][:, -1].astype(np.float32)
-    made, _ = drawn(1)
+    synthetic, _ = drawn(1)
     centers = np.repeat(TRUTH.mean(PROBLEM.semantics[UNSEEN]), EACH, axis=0)
-    inside = (made - centers) @ widest
-    flat = made - 0.9 * inside[:, None] * widest
+    inside = (synthetic - centers) @ widest
+    flat = synthetic - 0.9 * inside[:, None] * widest
     rows = np.split(np.arange(len(labels)), len(UNSEEN))
-    found = variance([real[r].astype(float) for r in rows], [flat[r].astype(float) for r in rows])
-    assert found.directions[0] < 0.1
-    assert np.mean(found.directions[1:]) == pytest.approx(1, abs=0.1)
-    assert found.ratio is not None
-    assert found.ratio < 0.75
+    lost = variance([real[r].astype(float) for r in rows], [flat[r].astype(float) for r in rows])
+    assert lost.directions[0] < 0.1
+    assert np.mean(lost.directions[1:]) == pytest.approx(1, abs=0.1)
+    assert lost.ratio is not None
+    assert lost.ratio < 0.75
     line = centers + inside[:, None] * widest
-    found = variance([real[r].astype(float) for r in rows], [line[r].astype(float) for r in rows])
-    assert found.rank == pytest.approx(1, abs=0.01)  # the other way round: nothing but that direction
-    assert found.directions[0] == pytest.approx(1, abs=0.1)
+    lost = variance([real[r].astype(float) for r in rows], [line[r].astype(float) for r in rows])
+    assert lost.rank == pytest.approx(1, abs=0.01)  # the other way round: nothing but that direction
+    assert lost.directions[0] == pytest.approx(1, abs=0.1)
 
 
 def test_classes_generated_from_the_wrong_semantics(ideal: Shifts) -> None:
     """Every class looks like another one: nothing is recovered, and the geometry is another."""
     moved = PROBLEM.semantics[np.roll(UNSEEN, 1)]
-    found = measured(drawn(1, described_as=moved))
-    assert found.semantic.cosine is not None
+    result = measured(drawn(1, described_as=moved))
+    assert result.semantic.cosine is not None
     assert ideal.semantic.cosine is not None
-    assert found.semantic.cosine < 0.4 * ideal.semantic.cosine
-    assert found.semantic.real_cosine == ideal.semantic.real_cosine
-    assert found.semantic.r2 is not None
-    assert found.semantic.r2 < 0
-    assert found.structure.spearman is not None
-    assert found.structure.spearman < 0.5
-    assert found.structure.nearest is not None
-    assert found.structure.nearest < 0.6
-    assert found.structure.procrustes is not None
-    assert found.structure.procrustes > 0.3
-    assert found.variance.ratio == pytest.approx(1, abs=0.3)  # the widths themselves are right
+    assert result.semantic.cosine < 0.4 * ideal.semantic.cosine
+    assert result.semantic.real_cosine == ideal.semantic.real_cosine
+    assert result.semantic.r2 is not None
+    assert result.semantic.r2 < 0
+    assert result.structure.spearman is not None
+    assert result.structure.spearman < 0.5
+    assert result.structure.nearest is not None
+    assert result.structure.nearest < 0.6
+    assert result.structure.procrustes is not None
+    assert result.structure.procrustes > 0.3
+    assert result.variance.ratio == pytest.approx(1, abs=0.3)  # the widths themselves are right
 
 
 def test_a_shift_of_everything_leaves_variance_and_structure_alone(ideal: Shifts) -> None:
-    found = measured(drawn(1, shift=0.5))
-    assert found.structure == ideal.structure or found.structure.spearman == pytest.approx(
+    result = measured(drawn(1, shift=0.5))
+    assert result.structure == ideal.structure or result.structure.spearman == pytest.approx(
         ideal.structure.spearman, abs=1e-6
     )
-    assert found.variance.ratio == pytest.approx(ideal.variance.ratio, rel=1e-4)
-    assert found.distribution.frechet is not None
+    assert result.variance.ratio == pytest.approx(ideal.variance.ratio, rel=1e-4)
+    assert result.distribution.frechet is not None
     assert ideal.distribution.frechet is not None
-    assert found.distribution.frechet - ideal.distribution.frechet == pytest.approx(0.25 * 16, rel=0.25)
+    assert result.distribution.frechet - ideal.distribution.frechet == pytest.approx(0.25 * 16, rel=0.25)
 
 
 def test_structure_does_not_care_for_rotation_and_scale() -> None:
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(9, 5))
     turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
-    found = structure([c[None] for c in centers], [(3 * c @ turn + 1)[None] for c in centers])
-    assert found.spearman == pytest.approx(1)
-    assert found.order == pytest.approx(1)
-    assert found.nearest == 1
-    assert found.procrustes == pytest.approx(0, abs=1e-12)
-    assert len(found.pairs) == 36
+    agreement = structure([c[None] for c in centers], [(3 * c @ turn + 1)[None] for c in centers])
+    assert agreement.spearman == pytest.approx(1)
+    assert agreement.order == pytest.approx(1)
+    assert agreement.nearest == 1
+    assert agreement.procrustes == pytest.approx(0, abs=1e-12)
+    assert len(agreement.pairs) == 36
 
 
 def test_the_frechet_distance_is_that_of_the_formula() -> None:
@@ -173,8 +173,8 @@ def test_the_frechet_distance_is_that_of_the_formula() -> None:
 
 def test_the_mmd_is_unbiased_and_its_p_value_uniform() -> None:
     rng = np.random.default_rng(0)
-    found = [mmd(rng.normal(size=(30, 3)), rng.normal(size=(30, 3)), seed=i) for i in range(150)]
-    values, ps = np.array(found).T
+    statistics = [mmd(rng.normal(size=(30, 3)), rng.normal(size=(30, 3)), seed=i) for i in range(150)]
+    values, ps = np.array(statistics).T
     assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
     assert abs(np.mean(ps <= 0.1) - 0.1) < 0.08
     assert abs(ps.mean() - 0.5) < 0.08
@@ -192,7 +192,7 @@ def test_any_sizes_are_measured_or_left_out(classes: int, each: int, seed: int) 
     features = rng.normal(size=(2, len(labels), 3)).astype(np.float32)
     samples = Samples.matched(features[0], labels, features[1], labels)
     names = tuple(f"class {c}" for c in range(classes))
-    found = measure(samples, rng.normal(size=(classes, 4)), names).to_dict()
+    result = measure(samples, rng.normal(size=(classes, 4)), names).to_dict()
 
     def check(value: object) -> None:
         if isinstance(value, dict):
@@ -202,11 +202,11 @@ def test_any_sizes_are_measured_or_left_out(classes: int, each: int, seed: int) 
                 check(each)
         assert not isinstance(value, float) or np.isfinite(value)
 
-    check(found)
-    apart = found["distribution"]
+    check(result)
+    apart = result["distribution"]
     assert (apart["frechet"] is None) == (each < 4)
-    assert (found["structure"]["spearman"] is None) == (classes < 3)
-    assert (found["variance"]["ratio"] is None) == (each < 2)
+    assert (result["structure"]["spearman"] is None) == (classes < 3)
+    assert (result["variance"]["ratio"] is None) == (each < 2)
     for name in ("precision", "recall", "mmd_p"):
         assert apart[name] is None or 0 <= apart[name] <= 1
 
@@ -217,10 +217,10 @@ def test_the_same_arguments_give_the_same_measures(ideal: Shifts) -> None:
 
 def test_without_training_features_semantics_are_not_measured() -> None:
     samples = Samples.matched(*drawn(0), *drawn(1))
-    found = measure(samples, PROBLEM.semantics, PROBLEM.classes)
-    assert found.semantic.cosine is None
-    assert shifts.headline(found.to_dict())["semantic"] is None
-    assert found.variance.ratio is not None
+    result = measure(samples, PROBLEM.semantics, PROBLEM.classes)
+    assert result.semantic.cosine is None
+    assert shifts.headline(result.to_dict())["semantic"] is None
+    assert result.variance.ratio is not None
 
 
 def test_samples_are_matched_class_by_class() -> None:
@@ -254,7 +254,7 @@ def test_samples_survive_as_tensors() -> None:
     assert replace(again, judge="y").judge == "y"
 
 
-def kept(folder: Path, data: Problem, **how: Any) -> dict[str, Any] | None:
+def shifts_of(folder: Path, data: Problem, **how: Any) -> dict[str, Any] | None:
     recipe = make_recipe("gsmflow", "best", (*OVERRIDES, *how.pop("overrides", ())))
     arguments = {"protocol": "validated", "oracle": False, "seed": 0} | how
     folder.mkdir()
@@ -267,21 +267,21 @@ def test_who_judges(tmp_path: Path) -> None:
     data = problem()
     nothing = np.zeros(0, np.int64)
     without = replace(data, test_unseen=nothing)
-    found = kept(tmp_path / "a", data)
-    assert found is not None
-    assert found["judge"] == Judge.UNSEEN.value
-    assert found["classes"] == [data.classes[c] for c in data.unseen]
-    found = kept(tmp_path / "b", without)
-    assert found is not None
-    assert found["judge"] == Judge.HELD_OUT.value
+    judged = shifts_of(tmp_path / "a", data)
+    assert judged is not None
+    assert judged["judge"] == Judge.UNSEEN.value
+    assert judged["classes"] == [data.classes[c] for c in data.unseen]
+    judged = shifts_of(tmp_path / "b", without)
+    assert judged is not None
+    assert judged["judge"] == Judge.HELD_OUT.value
     validation = validation_problem(without, 0)
-    assert found["classes"] == [validation.classes[c] for c in validation.unseen]
-    found = kept(tmp_path / "c", without, protocol="last")
-    assert found is not None
-    assert found["judge"] == Judge.TRAINED_ON.value
-    assert len(found["classes"]) == len(data.seen)
+    assert judged["classes"] == [validation.classes[c] for c in validation.unseen]
+    judged = shifts_of(tmp_path / "c", without, protocol="last")
+    assert judged is not None
+    assert judged["judge"] == Judge.TRAINED_ON.value
+    assert len(judged["classes"]) == len(data.seen)
     none = replace(data, test_unseen=nothing, test_seen=nothing)
-    assert kept(tmp_path / "d", none, protocol="last") is None
+    assert shifts_of(tmp_path / "d", none, protocol="last") is None
 
 
 def test_measuring_changes_nothing_else(tmp_path: Path) -> None:

@@ -102,8 +102,10 @@ def test_the_table_that_is_read_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_several_sentences_are_averaged_at_unit_length() -> None:
     known = {"up": [0.0, 5.0], "right": [2.0, 0.0], "down": [0.0, -1.0]}
-    made = averaged(("a", "b"), (("up", "right"), ("down",)), lambda said: np.array([known[s] for s in said]))
-    assert made == pytest.approx(np.array([[0.5**0.5, 0.5**0.5], [0, -1]]), abs=1e-6)
+    vectors = averaged(
+        ("a", "b"), (("up", "right"), ("down",)), lambda said: np.array([known[s] for s in said])
+    )
+    assert vectors == pytest.approx(np.array([[0.5**0.5, 0.5**0.5], [0, -1]]), abs=1e-6)
     with pytest.raises(ValueError, match="class 'a' is all zero"):
         averaged(("a",), (("up", "down"),), lambda said: np.array([known[s] for s in said]))
 
@@ -183,8 +185,8 @@ def test_sentences_through_clips_text_tower(tmp_path: Path) -> None:
         )
     ).eval()
     model.save_pretrained(folder)
-    made = open_encoder(str(folder), torch.device("cpu"))(["a striped horse", "in africa", "a cat"])
-    for sentence, vector in zip(("a striped horse", "in africa", "a cat"), made, strict=True):
+    encoded = open_encoder(str(folder), torch.device("cpu"))(["a striped horse", "in africa", "a cat"])
+    for sentence, vector in zip(("a striped horse", "in africa", "a cat"), encoded, strict=True):
         with torch.no_grad():
             alone = model.get_text_features(**tokenizer([sentence], return_tensors="pt"))
         expected = alone if isinstance(alone, torch.Tensor) else alone.pooler_output

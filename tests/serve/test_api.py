@@ -91,13 +91,13 @@ def test_it_says_what_it_serves(client: TestClient, run: Path) -> None:
 
 
 def test_examples_can_be_asked_about(client: TestClient, run: Path) -> None:
-    kept = Examples.read(run / "examples.safetensors")
+    examples = Examples.read(run / "examples.safetensors")
     listed = client.get("/v1/examples").json()
     assert listed["image_shape"] is None
-    assert [entry["label"] for entry in listed["examples"]] == kept.labels.tolist()
+    assert [entry["label"] for entry in listed["examples"]] == examples.labels.tolist()
     features = client.get("/v1/examples/5").json()["features"]
-    assert np.array_equal(np.float32(features), kept.features[5])
-    assert client.get(f"/v1/examples/{len(kept.labels)}").status_code == 404
+    assert np.array_equal(np.float32(features), examples.features[5])
+    assert client.get(f"/v1/examples/{len(examples.labels)}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_json_has_to_be_called_so(client: TestClient) -> None:
 def test_an_added_class_answers_from_then_on(client: TestClient, run: Path) -> None:
     before = {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()}
     named = dict(zip(client.get("/v1/run").json()["dimensions"], VECTOR, strict=True))
-    made = client.post("/v1/classes", json={"name": " <b>okapi</b> ", "semantics": named})
-    assert made.status_code == 201
-    said = made.json()
+    created = client.post("/v1/classes", json={"name": " <b>okapi</b> ", "semantics": named})
+    assert created.status_code == 201
+    said = created.json()
     assert (said["run"], said["index"], said["name"]) == ("run-v2", 12, "<b>okapi</b>")
     assert said["before"]["H"] == json.loads(before["metrics.json"])["H"]
     assert {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()} == before

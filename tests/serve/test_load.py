@@ -56,9 +56,9 @@ def test_concurrent_answers_are_each_their_own(served: Any, run: Path) -> None:
     for index, answer in enumerate(answers):
         assert answer.status_code == 200, answer.text
         expected = versions[answer.json()["run"]][index % 30 : index % 30 + 3]
-        found = [prediction["classes"][0] for prediction in answer.json()["predictions"]]
-        assert [entry["index"] for entry in found] == expected.argmax(axis=1).tolist()
-        assert [e["probability"] for e in found] == pytest.approx(expected.max(axis=1), rel=1e-5)
+        best = [prediction["classes"][0] for prediction in answer.json()["predictions"]]
+        assert [entry["index"] for entry in best] == expected.argmax(axis=1).tolist()
+        assert [e["probability"] for e in best] == pytest.approx(expected.max(axis=1), rel=1e-5)
 
 
 def test_computing_and_waiting_are_bounded(served: Any) -> None:

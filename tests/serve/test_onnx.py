@@ -68,9 +68,9 @@ def test_a_run_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     probabilities, _ = onnx_probabilities(file, features)
     assert np.abs(probabilities - classifier.probabilities(features)).max() < 1e-5
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    kept = session.get_modelmeta().custom_metadata_map
-    assert json.loads(kept["classes"]) == list(classifier.classes)
-    assert json.loads(kept["unseen"]) == classifier.unseen.tolist()
+    noted = session.get_modelmeta().custom_metadata_map
+    assert json.loads(noted["classes"]) == list(classifier.classes)
+    assert json.loads(noted["unseen"]) == classifier.unseen.tolist()
     assert main(["evaluate", str(run)]) == 0  # the folder is as good as before
 
 
@@ -94,10 +94,10 @@ def test_every_transformation_is_exported(scaling: str, project: int, log: bool,
     transform = FeatureTransform.fit(data, FeatureOptions(scaling=scaling, project=project, log=log))
     classes = len(data.classes)
     for scale in (None, 20.0):
-        made = FittedClassifier(
+        classifier = FittedClassifier(
             transform, head(transform.out_dim, classes, scale), data.classes, data.unseen, 0.7, None, 1.7
         )
-        check(made, data.features, tmp_path / "c.onnx")
+        check(classifier, data.features, tmp_path / "c.onnx")
 
 
 def test_every_representation_is_exported(tmp_path: Path) -> None:
@@ -112,9 +112,11 @@ def test_every_representation_is_exported(tmp_path: Path) -> None:
     # Logarithms of probabilities, as methods take them: those of numbers near 0 would enlarge what is rounded off.
     layers = tuple((w.abs() / w.abs().sum(), 0 * b, a) if a == "log" else (w, b, a) for w, b, a in layers)
     represented = Representation(layers, (0, 2, len(layers)))
-    made = RepresentedHead(represented, head(represented.out_dim, len(data.classes)))
+    represented_head = RepresentedHead(represented, head(represented.out_dim, len(data.classes)))
     check(
-        FittedClassifier(transform, made, data.classes, data.unseen, -0.3), data.features, tmp_path / "c.onnx"
+        FittedClassifier(transform, represented_head, data.classes, data.unseen, -0.3),
+        data.features,
+        tmp_path / "c.onnx",
     )
 
 
@@ -138,16 +140,16 @@ def test_a_backbone_is_included(opset: int, maps: bool, kind: str, tmp_path: Pat
     assert dim == (8 if maps else 128)
     transform = FeatureTransform(features.min(axis=0), np.full(dim, 0.5, np.float32))
     if kind == "linear":
-        made, names, unseen = head(dim, 4), tuple("abcd"), np.array([3])
+        own_head, names, unseen = head(dim, 4), tuple("abcd"), np.array([3])
     else:
-        made, names, unseen = gated(dim, True, 1.0), tuple("abcdefgh"), np.array([2, 4, 5])
-    classifier = FittedClassifier(transform, made, names, unseen, 0.4, None, 2.5)
+        own_head, names, unseen = gated(dim, True, 1.0), tuple("abcdefgh"), np.array([2, 4, 5])
+    classifier = FittedClassifier(transform, own_head, names, unseen, 0.4, None, 2.5)
     export(classifier, tmp_path / "whole.onnx", backbone.spec)
     session = onnxruntime.InferenceSession(tmp_path / "whole.onnx", providers=["CPUExecutionProvider"])
-    (found,) = session.run(["probabilities"], {"x": pictures})
-    assert np.abs(np.asarray(found) - classifier.probabilities(features)).max() < 1e-5
-    kept = session.get_modelmeta().custom_metadata_map
-    assert json.loads(kept["preprocessing"])["size"] == SIDE
+    (exported,) = session.run(["probabilities"], {"x": pictures})
+    assert np.abs(np.asarray(exported) - classifier.probabilities(features)).max() < 1e-5
+    noted = session.get_modelmeta().custom_metadata_map
+    assert json.loads(noted["preprocessing"])["size"] == SIDE
     file.write_bytes(file.read_bytes() + b" ")
     with pytest.raises(InputError, match=r"not the backbone|not a readable"):
         export(classifier, tmp_path / "again.onnx", backbone.spec)
@@ -174,9 +176,11 @@ def test_likelihoods_are_exported(dim: int, every_layer: bool, clamp: float, tmp
     features = np.random.default_rng(3).normal(size=(23, dim)).astype(np.float32)
     names, gate = tuple("abcdefgh"), gated(dim, every_layer, clamp)
     for each in (gate.gate, gate):
-        made = FittedClassifier(transform, each, names, gate.unseen.sort().values.numpy(), 0.4, None, 1.3)
-        assert made.probabilities(features).max(axis=1).min() < 0.9  # they say something
-        check(made, features, tmp_path / "c.onnx")
+        classifier = FittedClassifier(
+            transform, each, names, gate.unseen.sort().values.numpy(), 0.4, None, 1.3
+        )
+        assert classifier.probabilities(features).max(axis=1).min() < 0.9  # they say something
+        check(classifier, features, tmp_path / "c.onnx")
 
 
 @pytest.mark.parametrize("method", ["likelihood", "likelihood-gate"])

@@ -79,12 +79,12 @@ def asked_for(browser: Chrome) -> set[str]:
 
 
 def test_a_sample_is_answered_and_a_class_added(browser: Chrome, served: Any, run: Path) -> None:
-    kept = Examples.read(run / "examples.safetensors")
-    first = int(np.flatnonzero(kept.labels == 0)[0])
+    examples = Examples.read(run / "examples.safetensors")
+    first = int(np.flatnonzero(examples.labels == 0)[0])
     with listening(served()) as address:
         opened(browser, address)
         pick(browser, first)
-        expected = load_classifier(run).probabilities(kept.features)[first]
+        expected = load_classifier(run).probabilities(examples.features)[first]
         best = np.argsort(-expected)[:5]
         classes = load_classifier(run).classes
         ranks = until(lambda: elements(browser, "#ranks li"))

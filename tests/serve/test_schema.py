@@ -51,8 +51,8 @@ def operations(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     shutil.copytree(trained, folder)
     service = Service(folder, data_root=Path("none"), device=torch.device("cpu"))
     schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(service, Limits(hosts=())))
-    found = [result.ok() for result in schema.get_all_operations()]
-    return {(operation.method.upper(), operation.path): operation for operation in found}
+    every = [result.ok() for result in schema.get_all_operations()]
+    return {(operation.method.upper(), operation.path): operation for operation in every}
 
 
 def test_all_operations_are_tried(operations: dict[tuple[str, str], Any]) -> None:

@@ -21,8 +21,8 @@ def test_a_linear_classifier_keeps_all_classes_of_digits_apart() -> None:
     held_out = np.arange(len(problem.labels)) // 4 % 4 == 0
     linear = LogisticRegression(C=1.0, max_iter=300)
     linear.fit(problem.features[~held_out], problem.labels[~held_out])
-    found = linear.predict(problem.features[held_out])
-    assert balanced_accuracy_score(problem.labels[held_out], found) >= 0.93
+    predicted = linear.predict(problem.features[held_out])
+    assert balanced_accuracy_score(problem.labels[held_out], predicted) >= 0.93
 
 
 def test_every_digit_and_view_of_an_unseen_class_is_seen_elsewhere() -> None:
@@ -111,8 +111,8 @@ def test_the_list_of_known_data_names_files_and_citations(tmp_path: Path) -> Non
 
 def test_the_counts_listed_for_digits_are_its_own() -> None:
     problem = digits.load()
-    found = (len(problem.labels), problem.feature_dim, problem.semantic_dim, len(problem.seen))
+    own = (len(problem.labels), problem.feature_dim, problem.semantic_dim, len(problem.seen))
     parts = tuple(map(len, (problem.train, problem.test_seen, problem.test_unseen)))
     counts = digits.COUNTS
-    assert found == (counts.samples, counts.feature_dim, counts.semantic_dim, counts.seen)
+    assert own == (counts.samples, counts.feature_dim, counts.semantic_dim, counts.seen)
     assert parts == (counts.train, counts.test_seen, counts.test_unseen)

@@ -214,10 +214,10 @@ def test_columns_that_give_the_answer_away(
     same(problem)
     assert f"'{name}' ({reason}" in problem.notes["left out"]
     if reason != "empty" and "-" not in str(values(0)):
-        kept = read(tmp_path, rows(**{f"feature:{name}": values}))
+        with_column = read(tmp_path, rows(**{f"feature:{name}": values}))
         if str(values(0)) not in ("True", "False"):
-            assert kept.features[1, 0] == np.float32(
-                float(values(1)) - (0 if kept.offset is None else kept.offset[0])
+            assert with_column.features[1, 0] == np.float32(
+                float(values(1)) - (0 if with_column.offset is None else with_column.offset[0])
             )
 
 

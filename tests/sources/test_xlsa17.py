@@ -59,8 +59,8 @@ def test_both_versions_of_the_format_give_the_same_problem(tmp_path: Path) -> No
         xlsa17(tmp_path / version)
         if version == "v5":
             split = loadmat(tmp_path / version / "att_splits.mat")
-            kept = {k: v for k, v in split.items() if not k.startswith("__")}
-            savemat(tmp_path / version / "att_splits.mat", kept | {"allclasses_names": cells})
+            variables = {k: v for k, v in split.items() if not k.startswith("__")}
+            savemat(tmp_path / version / "att_splits.mat", variables | {"allclasses_names": cells})
         else:
             as_v73(tmp_path / version, names)
     old, new = (read(tmp_path / version) for version in ("v5", "v7.3"))

@@ -53,8 +53,8 @@ def _workers(name: str) -> list[int]:
             pid = parents[pid]
         return pid == os.getpid()
 
-    found = [int(row[0]) for row in rows if len(row) > 2 and "ray::" in row[2] and name in row[2]]
-    return [pid for pid in found if ours(pid)]
+    pids = [int(row[0]) for row in rows if len(row) > 2 and "ray::" in row[2] and name in row[2]]
+    return [pid for pid in pids if ours(pid)]
 
 
 def test_a_worker_killed_in_the_middle_is_tried_again_and_the_table_is_complete(

@@ -138,8 +138,8 @@ def test_plain_values_are_json() -> None:
 )
 def test_findings_say_what_intervals_allow(mean: float, half: float, count: int, words: str) -> None:
     row = rows()[1]
-    found = Row("P", "x", "last", row.scores, row.seconds, None, Estimate(mean, half, count))
-    (sentence,) = findings([found], "ours")
+    compared = Row("P", "x", "last", row.scores, row.seconds, None, Estimate(mean, half, count))
+    (sentence,) = findings([compared], "ours")
     assert words in sentence
     assert ("above" if mean > 0 else "below") in sentence
 

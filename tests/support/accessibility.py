@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def violations(browser: Chrome) -> list[str]:
     """Rules that the page breaks, each with the elements that do; skips the test where axe-core is not installed."""
-    found = find_spec("axe_core_python")
-    if found is None or found.origin is None:
+    package = find_spec("axe_core_python")
+    if package is None or package.origin is None:
         pytest.skip("axe-core is not here: pip install axe-core-python")
-    browser.execute_script((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    browser.execute_script((Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
     browser.set_script_timeout(60)
     broken = browser.execute_async_script(
         "axe.run({resultTypes: ['violations']}).then((r) => arguments[0](r.violations))"  # not what passes, in detail

@@ -87,6 +87,6 @@ def gradients(net: CouplingSubnet, sequence: nn.Sequential) -> list[tuple[str, T
         ("out_weight", net.out_weight.grad, last.weight.grad),
         ("out_bias", net.out_bias.grad, last.bias.grad),
     )
-    found = [(name, a, b) for name, a, b in pairs if a is not None and b is not None]
-    assert len(found) == len(pairs)
-    return found
+    both = [(name, a, b) for name, a, b in pairs if a is not None and b is not None]
+    assert len(both) == len(pairs)
+    return both
