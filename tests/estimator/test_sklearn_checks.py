@@ -56,6 +56,7 @@ class DrawnSemanticsForTheFlow(GSMFlowClassifier):
     [
         DrawnSemantics("lda", protocol="last"),
         DrawnSemantics("eszsl", protocol="last", options=CENTRED),
+        DrawnSemantics("neighbours", protocol="last"),
         DrawnSemantics("ale", protocol="last", options={"ale.epochs": 5}),
         DrawnSemanticsForTheFlow(protocol="last", options=FLOW),
         DrawnSemanticsForTheFlow(method="lda", protocol="last"),

@@ -28,7 +28,7 @@ def head(*, ranked: bool) -> NeighbourHead:
     labels = torch.tensor([0] * 9 + [2] * 5 + [3] * 3)
     is_unseen = torch.tensor([c in UNSEEN for c in range(5)])
     means = drawn(2 if ranked else 0, 6, seed=2)
-    return NeighbourHead(Neighbours.of(samples, 3), labels, is_unseen, means)
+    return NeighbourHead(Neighbours.of(samples, 3), labels, is_unseen, means, ranked)
 
 
 def distance(x: torch.Tensor, z: torch.Tensor) -> float:
@@ -81,6 +81,14 @@ def test_it_is_stored_and_exported_as_it_is(ranked: bool, tmp_path: Path) -> Non
     session = onnxruntime.InferenceSession(str(tmp_path / "head.onnx"))
     (logits,) = session.run(["logits"], {"features": features.numpy()})
     np.testing.assert_allclose(logits, fitted.logits(features.numpy()), atol=1e-3)
+
+
+def test_without_unseen_classes_the_nearest_sample_decides() -> None:
+    samples, labels = drawn(12, 4, seed=5), torch.arange(12) % 3
+    made = NeighbourHead(
+        Neighbours.of(samples, 3), labels, torch.zeros(3, dtype=torch.bool), torch.zeros(0, 4)
+    )
+    assert made.logits(samples).argmax(dim=1).tolist() == labels.tolist()
 
 
 def test_equal_samples_and_a_single_one_are_no_division_by_zero() -> None:

@@ -70,8 +70,8 @@ class NeighbourHead:
         seen c:    -(d_c(x) - min_c' d_c'(x)) / s              d_c: distance to the nearest sample of class c
         unseen u:  v(x) - (d_u(x) - min_u' d_u'(x)) / s        d_u: distance to the predicted mean of class u
 
-    So the best seen logit is 0 and the best unseen one is v(x). Without `means` the other terms are left out: the head
-    tells unseen classes from seen ones, and nothing else.
+    So the best seen logit is 0 and the best unseen one is v(x). Where it does not rank, the other terms are left out:
+    then it tells unseen classes from seen ones, and nothing else.
 
     Parameters
     ----------
@@ -82,7 +82,9 @@ class NeighbourHead:
     is_unseen : Tensor
         (C,) bool.
     means : Tensor
-        (U, D) predicted means of the unseen classes in the order of classes, or (0, D).
+        (U, D) predicted means of the unseen classes, in the order of classes; not looked at where it does not rank.
+    ranks : bool
+        Whether it ranks classes.
     """
 
     kind: ClassVar[str] = "neighbours"
@@ -91,6 +93,7 @@ class NeighbourHead:
     labels: Tensor
     is_unseen: Tensor
     means: Tensor
+    ranks: bool = True
 
     @property
     def classes(self) -> int:
@@ -116,20 +119,20 @@ class NeighbourHead:
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, C) float32 logits of transformed features (N, D)."""
-        return torch.cat(
-            [self._logits(part.float()) for part in features.split(_rows(self.neighbours.samples))]
-        )
+        parts = features.split(_rows(self.neighbours.samples))
+        return torch.cat([self._logits(part.double()).float() for part in parts])
 
     def _logits(self, features: Tensor) -> Tensor:
-        distances = squared_distances(features, self.neighbours.samples).sqrt()
+        # In float64: beside a sample of its own a small distance is the difference of two large numbers.
+        distances = squared_distances(features, self.neighbours.samples.double()).sqrt()
         novelty = self.neighbours.novelty(distances)
-        logits = features.new_zeros(len(features), self.classes)
-        if not len(self.means):
-            return logits.masked_fill_(self.is_unseen, 1.0) * novelty
-        seen = distances[:, self._places.flatten()].unflatten(1, self._places.shape).amin(dim=2)
-        unseen = squared_distances(features, self.means).sqrt()
-        logits[:, ~self.is_unseen] = self._ranking(seen)
-        logits[:, self.is_unseen] = novelty + self._ranking(unseen)
+        logits = self.is_unseen * novelty
+        if self.ranks:
+            seen = distances[:, self._places.flatten()].unflatten(1, self._places.shape).amin(dim=2)
+            logits[:, ~self.is_unseen] = self._ranking(seen)
+            if len(self.means):
+                unseen = squared_distances(features, self.means.double()).sqrt()
+                logits[:, self.is_unseen] += self._ranking(unseen)
         return logits
 
     def _ranking(self, distances: Tensor) -> Tensor:
@@ -147,13 +150,15 @@ class NeighbourHead:
         )
         flags = self.is_unseen.float()[None]
         logits = graph.add("MatMul", novelty, graph.constant(flags))
-        if not len(self.means):
+        if not self.ranks:
             return logits
         by_class = graph.add("Gather", distances, graph.constant(self._places.cpu().numpy()), axis=1)
         seen = graph.smallest(by_class, 1, axis=2)
         seen = graph.add("Reshape", seen, graph.constant([-1, len(self._places)]))
-        unseen = graph.add("Sqrt", graph.squared_distances(x, self.means))
-        for part, chosen in ((seen, ~self.is_unseen), (unseen, self.is_unseen)):
+        parts = [(seen, ~self.is_unseen)]
+        if len(self.means):
+            parts.append((graph.add("Sqrt", graph.squared_distances(x, self.means)), self.is_unseen))
+        for part, chosen in parts:
             ranked = graph.add("Sub", graph.smallest(part, 1), part)
             ranked = graph.add("Mul", ranked, graph.constant(1 / near.spread))
             logits = graph.add(
@@ -169,6 +174,7 @@ class NeighbourHead:
             "labels": self.labels.cpu(),
             "is_unseen": self.is_unseen.cpu(),
             "means": self.means.cpu(),
+            "ranks": torch.tensor(self.ranks),
             "count": torch.tensor(near.count),
             "typical": torch.tensor([near.mean, near.spread], dtype=torch.float64),
         }
@@ -184,7 +190,7 @@ class NeighbourHead:
         """
         mean, spread = state["typical"].tolist()
         near = Neighbours(state["samples"], int(state["count"]), mean, spread)
-        return NeighbourHead(near, state["labels"], state["is_unseen"], state["means"])
+        return NeighbourHead(near, state["labels"], state["is_unseen"], state["means"], bool(state["ranks"]))
 
 
 def _nearest(distances: Tensor, count: int) -> Tensor:

@@ -39,7 +39,7 @@ def solutions(data: TrainingData, options: NeighbourOptions) -> Iterator[tuple[d
     is_unseen[data.unseen] = True
     if not options.ranked:
         none = data.features[:0]
-        yield {"ridge": options.ridge}, NeighbourHead(neighbours, labels, is_unseen, none)
+        yield {"ridge": options.ridge}, NeighbourHead(neighbours, labels, is_unseen, none, ranks=False)
         return
     kernel = semantic_kernel(data, 0.0)
     means = data.class_means().double()
