@@ -351,7 +351,8 @@ def test_other_methods_say_that_they_do_not(
 
 def test_parameters(problem: Problem, X: np.ndarray, y: np.ndarray) -> None:
     by_name = dict(zip(problem.classes, problem.semantics, strict=True))
-    assert GSMFlowClassifier().get_params() == ZeroShotClassifier().get_params()
+    assert GSMFlowClassifier().get_params() == ZeroShotClassifier("gsmflow").get_params()
+    assert ZeroShotClassifier().method == "auto"  # the default for one's own data everywhere
     assert GSMFlowClassifier("digits").preset == "digits"
     assert isinstance(GSMFlowClassifier(), ZeroShotClassifier)
     same = [cls(method="lda").fit(X, y, semantics=by_name) for cls in (GSMFlowClassifier, ZeroShotClassifier)]

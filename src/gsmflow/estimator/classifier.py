@@ -40,7 +40,8 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     method : str
-        One of `gsmflow methods`, such as ``"gsmflow"`` or ``"lda"``, or one that was registered.
+        One of `gsmflow methods`, such as ``"gsmflow"`` or ``"lda"``, or one that was registered. ``"auto"`` tries
+        several and stacks those that validation finds best.
     preset : str
         Name of a preset or path of a TOML file.
     options : Mapping[str, Any] | None
@@ -92,7 +93,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        method: str = "gsmflow",
+        method: str = "auto",
         preset: str = "best",
         options: Mapping[str, Any] | None = None,
         protocol: str = "validated",

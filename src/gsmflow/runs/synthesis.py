@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.compute.randomness import normal
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
+from gsmflow.heads.stack import StackHead
 from gsmflow.learning.journal import Recorder
 from gsmflow.learning.learner import Generator
 from gsmflow.learning.tensors import TrainingData
@@ -21,6 +22,7 @@ from gsmflow.protocol.trial import Trial
 from gsmflow.runs.fitted import FittedRun
 
 CPU = torch.device("cpu")
+_REMEDY = "; fit one that does, such as 'gsmflow'"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Synthesizer:
 
     @staticmethod
     def of(run: FittedRun) -> Synthesizer:
-        """The generator of a run.
+        """The generator of a run; of a stack that of the member with the largest weight among those that have one.
 
         The learner is built on one made-up sample a class, because synthesis depends on weights and semantics alone.
 
@@ -52,12 +54,14 @@ class Synthesizer:
         InputError
             The method synthesizes no features, or the weights are of another run.
         """
-        name, classifier = run.recipe.method.name, run.classifier
+        name = run.recipe.method.name
+        if isinstance(run.classifier.head, StackHead):
+            run = _generating(run, run.classifier.head)
+        if run.recipe.method.learner is None or run.recipe.method.upper_bound:
+            raise InputError(f"synthesize: method '{name}' synthesizes no features{_REMEDY}")
         trial = Trial(_stand_in(run), run.recipe, run.request.seed, Recorder())
-        if run.recipe.method.learner is None or run.recipe.method.upper_bound or not trial.synthesizes:
-            raise InputError(
-                f"synthesize: method '{name}' synthesizes no features; fit one that does, such as 'gsmflow'"
-            )
+        if not trial.synthesizes:
+            raise InputError(f"synthesize: method '{name}' synthesizes no features{_REMEDY}")
         try:
             trial.restore(run.weights)
         except ValueError as error:
@@ -68,9 +72,9 @@ class Synthesizer:
         if representation is not None and representation.kept[0] != 0:
             raise InputError(
                 f"synthesize: method '{name}' synthesizes what its head sees ({representation.out_dim} dimensions), no "
-                "features; fit one that does, such as 'gsmflow'"
+                f"features{_REMEDY}"
             )
-        return Synthesizer(generator, trial.prepared.data.semantics, classifier.transform)
+        return Synthesizer(generator, trial.prepared.data.semantics, run.classifier.transform)
 
     def features(self, position: int, count: int, seed: int) -> NDArray[np.float32] | NDArray[np.float64]:
         """Raw features (count, D) of the class at `position` in the run."""
@@ -78,6 +82,22 @@ class Synthesizer:
         samples = self.generator.sample(semantics, count, seed, "synthesize", position)
         # A generator that learns a representation puts the features themselves first.
         return self.transform.inverse(samples[:, : self.transform.out_dim].float().numpy())
+
+
+def _generating(run: FittedRun, stack: StackHead) -> FittedRun:
+    """The run of the member that synthesizes and has the largest weight; the run itself if no member synthesizes."""
+    weights = run.choice.parameters if run.choice else {}
+    for member in sorted(stack.members, key=lambda each: -weights.get(each.label, 1.0)):
+        recipe = run.recipe.members[member.label]
+        if recipe.method.learner is not None:
+            of_member = {
+                name.removeprefix(f"{member.label}/"): tensor
+                for name, tensor in run.weights.items()
+                if name.startswith(f"{member.label}/")
+            }
+            classifier = replace(run.classifier, transform=member.transform)
+            return replace(run, recipe=recipe, classifier=classifier, weights=of_member)
+    return run
 
 
 def _stand_in(run: FittedRun) -> Prepared:
