@@ -40,8 +40,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     method : str
-        One of `gsmflow methods`, such as ``"gsmflow"`` or ``"lda"``, or one that was registered. ``"auto"`` tries
-        several and stacks those that validation finds best.
+        One of `gsmflow methods`, or one that was registered. ``"auto"`` stacks those that validation finds best.
     preset : str
         Name of a preset or path of a TOML file.
     options : Mapping[str, Any] | None
