@@ -60,8 +60,11 @@ def has_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def set_threads(wanted: int | None, dims: int) -> None:
+def set_threads(wanted: int | None, dims: int) -> int:
     """Set the number of CPU threads; by default torch's choice, or one thread for features of few dimensions.
+
+    Returns how many trainings of a run may go on at a time: as many as there are cores, where one thread for each was
+    not asked for.
 
     Steps of a small flow are too short to divide. On two cores `digits` (64 dimensions) takes as long with
     one thread as with two; beside another busy program two threads wait for each other and take ten times as
@@ -76,10 +79,12 @@ def set_threads(wanted: int | None, dims: int) -> None:
     """
     import torch
 
+    lanes = 1
     if wanted is None and dims < DIVIDED:
-        wanted = 1
+        wanted, lanes = 1, cores()
     if wanted is not None:
         torch.set_num_threads(wanted)
+    return lanes
 
 
 def cores() -> int:

@@ -126,7 +126,7 @@ def train(
     request = Request(name, features, semantics, protocol, oracle, whole_number(seed, "seed", 0, 2**32 - 1))
     folder = Path(out) if out else new_folder(Path("runs"), request, recipe, resume=resume)
     before = torch.get_num_threads()
-    set_threads(threads, recipe.features.out_dim(loaded))
+    lanes = set_threads(threads, recipe.features.out_dim(loaded))
     try:
         gsmflow.runs.train.train(
             request,
@@ -136,6 +136,7 @@ def train(
             folder=folder,
             resume=resume,
             keep_data=in_memory if keep_data is None else keep_data,
+            lanes=lanes,
         )
     finally:
         torch.set_num_threads(before)

@@ -64,10 +64,10 @@ class Recorder:
         self.folder, self.progress = folder, progress or Progress()
         self.records: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
-        self.stop_requested = False
+        self.stop_requested, self.resumed = False, False
         self._kept: dict[str, tuple[dict[str, Tensor], Any]] = {}
         self._seconds_before, self._begun = 0.0, time.monotonic()
-        self._checkpoint_seconds, self._saved = checkpoint_seconds, time.monotonic()
+        self.checkpoint_seconds, self._saved = checkpoint_seconds, time.monotonic()
         self._stage, self._done, self._total = "", 0, 0
         self._guard = LossGuard()
         self._resume: tuple[dict[str, Tensor], dict[str, Any]] | None = None
@@ -76,6 +76,11 @@ class Recorder:
     def seconds(self) -> float:
         """Time spent on the run, including earlier attempts up to their last checkpoint."""
         return self._seconds_before + time.monotonic() - self._begun
+
+    @property
+    def done(self) -> int:
+        """Steps of the present stage that are done."""
+        return self._done
 
     @property
     def _checkpoint_file(self) -> Path | None:
@@ -116,7 +121,16 @@ class Recorder:
                 f"{history}: damaged; delete the folder {file.parent} to start the run over"
             ) from None
         self._write_history()
+        self.resumed = True
         return True
+
+    def began(self, stage: str) -> bool:
+        """Whether a checkpoint was read in which something of a stage is recorded."""
+        return stage in self.records or bool(self._resume and self._resume[1]["stage"] == stage)
+
+    def start_at(self, stage: str, done: int, state: Mapping[str, Tensor]) -> None:
+        """Let a stage begin after `done` of its steps, with the learner in this state."""
+        self._resume = dict(state), {"stage": stage, "done": done}
 
     def begin(self, stage: str, learner: Learner, total: int) -> int:
         """Begin a stage of `total` steps, from the checkpoint if it belongs to this stage; returns the steps
@@ -147,16 +161,20 @@ class Recorder:
         """
         self._done = done
         self._guard.note(done, losses)
-        if done % _LOG_EVERY == 0 or done == self._total or done == 1:
+        if self.logs(done, self._total):
             values = {name: float(value) for name, value in losses.items()}
             self._guard.check()
-            self._log({"stage": self._stage, "step": done, **values})
+            self.log({"stage": self._stage, "step": done, **values})
             self.progress.step(done, values)
         if anywhere(self.stop_requested, next(iter(losses.values())).device):
             self.checkpoint(learner)
             raise Interrupted
-        if time.monotonic() - self._saved > self._checkpoint_seconds:
+        if time.monotonic() - self._saved > self.checkpoint_seconds:
             self.checkpoint(learner)
+
+    def logs(self, done: int, last: int) -> bool:
+        """Whether step `done` of a training that ends with step `last` is logged."""
+        return done % _LOG_EVERY == 0 or done in (1, last)
 
     def paused(self, learner: Learner) -> None:
         """Check the learner before an evaluation or a checkpoint, so that nothing that diverged is used.
@@ -172,7 +190,7 @@ class Recorder:
     def scored(self, done: int, scores: Mapping[str, float]) -> None:
         """Note the scores of an evaluation in the history."""
         shown = {k: v if math.isfinite(v) else None for k, v in scores.items()}
-        self._log({"stage": self._stage, "step": done, "scores": shown})
+        self.log({"stage": self._stage, "step": done, "scores": shown})
         self.progress.scored(done, scores)
 
     def end(self, learner: Learner) -> None:
@@ -214,6 +232,10 @@ class Recorder:
             The training has diverged.
         """
         self.paused(learner)
+        self.save(learner.state())
+
+    def save(self, state: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint now, with this state of a learner; nothing without a folder."""
         file = self._checkpoint_file
         if file is None:
             return
@@ -226,7 +248,7 @@ class Recorder:
         }
         make_folder(file.parent)
         self._settle_history()
-        write_tensors(file, learner.state(), meta)
+        write_tensors(file, state, meta)
         self._saved = time.monotonic()
 
     def finished(self) -> None:
@@ -238,7 +260,8 @@ class Recorder:
     def _history_file(self) -> Path | None:
         return self.folder / "history.jsonl" if self.folder else None
 
-    def _log(self, entry: dict[str, Any]) -> None:
+    def log(self, entry: dict[str, Any]) -> None:
+        """Append a line to the history."""
         self.history.append(entry)
         if self._history_file:
             try:

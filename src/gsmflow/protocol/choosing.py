@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from gsmflow.data.lending import check_lendable, lend
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import held_out_problem, validation_problem
 from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.beside import Beside
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
@@ -30,13 +32,14 @@ def choose(
     recorder: Recorder,
     *,
     rivals: Rivals | None = None,
+    beside: Beside | None = None,
 ) -> Choice:
     """The best choice on average over the validation problems; for a closed form, the mean of several choices.
 
     Parameters are ranked by [`ranked_choices`][gsmflow.protocol.choosing.ranked_choices], which also says what is
     raised. Rivals are judged on the same problems.
     """
-    ranked = ranked_choices(problem, recipe, seed, device, recorder, rivals=rivals)
+    ranked = ranked_choices(problem, recipe, seed, device, recorder, rivals=rivals, beside=beside)
     if recipe.method.direct is None or recipe.selection.averaged == 1:
         return ranked[0]
     others = [choice.parameters for choice in ranked[1 : recipe.selection.averaged]]
@@ -51,12 +54,13 @@ def ranked_choices(
     recorder: Recorder,
     *,
     rivals: Rivals | None = None,
+    beside: Beside | None = None,
 ) -> list[Choice]:
     """All choices with their mean scores on the validation problems, the best first.
 
     If validation is not trusted (``selection.trust_validation``), no class is held out as unseen. A head is then
     trained on synthetic features of the seen classes alone, and its accuracy S on held-out real features judges
-    the generator.
+    the generator. With `beside`, several problems are worked on at a time.
 
     Raises
     ------
@@ -64,28 +68,50 @@ def ranked_choices(
         Too few classes for a validation problem; or validation is not trusted and the method synthesizes
         nothing.
     """
-    tables: list[list[Choice]] = []
-    trusted = recipe.selection.trust_validation
-    for stage, cut in validation_problems(problem, recipe, seed):
-        trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, recorder, stage)
-        if not trusted and not trial.synthesizes:
-            raise nothing_synthesized(recipe)
-        if rivals and rivals.method:
-            with recorder.timing("comparison"):
-                rivals.method.judge(trial.prepared)
-        if trial.direct:
-            tables.append([_carried(choice, problem) for choice in trial.score_all()])
-            continue
-        # If the problem has no real features of unseen classes, the classes held out here are the best judge.
-        judged = recorder.folder is not None and not tables and not len(problem.test_unseen)
-        scored = score_along(trial, schedule_as_on(problem, trial), judged=judged)
-        if rivals and rivals.size and not tables:
-            with recorder.timing("comparison"):
-                rivals.size.judge(trial, scored)
-        tables.append(scored)
-    by = recipe.selection.score if trusted else "S"
+    scoring, draws = partial(_choices_on, problem, recipe, seed, device), range(recipe.selection.problems)
+    if beside:
+        apart = [rivals and rivals.apart() for _ in draws]
+        parts = [
+            beside.begin(stage_of(draw), partial(scoring, draw=draw, rivals=apart[draw]), turn=draw)
+            for draw in draws
+        ]
+        tables = [part.result() for part in parts]
+        if rivals:
+            rivals.add(each for each in apart if each)
+    else:
+        tables = [scoring(recorder, draw=draw, rivals=rivals) for draw in draws]
+    by = recipe.selection.score if recipe.selection.trust_validation else "S"
     means = map(_mean, zip(*tables, strict=True))
     return sorted(means, key=lambda choice: getattr(choice, by), reverse=True)
+
+
+def _choices_on(
+    problem: Problem,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    recorder: Recorder,
+    *,
+    draw: int,
+    rivals: Rivals | None,
+) -> list[Choice]:
+    """All choices with their scores on one validation problem."""
+    cut = validation_cut(problem, recipe, seed, draw)
+    trial = Trial(Prepared.of(cut, recipe.features, device), recipe, seed, recorder, stage_of(draw))
+    if not recipe.selection.trust_validation and not trial.synthesizes:
+        raise nothing_synthesized(recipe)
+    if rivals and rivals.method:
+        with recorder.timing("comparison"):
+            rivals.method.judge(trial.prepared)
+    if trial.direct:
+        return [_carried(choice, problem) for choice in trial.score_all()]
+    # If the problem has no real features of unseen classes, the classes held out here are the best judge.
+    judged = recorder.folder is not None and draw == 0 and not len(problem.test_unseen)
+    scored = score_along(trial, schedule_as_on(problem, trial), judged=judged)
+    if rivals and rivals.size and draw == 0:
+        with recorder.timing("comparison"):
+            rivals.size.judge(trial, scored)
+    return scored
 
 
 def _scored(problem: Problem, recipe: Recipe, seed: int, device: torch.device, choice: Choice) -> Choice:
@@ -97,8 +123,8 @@ def _scored(problem: Problem, recipe: Recipe, seed: int, device: torch.device, c
     return _mean(tuple(scored))
 
 
-def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator[tuple[str, Problem]]:
-    """The problems that a choice is made on, each with the name of its stage; they are cut from the training part.
+def validation_cut(problem: Problem, recipe: Recipe, seed: int, draw: int) -> Problem:
+    """One of the problems that a choice is made on, cut from the training part.
 
     Of the classes held out as unseen, training may use the same as of unseen classes in the setting of the recipe.
 
@@ -107,13 +133,27 @@ def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator
     InputError
         There are too few classes or samples for a validation problem, or it would lack what the setting uses.
     """
-    options = recipe.selection
-    cut = validation_problem if options.trust_validation else held_out_problem
-    for draw in range(options.problems):
-        smaller = cut(problem, seed, draw=draw)
-        check_lendable(smaller, recipe.setting)
-        stage = "validation" if draw == 0 else f"validation {draw + 1}"
-        yield stage, lend(smaller, recipe.setting, seed)
+    cut = validation_problem if recipe.selection.trust_validation else held_out_problem
+    smaller = cut(problem, seed, draw=draw)
+    check_lendable(smaller, recipe.setting)
+    return lend(smaller, recipe.setting, seed)
+
+
+def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator[tuple[str, Problem]]:
+    """All problems that a choice is made on, each with the name of its stage.
+
+    Raises
+    ------
+    InputError
+        As [`validation_cut`][gsmflow.protocol.choosing.validation_cut] does.
+    """
+    for draw in range(recipe.selection.problems):
+        yield stage_of(draw), validation_cut(problem, recipe, seed, draw)
+
+
+def stage_of(draw: int) -> str:
+    """The name of the training on a validation problem, the number of which counts from 0."""
+    return "validation" if draw == 0 else f"validation {draw + 1}"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gsmflow.compute.data_parallel import size
 from gsmflow.data.lending import check_lendable, lend
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
@@ -23,10 +24,12 @@ from gsmflow.data.validation import FEWEST_SEEN
 from gsmflow.data.warnings import of_rival
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.beside import Beside, goes_on_beside
 from gsmflow.protocol.choice import Choice, Outcome, last_step
-from gsmflow.protocol.choosing import choose
+from gsmflow.protocol.choosing import choose, stage_of
 from gsmflow.protocol.composing import Composite, refit_composite, run_composite
 from gsmflow.protocol.generation_shifts import compare, unjudged
+from gsmflow.protocol.head_start import HeadStart
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.rivals import Rivals
 from gsmflow.protocol.trial import Trial, evaluation_fractions
@@ -45,6 +48,7 @@ def run(
     seed: int,
     device: torch.device,
     recorder: Recorder,
+    lanes: int = 1,
 ) -> Outcome:
     """Carry out a recipe on a problem under a protocol.
 
@@ -64,6 +68,8 @@ def run(
         Where the run computes.
     recorder : Recorder
         Keeps the history and the checkpoint, from which an interrupted run continues.
+    lanes : int
+        Trainings that go on at a time on the CPU, each with one thread. The numbers are those of 1 with one thread.
 
     Raises
     ------
@@ -76,20 +82,46 @@ def run(
         return run_composite(
             Composite(problem, recipe, seed, device, recorder), protocol=protocol, oracle=oracle
         )
-    choice = None
+    choice = trial = None
     # If nothing is learnt, validation only fits a temperature, so it is not required.
     if protocol == "validated" and not (recipe.method.untrained and len(problem.seen) < FEWEST_SEEN):
         if "choice" not in recorder.records:
             rivals = Rivals.of(recipe, seed)
-            choice = choose(problem, recipe, seed, device, recorder, rivals=rivals)
+            choice, trial = _choose(problem, recipe, seed, device, recorder, rivals, lanes, ahead=not oracle)
             recorder.records["choice"] = asdict(choice)
             recorder.records["far above"] = rivals.far_above(choice.H)
             for better in recorder.records["far above"]:
                 recorder.progress.message(f"warning: {of_rival(recipe.method.name, better).text}")
         choice = Choice(**recorder.records["choice"])
-    trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder)
+    trial = trial or Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder)
     outcome = (_fit_direct if trial.direct else _fit_trained)(trial, choice, oracle)
     return replace(outcome, better=recorder.records.get("far above", []))
+
+
+def _choose(
+    problem: Problem,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    recorder: Recorder,
+    rivals: Rivals,
+    lanes: int,
+    *,
+    ahead: bool,
+) -> tuple[Choice, Trial | None]:
+    """The choice, and the trial of the last stage where that was begun `ahead` of it."""
+    problems = recipe.selection.problems
+    stages = [stage_of(draw) for draw in range(problems)]
+    if device.type != "cpu" or size() > 1 or problems + ahead == 1:
+        lanes = 1
+    if recipe.method.direct is not None or not goes_on_beside(recorder, lanes, stages):
+        return choose(problem, recipe, seed, device, recorder, rivals=rivals), None
+    with Beside(recorder, lanes) as beside:
+        start = None
+        if ahead and lanes > 1:
+            start = HeadStart.begin(problem, recipe, seed, device, beside, turn=problems)
+        choice = choose(problem, recipe, seed, device, recorder, rivals=rivals, beside=beside)
+        return choice, start.until(choice) if start else None
 
 
 def refit(

@@ -6,7 +6,7 @@ is chosen, and each is left out where it would take long.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,6 +48,16 @@ class Rivals:
     def of(recipe: Recipe, seed: int) -> Rivals:
         """Those of a recipe."""
         return Rivals(Rival.of(recipe, seed), RecommendedSize.of(recipe, seed), recipe.selection.problems)
+
+    def apart(self) -> Rivals:
+        """For a problem beside others: a method that nothing is known of yet."""
+        return replace(self, method=self.method and replace(self.method, reached=[]))
+
+    def add(self, apart: Iterable[Rivals]) -> None:
+        """Add what the method reached on each of these problems, in their order."""
+        for each in apart:
+            if self.method and each.method:
+                self.method.reached += each.method.reached
 
     def far_above(self, own: float) -> list[dict[str, Any]]:
         """What is to be told of those that are far above the run, whose mean H is `own`."""

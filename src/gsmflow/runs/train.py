@@ -64,6 +64,7 @@ def train(
     checkpoint_seconds: float = 60,
     keep_data: bool = False,
     on_recorder: Callable[[Recorder], None] = lambda _: None,
+    lanes: int = 1,
 ) -> dict[str, Any]:
     """Make a run in `folder` and return its metrics.
 
@@ -89,6 +90,8 @@ def train(
         Write the problem itself into the folder, so that classes can be added without the source.
     on_recorder : Callable[[Recorder], None]
         Receives the recorder, through which the run can be asked to stop.
+    lanes : int
+        Trainings that go on at a time, see [`run`][gsmflow.protocol.fitting.run].
 
     Raises
     ------
@@ -126,7 +129,7 @@ def train(
         write_bytes(existing, tomli_w.dumps(config).encode())
         if weights and progress:
             progress.message(f"weights of semantics: {weights.words}")
-        outcome, metrics = _carried_out(request, problem, recipe, device, recorder)
+        outcome, metrics = _carried_out(request, problem, recipe, device, recorder, lanes)
         if weights:
             metrics |= {"semantic_weights": weights.to_dict()}
         _write(folder, problem, outcome, metrics, keep_data=keep_data)
@@ -234,15 +237,15 @@ def _follow(
     together()
     if finished:
         return read_metrics(folder)
-    return _carried_out(request, problem, recipe, device, recorder)[1]
+    return _carried_out(request, problem, recipe, device, recorder, 1)[1]
 
 
 def _carried_out(
-    request: Request, problem: Problem, recipe: Recipe, device: torch.device, recorder: Recorder
+    request: Request, problem: Problem, recipe: Recipe, device: torch.device, recorder: Recorder, lanes: int
 ) -> tuple[Outcome, dict[str, Any]]:
     """Carry out the request. Returns its outcome, and the metrics as plain values."""
     asked: dict[str, Any] = {"protocol": request.protocol, "oracle": request.oracle, "seed": request.seed}
-    outcome = fitting.run(problem, recipe, **asked, device=device, recorder=recorder)
+    outcome = fitting.run(problem, recipe, **asked, device=device, recorder=recorder, lanes=lanes)
     return outcome, metrics_of(request, problem, recipe, outcome, recorder).to_dict()
 
 

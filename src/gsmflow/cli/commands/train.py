@@ -244,8 +244,8 @@ def train(
             metrics | {"run": str(cell.folder(Path()))} for cell, metrics in results.items() if metrics
         )
     else:
-        set_threads(machine.threads, dims)
-        finished = _in_turn(requests, problem, recipe, device, run, machine.speaks)
+        lanes = set_threads(machine.threads, dims)
+        finished = _in_turn(requests, problem, recipe, device, run, machine.speaks, lanes)
     shown = []
     for metrics in finished:
         shown.append(metrics)
@@ -258,11 +258,10 @@ def train(
         return 0
     if as_json:
         click.echo(json.dumps({"runs": shown} if run.seeds else shown[0], allow_nan=False))
-    else:
-        if len(shown) > 1:
-            seeds_table(shown)
-        if plan and shown:
-            tell_next(shown[0]["run"])
+    elif len(shown) > 1:
+        seeds_table(shown)
+    if plan and shown and not as_json:
+        tell_next(shown[0]["run"])
     check_failures(results)
     return 3 if left_out else 0
 
@@ -304,6 +303,7 @@ def _in_turn(
     device: torch.device,
     run: RunOptions,
     speaks: bool,
+    lanes: int,
 ) -> Iterator[dict[str, Any]]:
     """Make one run after the other in this process, on the same loaded data: their metrics.
 
@@ -327,7 +327,6 @@ def _in_turn(
             if run.tensorboard and speaks:
                 progress = open_.enter_context(event_files(folder / "tensorboard", progress))
             watch = open_.enter_context(stoppable())
-
             said = told_about(problem) if speaks and number == 1 else []
 
             def begun(recorder: Recorder, watch: Any = watch, to: Any = progress, said: Any = said) -> None:
@@ -346,5 +345,6 @@ def _in_turn(
                 keep_data=run.keep_data,
                 progress=progress,
                 on_recorder=begun,
+                lanes=lanes,
             )
         yield metrics | {"run": str(folder)}

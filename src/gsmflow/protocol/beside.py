@@ -1,0 +1,201 @@
+"""Trainings of one run beside each other, each in a thread of one processor thread.
+
+Steps of a small flow are too short to divide among threads. Several trainings are not: the numbers are those of one
+after the other, bit for bit, since each draws its own random numbers by name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import torch
+
+from gsmflow.base.progress import Progress
+from gsmflow.learning.journal import Interrupted, Recorder
+from gsmflow.learning.parts import PartRecorder, has_part, take_over
+
+_T = TypeVar("_T")
+
+
+def goes_on_beside(recorder: Recorder, lanes: int, stages: list[str]) -> bool:
+    """Whether these stages of a run on the CPU are recorded as parts.
+
+    They are where there are lanes, or where an interrupted sitting left parts; but not where one recorded any of the
+    stages as it is done one after the other.
+    """
+    left = any(has_part(recorder, stage) for stage in stages)
+    return left or (lanes > 1 and not any(recorder.began(stage) for stage in stages))
+
+
+class Beside:
+    """Does parts of a run beside each other; in its context. What is left at the end of the context is stopped.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        That of the run.
+    lanes : int
+        Parts that are done at a time.
+    """
+
+    def __init__(self, recorder: Recorder, lanes: int) -> None:
+        self.recorder = recorder
+        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="part")
+        self._turns, self._lock = _Turns(recorder.progress), threading.Lock()
+        self._parts: list[Part] = []
+        self._failures: list[BaseException] = []
+        self._threads = torch.get_num_threads()
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for part in self._parts:
+            part.stop()
+        self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._threads)
+
+    def begin(self, stage: str, task: Callable[[PartRecorder], _T], *, turn: int) -> Part[_T]:
+        """Begin a part of the run, or as soon as a lane is free.
+
+        Parameters
+        ----------
+        stage : str
+            Its name.
+        task : Callable[[PartRecorder], _T]
+            What is done, with the recorder of the part.
+        turn : int
+            Its place in what is shown: events of parts are shown part by part, in the order of these numbers.
+        """
+        recorder = PartRecorder(self.recorder, stage, self._turns.of(turn), self._lock)
+        part = Part(self, recorder, self._pool.submit(self._done, task, recorder, turn))
+        self._parts.append(part)
+        return part
+
+    def _done(self, task: Callable[[PartRecorder], _T], recorder: PartRecorder, turn: int) -> _T:
+        torch.set_num_threads(1)
+        try:
+            return task(recorder)
+        except Interrupted:
+            raise
+        except BaseException as error:
+            self._failures.append(error)
+            for part in self._parts:
+                part.recorder.give_up()
+            raise
+        finally:
+            self._turns.over(turn)
+
+    def failure(self) -> BaseException:
+        """Why a part was interrupted: what made another one fail, or that the run was asked to stop."""
+        return self._failures[0] if self._failures else Interrupted()
+
+
+class Part(Generic[_T]):
+    """A part that goes on.
+
+    Parameters
+    ----------
+    beside : Beside
+        The parts it belongs to.
+    recorder : PartRecorder
+        Its recorder.
+    future : Future[_T]
+        Its result.
+    """
+
+    def __init__(self, beside: Beside, recorder: PartRecorder, future: Future[_T]) -> None:
+        self._beside, self.recorder, self._future = beside, recorder, future
+
+    def stop(self) -> None:
+        """Ask it to stop after its next step."""
+        self.recorder.stop_requested = True
+
+    def result(self) -> _T:
+        """Wait for it, add what it recorded to the run, and give its result.
+
+        Raises
+        ------
+        Interrupted
+            The run was asked to stop.
+        """
+        result = self.alone()
+        take_over(self.whole, self.recorder)
+        return result
+
+    def alone(self) -> _T:
+        """Wait for it, and give its result; what it recorded stays where it is.
+
+        Raises
+        ------
+        Interrupted
+            The run was asked to stop.
+        """
+        try:
+            return self._future.result()
+        except Interrupted:
+            raise self._beside.failure() from None
+
+    @property
+    def whole(self) -> Recorder:
+        """The recorder of the run."""
+        return self._beside.recorder
+
+
+class _Turns:
+    """Shows the events of several parts one part after the other, as if they were done in turn."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._lock = progress, threading.Lock()
+        self._waiting: dict[int, list[Callable[[Progress], None]]] = {}
+        self._over: set[int] = set()
+        self._shown = 0
+
+    def of(self, turn: int) -> Progress:
+        self._waiting.setdefault(turn, [])
+        return _Turn(self, turn)
+
+    def tell(self, turn: int, event: Callable[[Progress], None]) -> None:
+        with self._lock:
+            if turn == self._shown:
+                event(self._progress)
+            else:
+                self._waiting[turn].append(event)
+
+    def over(self, turn: int) -> None:
+        """Part `turn` has no more events: show those of the next one."""
+        with self._lock:
+            self._over.add(turn)
+            while self._shown in self._over:
+                self._shown += 1
+                for event in self._waiting.pop(self._shown, ()):
+                    event(self._progress)
+                self._waiting[self._shown] = []
+
+
+class _Turn(Progress):
+    """The events of one part."""
+
+    def __init__(self, turns: _Turns, turn: int) -> None:
+        self._turns, self._turn = turns, turn
+
+    def begin(self, stage: str, start: int, total: int) -> None:
+        self._turns.tell(self._turn, lambda to: to.begin(stage, start, total))
+
+    def step(self, done: int, losses: Mapping[str, float]) -> None:
+        self._turns.tell(self._turn, lambda to: to.step(done, losses))
+
+    def scored(self, done: int, scores: Mapping[str, float]) -> None:
+        self._turns.tell(self._turn, lambda to: to.scored(done, scores))
+
+    def end(self) -> None:
+        self._turns.tell(self._turn, lambda to: to.end())
+
+    def message(self, text: str) -> None:
+        self._turns.tell(self._turn, lambda to: to.message(text))

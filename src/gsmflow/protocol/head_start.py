@@ -1,0 +1,82 @@
+"""The training on all training data, begun beside those on the validation problems.
+
+They only say how long it is to be. So its state is kept wherever it may end, and it goes on until that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gsmflow.data.problem import Problem
+from gsmflow.learning.journal import Interrupted
+from gsmflow.learning.parts import PartRecorder, take_over_training
+from gsmflow.protocol.beside import Beside, Part
+from gsmflow.protocol.choice import Choice, last_step
+from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.trial import Trial, evaluation_fractions
+from gsmflow.recipes.recipe import Recipe
+
+_STAGE = "final"
+_ENDS = 8  # states that are kept, at most
+
+
+@dataclass(frozen=True)
+class HeadStart:
+    """A training on all training data whose length is not known yet.
+
+    Parameters
+    ----------
+    part : Part[Trial]
+        The training, as a part of the run.
+    """
+
+    part: Part[Trial]
+
+    @staticmethod
+    def begin(
+        problem: Problem, recipe: Recipe, seed: int, device: torch.device, beside: Beside, *, turn: int
+    ) -> HeadStart:
+        """Begin it as a part of the run, see [`begin`][gsmflow.protocol.beside.Beside.begin]."""
+
+        def train(recorder: PartRecorder) -> Trial:
+            trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder, _STAGE)
+            fractions = evaluation_fractions(trial.learner.total_steps, recipe.selection)
+            ends = sorted({trial.step_at(fraction) for fraction in fractions})[:_ENDS]
+            recorder.may_end = frozenset(ends)
+            with suppress(Interrupted):  # as far as it came
+                for step in trial.train_to(ends):
+                    recorder.keep(_name(step), trial.learner.state(), None)
+                    recorder.records.setdefault("kept", []).append(step)
+            return trial
+
+        return HeadStart(beside.begin(_STAGE, train, turn=turn))
+
+    def until(self, choice: Choice) -> Trial:
+        """The trial of the run's last stage, which goes on from as far as this one came by now."""
+        self.part.stop()
+        trial, part, whole = self.part.alone(), self.part.recorder, self.part.whole
+        end = last_step(choice, trial.learner)
+        done, state = self._furthest(trial, end)
+        take_over_training(whole, part, done, end)
+        whole.start_at(_STAGE, done, state)
+        trial.recorder = whole
+        return trial
+
+    def _furthest(self, trial: Trial, end: int) -> tuple[int, Mapping[str, Tensor]]:
+        """The last step of which the state is known, `end` at most, and that state."""
+        part = self.part.recorder
+        kept = max((step for step in part.records.get("kept", ()) if step <= end), default=0)
+        if kept <= part.done <= end:
+            return part.done, trial.learner.state()
+        if kept:
+            return kept, part.kept(_name(kept))[0]
+        return 0, Trial(trial.prepared, trial.recipe, trial.seed, part, _STAGE).learner.state()
+
+
+def _name(step: int) -> str:
+    return f"step {step}"
