@@ -248,6 +248,32 @@ def test_a_killed_run_resumes_to_the_same_result(uninterrupted: dict[str, Any], 
     assert not (run / "checkpoint").exists()
 
 
+def test_trainings_beside_each_other_are_killed_and_resumed(tmp_path: Path) -> None:
+    """The last training has begun by then; nothing of it is seen in the history."""
+    words = [*ARGUMENTS, "--set", "selection.problems=3", "--set", "gsmflow.epochs=40"]
+    command = ["train", PROBLEM, *words, "--checkpoint-seconds", "0", "--out", "run", "--resume"]
+    run = tmp_path / "run"
+    for part, moment, kill in (
+        ("final", 2, signal.SIGINT),
+        ("validation", 4, signal.SIGKILL),
+        ("final", 7, signal.SIGTERM),
+    ):
+        process = Command(*command, cwd=tmp_path)
+        deadline = time.monotonic() + 60
+        while progress(run / "checkpoint" / part) < moment and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert process.returncode is None, "it ended before it was killed"
+        process.send(kill)
+        assert process.wait() == (-signal.SIGKILL if kill == signal.SIGKILL else 130)
+        assert not progress(run)
+    done = gsmflow(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    in_turn = gsmflow("train", PROBLEM, *words, "--threads", "1", "--out", "in turn", cwd=tmp_path)
+    assert in_turn.returncode == 0, in_turn.stderr
+    assert results(run) == results(tmp_path / "in turn")
+    assert (run / "history.jsonl").read_bytes() == (tmp_path / "in turn" / "history.jsonl").read_bytes()
+
+
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
     command = ["train", PROBLEM, *SLOW, "--out", "run", "--resume"]
     first = Command(*command, cwd=tmp_path)
