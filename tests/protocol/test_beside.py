@@ -151,7 +151,7 @@ def test_a_run_that_was_interrupted_in_turn_continues_in_turn(
 
 def test_parts_stop_when_the_run_is_asked_to(expected: tuple[Outcome, Recorder], tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
-    stopping(recorder, "validation 2")
+    stopping(recorder, "validation")
     with pytest.raises(Interrupted):
         carry_out(3, recorder)
     again = Recorder(tmp_path)
