@@ -22,9 +22,9 @@ class PartRecorder(Recorder):
     Parameters
     ----------
     whole : Recorder
-        That of the run.
+        The run's own recorder.
     name : str
-        Of the part; parts that go on together need different ones.
+        The part's name; parts that go on together need different ones.
     progress : Progress
         Receives its events.
     lock : Lock

@@ -37,7 +37,7 @@ class Beside:
     Parameters
     ----------
     recorder : Recorder
-        That of the run.
+        The run's recorder.
     lanes : int
         Parts that are done at a time.
     """

@@ -145,7 +145,7 @@ def validation_problems(problem: Problem, recipe: Recipe, seed: int) -> Iterator
     Raises
     ------
     InputError
-        As [`validation_cut`][gsmflow.protocol.choosing.validation_cut] does.
+        There are too few classes or samples for a validation problem, or it would lack what the setting uses.
     """
     for draw in range(recipe.selection.problems):
         yield stage_of(draw), validation_cut(problem, recipe, seed, draw)

@@ -70,11 +70,11 @@ class HeadStart:
     def _furthest(self, trial: Trial, end: int) -> tuple[int, Mapping[str, Tensor]]:
         """The last step of which the state is known, `end` at most, and that state."""
         part = self.part.recorder
-        kept = max((step for step in part.records.get("kept", ()) if step <= end), default=0)
-        if kept <= part.done <= end:
+        stop = max((step for step in part.records.get("kept", ()) if step <= end), default=0)
+        if stop <= part.done <= end:
             return part.done, trial.learner.state()
-        if kept:
-            return kept, part.kept(_name(kept))[0]
+        if stop:
+            return stop, part.kept(_name(stop))[0]
         return 0, Trial(trial.prepared, trial.recipe, trial.seed, part, _STAGE).learner.state()
 
 
