@@ -65,3 +65,25 @@ def test_locals_say_what_was_made_kept_or_found(root: Path) -> None:
                     if (stored or given) in ("made", "kept", "found"):
                         vague.append(f"{name}: {stored or given} in {function.name}")
     assert not vague
+
+
+def test_files_and_folders_get_their_final_name_in_one_module_alone() -> None:
+    """An atomic writer of its own would be one more place where a crash leaves half a file."""
+    renaming = []
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            called, arguments = node.func.attr, len(node.args)
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            of_system = (owner, called) in (
+                ("os", "replace"),
+                ("os", "rename"),
+                ("os", "renames"),
+                ("shutil", "move"),
+            )
+            # Texts are replaced by two arguments, and columns of tables are renamed by a mapping.
+            of_path = called in ("replace", "rename") and arguments == 1 and not node.keywords
+            if of_system or (of_path and not isinstance(node.args[0], ast.Dict)):
+                renaming.append(name)
+    assert set(renaming) == {"files/atomic.py"}

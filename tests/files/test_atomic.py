@@ -12,7 +12,15 @@ import pytest
 import torch
 
 from gsmflow.base.errors import InputError
-from gsmflow.files.atomic import json_bytes, os, read_json, write_bytes, write_checksums, write_json
+from gsmflow.files.atomic import (
+    arriving_folder,
+    json_bytes,
+    os,
+    read_json,
+    write_bytes,
+    write_checksums,
+    write_json,
+)
 from gsmflow.files.checksums import CHECKSUMS, check
 from gsmflow.files.tensors import read_tensors, write_tensors
 
@@ -126,3 +134,33 @@ def test_the_same_tensors_make_the_same_bytes(tmp_path: Path) -> None:
         write_tensors(tmp_path / f"{number}", tensors, {"step": 3, "scores": [0.5]})
         written.add((tmp_path / f"{number}").read_bytes())
     assert len(written) == 1
+
+
+def test_a_folder_arrives_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    (tmp_path / ".run.old.arriving" / "new").mkdir(parents=True)  # of a process that was killed
+    with arriving_folder(target, alone=True) as folder:
+        (folder / "a").write_text("1")
+        assert not target.exists()
+    assert (target / "a").read_text() == "1"
+    assert [each.name for each in tmp_path.iterdir()] == ["run"]
+
+    def write(place: Path, fails: bool) -> None:
+        with arriving_folder(place, remedy="free it") as folder:
+            (folder / "b").write_text("2")
+            if fails:
+                raise KeyError
+
+    with pytest.raises(KeyError):
+        write(tmp_path / "other", fails=True)
+    with pytest.raises(InputError, match=r"run: cannot be written \(Directory not empty\); free it"):
+        write(target, fails=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["run"]
+    assert [each.name for each in target.iterdir()] == ["a"]
+
+
+def test_a_folder_that_arrives_has_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "usual").mkdir()
+    with arriving_folder(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run").stat().st_mode == (tmp_path / "usual").stat().st_mode

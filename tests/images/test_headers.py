@@ -52,11 +52,11 @@ def test_names_that_timm_does_not_have(monkeypatch: pytest.MonkeyPatch, tmp_path
     models = tmp_path / "timm" / "models"
     models.mkdir(parents=True)
     (tmp_path / "timm" / "__init__.py").touch()
-    made = "".join(
+    registered = "".join(
         f"@register_model\ndef net{i}(pretrained=False, **kwargs):\n    pass\n\n" for i in range(600)
     )
     (models / "nets.py").write_text(
-        made + "register_model_deprecations(__name__, {\n    'oldnet.v1': 'net1.v1',\n})\n"
+        registered + "register_model_deprecations(__name__, {\n    'oldnet.v1': 'net1.v1',\n})\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     timm_names.names.cache_clear()

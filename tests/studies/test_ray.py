@@ -84,7 +84,7 @@ def test_a_worker_killed_in_the_middle_is_tried_again_and_the_table_is_complete(
     assert row["H"]["seeds"] == 3
     assert row["failed_seeds"] == []
     assert len(list((tmp_path / "b").rglob("metrics.json"))) == 3
-    assert not list((tmp_path / "b").rglob(".arriving-*"))
+    assert not list((tmp_path / "b").rglob(".*.arriving"))
     here = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "3 of 3 runs were finished before" in here.stderr  # the same folders serve this machine
     alone = [a if a != "b" else "c" for a in command]

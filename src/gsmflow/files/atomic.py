@@ -1,4 +1,4 @@
-"""Atomic writing: a file is either the old one or the new one, even after a crash."""
+"""Atomic writing: a file or folder is either the old one or the new one, even after a crash."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import CHECKSUMS, digest_of, line_of
 
 LOCK = ".lock"  # in a folder that one process at a time may write to
+_ARRIVING = ".arriving"  # ends the names of temporary folders
 
 
 def make_folder(path: Path) -> None:
@@ -86,7 +88,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        put_in_place(temporary, path)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be written ({error.strerror or error})",
@@ -95,6 +97,48 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         with suppress(OSError):  # a read-only file system reports this also for files that do not exist
             temporary.unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a complete file to its final name, in one step; an older file of that name is replaced."""
+    os.replace(temporary, path)
+
+
+@contextmanager
+def arriving_folder(
+    target: Path, *, alone: bool = False, remedy: str = "free space or choose another `out`"
+) -> Iterator[Path]:
+    """A new folder to write into, which gets the name of `target` in one step when the block ends without an error.
+
+    After an error nothing of it is left. An older folder of that name has to be removed within the block.
+
+    Parameters
+    ----------
+    target : Path
+        The final name, in a folder that exists.
+    alone : bool
+        No other process writes this folder, so that what killed processes left of it can be removed.
+    remedy : str
+        What to do if the folder cannot be written, for the message.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written, or there is a folder of that name with something in it.
+    """
+    prefix = f".{target.name[:50]}."
+    for left in target.parent.glob(f"{escape(prefix)}*{_ARRIVING}") if alone else ():
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix=prefix, suffix=_ARRIVING, dir=target.parent, ignore_cleanup_errors=True
+        ) as temporary:
+            folder = Path(temporary) / "new"  # with the usual permissions, unlike the temporary folder
+            folder.mkdir()
+            yield folder
+            os.rename(folder, target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror or error})", remedy=remedy) from None
 
 
 def json_bytes(value: Any) -> bytes:

@@ -17,7 +17,7 @@ from typing import Any
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.extras import installing
-from gsmflow.files.atomic import write_json
+from gsmflow.files.atomic import put_in_place, write_json
 
 Told = Callable[[int, int], None]
 """Receives how many bytes have arrived, and how many there are in all; 0 if that is not known."""
@@ -118,7 +118,7 @@ class _Resuming:
 
     def __call__(self, fname: str, action: Any, pooch: Any, *, check_only: bool | None = None) -> None:
         """Download the address `fname` to the file `action`."""
-        address, output_file = fname, str(action)
+        address, output_file = fname, Path(action)
         vain = best = 0  # starting over again and again is no progress
         while True:
             before = self._there(address)
@@ -137,7 +137,7 @@ class _Resuming:
                     ) from None
                 if vain:
                     time.sleep(self.pause * 2 ** (vain - 1))
-        self.part.replace(output_file)
+        put_in_place(self.part, output_file)
 
     def _there(self, address: str) -> int:
         """How many bytes of this file arrived before."""

@@ -16,12 +16,13 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
+from gsmflow.files.atomic import write_file
 from gsmflow.files.guard import check_unpacked
 from gsmflow.files.narrowing import single
 
@@ -95,29 +96,22 @@ def write_store(path: Path, batches: Iterable[NDArray[Any]]) -> int:
     InputError
         Batches of different widths or without rows, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     rows, width = 0, 0
-    try:
-        with open(temporary, "wb") as file:
-            file.write(_header(1 << 62, 1 << 30))  # a placeholder of the same length as every other header
-            for batch in batches:
-                if batch.ndim != 2 or (rows and batch.shape[1] != width):
-                    raise InputError(
-                        f"{path}: a batch of shape {batch.shape}, expected (rows, {width or 'D'})"
-                    )
-                rows, width = rows + len(batch), batch.shape[1]
-                np.ascontiguousarray(batch, dtype="<f4").tofile(file)
-            if not rows or not width:
-                raise InputError(f"{path}: nothing to write")
-            file.seek(0)
-            file.write(_header(rows, width))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); free space") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def write(file: BinaryIO) -> None:
+        nonlocal rows, width
+        file.write(_header(1 << 62, 1 << 30))  # a placeholder of the same length as every other header
+        for batch in batches:
+            if batch.ndim != 2 or (rows and batch.shape[1] != width):
+                raise InputError(f"{path}: a batch of shape {batch.shape}, expected (rows, {width or 'D'})")
+            rows, width = rows + len(batch), batch.shape[1]
+            np.ascontiguousarray(batch, dtype="<f4").tofile(file)
+        if not rows or not width:
+            raise InputError(f"{path}: nothing to write")
+        file.seek(0)
+        file.write(_header(rows, width))
+
+    write_file(path, write)
     return rows
 
 

@@ -7,10 +7,8 @@ run are read again, unless its folder holds them.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_blocks import Block, blocks_of
 from gsmflow.data.warnings import of_run, recorded, twins
-from gsmflow.files.atomic import CHECKSUMS, folder_for, write_bytes
+from gsmflow.files.atomic import CHECKSUMS, arriving_folder, folder_for, write_bytes
 from gsmflow.files.class_names import alike
 from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.classifier import FittedClassifier
@@ -285,15 +283,10 @@ def _write(
     metrics: Mapping[str, Any],
     config: Mapping[str, Any],
 ) -> None:
-    """Write the whole version under a passing name, then rename the folder."""
+    """Write the folder of the version, which appears in one step."""
     target = addition.folder
     _refuse_taken(target)
-    with (
-        folder_for(target),
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as passing,
-    ):
-        new = Path(passing) / "run"
-        new.mkdir()
+    with folder_for(target), arriving_folder(target, remedy="choose another `out`") as new:
         for file in folder.iterdir():
             left_out = file.name.startswith(".") or file.name in _REMADE | _DROPPED
             if file.is_file() and not left_out:
@@ -330,9 +323,3 @@ def _write(
         better = [each.to_dict() for each in recorded(metrics) if each.kind == "better"]
         remade = {"version": history, "warnings": of_run(problem, addition.after.per_class) + better}
         finish(new, {k: v for k, v in metrics.items() if k not in _OUTDATED} | scores | remade)
-        try:
-            os.rename(new, target)
-        except OSError as error:
-            raise InputError(
-                f"{target}: cannot be written ({error.strerror})", remedy="choose another `out`"
-            ) from None

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,7 +18,7 @@ from zipfile import ZipInfo
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of, listed
 from gsmflow.data.problem import Counts
-from gsmflow.files.atomic import held, make_folder, write_checksums
+from gsmflow.files.atomic import arriving_folder, held, make_folder, write_checksums
 from gsmflow.files.checksums import CHECKSUMS, digest_of
 from gsmflow.files.download import Told, download
 from gsmflow.files.unpack import members_of, unpack
@@ -193,29 +191,17 @@ def _readable(file: Path) -> bool:
 
 def _install(file: Path, name: str, data_root: Path, *, trusted: bool) -> Obtained:
     places = _places(file, name)
-    ending = f".{name}.unpacking"
-    for left in data_root.glob(f"*{ending}"):  # of a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(suffix=ending, prefix=".", dir=data_root))
-    try:
-        unpack(file, places, temporary)
-        counts, split = _look(temporary)
+    with arriving_folder(data_root / name, alone=True, remedy="free space") as new:
+        unpack(file, places, new)
+        counts, split = _look(new)
         if not trusted and not split.endswith(f"Proposed Splits, {name}"):
             raise InputError(
                 f"{file}: {name} in it has the split '{split}', expected the Proposed Splits of {name}; it is not what "
                 "was published, or was made anew",
                 remedy="where you trust it, give its checksum by `sha256`, or unpack it yourself",
             )
-        if CHECKSUMS not in os.listdir(temporary):
-            write_checksums(temporary, sorted(os.listdir(temporary)), {})
-        temporary.chmod(0o755)
-        os.rename(temporary, data_root / name)
-    except OSError as error:
-        raise InputError(
-            f"{data_root / name}: cannot be written ({error.strerror or error})", remedy="free space"
-        ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if CHECKSUMS not in os.listdir(new):
+            write_checksums(new, sorted(os.listdir(new)), {})
     return Obtained(name, data_root / name, split, counts.samples, file)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.progress import Progress
-from gsmflow.files.atomic import make_folder, write_bytes
+from gsmflow.files.atomic import arriving_folder, make_folder, write_bytes
 from gsmflow.studies.cells import Cell
 
 
@@ -86,19 +86,14 @@ def train_cell(job: str) -> tuple[dict[str, Any] | None, str, dict[str, bytes]]:
 
 
 def place(folder: Path, files: dict[str, bytes]) -> None:
-    """Move a finished run to its folder, atomically."""
+    """Write the files of a finished run to its folder, atomically."""
     make_folder(folder.parent)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".arriving-"))
-    try:
+    with arriving_folder(folder) as new:
         for name, content in files.items():
-            make_folder((temporary / name).parent)
-            write_bytes(temporary / name, content)
-        temporary.chmod(0o755)
+            make_folder((new / name).parent)
+            write_bytes(new / name, content)
         if folder.exists():  # an unfinished run made on this machine
             shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def job_from_parent() -> str:
