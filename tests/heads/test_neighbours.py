@@ -85,10 +85,10 @@ def test_it_is_stored_and_exported_as_it_is(ranked: bool, tmp_path: Path) -> Non
 
 def test_without_unseen_classes_the_nearest_sample_decides() -> None:
     samples, labels = drawn(12, 4, seed=5), torch.arange(12) % 3
-    made = NeighbourHead(
+    decides = NeighbourHead(
         Neighbours.of(samples, 3), labels, torch.zeros(3, dtype=torch.bool), torch.zeros(0, 4)
     )
-    assert made.logits(samples).argmax(dim=1).tolist() == labels.tolist()
+    assert decides.logits(samples).argmax(dim=1).tolist() == labels.tolist()
 
 
 def test_equal_samples_and_a_single_one_are_no_division_by_zero() -> None:
