@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import gsmflow
+from gsmflow.methods import METHODS
 
 SOURCE = Path(gsmflow.__file__).parent
 TESTS = Path(__file__).parents[1]
@@ -87,3 +88,16 @@ def test_files_and_folders_get_their_final_name_in_one_module_alone() -> None:
             if of_system or (of_path and not isinstance(node.args[0], ast.Dict)):
                 renaming.append(name)
     assert set(renaming) == {"files/atomic.py"}
+
+
+def test_no_method_is_compared_by_its_name() -> None:
+    """What differs between methods is declared by them, so that others' methods can declare it too."""
+    names = {*METHODS.names()} - {"auto"}  # also a device, and the shell of the user
+    compared = []
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                if any(isinstance(side, ast.Constant) and side.value in names for side in sides):
+                    compared.append(f"{name}:{node.lineno}")
+    assert not compared

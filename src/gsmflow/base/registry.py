@@ -126,6 +126,10 @@ class Registry(Generic[T]):
         """Whether this program registered the name, so that other processes do not know it."""
         return name in self._registered
 
+    def is_built_in(self, name: str) -> bool:
+        """Whether the name is one of this package."""
+        return name in self._built_in
+
     def check_known_elsewhere(self, name: str) -> None:
         """Refuse a name that the processes of a cluster would not know.
 

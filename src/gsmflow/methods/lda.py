@@ -39,6 +39,7 @@ def _at(options: LDAOptions, parameters: Mapping[str, float]) -> LDAOptions:
 
 METHOD = Method(
     name="lda",
+    rival="eszsl",
     citation="Gaussian classes with means regressed on semantics; compare Verma and Rai, ECML 2017",
     options=LDAOptions,
     direct=later("gsmflow.methods.workings.lda:solutions"),

@@ -102,6 +102,9 @@ class Method:
     upper_bound : bool
         Whether it is trained on real, labelled samples of unseen classes, which the problem lends
         ([`gsmflow.data.lending`][gsmflow.data.lending]). It is always shown as an upper bound and not ranked.
+    rival : str
+        A quick closed form with an option ``tried``, which a run of this method is compared with on its validation
+        problems, so that the user hears of a far better method; empty for none.
     preset : str
         The kind of preset it starts from if the user names none, such as ``best``; empty: that of the problem.
     kind : str
@@ -127,6 +130,7 @@ class Method:
     needs: Callable[[Problem], None] | None = None
     untrained: bool = False
     upper_bound: bool = False
+    rival: str = "lda"
     preset: str = ""
     kind: str = ""
     speed: str = ""

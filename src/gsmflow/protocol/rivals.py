@@ -88,12 +88,12 @@ class Rival:
 
     @staticmethod
     def of(recipe: Recipe, seed: int) -> Rival | None:
-        """The rival of a recipe; None where validation is not trusted, nothing is trained, or no one competes."""
-        name = "eszsl" if recipe.method.name == "lda" else "lda"
+        """The rival that the method declares; None if it is not compared, or if validation is not trusted."""
         method = recipe.method
-        if not recipe.selection.trust_validation or method.untrained or method.upper_bound:
+        compared = method.rival and not (method.untrained or method.upper_bound)
+        if not compared or not recipe.selection.trust_validation:
             return None
-        method = find_method(name)
+        method = find_method(method.rival)
         options = method.options(**{"tried": _TRIED})
         return Rival(replace(recipe, method=method, options=options, members={}), seed)
 

@@ -62,7 +62,7 @@ def survey(data_root: Path) -> list[Survey]:
             Survey(
                 name=each.name,
                 title=each.title,
-                kind="built-in" if SOURCES.giver(each.name) == "gsmflow" else SOURCES.giver(each.name),
+                kind="built-in" if SOURCES.is_built_in(each.name) else SOURCES.giver(each.name),
                 found=True,
                 counts=asdict(each.counts()) if each.counts else {},
                 split=each.split,
