@@ -101,6 +101,30 @@ def test_no_cell_is_cut(width: int) -> None:
     assert printed.count("54.8 ± 2.2") == 12
 
 
+def listed_runs(width: int, runs: list[str]) -> list[str]:
+    names = ["run", "problem", "method", "protocol", "seed", "U", "S", "H", "T1", "AUSUC", "seconds"]
+    lines = [[run, "digits", "eszsl", "validated", run[-1], "", "91.7", "", "", "", "12"] for run in runs]
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    show_table(console, names, lines, said_once=names[:5])
+    assert isinstance(console.file, io.StringIO)
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines() if line.strip()]
+
+
+def test_a_list_of_runs_says_once_what_all_have_in_common() -> None:
+    runs = ["a-long-name-of-a-bench/eszsl/seed0", "a-long-name-of-a-bench/eszsl/seed1"]
+    assert listed_runs(160, runs)[0] == "run problem method protocol seed U S H T1 AUSUC seconds"
+    # Columns without a value go first.
+    assert listed_runs(92, runs)[0] == "run problem method protocol seed S seconds"
+    narrow = listed_runs(66, runs)
+    assert narrow[:2] == ["all: problem digits, method eszsl, protocol validated", "run seed S seconds"]
+    assert narrow[3] == f"{runs[0]} 0 91.7 12"
+    assert listed_runs(54, runs)[1] == "run S seconds"  # the name of a run says its seed
+    folded = listed_runs(40, runs)
+    assert folded[1] == "run seed S seconds"
+    assert "".join(line.split()[0] for line in folded[3:6]) == runs[0]
+    assert listed_runs(20, runs)[0] == runs[0]  # blocks
+
+
 def test_two_seeds_have_no_interval() -> None:
     two, three = Estimate.of([0.5, 0.6]), Estimate.of([0.5, 0.6, 0.55])
     assert two.text() == "55.0"

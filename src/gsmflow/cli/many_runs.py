@@ -78,7 +78,8 @@ def run_cells(
     finished_before = len(cells) - len(waiting)
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        # Broken between words in a terminal, whole in a file.
+        console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
     make_folder(root)
     with counting("runs", console, spoken=console.is_terminal) as told:
@@ -96,7 +97,9 @@ def run_cells(
             said = f"failed: {finished.failure}"
             if finished.metrics:
                 seconds = finished.metrics["seconds"]["total"]
-                said = f"H {100 * (finished.metrics['H'] or 0):.1f}, {seconds:.0f} seconds"
+                score = next((name for name in ("H", "S", "U") if finished.metrics[name] is not None), None)
+                said = f"{score} {100 * finished.metrics[score]:.1f}, " if score else ""
+                said += f"{seconds:.0f} seconds"
             say(f"{finished.cell.name}: {said}")
             told(sum(metrics is not None for metrics in results.values()), len(cells))
 
@@ -149,10 +152,18 @@ def write_tables(
     names, texts = tables.cells(rows, reference)
     console.print(title, style="bold", highlight=False)
     for problem in dict.fromkeys(row.problem for row in rows):
-        lines = [line[1:] for row, line in zip(rows, texts, strict=True) if row.problem == problem]
+        lines = [
+            [
+                row.setting.short if name == "setting" else cell
+                for name, cell in zip(names, line, strict=True)
+            ][1:]
+            for row, line in zip(rows, texts, strict=True)
+            if row.problem == problem
+        ]
         show_table(console, names[1:], lines, title=problem)
-    for note in notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    explained = {row.setting.value for row in rows if row.setting.short != row.setting.value}
+    for note in (*sorted(explained), *notes):
+        console.print(note, highlight=False, markup=False, soft_wrap=not console.is_terminal)
     console.print(
         f"tables in {root}: table.md, .tex, .csv, .json", highlight=False, markup=False, soft_wrap=True
     )

@@ -32,6 +32,11 @@ class Setting(StrEnum):
     TRANSDUCTIVE = "transductive"
     UPPER_BOUND = "upper bound: trained on real samples of unseen classes"
 
+    @property
+    def short(self) -> str:
+        """The text without what explains it, for narrow tables."""
+        return self.value.partition(":")[0]
+
 
 @dataclass(frozen=True, eq=False)
 class LendingProblem(Problem):

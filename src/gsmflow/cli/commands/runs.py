@@ -86,7 +86,7 @@ def runs(folder: Path, wanted: WantedOptions, as_json: bool) -> None:
             (*names[:told], *names[told + 1 :]),
             [[*line[:told], *line[told + 1 :]] for line in lines],
         )
-    show_table(Console(), names, lines)
+    show_table(Console(), names, lines, said_once=_TEXTS)
 
 
 def _cells(run: RunSummary, folder: Path) -> list[str]:
@@ -95,7 +95,7 @@ def _cells(run: RunSummary, folder: Path) -> list[str]:
     path = run.folder.relative_to(folder).as_posix() if run.folder != folder else folder.name
     scores = [_percent(values[name]) for name in _NUMBERS[:-1]]
     seconds = f"{run.seconds:.0f}" if run.seconds is not None else "unfinished"
-    return [path, run.problem, run.method, run.setting.value, run.protocol, str(run.seed), *scores, seconds]
+    return [path, run.problem, run.method, run.setting.short, run.protocol, str(run.seed), *scores, seconds]
 
 
 def _percent(value: float | None) -> str:
