@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from gsmflow.cli.class_counts import ClassCounts
+from gsmflow.cli.display import closing_table
 from gsmflow.cli.progress import WIDTH, Pace, live_display
 from gsmflow.cli.wide import show_table
+from gsmflow.protocol.choice import ChosenOn
 from gsmflow.studies.tables import Estimate, over_seeds
 
 
@@ -147,3 +149,15 @@ def test_classes_are_counted_with_those_that_are_unsure() -> None:
         "1 of 4 unsure (probability below 0.5)",
     ]
     assert list(ClassCounts(1.0).lines()) == ["0 of 0 unsure (probability below 1)"]
+
+
+def test_a_table_without_u_says_what_to_expect(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {"U": 0.885, "S": 0.932, "H": 0.906, "AUSUC": 0.8}
+    chosen = {"on": ChosenOn.VALIDATION.value, **scores}
+    result = {"problem": "zoo", "method": "auto", "seed": 0, "protocol": "validated", "run": "runs/zoo"}
+    result |= {"U": None, "S": 0.917, "H": None, "T1": None, "AUSUC": None, "chosen": chosen}
+    closing_table(result)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "expect about 88 %, as classes held out for validation reached" in said
+    closing_table(result | scores | {"T1": 0.9})
+    assert "expect" not in capsys.readouterr().out

@@ -75,3 +75,9 @@ def test_presets_and_methods_by_name() -> None:
     assert preset_for("flo", "best") == "FLO-best"
     assert preset_for("digits", "best") == "best"
     assert preset_for("digits", "mine.toml") == "mine.toml"
+
+
+def test_how_many_models_are_trained() -> None:
+    assert make_recipe("gsmflow", "best").trained == 1
+    assert make_recipe("lda", "best").trained == 1  # fitted, once
+    assert make_recipe("auto", "best").trained == 2  # two flows; the other members are closed forms

@@ -33,6 +33,7 @@ def closing_table(result: Mapping[str, Any]) -> None:
         *(_percent(result[c]) for c in SCORES),
     )
     chosen, oracle = result.get("chosen"), result.get("oracle")
+    trusted = False
     if chosen:
         trusted = Chosen.from_dict(chosen, "chosen").on is ChosenOn.VALIDATION
         table.add_row(
@@ -60,6 +61,13 @@ def closing_table(result: Mapping[str, Any]) -> None:
     console.print(
         ", ".join([*facts, f"run in {result['run']}"]), highlight=False, markup=False, soft_wrap=True
     )
+    if chosen and trusted and result["U"] is None and chosen.get("U"):
+        console.print(
+            f"U, for classes without test samples, is not known; expect about {100 * chosen['U']:.0f} %, as classes "
+            "held out for validation reached.",
+            highlight=False,
+            soft_wrap=not console.is_terminal,
+        )
 
 
 def addition_table(addition: Addition) -> None:

@@ -89,6 +89,11 @@ class Recipe:
         """What training may use of the unseen classes besides their semantics."""
         return self.method.setting(self.options)
 
+    @property
+    def trained(self) -> int:
+        """How many models are trained on the same data: of a composite method, its members that are no closed forms."""
+        return sum(member.method.direct is None for member in self.members.values()) or 1
+
     def check(self, problem: Problem) -> None:
         """Refuse a problem that the recipe cannot be used on.
 

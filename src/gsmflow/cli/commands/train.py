@@ -317,7 +317,7 @@ def _in_turn(
     from gsmflow.runs.train import train
 
     validated = any(request.protocol == "validated" for request in requests.values())
-    stages = 1 + (recipe.selection.problems if validated else 0)  # of a run
+    stages = recipe.trained * (1 + (recipe.selection.problems if validated else 0))  # of a run, at most
     pace = Pace(stages * len(requests))
     for number, (folder, request) in enumerate(requests.items(), 1):
         with ExitStack() as open_:
