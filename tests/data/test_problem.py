@@ -162,6 +162,7 @@ def test_a_memory_map_is_kept_as_it_is(tmp_path: Any) -> None:
     file[:] = valid()["features"]
     problem = Problem(**(valid() | {"features": file}))
     assert isinstance(problem.features, np.memmap)
+    assert np.shares_memory(problem.features, file)
 
 
 @pytest.mark.parametrize("cut", [validation_problem, held_out_problem, unseen_bias_problem])

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gsmflow import GSMFlowClassifier
 from gsmflow.data.problem import Problem
+from gsmflow.scores.gzsl import harmonic_mean
 from gsmflow.sources import synthetic
 
 QUICK = {
@@ -155,7 +156,9 @@ def test_validated_chooses_and_says_what(problem: Problem, names: np.ndarray) ->
     assert model.choice_ is not None
     assert 0 < model.choice_.epochs <= 6
     assert 1 <= model.choice_.head_epochs <= 8
-    assert 0 <= model.choice_.H <= 1
+    assert pytest.approx(harmonic_mean(model.choice_.U, model.choice_.S)) == model.choice_.H
+    chance = 1 / len(problem.seen)
+    assert 2 * chance < model.choice_.H
 
 
 def test_synthesize(fitted: GSMFlowClassifier, problem: Problem) -> None:
