@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from gsmflow.data.lending import LendingProblem
 from gsmflow.data.problem import Problem
 from gsmflow.files.feature_store import rows_of
 from gsmflow.files.image_text import ImageTextModel
+
+Result = TypeVar("Result")
 
 _ROWS = 1 << 14  # features converted to float64 at a time
 
@@ -63,6 +67,7 @@ class TrainingData:
     unseen: Tensor
     image_text: ImageTextModel | None = None
     lent: Lent | None = None
+    _computed: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @staticmethod
     def of(problem: Problem, device: torch.device) -> TrainingData:
@@ -87,6 +92,15 @@ class TrainingData:
         """Features (B, D) and labels (B,) of the samples with these indices (B,)."""
         # On the CPU index_select is about three times as fast as indexing.
         return self.features.index_select(0, picked), self.labels[picked]
+
+    def once(self, name: Hashable, compute: Callable[[], Result]) -> Result:
+        """What `compute` returns, or returned before under that name.
+
+        A closed form is asked for its heads several times: for all that are tried, then for each of the chosen ones.
+        """
+        if name not in self._computed:
+            self._computed[name] = compute()
+        return self._computed[name]
 
     @cached_property
     def within_covariance(self) -> Tensor:

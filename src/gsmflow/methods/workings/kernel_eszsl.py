@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -60,13 +61,7 @@ def _by_kernel(
     """Heads of one width: the exact solution, or the solution on landmarks."""
     exact = len(data.features) <= options.exact_up_to
     centers = data.features if exact else data.features[evenly_drawn(data.labels, options.landmarks)]
-    kernel = GaussianKernel(centers, width)
-    among = kernel(centers).double()
-    among.diagonal().add_(_JITTER)
-    if exact:
-        gram, right = None, targets(data.labels, len(data.seen))
-    else:
-        gram, right = _products(data, kernel)
+    system = _System(data, GaussianKernel(centers, width), exact)
     shifts = sorted(range(-options.tried, options.tried + 1), key=abs)
     kernels = [(each, semantic_kernel(data, each)) for each in _semantic_widths(options)]
     semantics = [
@@ -76,13 +71,44 @@ def _by_kernel(
     ]
     for dg in shifts:
         gamma = options.gamma + dg
-        left = among.clone() if gram is None else gram + 10**gamma * among
-        if gram is None:
-            left.diagonal().add_(10**gamma)
-        coefficients = torch.cholesky_solve(right, _factor(left))  # (M, S)
+        name = "kernel-eszsl", exact, len(centers), width, gamma
+        coefficients = data.once(name, partial(system.solution, gamma))
         for semantic_width, ds, across in semantics:
             parameters = {"gamma": gamma, "semantic": options.semantic + ds, "semantic_width": semantic_width}
-            yield parameters, KernelHead(kernel, (coefficients @ across).T.float().contiguous())
+            yield parameters, KernelHead(system.kernel, (coefficients @ across).T.float().contiguous())
+
+
+@dataclass(frozen=True)
+class _System:
+    """The linear system of one width; its matrices are computed when they are first needed."""
+
+    data: TrainingData
+    kernel: GaussianKernel
+    exact: bool
+
+    @cached_property
+    def _among(self) -> Tensor:
+        """K_zz (M, M)."""
+        among = self.kernel(self.kernel.centers).double()
+        among.diagonal().add_(_JITTER)
+        return among
+
+    @cached_property
+    def _sides(self) -> tuple[Tensor | None, Tensor]:
+        """K_zx K_xz (M, M) where there are landmarks, and the right side (M, S)."""
+        if self.exact:
+            return None, targets(self.data.labels, len(self.data.seen))
+        return _products(self.data, self.kernel)
+
+    def solution(self, gamma: float) -> Tensor:
+        """The coefficients (M, S) with the regularizer 10^gamma."""
+        gram, right = self._sides
+        if gram is None:
+            left = self._among.clone()
+            left.diagonal().add_(10**gamma)
+        else:
+            left = gram + 10**gamma * self._among
+        return torch.cholesky_solve(right, _factor(left))
 
 
 def _factor(matrix: Tensor) -> Tensor:

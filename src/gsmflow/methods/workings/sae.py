@@ -22,6 +22,7 @@ As in the paper: the objective, its solution, both spaces, and cosines. Differen
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -38,47 +39,70 @@ _ROWS = 1 << 13  # features converted to float64 at a time
 
 def solutions(data: TrainingData, options: SAEOptions) -> Iterator[tuple[dict[str, float], Head]]:
     """A head for every lambda and space to try; the one in the options comes first."""
-    counts = torch.bincount(data.labels, minlength=len(data.seen)).double()
-    means = data.class_means().double()
-    middle = counts @ means / counts.sum()
-    semantics = data.semantics.double()
-    seen = semantics[data.seen]
-    centre = counts @ seen / counts.sum()
-    codes, seen = semantics - centre, seen - centre
-    s_values, s_axes = torch.linalg.eigh(seen.T @ (counts[:, None] * seen))
-    x_values, x_axes = torch.linalg.eigh(_scatter(data, middle))
-    # S X' needs the sums of each class alone.
-    toward = s_axes.T @ (seen.T @ (counts[:, None] * (means - middle))) @ x_axes
-    s_values, x_values = s_values.clamp(min=0), x_values.clamp(min=0)
-    size = positive(s_values.mean()) / positive(x_values.mean())
+    system = data.once("sae", lambda: _System.of(data))
     spaces = (options.decoded, not options.decoded) if options.tried else (options.decoded,)
     for shift in sorted(range(-options.tried, options.tried + 1), key=abs):
         exponent = options.encoding + shift
-        weight = 10**exponent * size
-        encoder = s_axes @ _divided(toward, s_values, weight * x_values, weight) @ x_axes.T
         for decoded in spaces:
-            head = _by_features(encoder, codes, middle) if decoded else _by_codes(encoder, codes, middle)
+            head = system.by_features(10**exponent) if decoded else system.by_codes(10**exponent)
             yield {"encoding": exponent, "decoded": float(decoded)}, head
 
 
+@dataclass(frozen=True)
+class _System:
+    """The equation in the axes of both scatter matrices, where it is solved number by number."""
+
+    codes: Tensor  # (C, A) centred semantics of all classes
+    middle: Tensor  # (D,) mean feature
+    toward: Tensor  # (K, D) S X'
+    s_values: Tensor  # (K,) eigenvalues of S S', those that can be above 0
+    s_axes: Tensor  # (A, K) their eigenvectors
+    x_values: Tensor  # (D,) eigenvalues of X X'
+    x_axes: Tensor  # (D, D) its eigenvectors
+
+    @staticmethod
+    def of(data: TrainingData) -> _System:
+        counts = torch.bincount(data.labels, minlength=len(data.seen)).double()
+        means = data.class_means().double()
+        middle = counts @ means / counts.sum()
+        semantics = data.semantics.double()
+        seen = semantics[data.seen]
+        centre = counts @ seen / counts.sum()
+        codes, seen = semantics - centre, seen - centre
+        # S S' has no more axes than there are seen classes.
+        _, roots, axes = torch.linalg.svd(counts.sqrt()[:, None] * seen, full_matrices=False)
+        s_values, s_axes = roots.square(), axes.T
+        x_values, x_axes = torch.linalg.eigh(_scatter(data, middle))
+        # S X' needs the sums of each class alone.
+        toward = s_axes.T @ (seen.T @ (counts[:, None] * (means - middle))) @ x_axes
+        return _System(codes, middle, toward, s_values, s_axes, x_values.clamp(min=0), x_axes)
+
+    def _solution(self, encoding: float) -> Tensor:
+        """W in these axes, (K, D)."""
+        weight = (
+            encoding * positive(self.s_values.sum() / self.codes.shape[1]) / positive(self.x_values.mean())
+        )
+        return _divided(self.toward, self.s_values, weight * self.x_values, weight)
+
+    def by_codes(self, encoding: float) -> Head:
+        """Cosines of encoded features and semantics."""
+        encoder = self.s_axes @ (self._solution(encoding) @ self.x_axes.T)
+        layer = encoder.float().contiguous(), -(encoder @ self.middle).float(), "none"
+        flat = torch.zeros(len(self.codes), device=self.codes.device)
+        return RepresentedHead(Representation((layer,), (1,)), LinearHead(self.codes.float(), flat, 1.0))
+
+    def by_features(self, encoding: float) -> Head:
+        """Products of centred features with decoded semantics of unit length."""
+        decoded = self.codes @ self.s_axes @ (self._solution(encoding) @ self.x_axes.T)
+        decoded = torch.nn.functional.normalize(decoded, dim=1)
+        return LinearHead(decoded.float().contiguous(), -(decoded @ self.middle).float())
+
+
 def _divided(toward: Tensor, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
-    """T of the equation: (A, D). If both eigenvalues are 0, the data do not determine W, and it stays 0."""
+    """T of the equation: (K, D). If both eigenvalues are 0, the data do not determine W, and it stays 0."""
     below = left[:, None] + right[None]
     least = 1e-10 * (left.max() + right.max())
     return torch.where(below > least, (1 + weight) * toward / below.clamp(min=1e-300), 0.0)
-
-
-def _by_codes(encoder: Tensor, codes: Tensor, middle: Tensor) -> Head:
-    """Cosines of encoded features and semantics."""
-    layer = encoder.float().contiguous(), -(encoder @ middle).float(), "none"
-    flat = torch.zeros(len(codes), device=codes.device)
-    return RepresentedHead(Representation((layer,), (1,)), LinearHead(codes.float(), flat, 1.0))
-
-
-def _by_features(encoder: Tensor, codes: Tensor, middle: Tensor) -> Head:
-    """Products of centred features with decoded semantics of unit length."""
-    decoded = torch.nn.functional.normalize(codes @ encoder, dim=1)
-    return LinearHead(decoded.float().contiguous(), -(decoded @ middle).float())
 
 
 def _scatter(data: TrainingData, middle: Tensor) -> Tensor:
