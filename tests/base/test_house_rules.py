@@ -24,6 +24,24 @@ USUAL = {
 }
 
 
+# Files of the same name in several rooms that are about the same thing.
+SHARED = {
+    "attributes.py": "of classes, and the methods that predict them",
+    "classifier.py": "the fitted one, and its scikit-learn face",
+    "clip.py": "its image tower and its text tower",
+    "likelihood.py": "the head and its method",
+    "neighbours.py": "the head and its method",
+    "onnx.py": "models that are read and models that are written",
+    "options.py": "of everything, and of the command line",
+    "progress.py": "what a run tells, and how the command line shows it",
+    "ray.py": "the cluster, and the studies on it",
+    "tensors.py": "in files, and in training",
+    "train.py": "a run, and its command",
+    "worker.py": "one run of a study, and its command",
+    "zero_shot.py": "the method, and its command",
+}
+
+
 def trees(root: Path = SOURCE) -> Iterator[tuple[str, ast.Module]]:
     """The syntax tree of every module."""
     for file in sorted(root.rglob("*.py")):
@@ -101,3 +119,11 @@ def test_no_method_is_compared_by_its_name() -> None:
                 if any(isinstance(side, ast.Constant) and side.value in names for side in sides):
                     compared.append(f"{name}:{node.lineno}")
     assert not compared
+
+
+def test_a_name_of_a_file_means_one_thing() -> None:
+    rooms: dict[str, set[str]] = {}
+    for file in SOURCE.rglob("*.py"):
+        room = file.parent.relative_to(SOURCE).as_posix()
+        rooms.setdefault(file.name, set()).add("methods" if room == "methods/workings" else room)
+    assert {name for name, places in rooms.items() if len(places) > 1} == {*SHARED, "__init__.py"}

@@ -14,10 +14,10 @@ import torch
 from fastapi.testclient import TestClient
 
 from gsmflow.cli import main
-from gsmflow.report.reading import read
+from gsmflow.report.record import read
 from gsmflow.runs.folder import load_classifier
 from gsmflow.serve.app import create_app
-from gsmflow.serve.guard import Limits
+from gsmflow.serve.limits import Limits
 from gsmflow.serve.service import Service
 from support.pictures import SIDE, digits, patches_model
 from support.recipes import ARGUMENTS, PROBLEM

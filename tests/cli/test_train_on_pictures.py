@@ -254,11 +254,11 @@ def test_what_is_missing_is_said_in_a_line(place: Path, capsys: pytest.CaptureFi
 
 
 def test_a_model_in_the_cache_is_at_hand(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gsmflow.images import kinds
+    from gsmflow.images import backbone_kinds
     from gsmflow.images.at_hand import backbone_at_hand
     from gsmflow.semantics.encoder_at_hand import encoder_at_hand
 
-    monkeypatch.setattr(kinds, "find_spec", lambda name: name)
+    monkeypatch.setattr(backbone_kinds, "find_spec", lambda name: name)
     for owner, name, file in (
         ("timm", "vit_small.x", "model.safetensors"),
         ("timm", "resnet101.tv_in1k", "model.safetensors"),

@@ -15,7 +15,7 @@ from gsmflow.files.class_table import read_class_table
 from gsmflow.files.columns import read_table
 from gsmflow.files.rows import read_rows
 from gsmflow.images.reading import UnreadableImage, read_image
-from gsmflow.semantics.table import read_described
+from gsmflow.semantics.description_table import read_described
 from gsmflow.sources.matfile import MatFile
 from support.cases import CASES, files_of
 

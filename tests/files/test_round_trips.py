@@ -25,7 +25,7 @@ from gsmflow.files.class_names import clash, normal
 from gsmflow.files.class_table import read_class_table
 from gsmflow.files.rows import read_rows
 from gsmflow.images.listing import list_labelled
-from gsmflow.semantics.table import read_described
+from gsmflow.semantics.description_table import read_described
 from gsmflow.sources.matfile import MatFile
 
 TIMES = max(1, int(os.environ.get("GSMFLOW_FUZZ", "0")))

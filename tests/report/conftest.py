@@ -11,7 +11,7 @@ import pytest
 
 from gsmflow.cli import main
 from gsmflow.report.page import render
-from gsmflow.report.reading import read
+from gsmflow.report.record import read
 from support.recipes import ARGUMENTS
 
 HOSTILE = [

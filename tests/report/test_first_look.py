@@ -22,8 +22,8 @@ from gsmflow.report.charts import embedding_chart
 from gsmflow.report.embedding import embed
 from gsmflow.report.notices import notices
 from gsmflow.report.page import render
-from gsmflow.report.reading import read
-from gsmflow.report.tables import member_table
+from gsmflow.report.page_tables import member_table
+from gsmflow.report.record import read
 from gsmflow.report.words import in_words
 from gsmflow.runs.thumbnails import KINDS, Thumbnails
 from support.pictures import SIDE, digits, patches_model

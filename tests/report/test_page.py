@@ -17,7 +17,7 @@ from gsmflow.cli import main
 from gsmflow.report import findings
 from gsmflow.report.figures import draw
 from gsmflow.report.page import render
-from gsmflow.report.reading import read
+from gsmflow.report.record import read
 from gsmflow.runs.folder import load_classifier, read_metrics
 from gsmflow.sources import load
 

@@ -110,8 +110,8 @@ def test_it_is_reported_listed_evaluated_and_exported(
 def test_it_is_served_and_takes_classes_by_a_text(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     client_of = pytest.importorskip("fastapi.testclient").TestClient
     from gsmflow.serve.app import create_app
-    from gsmflow.serve.guard import Limits
     from gsmflow.serve.images import extractor_of
+    from gsmflow.serve.limits import Limits
     from gsmflow.serve.service import Service
     from gsmflow.serve.texts import encoder_of
 

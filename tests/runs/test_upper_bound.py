@@ -22,7 +22,7 @@ from gsmflow.methods.upper_bound import UpperBoundOptions
 from gsmflow.methods.workings.upper_bound import RealSamples
 from gsmflow.recipes.recipe import make_recipe
 from gsmflow.report.page import render
-from gsmflow.report.reading import read
+from gsmflow.report.record import read
 from gsmflow.runs.examples import Examples
 from gsmflow.runs.folder import EXAMPLES, read_config, read_metrics, read_problem
 from gsmflow.scores.gzsl import class_mean

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 
 from gsmflow.cli import main
 from gsmflow.serve.app import create_app
-from gsmflow.serve.guard import Limits
 from gsmflow.serve.images import Extractor
+from gsmflow.serve.limits import Limits
 from gsmflow.serve.service import Service
 from gsmflow.serve.texts import Encode
 from gsmflow.sources import synthetic

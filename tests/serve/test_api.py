@@ -24,8 +24,8 @@ from gsmflow.images.reading import read_image
 from gsmflow.runs.examples import Examples
 from gsmflow.runs.folder import load_backbone, load_classifier
 from gsmflow.serve.app import create_app
-from gsmflow.serve.guard import Limits
 from gsmflow.serve.images import extractor_of
+from gsmflow.serve.limits import Limits
 from gsmflow.serve.reasons import reasons
 from gsmflow.serve.service import Service
 from gsmflow.serve.texts import encoder_of

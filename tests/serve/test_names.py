@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from gsmflow.cli import main
 from gsmflow.serve.app import create_app
-from gsmflow.serve.guard import Limits
+from gsmflow.serve.limits import Limits
 from gsmflow.serve.service import Service
 from support import strangers
 

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gsmflow.serve.app import create_app
-from gsmflow.serve.guard import Limits
+from gsmflow.serve.limits import Limits
 from gsmflow.serve.service import Service
 
 CHECKS = [

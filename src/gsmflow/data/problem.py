@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.data import checks
+from gsmflow.files.feature_names import matched
 from gsmflow.files.image_text import ImageTextModel, model_of_both
-from gsmflow.files.names import matched
 from gsmflow.files.narrowing import narrowed, off
 
 

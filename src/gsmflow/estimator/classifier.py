@@ -24,9 +24,9 @@ from gsmflow.estimator.conversions import (
     problem_of,
     recipe_of,
 )
+from gsmflow.estimator.log import tell
 from gsmflow.estimator.persistence import SavedEstimator, read_estimator, write_estimator
-from gsmflow.estimator.pictures import label_images
-from gsmflow.estimator.telling import tell
+from gsmflow.estimator.picture_labels import label_images
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol import fitting
 from gsmflow.runs.fitted import FittedRun

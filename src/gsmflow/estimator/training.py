@@ -16,7 +16,7 @@ from gsmflow.data.problem import Problem
 from gsmflow.estimator.arguments import whole_number
 from gsmflow.estimator.classifier import ZeroShotClassifier
 from gsmflow.estimator.conversions import recipe_of
-from gsmflow.estimator.telling import tell
+from gsmflow.estimator.log import tell
 from gsmflow.recipes.recipe import preset_for, recommended_method, transductive_override
 from gsmflow.runs.class_descriptions import Said
 from gsmflow.runs.folder import Request, new_folder

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
-from gsmflow.files.cells import advice, is_truth, numbers_in
+from gsmflow.files.cell_values import advice, is_truth, numbers_in
 from gsmflow.files.checksums import check
 from gsmflow.files.csv_table import read_csv
 from gsmflow.files.dialect import Dialect

@@ -23,9 +23,9 @@ from gsmflow.files.column_names import (
     is_path,
     role_of,
 )
+from gsmflow.files.column_values import ROWS, has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
 from gsmflow.files.columns import Table, as_numbers
-from gsmflow.files.names import matched
-from gsmflow.files.telling import ROWS, has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
+from gsmflow.files.feature_names import matched
 
 _FOLDS = 20  # most different values of a column that divides the rows into parts
 KEEP = "feature:"  # prefix of a column name that makes the column a feature, whatever it looks like

@@ -10,7 +10,7 @@ from gsmflow.base.extras import installing
 from gsmflow.base.suggest import listed
 from gsmflow.files.hub_cache import AtHand
 from gsmflow.images.backbone import BACKBONES
-from gsmflow.images.kinds import DEFAULT
+from gsmflow.images.backbone_kinds import DEFAULT
 
 _FILE = "model.safetensors"
 

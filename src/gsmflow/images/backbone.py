@@ -257,7 +257,10 @@ def _complaint(name: str, value: Any) -> str:
 BACKBONES: Registry[BackboneKind] = Registry(
     "kind of backbone",
     "gsmflow.backbones",
-    {kind: f"gsmflow.images.kinds:{kind.upper()}" for kind in ("timm", "clip", "onnx", "torchscript")},
+    {
+        kind: f"gsmflow.images.backbone_kinds:{kind.upper()}"
+        for kind in ("timm", "clip", "onnx", "torchscript")
+    },
     _complaint,
 )
 

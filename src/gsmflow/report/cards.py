@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gsmflow.protocol.choice import ChosenOn
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 from gsmflow.scores.gzsl import CURVE_SCORES, SCORES
 
 MEANING = {

@@ -16,7 +16,7 @@ import numpy as np
 
 from gsmflow.report.embedding import TITLES, Embedding
 from gsmflow.report.findings import Confusion, Curve
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 
 Chart = dict[str, Any]
 

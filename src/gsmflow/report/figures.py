@@ -14,7 +14,7 @@ from gsmflow.base.extras import installing
 from gsmflow.files.atomic import make_folder, write_bytes
 from gsmflow.report.charts import Chart
 from gsmflow.report.page import all_charts
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

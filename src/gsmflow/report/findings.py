@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 from gsmflow.scores.gzsl import SeenUnseenCurve, curve_on
 
 _CURVE_POINTS = 250

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 
 _SHOWN = 6  # most notices of a kind; the others are counted
 _DIFFERING = 4  # most attributes named for a pair of classes

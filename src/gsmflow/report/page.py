@@ -18,10 +18,8 @@ from gsmflow.report.cards import cards, summary
 from gsmflow.report.embedding import embed
 from gsmflow.report.measures import GROUPS
 from gsmflow.report.notices import notices
-from gsmflow.report.pictures import Row, as_data_uri, rows, strips
-from gsmflow.report.reading import Record
-from gsmflow.report.shift_charts import shift_charts
-from gsmflow.report.tables import (
+from gsmflow.report.page_pictures import Row, as_data_uri, rows, strips
+from gsmflow.report.page_tables import (
     Table,
     class_table,
     confusion_tables,
@@ -29,6 +27,8 @@ from gsmflow.report.tables import (
     member_table,
     shift_table,
 )
+from gsmflow.report.record import Record
+from gsmflow.report.shift_charts import shift_charts
 from gsmflow.report.words import Reading, in_words
 
 _SCRIPTS = ("drawing.js", "xy.js", "rows.js", "page.js")  # together one program, in this order

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gsmflow.report.charts import Chart, chart
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 
 
 def shift_charts(records: list[Record]) -> list[Chart]:

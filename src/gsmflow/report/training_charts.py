@@ -6,7 +6,7 @@ from typing import Any
 
 from gsmflow.report.charts import Chart, chart
 from gsmflow.report.findings import Stage, stage_title
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 
 
 def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:

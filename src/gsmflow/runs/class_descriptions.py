@@ -24,6 +24,7 @@ from gsmflow.files.hub_cache import AtHand
 from gsmflow.files.semantic_origin import read_origin
 from gsmflow.runs.steps import Step
 from gsmflow.semantics.describing import Attributes, Texts
+from gsmflow.semantics.description_table import Described, read_described, source_of
 from gsmflow.semantics.encoder import check_encoder, remembered
 from gsmflow.semantics.encoder_at_hand import encoder_at_hand
 from gsmflow.semantics.names import (
@@ -32,7 +33,6 @@ from gsmflow.semantics.names import (
     sentences_of,
     united,
 )
-from gsmflow.semantics.table import Described, read_described, source_of
 
 if TYPE_CHECKING:
     import torch

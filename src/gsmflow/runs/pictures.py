@@ -30,7 +30,7 @@ from gsmflow.images.preprocessing import NORMALIZATIONS_IN_WORDS
 from gsmflow.images.shards import Told
 from gsmflow.runs.class_descriptions import Descriptions, Said, descriptions_for
 from gsmflow.runs.steps import Step
-from gsmflow.semantics.table import read_described
+from gsmflow.semantics.description_table import read_described
 from gsmflow.sources.table import FEATURES, images_of
 
 _FEWEST = 4  # seen classes from which a validation problem can be cut

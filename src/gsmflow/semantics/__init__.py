@@ -9,5 +9,5 @@
     encoder_at_hand.py   the encoder to use if the user names none
     encoder.py      sentence encoders and CLIP's text tower, from a folder or the cache
     clip.py         the text tower of a model of images and texts
-    table.py        reads the CSV of descriptions and writes the CSV of semantics
+    description_table.py   reads the CSV of descriptions and writes the CSV of semantics
 """

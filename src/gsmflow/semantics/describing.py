@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from gsmflow.base.errors import InputError
 from gsmflow.semantics.attributes import scaled, unit_length, varying
+from gsmflow.semantics.description_table import Described, read_described, write_semantics
 from gsmflow.semantics.encoder import check_encoder, open_encoder, origin_of
 from gsmflow.semantics.encoder_at_hand import encoder_at_hand
 from gsmflow.semantics.names import TEMPLATES, check_templates, sentences_of, united
 from gsmflow.semantics.sentences import averaged
-from gsmflow.semantics.table import Described, read_described, write_semantics
 
 if TYPE_CHECKING:
     import torch
@@ -160,7 +160,8 @@ def described_by(
     Parameters
     ----------
     table : Path | None
-        A CSV as [`read_described`][gsmflow.semantics.table.read_described] reads it, or a .txt with one name a line.
+        A CSV as [`read_described`][gsmflow.semantics.description_table.read_described] reads it, or a .txt with one
+        name a line.
     names : Sequence[str]
         Names of further classes; only allowed with names.
     columns : tuple[str, ...]

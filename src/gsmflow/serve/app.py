@@ -18,7 +18,7 @@ from gsmflow.data.lending import Setting
 from gsmflow.data.warnings import recorded
 from gsmflow.serve import answers
 from gsmflow.serve.counting import TYPE, Counting, Counts
-from gsmflow.serve.guard import Guard, Limits
+from gsmflow.serve.limits import Guard, Limits
 from gsmflow.serve.messages import (
     MOST_SHOWN,
     Added,

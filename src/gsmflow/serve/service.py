@@ -18,7 +18,7 @@ from gsmflow.data.semantic_blocks import Block
 from gsmflow.files.checksums import check
 from gsmflow.files.class_names import spoken
 from gsmflow.files.class_table import read_classes
-from gsmflow.files.names import matched
+from gsmflow.files.feature_names import matched
 from gsmflow.heads.calibration import softmax
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.runs.add_classes import Addition, add_classes

@@ -13,7 +13,7 @@ from gsmflow.base.suggest import instead_of
 from gsmflow.data.problem import Problem
 from gsmflow.sources import xlsa17
 from gsmflow.sources.catalog import Survey, survey
-from gsmflow.sources.folder import file_names
+from gsmflow.sources.file_names import file_names
 from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
 from gsmflow.sources.source import SOURCES, Layout, NamedProblem, layouts_of, named_problems, register_source

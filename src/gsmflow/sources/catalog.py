@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gsmflow.base.errors import InputError
 from gsmflow.sources import presplit, xlsa17
-from gsmflow.sources.folder import file_names
+from gsmflow.sources.file_names import file_names
 from gsmflow.sources.layouts import find
 from gsmflow.sources.published import KNOWN
 from gsmflow.sources.source import SOURCES, layouts_of, named_problems

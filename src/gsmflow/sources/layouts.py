@@ -8,7 +8,7 @@ from pathlib import Path
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.data.problem import Problem
-from gsmflow.sources.folder import file_names
+from gsmflow.sources.file_names import file_names
 from gsmflow.sources.joining import NamedSemantics, check_same_samples, joined, parts_of
 from gsmflow.sources.source import SOURCES, Layout, layouts_of
 

@@ -29,7 +29,7 @@ from gsmflow.files.endings import remedy_of_ending
 from gsmflow.files.narrowing import narrowed
 from gsmflow.files.rows import ENDINGS, Rows, read_rows
 from gsmflow.files.semantic_origin import read_origin
-from gsmflow.sources.folder import file_names
+from gsmflow.sources.file_names import file_names
 from gsmflow.sources.joining import NamedSemantics
 from gsmflow.sources.source import Layout
 

@@ -20,7 +20,7 @@ from gsmflow.base.suggest import instead_of, listed
 from gsmflow.data.problem import Counts, Problem
 from gsmflow.files.narrowing import narrowed
 from gsmflow.sources.absent import Indices, drop_absent, numbered
-from gsmflow.sources.folder import file_names
+from gsmflow.sources.file_names import file_names
 from gsmflow.sources.matfile import MatFile
 from gsmflow.sources.published import semantics_name, split_name
 from gsmflow.sources.source import Layout

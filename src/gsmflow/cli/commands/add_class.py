@@ -162,9 +162,9 @@ def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
     Where a text describes a class, its vector as `gsmflow describe` writes it will do as well.
     """
     from gsmflow.files.class_table import read_class_table
-    from gsmflow.files.names import matched
+    from gsmflow.files.feature_names import matched
     from gsmflow.runs.folder import SEMANTICS
-    from gsmflow.semantics.table import read_described
+    from gsmflow.semantics.description_table import read_described
 
     if describer.takes_text and not describer.by_hand:
         said = read_described(table)

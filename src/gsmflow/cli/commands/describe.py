@@ -71,8 +71,8 @@ def describe(
     from gsmflow.data.warnings import of_semantics
     from gsmflow.files.atomic import check_writable
     from gsmflow.semantics.describing import Texts, described_by
+    from gsmflow.semantics.description_table import names_in
     from gsmflow.semantics.names import united
-    from gsmflow.semantics.table import names_in
 
     if out.suffix != ".csv":
         raise InputError(f"{out}: expected a name ending in .csv")

@@ -63,7 +63,7 @@ def report(
     # Late: loading torch takes over a second that a refusal need not wait for.
     from gsmflow.report.figures import draw
     from gsmflow.report.page import render
-    from gsmflow.report.reading import read
+    from gsmflow.report.record import read
 
     records = read(runs, data_root)
     page = render(records, methods)

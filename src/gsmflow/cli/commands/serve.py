@@ -17,7 +17,7 @@ from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import MovedOptions
 
 if TYPE_CHECKING:
-    from gsmflow.serve.guard import Limits
+    from gsmflow.serve.limits import Limits
 
 
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -81,7 +81,7 @@ class ServiceOptions:
 
     def limits(self) -> Limits:
         """The same as the service takes it."""
-        from gsmflow.serve.guard import LOOPBACK, Limits
+        from gsmflow.serve.limits import LOOPBACK, Limits
 
         return Limits(
             megabytes=self.max_mb,
@@ -140,8 +140,8 @@ def serve(
         raise InputError(f"serve needs {error.name}: {installing('serve')}") from None
     from gsmflow.cli.display_concerns import tell_concerns
     from gsmflow.data.warnings import recorded
-    from gsmflow.serve.guard import LOOPBACK
     from gsmflow.serve.images import extractor_of
+    from gsmflow.serve.limits import LOOPBACK
     from gsmflow.serve.service import Service
     from gsmflow.serve.texts import encoder_for
 

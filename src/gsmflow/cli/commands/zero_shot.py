@@ -40,7 +40,7 @@ def zero_shot(
     from gsmflow.recipes.recipe import make_recipe
     from gsmflow.runs.folder import Request, new_folder, refuse_taken
     from gsmflow.semantics.describing import Texts, described_by
-    from gsmflow.semantics.table import source_of
+    from gsmflow.semantics.description_table import source_of
 
     check_device(device)
     if not is_named(model):

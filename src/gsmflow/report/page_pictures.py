@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 from gsmflow.runs.thumbnails import KINDS, media_type
 
 _EACH = 8  # most pictures of a class and kind

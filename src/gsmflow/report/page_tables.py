@@ -9,7 +9,7 @@ from gsmflow.data.lending import Setting
 from gsmflow.report import findings
 from gsmflow.report.cards import estimates, percent
 from gsmflow.report.measures import GROUPS, MEASURES
-from gsmflow.report.reading import Record
+from gsmflow.report.record import Record
 from gsmflow.scores.gzsl import SCORES, paired_difference
 
 
