@@ -211,10 +211,18 @@ def _points(pairs: list[tuple[int, Any]]) -> tuple[list[int], list[float]]:
     return [step for step, _ in numbers], [round(value, 6) for _, value in numbers]
 
 
+def is_final(name: str) -> bool:
+    """Whether a stage is a training on all training data, of the run or of a member."""
+    return name.rpartition(", ")[2] == "final"
+
+
 def stage_title(name: str) -> str:
     """The name of a stage in the report."""
     if name == "final":
         return "all training data"
+    member, _, rest = name.rpartition(", ")
+    if member:
+        return f"{member}, {stage_title(rest)}"
     number = name.removeprefix("validation").strip()
     return f"validation problem {number}" if number else "validation problem"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gsmflow.report.charts import Chart, chart
-from gsmflow.report.findings import Stage, stage_title
+from gsmflow.report.findings import Stage, is_final, stage_title
 from gsmflow.report.record import Record
 
 
@@ -13,7 +13,7 @@ def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | N
     """Losses in each stage, with a view for each loss."""
     views: dict[str, list[dict[str, Any]]] = {}
     for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
-        for position, stage in enumerate(sorted(stages, key=lambda s: s.name != "final")):
+        for position, stage in enumerate(sorted(stages, key=lambda s: not is_final(s.name))):
             for loss, (steps, values) in stage.losses.items():
                 several = len(records) > 1
                 name = f"{record.label}: {stage_title(stage.name)}" if several else stage_title(stage.name)
@@ -23,7 +23,7 @@ def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | N
                         "group": name,
                         "type": "line",
                         "colour": index if several else position,
-                        "faint": stage.name != "final",
+                        "faint": not is_final(stage.name),
                         "x": steps,
                         "y": values,
                     }
@@ -37,12 +37,16 @@ def loss_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | N
 
 
 def score_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | None:
-    """U, S and H by step, on validation problems and, for the oracle, along the final training."""
+    """U, S and H by step, on validation problems and, for the oracle, along the final training. Stages that are scored
+    once are left out.
+    """
     views: dict[str, list[dict[str, Any]]] = {}
     for index, (record, stages) in enumerate(zip(records, trainings, strict=True)):
         for stage in stages:
+            if max((len(steps) for steps, _ in stage.scores.values()), default=0) < 2:
+                continue  # scored at its end alone: nothing to draw
             for number, (score, (steps, values)) in enumerate(stage.scores.items()):
-                title = "test set (oracle)" if stage.name == "final" else stage_title(stage.name)
+                title = "test set (oracle)" if is_final(stage.name) else stage_title(stage.name)
                 several = len(records) > 1
                 views.setdefault(title, []).append(
                     {
@@ -59,7 +63,7 @@ def score_chart(records: list[Record], trainings: list[list[Stage]]) -> Chart | 
     if not views:
         return None
     best = [
-        f"best H on the {title}: {max(v for s in series if s['name'].endswith('H') for v in s['y']):.1%}"
+        f"best H, {title}: {max(v for s in series if s['name'].endswith('H') for v in s['y']):.1%}"
         for title, series in views.items()
         if any(s["name"].endswith("H") and s["y"] for s in series)
     ]

@@ -18,7 +18,7 @@ const html = (name, className, parent, text = null) => {
   if (parent) parent.append(node);
   return node;
 };
-const colour = (value) => (value === null ? "var(--faint)" : `var(--c-${value})`);
+const colour = (value) => (value === null ? "var(--faint)" : `var(--c-${typeof value === "number" ? value % PALETTE : value})`);
 
 // Says so where a holder shows only a part of what is in it, and lets the keyboard scroll it.
 function cue(holder, label) {
@@ -48,7 +48,7 @@ function ticks(low, high, wanted, whole) {
   }
   if (whole) step = Math.max(1, Math.round(step));
   const found = [];
-  for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push(v);
+  for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push(Math.abs(v) < step * 1e-6 ? 0 : v);
   return [found, step];
 }
 function shown(value, percent, step) {
