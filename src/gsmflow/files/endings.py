@@ -1,4 +1,4 @@
-"""Files of kinds that are not read, by how their names end, and what to do with them."""
+"""Kinds of files that are not read, recognised by their endings, and what to do with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REMEDIES = {
 
 
 def remedy_of_ending(path: Path, stem: str | None = None) -> str:
-    """What to do with a file of another kind; empty where its ending says nothing.
+    """What to do with a file of another kind; empty if its ending is not known.
 
     >>> remedy_of_ending(Path("new.TSV")), remedy_of_ending(Path("new.abc"))
     ('rename it to new.csv (tabs may separate cells)', '')

@@ -18,7 +18,7 @@ _ENTRIES = 1 << 24  # of the matrix of distances that is computed at a time
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Training samples, and how far a new one is from the nearest of them.
+    """Training samples, and the distance of a new sample from the nearest of them.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Neighbours:
         return Neighbours(samples, count, float(typical.mean()), spread if spread > 0 else 1.0)
 
     def novelty(self, distances: Tensor) -> Tensor:
-        """How much farther samples are from their neighbours than training samples are, (N, 1), in spreads.
+        """How much farther samples are from their neighbours than training samples are, (N, 1), in units of `spread`.
 
         Parameters
         ----------
@@ -70,8 +70,8 @@ class NeighbourHead:
         seen c:    -(d_c(x) - min_c' d_c'(x)) / s              d_c: distance to the nearest sample of class c
         unseen u:  v(x) - (d_u(x) - min_u' d_u'(x)) / s        d_u: distance to the predicted mean of class u
 
-    So the best seen logit is 0 and the best unseen one is v(x). Where it does not rank, the other terms are left out:
-    then it tells unseen classes from seen ones, and nothing else.
+    So the best seen logit is 0 and the best unseen one is v(x). Without `ranks` the other terms are left out, and the
+    head only separates unseen from seen classes.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class NeighbourHead:
     is_unseen : Tensor
         (C,) bool.
     means : Tensor
-        (U, D) predicted means of the unseen classes, in the order of classes; not looked at where it does not rank.
+        (U, D) predicted means of the unseen classes, in the order of classes; not used without `ranks`.
     ranks : bool
         Whether it ranks classes.
     """
@@ -112,7 +112,7 @@ class NeighbourHead:
 
     @cached_property
     def _places(self) -> Tensor:
-        """Places of the samples of each seen class, (S, m); the last one is repeated where a class has fewer."""
+        """Indices of the samples of each seen class, (S, m); the last one is repeated if a class has fewer."""
         of_classes = [torch.nonzero(self.labels == label)[:, 0] for label in torch.nonzero(~self.is_unseen)]
         most = max((len(places) for places in of_classes), default=0)
         return torch.stack([torch.cat((p, p[-1:].expand(most - len(p)))) for p in of_classes])
@@ -123,7 +123,7 @@ class NeighbourHead:
         return torch.cat([self._logits(part.double()).float() for part in parts])
 
     def _logits(self, features: Tensor) -> Tensor:
-        # In float64: beside a sample of its own a small distance is the difference of two large numbers.
+        # In float64, because a small distance is the difference of two large numbers.
         distances = squared_distances(features, self.neighbours.samples.double()).sqrt()
         novelty = self.neighbours.novelty(distances)
         logits = self.is_unseen * novelty
@@ -136,7 +136,7 @@ class NeighbourHead:
         return logits
 
     def _ranking(self, distances: Tensor) -> Tensor:
-        """Distances as logits of which the largest is 0."""
+        """Logits from distances; the largest logit is 0."""
         return (distances.amin(dim=1, keepdim=True) - distances) / self.neighbours.spread
 
     def graph(self, graph: Graph, x: str) -> str:

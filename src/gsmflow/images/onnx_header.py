@@ -1,7 +1,7 @@
-"""What an ONNX file takes, read from the file itself: no program is loaded, and no weight is read.
+"""The inputs of an ONNX model, read from the file without any ONNX program and without its weights.
 
-An ONNX file is a protocol buffer: fields, each a number with the kind of its content, then the content. Fields that are
-not needed are passed over.
+An ONNX file is a protocol buffer. It consists of fields: a number with the kind of the content, then the content. Other
+fields are skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def inputs_of(path: Path) -> list[tuple[int | None, ...]]:
     Raises
     ------
     InputError
-        The file is missing, or no whole ONNX model.
+        The file is missing, or not a complete ONNX model.
     """
     first_bytes(path, 1)
     try:
@@ -45,7 +45,7 @@ def inputs_of(path: Path) -> list[tuple[int | None, ...]]:
 
 
 def picture_side(path: Path) -> int | None:
-    """The side of the square pictures that a model takes; None where it is not fixed or the file is not readable."""
+    """The side of the square pictures that a model takes; None if it is not fixed or the file is not readable."""
     try:
         shapes = inputs_of(path)
     except InputError:
@@ -55,7 +55,7 @@ def picture_side(path: Path) -> int | None:
 
 
 def _shape(file: BinaryIO, start: int, end: int) -> tuple[int | None, ...]:
-    """The sizes in the description of an input; empty where it is no tensor with a shape."""
+    """The sizes in the description of an input; empty if it is not a tensor with a shape."""
     if end - start > _LONGEST:
         raise ValueError("an input of a megabyte")
     places = [(start, end)]
@@ -65,12 +65,12 @@ def _shape(file: BinaryIO, start: int, end: int) -> tuple[int | None, ...]:
 
 
 def _fixed(file: BinaryIO, start: int, end: int) -> int | None:
-    """The size that a dimension has; None where it has a name instead, or none."""
+    """The size of a dimension; None if it has a name or nothing in place of a size."""
     return next((value for number, value, _ in _fields(file, start, end) if number == _VALUE and value), None)
 
 
 def _inside(file: BinaryIO, start: int, end: int, number: int) -> list[tuple[int, int]]:
-    """Where the contents of all fields of a number begin and end."""
+    """Start and end of the contents of all fields with this number."""
     return [
         (place, place + length)
         for field, length, place in _fields(file, start, end)
@@ -79,7 +79,7 @@ def _inside(file: BinaryIO, start: int, end: int, number: int) -> list[tuple[int
 
 
 def _fields(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, length and place of the fields that have a content; number, value and -1 of the plain numbers."""
+    """Number, length and position of fields with a content; number, value and -1 of plain numbers."""
     at = start
     while at < end:
         file.seek(at)

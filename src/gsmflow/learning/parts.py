@@ -1,4 +1,4 @@
-"""Parts of a run that go on beside each other, and what the run takes over from them."""
+"""Parts of a run that are computed at the same time, and adding what they recorded to the run."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from gsmflow.learning.journal import CHECKPOINT, Recorder
 
 
 class PartRecorder(Recorder):
-    """Records a part of a run. It stops when the run is asked to.
+    """Records a part of a run. The part stops when the run is asked to stop.
 
-    Its history and its checkpoint lie beside the checkpoint of the run. Where the run was resumed, the part continues
-    from there too.
+    Its history and its checkpoint are stored beside the checkpoint of the run. If the run is resumed, the part
+    continues too.
 
     Parameters
     ----------
     whole : Recorder
-        The run's own recorder.
+        The recorder of the run.
     name : str
-        The part's name; parts that go on together need different ones.
+        The name of the part; parts that are computed at the same time need different names.
     progress : Progress
         Receives its events.
     lock : Lock
-        The same for all parts of the run that go on together.
+        Shared by all parts of the run that are computed at the same time.
     """
 
     def __init__(self, whole: Recorder, name: str, progress: Progress, lock: Lock) -> None:
         self._whole, self._lock = whole, lock
         self._stop, self._given_up = False, False
         self.may_end: frozenset[int] = frozenset()
-        """Steps that are logged as the last one of a training is, because one of them may turn out to be."""
+        """Steps that are logged because each of them may become the last step of the training."""
         folder = whole.folder / CHECKPOINT.parent / name if whole.folder else None
         if folder is not None:
             if not whole.resumed:
@@ -54,7 +54,7 @@ class PartRecorder(Recorder):
         self._stop = wanted
 
     def give_up(self) -> None:
-        """Stop, and write no checkpoint any more: the run has failed, and may have to leave nothing."""
+        """Stop without a checkpoint: the run has failed, and may have to remove everything it wrote."""
         self._given_up = self._stop = True
 
     def logs(self, done: int, last: int) -> bool:
@@ -73,7 +73,7 @@ class PartRecorder(Recorder):
 
 
 def has_part(whole: Recorder, name: str) -> bool:
-    """Whether an earlier sitting of the run left a part of that name."""
+    """Whether an earlier attempt at the run left a part of that name."""
     return whole.resumed and whole.folder is not None and (whole.folder / CHECKPOINT.parent / name).exists()
 
 
@@ -89,7 +89,7 @@ def take_over(whole: Recorder, part: PartRecorder) -> None:
 
 
 def take_over_training(whole: Recorder, part: PartRecorder, done: int, last: int) -> None:
-    """Add the history of the first `done` steps of a training to that of the run, in which it ends with step `last`."""
+    """Add the history of the first `done` steps of a training, which ends at step `last`, to the history of the run."""
     for entry in part.history:
         if entry["step"] <= done and Recorder.logs(whole, entry["step"], last):
             whole.log(entry)

@@ -23,9 +23,9 @@ class NeighbourOptions(Options):
         -1.0, "exponent of 10: regularizer of the regression of class means", low=-12, high=12
     )
     tried: int = option(2, "exponents tried on either side, if the protocol may choose", low=0, high=12)
-    samples: int = option(5000, "training samples that are compared with, evenly over the classes", low=2)
+    samples: int = option(5000, "most training samples to compare with, evenly over the classes", low=2)
     ranked: bool = option(
-        True, "rank classes; off: tell unseen classes from seen ones and nothing else, as a member of a stack"
+        True, "rank classes; off: only separate unseen from seen classes, as a member of a stack"
     )
 
 
@@ -42,6 +42,6 @@ METHOD = Method(
     at=_at,
     kind="closed form",
     speed="seconds",
-    when="features of few dimensions whose distances mean something, such as pixels or measurements; else as part of "
-    "auto, where it tells unseen classes from seen ones",
+    when="features of few dimensions with meaningful distances, such as pixels or measurements; otherwise as a member "
+    "of auto, where it separates unseen from seen classes",
 )

@@ -1,7 +1,7 @@
-"""Trainings of one run beside each other, each in a thread of one processor thread.
+"""Several trainings of one run at the same time, each in a Python thread with one processor thread.
 
-Steps of a small flow are too short to divide among threads. Several trainings are not: the numbers are those of one
-after the other, bit for bit, since each draws its own random numbers by name.
+Steps of a small flow are too short to divide among threads, but several trainings can run at the same time. The numbers
+are the same as for one training after the other, bit for bit, because each draws its own random numbers by name.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _T = TypeVar("_T")
 
 
 def goes_on_beside(recorder: Recorder, lanes: int, stages: list[str]) -> bool:
-    """Whether these stages of a run on the CPU are recorded as parts.
+    """Whether these stages of a run on the CPU are computed at the same time, as parts.
 
-    They are where there are lanes, or where an interrupted sitting left parts; but not where one recorded any of the
-    stages as it is done one after the other.
+    They are if there are lanes, or if an interrupted attempt left parts. They are not if an earlier attempt already
+    recorded one of the stages in the run itself.
     """
     left = any(has_part(recorder, stage) for stage in stages)
     return left or (lanes > 1 and not any(recorder.began(stage) for stage in stages))
 
 
 class Beside:
-    """Does parts of a run beside each other; in its context. What is left at the end of the context is stopped.
+    """Computes parts of a run at the same time, within its context. Parts still running at its end are stopped.
 
     Parameters
     ----------
     recorder : Recorder
-        The run's recorder.
+        The recorder of the run.
     lanes : int
-        Parts that are done at a time.
+        Most parts at a time.
     """
 
     def __init__(self, recorder: Recorder, lanes: int) -> None:
@@ -62,16 +62,16 @@ class Beside:
         torch.set_num_threads(self._threads)
 
     def begin(self, stage: str, task: Callable[[PartRecorder], _T], *, turn: int) -> Part[_T]:
-        """Begin a part of the run, or as soon as a lane is free.
+        """Begin a part of the run as soon as a lane is free.
 
         Parameters
         ----------
         stage : str
-            Its name.
+            The name of the part.
         task : Callable[[PartRecorder], _T]
-            What is done, with the recorder of the part.
+            Computes the part, given its recorder.
         turn : int
-            Its place in what is shown: events of parts are shown part by part, in the order of these numbers.
+            Events are shown part by part, in the order of these numbers.
         """
         recorder = PartRecorder(self.recorder, stage, self._turns.of(turn), self._lock)
         part = Part(self, recorder, self._pool.submit(self._done, task, recorder, turn))
@@ -93,21 +93,21 @@ class Beside:
             self._turns.over(turn)
 
     def failure(self) -> BaseException:
-        """Why a part was interrupted: what made another one fail, or that the run was asked to stop."""
+        """Why a part was interrupted: the error of another part, or that the run was asked to stop."""
         return self._failures[0] if self._failures else Interrupted()
 
 
 class Part(Generic[_T]):
-    """A part that goes on.
+    """A part of a run that is being computed.
 
     Parameters
     ----------
     beside : Beside
-        The parts it belongs to.
+        The group of parts that it belongs to.
     recorder : PartRecorder
-        Its recorder.
+        The recorder of the part.
     future : Future[_T]
-        Its result.
+        The result of the part.
     """
 
     def __init__(self, beside: Beside, recorder: PartRecorder, future: Future[_T]) -> None:
@@ -118,7 +118,7 @@ class Part(Generic[_T]):
         self.recorder.stop_requested = True
 
     def result(self) -> _T:
-        """Wait for it, add what it recorded to the run, and give its result.
+        """Wait for the part, add what it recorded to the run, and return its result.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class Part(Generic[_T]):
         return result
 
     def alone(self) -> _T:
-        """Wait for it, and give its result; what it recorded stays where it is.
+        """Wait for the part and return its result; what it recorded is not added to the run.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Part(Generic[_T]):
 
 
 class _Turns:
-    """Shows the events of several parts one part after the other, as if they were done in turn."""
+    """Shows the events of several parts one part after the other, as if they were computed in turn."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._lock = progress, threading.Lock()

@@ -1,6 +1,7 @@
-"""The training on all training data, begun beside those on the validation problems.
+"""The training on all training data, started at the same time as those on the validation problems.
 
-They only say how long it is to be. So its state is kept wherever it may end, and it goes on until that is known.
+The validation problems only determine its length. So its state is stored at every step where it may end, and it
+continues until its length is known.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gsmflow.protocol.trial import Trial, evaluation_fractions
 from gsmflow.recipes.recipe import Recipe
 
 _STAGE = "final"
-_ENDS = 8  # states that are kept, at most
+_ENDS = 8  # most states that are stored
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class HeadStart:
     Parameters
     ----------
     part : Part[Trial]
-        The training, as a part of the run.
+        The training as a part of the run.
     """
 
     part: Part[Trial]
@@ -41,7 +42,7 @@ class HeadStart:
     def begin(
         problem: Problem, recipe: Recipe, seed: int, device: torch.device, beside: Beside, *, turn: int
     ) -> HeadStart:
-        """Begin it as a part of the run, see [`begin`][gsmflow.protocol.beside.Beside.begin]."""
+        """Begin the training as a part of the run, see [`begin`][gsmflow.protocol.beside.Beside.begin]."""
 
         def train(recorder: PartRecorder) -> Trial:
             trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder, _STAGE)
@@ -57,7 +58,7 @@ class HeadStart:
         return HeadStart(beside.begin(_STAGE, train, turn=turn))
 
     def until(self, choice: Choice) -> Trial:
-        """The trial of the run's last stage, which goes on from as far as this one came by now."""
+        """The trial of the run's last stage, which continues from the furthest stored state of this training."""
         self.part.stop()
         trial, part, whole = self.part.alone(), self.part.recorder, self.part.whole
         end = last_step(choice, trial.learner)
@@ -68,7 +69,7 @@ class HeadStart:
         return trial
 
     def _furthest(self, trial: Trial, end: int) -> tuple[int, Mapping[str, Tensor]]:
-        """The last step of which the state is known, `end` at most, and that state."""
+        """The last step with a stored state that is not after `end`, and this state."""
         part = self.part.recorder
         stop = max((step for step in part.records.get("kept", ()) if step <= end), default=0)
         if stop <= part.done <= end:

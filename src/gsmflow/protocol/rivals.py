@@ -1,7 +1,7 @@
-"""Others on the validation problems that a choice is made on, so that a run can tell where it is far behind.
+"""Other methods and sizes on the validation problems of a run, so that the run can say if it is far behind.
 
 A closed form takes about a second; a flow of the recommended size is in `gsmflow.protocol.sizes`. Neither changes what
-is chosen, and each is left out where it would take long.
+is chosen, and each is left out if it would take long.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import best_bias, harmonic_mean
 
-FAR = 0.05  # of H, from which another method counts as far better
-_MOST = 8e10  # multiplications on one validation problem: about three seconds of one core
-_TRIED = 2  # exponents of its regularizer to each side
+FAR = 0.05  # difference in H from which another method is far better
+_MOST = 8e10  # most multiplications on one validation problem: about three seconds of one core
+_TRIED = 2  # exponents of its regularizer tried on either side
 
 
 @dataclass(frozen=True)
 class Rivals:
-    """What the method of a run is compared with.
+    """Everything that the method of a run is compared with.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Rivals:
     size : RecommendedSize | None
         The same flow at the recommended size.
     problems : int
-        How many validation problems the run chooses on.
+        Number of validation problems on which the run chooses.
     """
 
     method: Rival | None
@@ -46,11 +46,11 @@ class Rivals:
 
     @staticmethod
     def of(recipe: Recipe, seed: int) -> Rivals:
-        """Those of a recipe."""
+        """The rivals of a recipe."""
         return Rivals(Rival.of(recipe, seed), RecommendedSize.of(recipe, seed), recipe.selection.problems)
 
     def apart(self) -> Rivals:
-        """For a problem beside others: a method that nothing is known of yet."""
+        """The same rivals without results, for a problem that is judged at the same time as others."""
         return replace(self, method=self.method and replace(self.method, reached=[]))
 
     def add(self, apart: Iterable[Rivals]) -> None:
@@ -60,7 +60,7 @@ class Rivals:
                 self.method.reached += each.method.reached
 
     def far_above(self, own: float) -> list[dict[str, Any]]:
-        """What is to be told of those that are far above the run, whose mean H is `own`."""
+        """Facts about the rivals that are far above the run, whose mean H is `own`."""
         told = (
             self.method.far_above(self.problems, own) if self.method else None,
             self.size.far_above(FAR) if self.size else None,
@@ -98,7 +98,7 @@ class Rival:
         return Rival(replace(recipe, method=method, options=options, members={}), seed)
 
     def judge(self, prepared: Prepared) -> None:
-        """Score it on a validation problem, the features as the run's own method has them."""
+        """Score it on a validation problem, with the same transformation of features as in the run."""
         width = prepared.data.features.shape[1]
         cheap = _thinned(prepared, int(_MOST / 3 / width**2))
         if (
@@ -109,7 +109,7 @@ class Rival:
         self.reached.append(list(_reached(trial, calibrate=self.recipe.head.calibrate)))
 
     def far_above(self, problems: int, own: float) -> dict[str, Any] | None:
-        """What is to be told: its name and its mean H, where it was judged on all problems and is far above `own`."""
+        """Its name and its mean H, if it was judged on all problems and is far above `own`; otherwise None."""
         if len(self.reached) < problems:
             return None
         best = max(sum(each) / len(each) for each in zip(*self.reached, strict=True))
@@ -117,14 +117,14 @@ class Rival:
 
 
 def _reached(trial: Trial, *, calibrate: bool) -> Iterator[float]:
-    """H of every candidate, with the best bias if a bias is allowed."""
+    """H of every candidate, with the best bias if `calibrate` allows one."""
     for candidate in trial.candidates():
         curve = trial.prepared.curve(candidate.head)
         yield harmonic_mean(*curve.at(best_bias(curve) if calibrate else 0.0))
 
 
 def _thinned(prepared: Prepared, most: int) -> Prepared:
-    """The same with at most about so many training samples, evenly spaced in each class's order."""
+    """The same problem with at most about `most` training samples, evenly spaced within each class."""
     data: TrainingData = prepared.data
     every = -(-len(data.features) // max(most, 1))
     order: Tensor = data.labels.argsort(stable=True)[::every]

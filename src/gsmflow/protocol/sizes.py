@@ -1,6 +1,6 @@
-"""A flow of the recommended size on the first validation problem, so that a run can tell where its own size is worse.
+"""A flow of the recommended size on the first validation problem, so that a run can say if its own size is worse.
 
-It changes nothing that is chosen, and is left out where it would take long beside the run's own training.
+It does not change what is chosen, and is left out if it would take long compared with the run's own training.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe, make_recipe
 
 _SIZES = ("blocks", "hidden")
-_QUICK = 1e9  # multiplications of a whole training that no one notices
-_MOST = 2e12  # and the most, however long the run's own training takes
-_PART = 1 / 8  # of the multiplications of the run's own training
+_QUICK = 1e9  # a training with so few multiplications is always short enough
+_MOST = 2e12  # most multiplications, however long the run's own training takes
+_PART = 1 / 8  # most multiplications relative to the run's own training
 
 
 @dataclass
 class RecommendedSize:
-    """The flow of a run at the size that the preset ``best`` has, all else as in the run.
+    """The flow of a run with the size in the preset ``best`` and otherwise the options of the run.
 
     Parameters
     ----------
     recipe : Recipe
         The recipe of that flow.
     settings : dict[str, int]
-        Its sizes, by the option's name.
+        Its sizes by option.
     own : dict[str, int]
-        Those of the run.
+        The sizes in the run, by option.
     seed : int
         The seed of the run.
     reached : dict[str, float]
-        ``H`` of it and ``own`` of the run on the first validation problem; empty where it was not compared.
+        Its ``H`` and the run's ``own`` H on the first validation problem; empty if it was not compared.
     """
 
     recipe: Recipe
@@ -47,7 +47,7 @@ class RecommendedSize:
 
     @staticmethod
     def of(recipe: Recipe, seed: int) -> RecommendedSize | None:
-        """That of a recipe; None for what is no flow, has that size, or where validation is not trusted."""
+        """The flow for a recipe; None if the method is no flow or has this size, or if validation is not trusted."""
         method, options = recipe.method, recipe.options
         if not recipe.selection.trust_validation or not all(hasattr(options, name) for name in _SIZES):
             return None
@@ -64,9 +64,9 @@ class RecommendedSize:
         Parameters
         ----------
         trial : Trial
-            The run's own on the first validation problem.
+            The trial of the run on the first validation problem.
         scored : Sequence[Choice]
-            All that was scored along it.
+            All choices that were scored along it.
         """
         other = Trial(trial.prepared, self.recipe, self.seed, Recorder(), "another size")
         cost = _multiplications(other)
@@ -80,7 +80,7 @@ class RecommendedSize:
             return
 
     def far_above(self, far: float) -> dict[str, Any] | None:
-        """What is to be told: both sizes and their H, where the other one is above the run's own by `far`."""
+        """Both sizes and their H, if this one is better than the run's own by `far`; otherwise None."""
         if not self.reached or self.reached["H"] < self.reached["own"] + far:
             return None
         table = self.recipe.options.table
@@ -88,7 +88,7 @@ class RecommendedSize:
 
 
 def _multiplications(trial: Trial) -> float:
-    """Of a whole training, about: three products with every weight for each sample and each class's prototype."""
+    """Approximate multiplications of a training: three products with every weight for each sample and prototype."""
     weights = sum(tensor.numel() for tensor in trial.learner.weights().values())
     batch = getattr(trial.recipe.options, "batch_size", 1) + len(trial.prepared.data.seen)
     return 3.0 * weights * batch * trial.learner.total_steps

@@ -1,7 +1,7 @@
 """Nearest neighbours for seen classes, predicted means for unseen ones.
 
-How far a sample x is from its K nearest training samples says whether it belongs to a class that was not trained on
-(Sun et al., ICML 2022)::
+The distance of a sample x from its K nearest training samples shows whether its class was not trained on (Sun et al.,
+ICML 2022)::
 
     n(x) = mean of the K smallest |x - x_i|,    v(x) = (n(x) - m) / s
 
@@ -10,11 +10,11 @@ are those of [`NeighbourHead`][gsmflow.heads.neighbours.NeighbourHead]: the near
 distance to a mean that ridge regression predicts from semantics ranks unseen ones, and v(x) is the difference of the
 best unseen and the best seen logit. A bias on unseen classes is then a threshold on v.
 
-With ``ranked=off`` only v(x) is left. So it serves as a member of a stack: others rank the classes, and the stack's
-weight says how much novelty counts beside their margins.
+With ``ranked=off`` only v(x) is left, for use as a member of a stack: the other members rank the classes, and the
+weight in the stack says how much novelty counts.
 
-Different from Sun et al.: the mean distance of K neighbours in place of the K-th, and features as `features.scaling`
-makes them in place of unit length; validation on several problems showed both to be at least as good.
+Different from Sun et al.: the mean distance of K neighbours replaces the distance of the K-th, and features are scaled
+by `features.scaling` and not to unit length. In validation on several problems both were at least as good.
 """
 
 from __future__ import annotations
