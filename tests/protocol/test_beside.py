@@ -16,10 +16,12 @@ from gsmflow.base.progress import Progress
 from gsmflow.compute.finite import TrainingFailed
 from gsmflow.learning.journal import Interrupted, Recorder
 from gsmflow.learning.parts import PartRecorder
+from gsmflow.methods.workings.gsmflow import GSMFlowLearner
 from gsmflow.protocol import fitting
 from gsmflow.protocol.beside import Beside
 from gsmflow.protocol.choice import Choice, Outcome
 from gsmflow.protocol.fitting import run
+from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import make_recipe
 from support.recipes import OVERRIDES, problem
 
@@ -167,6 +169,29 @@ def stopping(recorder: Recorder, stage: str) -> None:
             recorder.stop_requested |= begun == stage
 
     recorder.progress = Stopping()
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_short_steps_have_one_thread_each(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the run has; and so do the heads that a choice is made among."""
+    seen: dict[str, set[int]] = {"steps": set(), "heads": set()}
+    step, candidates = GSMFlowLearner.step, Trial.candidates
+
+    def counted_step(self: GSMFlowLearner, index: int) -> Any:
+        seen["steps"].add(torch.get_num_threads())
+        return step(self, index)
+
+    def counted_candidates(self: Trial) -> Any:
+        seen["heads"].add(torch.get_num_threads())
+        return candidates(self)
+
+    monkeypatch.setattr(GSMFlowLearner, "step", counted_step)
+    monkeypatch.setattr(Trial, "candidates", counted_candidates)
+    torch.set_num_threads(2)
+    carry_out(lanes, Recorder(), overrides=("gsmflow.epochs=1",))
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    assert seen == {"steps": {1}, "heads": {1}}
 
 
 def test_a_part_that_fails_ends_the_run(tmp_path: Path) -> None:

@@ -81,3 +81,19 @@ def test_how_many_models_are_trained() -> None:
     assert make_recipe("gsmflow", "best").trained == 1
     assert make_recipe("lda", "best").trained == 1  # fitted, once
     assert make_recipe("auto", "best").trained == 2  # two flows; the other members are closed forms
+
+
+@pytest.mark.parametrize(
+    ("method", "preset", "dims", "short"),
+    [
+        ("gsmflow", "best", 256, True),
+        ("gsmflow", "best", 257, False),
+        ("gsmflow", "digits", 64, True),
+        ("gsmflow", "AWA2", 2048, False),
+        ("cada-vae", "best", 127, True),
+        ("cada-vae", "best", 128, False),
+        ("lda", "best", 64, False),
+    ],
+)
+def test_steps_of_small_flows_are_short(method: str, preset: str, dims: int, short: bool) -> None:
+    assert make_recipe(method, preset).has_short_steps(dims) == short

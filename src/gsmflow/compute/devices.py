@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gsmflow.base.errors import InputError
@@ -63,8 +65,8 @@ def has_bfloat16(device: torch.device) -> bool:
 def set_threads(wanted: int | None, dims: int) -> int:
     """Set the number of CPU threads; by default torch's choice, or one thread for features of few dimensions.
 
-    Returns how many trainings of a run may go on at a time: as many as there are cores, where one thread for each was
-    not asked for.
+    Returns how many trainings of a run may go on at a time, each with one thread: as many as there are threads for it,
+    by default as many as there are cores.
 
     Steps of a small flow are too short to divide. On two cores `digits` (64 dimensions) takes as long with
     one thread as with two; beside another busy program two threads wait for each other and take ten times as
@@ -79,12 +81,27 @@ def set_threads(wanted: int | None, dims: int) -> int:
     """
     import torch
 
-    lanes = 1
+    lanes = wanted or cores()
     if wanted is None and dims < DIVIDED:
-        wanted, lanes = 1, cores()
+        wanted = 1
     if wanted is not None:
         torch.set_num_threads(wanted)
     return lanes
+
+
+@contextmanager
+def one_thread(wanted: bool) -> Iterator[None]:
+    """In this context, compute with one CPU thread if that is wanted, else with as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    if wanted and before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if wanted and before > 1:
+            torch.set_num_threads(before)
 
 
 def cores() -> int:

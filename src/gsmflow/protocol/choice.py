@@ -8,10 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from gsmflow.base.errors import InputError
 from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.learner import Learner
+from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import Scores
 
 
@@ -157,3 +159,9 @@ class Outcome:
     members: list[dict[str, Any]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     better: list[dict[str, Any]] = field(default_factory=list)
+
+
+def nothing_synthesized(recipe: Recipe) -> InputError:
+    """The error about a method without synthesis if validation is not trusted."""
+    why = "synthesizes nothing, so without trust in validation nothing can judge it; use protocol last"
+    return InputError(f"method '{recipe.method.name}' {why}")

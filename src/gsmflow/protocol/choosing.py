@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 
+from gsmflow.compute.devices import one_thread
 from gsmflow.data.lending import check_lendable, lend
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import held_out_problem, validation_problem
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.beside import Beside
-from gsmflow.protocol.choice import Choice
+from gsmflow.protocol.choice import Choice, nothing_synthesized
 from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.rivals import Rivals
-from gsmflow.protocol.trial import Trial, evaluation_fractions, nothing_synthesized
+from gsmflow.protocol.trial import Trial, evaluation_fractions
 from gsmflow.protocol.unseen_bias import rate_among
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import CURVE_SCORES
@@ -78,8 +79,9 @@ def ranked_choices(
         tables = [part.result() for part in parts]
         if rivals:
             rivals.add(each for each in apart if each)
-    else:
-        tables = [scoring(recorder, draw=draw, rivals=rivals) for draw in draws]
+    else:  # with one thread where they might as well have been worked on beside each other: the same numbers
+        with one_thread(recipe.has_short_steps(recipe.features.out_dim(problem))):
+            tables = [scoring(recorder, draw=draw, rivals=rivals) for draw in draws]
     by = recipe.selection.score if recipe.selection.trust_validation else "S"
     means = map(_mean, zip(*tables, strict=True))
     return sorted(means, key=lambda choice: getattr(choice, by), reverse=True)

@@ -69,7 +69,8 @@ def run(
     recorder : Recorder
         Keeps the history and the checkpoint, from which an interrupted run continues.
     lanes : int
-        Trainings that go on at a time on the CPU, each with one thread. The numbers are those of 1 with one thread.
+        Trainings that go on at a time, each with one thread, if their steps are too short to divide among threads. The
+        numbers are those of one after the other.
 
     Raises
     ------
@@ -112,7 +113,8 @@ def _choose(
     """The choice, and the trial of the last stage where that was begun `ahead` of it."""
     problems = recipe.selection.problems
     stages = [stage_of(draw) for draw in range(problems)]
-    if device.type != "cpu" or size() > 1 or problems + ahead == 1:
+    short = recipe.has_short_steps(recipe.features.out_dim(problem))
+    if device.type != "cpu" or size() > 1 or not short or problems + ahead == 1:
         lanes = 1
     if recipe.method.direct is not None or not goes_on_beside(recorder, lanes, stages):
         return choose(problem, recipe, seed, device, recorder, rivals=rivals), None

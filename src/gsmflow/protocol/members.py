@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gsmflow.compute.devices import one_thread
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import validation_problem
 from gsmflow.heads.base import Head
@@ -128,7 +129,8 @@ class Judge:
             if recipe.method.direct:
                 choice, logits = self._direct(label, recipe, self.draws if cheap else self.problems)
             else:
-                choice, logits = self._trained(label, recipe, rivals)
+                with one_thread(recipe.has_short_steps(recipe.features.out_dim(self.problem))):
+                    choice, logits = self._trained(label, recipe, rivals)
         except LeftOut as left_out:
             records[label] = {"seconds": time.monotonic() - begun, "why": str(left_out)}
             raise

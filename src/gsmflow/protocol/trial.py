@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gsmflow.base.errors import InputError
+from gsmflow.compute.devices import one_thread
 from gsmflow.data.semantic_scaling import scaled_semantics
 from gsmflow.data.validation import unseen_bias_problem
 from gsmflow.heads.base import Head
@@ -35,7 +35,7 @@ from gsmflow.learning.learner import Generator, Learner, Scorer
 from gsmflow.learning.loop import advance
 from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.protocol.choice import Candidate, Choice, without_bias
+from gsmflow.protocol.choice import Candidate, Choice, nothing_synthesized, without_bias
 from gsmflow.protocol.direct_heads import direct_head
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.unseen_bias import UnseenRates, bias_at_rate, bias_for, rate_among, rates_of
@@ -94,6 +94,11 @@ class Trial:
         return self.recipe.method.direct is not None
 
     @property
+    def short_steps(self) -> bool:
+        """Whether the steps of its training are too short to divide among threads."""
+        return self.recipe.has_short_steps(self.prepared.data.features.shape[1])
+
+    @property
     def synthesizes(self) -> bool:
         """Whether the method synthesizes features of unseen classes."""
         return not self.direct and isinstance(self.learner, Generator)
@@ -144,7 +149,7 @@ class Trial:
         for stop in stops:
             if stop <= recorder.records.get(behind, 0):
                 continue
-            with recorder.timing(self.stage):
+            with recorder.timing(self.stage), one_thread(self.short_steps):
                 advance(self.learner, done, stop, recorder)
                 recorder.paused(self.learner)
             done = self.step = stop
@@ -342,9 +347,3 @@ class Trial:
         rate = rate_among(choice.real_rate, len(unseen), of=choice.unseen)
         held_out = self.held_out_logits(choice)
         return bias_at_rate(held_out, unseen.cpu().numpy(), rate) * self.prepared.spread(head)
-
-
-def nothing_synthesized(recipe: Recipe) -> InputError:
-    """The error about a method without synthesis if validation is not trusted."""
-    why = "synthesizes nothing, so without trust in validation nothing can judge it; use protocol last"
-    return InputError(f"method '{recipe.method.name}' {why}")

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from gsmflow.base.errors import InputError
 from gsmflow.base.options import Options, from_mapping, option, parse_value
 from gsmflow.base.suggest import instead_of
+from gsmflow.compute.devices import DIVIDED
 from gsmflow.data.feature_options import FeatureOptions
 from gsmflow.data.lending import Setting, check_lendable
 from gsmflow.data.problem import Problem
@@ -21,6 +22,8 @@ from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import METHODS, find_method
 from gsmflow.methods.method import Member, Method
 from gsmflow.sources import is_named
+
+_SHORT = 1 << 16  # dimensions times hidden units of a flow whose steps are not divided
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,16 @@ class Recipe:
         """
         self.method.check(problem)
         check_lendable(problem, self.setting)
+
+    def has_short_steps(self, dims: int) -> bool:
+        """Whether steps of a training on features of so many dimensions are too short to divide among threads.
+
+        Those of flows are, up to 256 dimensions and 256 hidden units. Beside other busy programs two threads take many
+        times as long as one there, and without such programs never half as long.
+        """
+        hidden = getattr(self.options, "hidden", None)
+        small = hasattr(self.options, "blocks") and hidden is not None and dims * hidden <= _SHORT
+        return self.method.learner is not None and (small or dims < DIVIDED)
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """All options, table by table, in the form of a preset file."""

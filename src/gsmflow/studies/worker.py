@@ -68,6 +68,7 @@ def make_run(job: str) -> dict[str, Any]:
             checkpoint_seconds=cell.checkpoint_seconds,
             keep_data=cell.keep_data,
             on_recorder=watch,
+            lanes=told["threads"],
         )
 
 
