@@ -207,3 +207,16 @@ def test_signatures_are_broken_into_lines_and_not_cut_off(pages: dict[str, str])
 def test_no_page_is_too_long_to_look_something_up(pages: dict[str, str]) -> None:
     lengths = {path: len(re.sub(r"<[^>]+>", "", page)) for path, page in pages.items()}
     assert max(lengths.values()) < MOST_CHARACTERS, max(lengths, key=lambda path: lengths[path])
+
+
+def test_no_markdown_is_left_as_it_was_written(site: Path) -> None:
+    """A list or heading right below a paragraph becomes part of it."""
+    mark = re.compile(r"^\s*([-*] |#{1,6} |\d\. ).*|\|\s*:?-{3,}", re.MULTILINE)
+    raw = {}
+    for file in sorted(site.rglob("index.html")):
+        main = re.search(r"<article.*?</article>", file.read_text(encoding="utf-8"), re.DOTALL)
+        text = re.sub(r"<(pre|code)\b.*?</\1>", "CODE", main[0] if main else "", flags=re.DOTALL)
+        paragraphs = re.findall(r"<(?:p|td|li)[^>]*>(.*?)</(?:p|td|li)>", text, re.DOTALL)
+        lines = [line[0] for each in paragraphs if (line := mark.search(re.sub(r"<[^>]+>", "", each)))]
+        raw |= {file.parent.relative_to(site).as_posix(): lines} if lines else {}
+    assert not raw
