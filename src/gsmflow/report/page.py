@@ -153,7 +153,7 @@ def _title(records: list[Record]) -> str:
     if len(records) == 1:
         setting = records[0].setting
         return f"{first['method']} on {first['problem']}" + (
-            f" ({setting.value})" if setting in _KNOWN else ""
+            f" ({setting.short})" if setting in _KNOWN else ""
         )
     return f"{len(records)} runs compared"
 
@@ -173,17 +173,16 @@ def _statement(records: list[Record]) -> str:
     }
     protocols = list(dict.fromkeys(record.metrics["protocol"] for record in records))
     texts = [f"Protocol {name}: {said.get(name, '')}" for name in protocols]
-    texts += [f"Setting {each.value}: {_KNOWN[each]}" for each in Setting if _told(each, records)]
+    texts += [f"Setting {each.value}{_KNOWN[each]}" for each in Setting if _told(each, records)]
     if any(record.metrics.get("oracle") for record in records):
         texts.append("Oracle scores were chosen on the test set: an upper bound, not a result.")
     return " ".join(texts)
 
 
 _KNOWN = {
-    Setting.TRANSDUCTIVE: "training used the features of the test samples of unseen classes, without their labels; "
+    Setting.TRANSDUCTIVE: ": training used the features of the test samples of unseen classes, without their labels; "
     "not comparable with inductive runs.",
-    Setting.UPPER_BOUND: "training used half of the test samples of unseen classes with their labels, and the other "
-    "half was scored; not ranked.",
+    Setting.UPPER_BOUND: ", half of those of the test set. The other half was scored; such runs are not ranked.",
 }
 
 

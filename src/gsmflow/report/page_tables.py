@@ -108,7 +108,7 @@ def leaderboard(records: list[Record]) -> Table:
         places[setting] += 1
         ranked = setting is not Setting.UPPER_BOUND
         row = [Cell(str(places[setting]) if ranked else "–", len(rows) + 1, True), Cell(record.label)]
-        row += [Cell(setting.value)] if told else []
+        row += [Cell(setting.short)] if told else []
         row.append(Cell(record.metrics["protocol"]))
         for score in SCORES:
             value, first = record.metrics[score], records[0].metrics[score]

@@ -86,7 +86,11 @@ def runs(folder: Path, wanted: WantedOptions, as_json: bool) -> None:
             (*names[:told], *names[told + 1 :]),
             [[*line[:told], *line[told + 1 :]] for line in lines],
         )
-    show_table(Console(), names, lines, said_once=_TEXTS)
+    console = Console()
+    show_table(console, names, lines, said_once=_TEXTS)
+    for setting in Setting:
+        if setting.short != setting.value and any(run.setting is setting for run in chosen):
+            console.print(setting.value, highlight=False, markup=False)
 
 
 def _cells(run: RunSummary, folder: Path) -> list[str]:
