@@ -22,6 +22,8 @@ from gsmflow.protocol.choosing import choose
 from gsmflow.protocol.semantic_weights import semantic_weights, with_weights
 from gsmflow.recipes.recipe import make_recipe
 from gsmflow.semantics.encoder import open_encoder
+from gsmflow.serve.answers import attributes, predictions
+from gsmflow.serve.reasons import reasons
 from gsmflow.serve.service import Service
 from gsmflow.serve.texts import encoder_for
 from support.encoders import tiny_encoder
@@ -181,8 +183,8 @@ def test_a_class_is_added_by_values_and_its_name(mine: Path, capsys: pytest.Capt
     said = capsys.readouterr().err  # of the dimensions of texts nothing is said one by one
     assert "yak: legs = " in said
     assert "more dimensions" not in said
-    for number, attributes in enumerate(("4,0,2", "horns=2,wings=0,legs=4")):
-        assert main([*command, "--attributes", attributes, "--out", str(mine / f"yak{number}")]) == 0
+    for number, values in enumerate(("4,0,2", "horns=2,wings=0,legs=4")):
+        assert main([*command, "--attributes", values, "--out", str(mine / f"yak{number}")]) == 0
     blocks = blocks_of(tomllib.loads((mine / "run" / "config.toml").read_text())["semantic_origin"], 19)
     units = open_encoder(str(mine / "encoder"), torch.device("cpu"))(["a photo of yak", "yak"])
     units /= np.linalg.norm(units, axis=1, keepdims=True)
@@ -252,3 +254,25 @@ def test_what_does_not_go_together(mine: Path, capsys: pytest.CaptureFixture[str
     ):
         assert main(["train", str(mine / "mine"), "--semantics", semantics]) == 2
         assert expected in capsys.readouterr().err
+
+
+def test_the_service_shows_attributes_in_their_own_units_and_a_text_as_a_whole(mine: Path) -> None:
+    names, given, _ = read_classes(mine / "mine" / "classes.csv")
+    version = Service(mine / "run", data_root=mine, device=torch.device("cpu")).version
+    assert version.classifier.classes == names
+    for index in range(len(names)):
+        shown = attributes(version, index)
+        assert [each.name for each in shown] == ["legs", "wings", "horns"]
+        assert np.allclose([each.value for each in shown], given[index], atol=1e-5)
+        assert np.allclose([each.high for each in shown], given.max(axis=0), atol=1e-5)
+    logits = np.random.default_rng(0).normal(size=(1, len(names))).astype(np.float32)
+    (answer,) = predictions(version, logits, 3, 20).predictions
+    by_name = {reason.name: reason for reason in answer.reasons}
+    assert set(by_name) == {"legs", "wings", "horns", "text (all 16 numbers of it)"}
+    apart = [abs(r.contributions[0] - np.mean(r.contributions[1:])) for r in answer.reasons]
+    assert apart == sorted(apart, reverse=True)
+    best = np.argsort(-logits[0])[:3]
+    scaled = logits[0].astype(np.float64) / version.classifier.temperature
+    single = reasons(scaled, version.semantics.astype(np.float64), best).contributions
+    assert np.allclose(by_name["text (all 16 numbers of it)"].contributions, single[:, 3:].sum(axis=1))
+    assert np.allclose(by_name["wings"].contributions, single[:, 1])

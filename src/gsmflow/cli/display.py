@@ -53,6 +53,13 @@ def closing_table(result: Mapping[str, Any]) -> None:
         )
     console = Console(markup=False)
     console.print(table)
+    if chosen and trusted and result["U"] is None and chosen.get("U"):
+        console.print(
+            f"U, for classes without test samples, is not known; expect about {100 * chosen['U']:.0f} %, as classes "
+            "held out for validation reached.",
+            highlight=False,
+            soft_wrap=not console.is_terminal,
+        )
     facts = []
     if "seconds" in result:
         facts.append(f"{result['seconds']['total']:.1f} seconds")
@@ -61,13 +68,6 @@ def closing_table(result: Mapping[str, Any]) -> None:
     console.print(
         ", ".join([*facts, f"run in {result['run']}"]), highlight=False, markup=False, soft_wrap=True
     )
-    if chosen and trusted and result["U"] is None and chosen.get("U"):
-        console.print(
-            f"U, for classes without test samples, is not known; expect about {100 * chosen['U']:.0f} %, as classes "
-            "held out for validation reached.",
-            highlight=False,
-            soft_wrap=not console.is_terminal,
-        )
 
 
 def addition_table(addition: Addition) -> None:

@@ -140,16 +140,35 @@ class Describer:
 
     def own(self, semantics: Sequence[float] | NDArray[np.float32]) -> dict[str, float]:
         """Values by name, in their own units, of semantics (A,); of joined ones those of `by_hand` alone."""
-        values = np.asarray(semantics)
+        names, values = self.own_of_all(np.asarray(semantics)[None])
+        return dict(zip(names, values[0].tolist(), strict=True))
+
+    def own_of_all(self, semantics: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[Any]]:
+        """Names and values (K, a), in their own units, of semantics (K, A); of joined ones those of `by_hand` alone."""
         if not self.joined:
-            return dict(zip(self.dimensions, values.tolist(), strict=True))
-        named: dict[str, float] = {}
-        start = 0
-        for block, names in self._named():
-            part = block.own(values[start : start + block.size]).tolist()
-            named |= {} if block.encoder else dict(zip(names, part, strict=True))
+            return self.dimensions, semantics
+        start, parts = 0, [semantics[:, :0]]
+        for block, _ in self._named():
+            if not block.encoder:
+                parts.append(block.own(semantics[:, start : start + block.size]))
             start += block.size
-        return named
+        return self.by_hand, np.concatenate(parts, axis=1)
+
+    def told_apart(self) -> list[tuple[str, list[int]]]:
+        """What an answer may be explained by, each with its dimensions: of joined semantics a text as a whole, as its
+        single dimensions mean nothing; all other dimensions one by one.
+        """
+        if not self.joined:
+            return [(name, [place]) for place, name in enumerate(self.dimensions)]
+        start, groups = 0, []
+        for block, names in self._named():
+            places = list(range(start, start + block.size))
+            start += block.size
+            if block.encoder:
+                groups.append((f"{block.name} (all {block.size} numbers of it)", places))
+            else:
+                groups += [(name, [place]) for name, place in zip(names, places, strict=True)]
+        return groups
 
     def _by_hand(self, values: Values | None, like: Sequence[float] | None) -> dict[str, float]:
         names = self.by_hand

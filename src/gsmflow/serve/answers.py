@@ -44,15 +44,17 @@ def _explained(
         return {}
     scaled = logits.astype(np.float64) / version.classifier.temperature
     why = reasons(scaled, version.semantics.astype(np.float64), best)
-    told = [
-        Reason(
-            name=version.dimensions[d],
-            weight=float(why.weights[d]),
-            contributions=why.contributions[:, d].tolist(),
-        )
-        for d in why.order[:most].tolist()
-    ]
-    return {"reasons": told, "explained": why.explained}
+    place = {dimension: rank for rank, dimension in enumerate(why.order.tolist())}
+    told = []
+    for name, dimensions in version.describer.told_apart():
+        spoken = why.contributions[:, dimensions].sum(axis=1)
+        weight = why.weights[dimensions]
+        size = float(weight[0]) if len(dimensions) == 1 else float(np.linalg.norm(weight))
+        apart = abs(spoken[0] - (spoken[1:].mean() if len(spoken) > 1 else 0.0))
+        reason = Reason(name=name, weight=size, contributions=spoken.tolist())
+        told.append((-apart, min(place[d] for d in dimensions), reason))
+    told.sort(key=lambda each: each[:2])
+    return {"reasons": [reason for *_, reason in told[:most]], "explained": why.explained}
 
 
 def class_of(version: Version, index: int) -> dict[str, Any]:
@@ -67,8 +69,9 @@ def class_of(version: Version, index: int) -> dict[str, Any]:
 
 
 def attributes(version: Version, index: int) -> list[Attribute]:
-    """The semantics of a class, and how they compare with those of all classes."""
-    semantics = version.semantics.astype(np.float64)
+    """The values that a class is described by, in their own units, and how they compare with those of all classes."""
+    names, values = version.describer.own_of_all(version.semantics)
+    semantics = values.astype(np.float64)
     low, high, stands = semantics.min(axis=0), semantics.max(axis=0), standing(semantics)
     return [
         Attribute(
@@ -78,7 +81,7 @@ def attributes(version: Version, index: int) -> list[Attribute]:
             high=float(high[d]),
             standing=float(stands[index, d]),
         )
-        for d, name in enumerate(version.dimensions)
+        for d, name in enumerate(names)
     ]
 
 
