@@ -6,8 +6,8 @@
     reading.py        one file -> an RGB picture, or the reason why not
     preprocessing.py  a picture -> the array a backbone takes
     backbone.py       which backbone, in words a run can remember; opening it again
-    kinds.py          the kinds of backbones: timm.py, clip.py, onnx.py, torchscript.py
-    at_hand.py        the backbone to use where none is named
+    backbone_kinds.py  the kinds of backbones: timm.py, clip.py, onnx.py, torchscript.py
+    at_hand.py        the backbone to use if the user names none
     extraction.py     all images -> a table of features, resumable
 
 Importing this package is light: Pillow, timm, transformers and onnxruntime are imported when they are needed.

@@ -18,8 +18,8 @@ _FILE = "model.safetensors"
 def backbone_at_hand(*folders: Path) -> AtHand:
     """The backbone to use for the pictures in folders. Loads no model.
 
-    The first of these that there is: a single model file directly in one of the folders; a model in this user's cache;
-    the default, which is downloaded.
+    The order is: a single model file directly in one of the folders; a model in the user's cache; the default, which is
+    downloaded.
 
     Raises
     ------

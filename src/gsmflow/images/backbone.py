@@ -31,7 +31,7 @@ class BackboneSpec:
     kind : str
         ``timm``, ``clip``, ``onnx``, ``torchscript``, or one that was registered.
     model : str
-        Timm's name of the architecture, the model's file, or what another kind is named.
+        Timm's name of the architecture, the model's file, or the name of another kind's model.
     weights : str
         For timm alone: a ``.safetensors`` file, ``random`` (seed 0), or empty for the published weights.
     output : str
@@ -121,7 +121,7 @@ class BackboneSpec:
         return plain | ({"preprocessing": self.preprocessing.to_dict()} if self.preprocessing else {})
 
     def moved(self, model: str | None, weights: str | None) -> BackboneSpec:
-        """The same backbone with the present places of its files; None: unchanged.
+        """The same backbone with new places of its files; None: unchanged.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class BackboneSpec:
         )
 
     def check(self) -> None:
-        """Refuse what can be refused without loading the model.
+        """Refuse a backbone that cannot be opened, as far as that is known without loading it.
 
         Raises
         ------
@@ -205,30 +205,30 @@ class BackboneKind:
     Parameters
     ----------
     name : str
-        Letters, digits and ``. _ -``; a run remembers it.
+        Its name: letters, digits and ``. _ -``; runs store it.
     owns : Callable[[str], bool]
-        Whether what a person gave as a backbone, a name or a file, is of this kind. Opens no file.
+        Whether a backbone that the user named, by a name or a file, is of this kind. Opens no file.
     open : Callable[[BackboneSpec, torch.device], Backbone]
-        Loads a backbone of this kind. The `spec` of the result has a `sha256` that is another one for other
-        weights. Raises [`InputError`][gsmflow.base.errors.InputError] where it cannot.
+        Loads a backbone of this kind. The `spec` of the result has a `sha256` that differs for different
+        weights. Raises [`InputError`][gsmflow.base.errors.InputError] if it cannot be loaded.
     of_file : bool
-        Whether it is given as one file, which may be moved.
+        Whether the user names one file, which may be moved.
     takes : tuple[str, ...]
-        What a person may give beside it: ``weights`` (a .safetensors file), ``output`` (the name of one of
+        Further settings that the user may give: ``weights`` (a .safetensors file), ``output`` (the name of one of
         several) and ``preprocessing`` (size, crop, interpolation and normalization).
     of_folder : bool
-        Whether it may be given as a folder, which may be moved; its `sha256` alone then identifies it.
+        Whether the user may name a folder, which may be moved; its `sha256` alone then identifies it.
     remembered : Callable[[str], str]
-        What a run remembers of what a person gave, for kinds that are not of a file.
+        The form of the name that a run stores, for kinds that are not one file.
     at_hand : Callable[[], Sequence[str]]
-        Names of backbones of this kind that can be opened without a network, the one to prefer first; for a command
-        that was given none. Loads no model.
+        Names of backbones of this kind that can be opened without a network, the best one first; used if the user
+        names none. Loads no model.
     check : Callable[[BackboneSpec], None]
         Raises [`InputError`][gsmflow.base.errors.InputError] for a backbone that `open` would refuse, as far as that
-        can be told at once. Loads no model, and nothing that takes long to load.
+        is known at once. Loads no model, and nothing else that takes long to load.
     side : Callable[[str], int | None]
-        The side of the square pictures that the model in a file takes, which is then the default of ``size``; None
-        where it takes any. Loads no model.
+        The side of the square pictures that the model in a file takes, which becomes the default of ``size``; None
+        if it takes any size. Loads no model.
     """
 
     name: str
@@ -240,7 +240,7 @@ class BackboneKind:
     remembered: Callable[[str], str] = lambda name: name
 
     def place(self, name: str) -> str:
-        """What a run remembers of what a person gave: files and folders in full."""
+        """The name that a run stores for a backbone: paths of files and folders in full."""
         return str(Path(name).resolve()) if self.of_file else self.remembered(name)
 
     at_hand: Callable[[], Sequence[str]] = lambda: ()
@@ -266,20 +266,20 @@ BACKBONES: Registry[BackboneKind] = Registry(
 
 
 def register_backbone(kind: BackboneKind) -> None:
-    """Add a kind of backbones to those of this program.
+    """Register a kind of backbones in this program.
 
-    A package gives it by an entry point in the group ``gsmflow.backbones``, named as the kind.
+    A package registers it by an entry point in the group ``gsmflow.backbones`` with the name of the kind.
 
     Raises
     ------
     InputError
-        Another kind has that name, or something about it is not as it has to be.
+        Another kind has that name, or the kind is not valid.
     """
     BACKBONES.register(kind.name, kind)
 
 
 def _kind_of(name: str) -> BackboneKind:
-    """The kind that a backbone's name or file is of; timm's where no other says so.
+    """The kind of a backbone, by its name or file; timm if no other kind claims it.
 
     Raises
     ------
@@ -318,12 +318,12 @@ def digest_of_model(path: Path) -> str:
 
 
 def check_model_file(path: Path) -> None:
-    """Refuse a model's file that is not there.
+    """Refuse the file of a model if it does not exist.
 
     Raises
     ------
     InputError
-        It is not.
+        It does not exist.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file", remedy="name the model's file by `backbone`")

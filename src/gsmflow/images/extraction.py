@@ -86,7 +86,7 @@ def extract(
     """Write the features of all images to `out`, continuing what an earlier attempt began.
 
     The same images, backbone, batch size and machine give the same file, bit for bit, interrupted or not. A file
-    that the same backbone made of the same images is left as it is. At most a few shards are in memory at a time.
+    that the same backbone computed from the same images is not changed. At most a few shards are in memory at a time.
 
     Parameters
     ----------
@@ -146,14 +146,14 @@ def extract(
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures that have become a table of features.
+    """The table of features of some pictures.
 
     Parameters
     ----------
     file : Path
         The table.
     listing : Listing
-        The pictures it was made of.
+        The pictures it was computed from.
     spec : BackboneSpec
         The backbone, with its sha256.
     shape : tuple[int, int]
@@ -161,7 +161,7 @@ class Pictures:
     unreadable : tuple[Unreadable, ...]
         The pictures that were left out.
     there_already : bool
-        The table was there before, made of the same pictures by the same backbone.
+        Whether the table existed before, from the same pictures and the same backbone.
     """
 
     file: Path

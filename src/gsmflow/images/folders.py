@@ -1,4 +1,4 @@
-"""What the name of a folder of images says: that it is a part of the data, a class, or a mere place."""
+"""What the name of a folder of images means: a part of the data, a class, or a place such as ``images``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _PLACES = {
 
 
 def part_of(folder: str) -> str | None:
-    """``train``, ``val`` or ``test`` where a folder's name says that part, perhaps with a number or a word such as
-    ``images`` beside it; None otherwise.
+    """The part that the name of a folder means, ``train``, ``val`` or ``test``, possibly with a number or a word such
+    as ``images``; None for other names.
 
     >>> part_of("Train"), part_of("val2017"), part_of("test_images"), part_of("seg_train"), part_of("train station")
     ('train', 'val', 'test', 'train', None)
@@ -36,7 +36,7 @@ def part_of(folder: str) -> str | None:
 
 
 def refuse_places(path: Path, labels: Sequence[str], parts: Sequence[tuple[str, ...]]) -> None:
-    """Refuse folders that are no classes: all of them named as places, or a single one that holds folders.
+    """Refuse folders that are not classes: all of them are named as places, or there is one and it holds folders.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def refuse_places(path: Path, labels: Sequence[str], parts: Sequence[tuple[str, 
     Raises
     ------
     InputError
-        They are; the message names the folder that may be meant.
+        They are not classes; the message names the folder that may be meant.
     """
     classes = sorted(set(labels))
     deep = all(len(each) > 2 for each in parts)
@@ -68,7 +68,7 @@ def refuse_places(path: Path, labels: Sequence[str], parts: Sequence[tuple[str, 
 
 
 def remark_on_depth(labels: Sequence[str], parts: Sequence[tuple[str, ...]]) -> str:
-    """A remark that the top folders are the classes, if all images lie in folders below those; else empty."""
+    """A remark that the top folders are the classes, if all images are in folders below them; otherwise empty."""
     if not all(len(each) > 2 for each in parts):
         return ""
     inner = sorted({each[1] for each in parts})

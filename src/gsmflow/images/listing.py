@@ -59,13 +59,13 @@ class Listing:
     names : tuple[str, ...]
         (N,) with forward slashes.
     labels, split : tuple[str, ...] | None
-        (N,) class and ``train``, ``val`` or ``test`` of each, or None where nothing says so.
+        (N,) class and ``train``, ``val`` or ``test`` of each; None if not known.
     passed_over : tuple[str, ...]
-        Files beside images that are no images by their ending, but for tables and models right in the root.
+        Files beside images that are not images by their ending, except tables and models directly in the root.
     empty : tuple[str, ...]
         Class folders without a file in them.
     remark : str
-        What may have been meant otherwise; empty where nothing may.
+        What may have been meant differently; empty if nothing may.
     """
 
     root: Path
@@ -128,7 +128,7 @@ def list_labelled(path: Path, root: Path | None = None) -> Listing:
 
 
 def holds_classes(path: Path) -> bool:
-    """Whether a folder has class folders of images in it, or parts with class folders; reads no further than needed.
+    """Whether a folder holds class folders of images, or parts with class folders; reads only as much as necessary.
 
     >>> holds_classes(Path("no such folder"))
     False
@@ -150,8 +150,8 @@ def _holds(folder: Path) -> bool:
 
 
 def _beside(images: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of other files that lie where a person would put images: not tables or models at the top, not in
-    folders without images, such as the one of a text encoder or of runs."""
+    """The other files in places for images: not tables or models at the top, and not files in folders without images,
+    such as the folder of a text encoder or of runs."""
     tops = {PurePosixPath(name).parts[0] for name in images}
 
     def told(name: str) -> bool:
@@ -217,7 +217,7 @@ def _expected() -> str:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the folders directly in a folder, without hidden ones and those that are no classes."""
+    """Names of the folders directly in a folder, without hidden ones and those that are not classes."""
     return [each.name for each in folder.iterdir() if each.is_dir() and not _left_out(each.name)]
 
 
@@ -262,9 +262,7 @@ def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _beside_itself(file: Path, files: Sequence[str]) -> bool:
-    """Whether a picture in a format that is not read lies beside the same picture in one that is, as cameras
-    write both.
-    """
+    """Whether a picture in an unreadable format has a readable copy beside it, because cameras write both."""
     return any(file.with_suffix(ending).name.casefold() in map(str.casefold, files) for ending in ENDINGS)
 
 

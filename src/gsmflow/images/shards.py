@@ -28,7 +28,7 @@ from gsmflow.images.listing import Listing
 from gsmflow.images.opening import open_backbone
 from gsmflow.images.reading import UnreadableImage, read_image, strict_size
 
-SHARD = 128  # images of a shard, which a kill loses at most
+SHARD = 128  # images of a shard, the most that a kill loses
 _READERS = 4  # images decoded at a time
 
 Computed = tuple[NDArray[np.float32], dict[int, str]]

@@ -14,7 +14,7 @@ from gsmflow.base.suggest import instead_of
 _MADE = re.compile(r"^@register_model\s*\ndef (\w+)\(", re.MULTILINE)
 _RENAMED = re.compile(r"register_model_deprecations\(\w+, \{(.*?)\n?\}\)", re.DOTALL)
 _KEY = re.compile(r"['\"]([\w.]+)['\"]\s*:")
-_FEWEST = 500  # names; with fewer, timm is laid out otherwise than is known here, and says itself what it has
+_FEWEST = 500  # with fewer names, timm has another layout than known here, and its own list is used
 
 
 def check_name(name: str) -> None:
@@ -23,7 +23,7 @@ def check_name(name: str) -> None:
     Raises
     ------
     InputError
-        It does not, or is not installed.
+        Timm does not have it, or is not installed.
     """
     if find_spec("timm") is None:
         raise InputError(
@@ -46,7 +46,7 @@ def check_name(name: str) -> None:
 
 @cache
 def names() -> frozenset[str]:
-    """All names that timm's own source files register; none where they cannot be read."""
+    """All names that timm's source files register; empty if they cannot be read."""
     spec = find_spec("timm")
     folder = Path(spec.origin).parent / "models" if spec and spec.origin else None
     known: set[str] = set()

@@ -1,4 +1,4 @@
-"""Whether a file is a TorchScript module or a pickled checkpoint, told from its archive without loading torch."""
+"""Whether a file is a TorchScript module or a pickled checkpoint, decided by its archive without loading torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gsmflow.images.backbone import check_model_file
 
 
 def refuse_pickle(path: Path) -> None:
-    """Refuse a file that is no TorchScript module, such as a checkpoint. Both are zip archives with pickles; only a
+    """Refuse a file that is not a TorchScript module, such as a checkpoint. Both are zip archives with pickles; only a
     TorchScript module also holds code.
 
     Raises
     ------
     InputError
-        It is missing or is no such module.
+        It is missing or not such a module.
     """
     check_model_file(path)
     parts: set[str] = set()

@@ -1,4 +1,4 @@
-"""Whether a checkpoint of the authors' program can be unpickled: told from the file, without loading torch.
+"""Whether a checkpoint of the authors' program can be unpickled, decided by the file without loading torch.
 
 See [`gsmflow.runs.authors_checkpoint`][gsmflow.runs.authors_checkpoint].
 """
