@@ -23,7 +23,7 @@ from gsmflow.report.embedding import embed
 from gsmflow.report.notices import notices
 from gsmflow.report.page import render
 from gsmflow.report.page_tables import member_table
-from gsmflow.report.record import read
+from gsmflow.report.record import Record, read
 from gsmflow.report.words import in_words
 from gsmflow.runs.thumbnails import KINDS, Thumbnails
 from support.pictures import SIDE, digits, patches_model
@@ -168,6 +168,26 @@ def test_warnings_that_the_run_wrote_are_shown_and_not_repeated(pictures: Path) 
     assert [notice.text for notice in notices(warned, {})] == ["a <b> and c are alike"]
     page = render([warned])
     assert page.index("a &lt;b&gt; and c are alike") < page.index('id="summary"')
+
+
+def test_what_is_better_comes_first_commands_are_code_and_missed_classes_are_told_once(
+    pictures: Path,
+) -> None:
+    record = read([pictures], DATA)[0]
+    written = [
+        {"kind": "missed", "text": "digit 1 is hardly ever recognised"},
+        {"kind": "better", "text": "Train with `--method <lda>`."},
+    ]
+
+    def warned(rate: float) -> Record:
+        per_class = {**dict.fromkeys(record.metrics["per_class"], 0.8), "digit 1": rate}
+        return replace(record, metrics={**record.metrics, "warnings": written, "per_class": per_class})
+
+    never, seldom = ([notice.kind for notice in notices(warned(rate), {})] for rate in (0.0, 0.01))
+    assert never[:2] == ["better", "never recognised"]
+    assert "missed" not in never
+    assert seldom[:2] == ["better", "missed"]
+    assert "Train with <code>--method &lt;lda&gt;</code>." in render([warned(0.0)])
 
 
 def test_measures_that_say_little_are_said_to(runs: tuple[Path, Path]) -> None:

@@ -16,6 +16,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from gsmflow.base.progress import Progress
+from gsmflow.cli.saying import wrapped
 
 WIDTH = 60  # columns that the line of progress takes at most
 _BAR = 12  # columns of the bar
@@ -254,7 +255,8 @@ class _Bars(Progress):
         self._note()
 
     def message(self, text: str) -> None:
-        self.bar.console.print(text, highlight=False, markup=False)
+        console = self.bar.console
+        console.print(wrapped(text, console.width, 2), highlight=False, markup=False)
 
     def _note(self) -> None:
         self.bar.notes = [self._name, self._losses, self._scores]

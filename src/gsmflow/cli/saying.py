@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -16,15 +17,27 @@ def say(text: str, *, indent: int = 0) -> None:
     if not console.is_terminal or len(text) <= console.width:
         click.echo(text, err=True)
         return
+    click.echo(wrapped(text, console.width, indent), err=True)
+
+
+def wrapped(text: str, width: int, indent: int = 0) -> str:
+    """A text in lines of at most `width` columns, all but the first indented; what stands in backticks stays whole.
+
+    >>> print(wrapped("Train with `--method lda`, or not.", 24, 2))
+    Train with
+      `--method lda`, or
+      not.
+    """
+    whole = re.sub(r"`[^`]*`", lambda quoted: quoted[0].replace(" ", "\0"), text)
     lines = textwrap.wrap(
-        text,
-        console.width,
+        whole,
+        width,
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
         replace_whitespace=False,
     )
-    click.echo("\n".join(lines), err=True)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def say_command(words: Sequence[str]) -> None:

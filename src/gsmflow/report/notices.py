@@ -65,8 +65,10 @@ def notices(record: Record, called: dict[str, tuple[str, float, int]]) -> list[N
     called : dict[str, tuple[str, float, int]]
         For each class the wrong label that its test samples get most often, their share, and their number in all.
     """
-    recorded = _recorded(record)
+    recorded = sorted(_recorded(record), key=lambda notice: notice.kind != "better")
     items = [*recorded, *_never(record, called)]
+    if not _nearly_never(record):  # the classes that are never recognised are told one by one
+        items = [notice for notice in items if notice.kind != "missed"]
     if not any("twin" in notice.kind for notice in recorded):
         items += _twins(record)
     return items + _unreliable(record)
@@ -79,6 +81,12 @@ def _recorded(record: Record) -> list[Notice]:
         return []
     objects: list[dict[str, Any]] = [each for each in written if isinstance(each, dict)]
     return [Notice(str(each.get("kind", "")), str(each["text"])) for each in objects if each.get("text")]
+
+
+def _nearly_never(record: Record) -> bool:
+    """Whether a seen class is recognised at times, and less than a tenth as often as the mean of them."""
+    rates = [rate for name, rate in record.metrics["per_class"].items() if record.seen.get(name)]
+    return any(0 < rate < np.mean(rates) / 10 for rate in rates)
 
 
 def _never(record: Record, called: dict[str, tuple[str, float, int]]) -> list[Notice]:

@@ -196,8 +196,20 @@ def _notices(records: list[Record]) -> list[dict[str, Any]]:
     for record in records:
         for notice in notices(record, findings.taken_for(record)):
             text = f"{record.label}: {notice.text}" if len(records) > 1 else notice.text
-            shown.append({"text": text, "pair": notice.pair, "differ": notice.differ})
+            shown.append({"text": _pieces(text), "pair": notice.pair, "differ": notice.differ})
     return shown
+
+
+def _pieces(text: str) -> list[tuple[str, bool]]:
+    """A text in pieces, with whether each is code: what stands in backticks.
+
+    >>> _pieces("Train with `--method lda`.")
+    [('Train with ', False), ('--method lda', True), ('.', False)]
+    """
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a lone backtick is one
+        return [(text, False)]
+    return [(part, index % 2 == 1) for index, part in enumerate(parts)]
 
 
 def _note(record: Record, note: str, several: int) -> str:
