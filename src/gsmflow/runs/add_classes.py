@@ -49,8 +49,8 @@ from gsmflow.runs.thumbnails import Thumbnails
 from gsmflow.scores.gzsl import Scores, score
 
 _REMADE = {CHECKSUMS, METRICS, CONFIG, SEMANTICS, "classes.json", "head.safetensors"}
-_OUTDATED = {"oracle", "confidence"}  # metrics of the old classifier alone
-_DROPPED = {"report.html", "classifier.onnx", THUMBNAILS}  # made of the old version
+_OUTDATED = {"oracle", "confidence"}  # metrics that hold only for the old classifier
+_DROPPED = {"report.html", "classifier.onnx", THUMBNAILS}  # made from the old version
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Addition:
     before : Scores
         Scores of the old classifier on the run's test set.
     after : Scores
-        Scores of the new classifier on the same samples. Samples of a new class count only where the test
-        set holds them.
+        Scores of the new classifier on the same samples. Samples of a new class count only if the test set
+        holds them.
     seconds : float
         Time to read the data, synthesize, fit and score.
     notes : tuple[str, ...]
@@ -170,15 +170,15 @@ def add_classes(
 def fitted_to(
     problem: Problem, names: Sequence[str], semantics: ArrayLike
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """Semantics (K, A) of new classes in the scale of a problem's others, and notes about them.
+    """Semantics (K, A) of new classes in the scale of the other classes, and notes about them.
 
     If the vectors of all other classes have length 1, the new ones are scaled to length 1.
 
     Raises
     ------
     InputError
-        Another number of dimensions, a value that is not finite, a vector that is all zero, or a name that is written
-        like the one of another class.
+        The number of dimensions differs, a value is not finite, a vector is all zero, or the name is too similar to
+        that of another class.
     """
     vectors = np.atleast_2d(np.asarray(semantics, dtype=np.float32))
     if vectors.shape != (len(names), problem.semantic_dim):

@@ -82,7 +82,7 @@ def _check_pickle(path: Path, file: IO[bytes]) -> None:
     InputError
         It is too long, or builds something that a checkpoint does not need.
     ValueError
-        It is none.
+        It is not a pickle.
     """
     start = file.tell()
     for code, argument, _ in pickletools.genops(file):

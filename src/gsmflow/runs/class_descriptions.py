@@ -1,6 +1,6 @@
-"""What describes the classes of a folder of pictures: a table that is there, or texts to be encoded.
+"""Descriptions of the classes of a folder of pictures: an existing table, or texts to encode.
 
-The first of these is used: a file or names that were given; ``classes.csv`` or ``classes.txt`` in the folder; the names
+The first of these is used: a file or names from the user; ``classes.csv`` or ``classes.txt`` in the folder; the names
 of the class folders. Nothing is written and no model is loaded before
 [`Describing.write`][gsmflow.runs.class_descriptions.Describing.write].
 """
@@ -53,11 +53,11 @@ class Said:
     templates : tuple[str, ...]
         Templates for names; empty: the usual ones.
     encoder : str | None
-        The text encoder; None: one that is at hand.
+        The text encoder; None: one that is found.
     semantics : str | None
-        Names of tables of semantics, with commas between them; None: what there is.
+        Names of tables of semantics, with commas between them; None: the existing one.
     of_backbone : str | None
-        The encoder to use where none is named: the text tower of the model that makes the features.
+        The encoder to use if the user names none: the text tower of the model that computes the features.
     """
 
     classes: str | None = None
@@ -74,14 +74,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Describing:
-    """A table of semantics that is to be made.
+    """A table of semantics that has to be made.
 
     Parameters
     ----------
     out : Path
         The table.
     content : Texts | Attributes
-        What it is made of.
+        What it is made from.
     step : Step
         The command that makes the same table.
     told : str
@@ -99,7 +99,7 @@ class Describing:
         Raises
         ------
         InputError
-            The encoder cannot be opened, or two classes are described alike.
+            The encoder cannot be opened, or two classes have the same description.
         """
         if isinstance(self.content, Texts):
             self.content.write(self.out, device)
@@ -109,7 +109,7 @@ class Describing:
 
 @dataclass(frozen=True)
 class Descriptions:
-    """What describes the classes.
+    """The descriptions of the classes.
 
     Parameters
     ----------
@@ -127,12 +127,12 @@ class Descriptions:
 
 
 def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: Said) -> Descriptions:
-    """Find out what describes the classes of pictures.
+    """Find the descriptions of the classes of pictures.
 
     Parameters
     ----------
     folder : Path
-        Where tables are looked for and made.
+        Where tables are searched and made.
     images : Path
         The folder or the CSV of the pictures.
     pictured : Sequence[str]
@@ -188,7 +188,7 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
 
 
 def _source(folder: Path, classes: str | None) -> tuple[Path | None, tuple[str, ...]]:
-    """The file that describes classes, and the names that were given beside it."""
+    """The file that describes classes, and the names that the user gave in addition."""
     if classes is None:
         usual = (folder / f"{_CLASSES}.csv", folder / f"{_CLASSES}.txt")
         return next((file for file in usual if file.exists()), None), ()
@@ -292,7 +292,7 @@ def _refuse_own(out: Path, origin: object) -> None:
 
 
 def _as_wanted(there: dict[str, object], said: Said, source: dict[str, str], sentences: bool) -> bool:
-    """Whether an existing table was made with the options of now."""
+    """Whether an existing table was made with the same options."""
     encoder = said.encoder or said.of_backbone
     if encoder and there.get("encoder") != remembered(encoder):
         return False

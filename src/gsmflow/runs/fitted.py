@@ -60,11 +60,11 @@ class FittedRun:
     Parameters
     ----------
     request : Request
-        What was asked for; its problem is ``GIVEN`` where an estimator was given arrays.
+        The request; its problem is ``GIVEN`` if an estimator was fitted to arrays.
     recipe : Recipe
         Method and options.
     choice : Choice | None
-        What the protocol chose.
+        The choice of the protocol.
     classifier : FittedClassifier
         The classifier of all C classes, in the order of the run.
     weights : Mapping[str, Tensor]
@@ -72,19 +72,19 @@ class FittedRun:
     semantics : NDArray[np.float32]
         (C, A) in that order.
     metrics : Mapping[str, Any]
-        What ``metrics.json`` holds.
+        The content of ``metrics.json``.
     semantic_names : tuple[str, ...] | None
         Names of the A dimensions.
     problem : Problem | None
-        The data, without classes added since; None where they have to be read first.
+        The data, without classes added later; None if they have to be read first.
     added : tuple[Mapping[str, Any], ...]
-        Names and semantics of classes added since.
+        Names and semantics of classes added later.
     read : Mapping[str, Any] | None
         The configuration in the folder it was read from.
     folder : Path | None
         That folder.
     history : tuple[Mapping[str, Any], ...]
-        The lines of ``history.jsonl``, of a run that has no folder.
+        The lines of ``history.jsonl`` for a run without a folder.
     device : torch.device
         Where it was fitted.
     """
@@ -113,7 +113,7 @@ class FittedRun:
         recorder: Recorder,
         device: torch.device,
     ) -> FittedRun:
-        """The run that fitting `recipe` on `problem` gave."""
+        """The run from fitting `recipe` to `problem`."""
         return FittedRun(
             request,
             recipe,
@@ -130,7 +130,7 @@ class FittedRun:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What ``config.toml`` says."""
+        """The content of ``config.toml``."""
         config = dict(self.read or {})
         if self.problem is not None:
             config |= config_of(self.request, self.problem, self.recipe, self.device)
@@ -214,7 +214,7 @@ class FittedRun:
         folder : Path
             New, empty, or written by an estimator.
         keep_data : bool
-            Write the samples too, where they are in memory or in the folder this was read from.
+            Write the samples too, if they are in memory or in the folder from which this was read.
         data, estimator : Mapping[str, Any]
             More entries of the tables of these names in ``config.toml``.
 

@@ -9,8 +9,8 @@
                 head.safetensors   the classifier       checkpoint/   only while unfinished
                 semantics.csv      what describes each class
                 examples.safetensors  a few test samples to try the classifier on
-                thumbnails.safetensors  small pictures of mistakes, the surest and the least sure, where there are any
-                data.safetensors   the problem itself, where it was to be kept
+                thumbnails.safetensors  small pictures of mistakes, the surest and the least sure, if there are any
+                data.safetensors   the problem itself, if it was requested
                 checksums.txt      SHA-256 of all of them, for `sha256sum -c`
                 shifts.json        every measure of the generation shifts, see gsmflow.scores.shifts
                 samples.safetensors   real and synthetic features that they were measured on
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from gsmflow.recipes.recipe import Recipe
 
 METRICS, CONFIG = "metrics.json", "config.toml"
-_NAME = 150  # characters; file systems allow 255, and more is added to a name
+_NAME = 150  # characters; file systems allow 255, and something is appended to a name
 HEAD = "head.safetensors"
 SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safetensors"
-GIVEN = "data given to fit"  # in place of a problem's name, where an estimator was given arrays
+GIVEN = "data given to fit"  # in place of a problem's name, if an estimator was fitted to arrays
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def feature_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def setting_of(config: Mapping[str, Any]) -> Setting:
-    """What a run knew of unseen classes, by its configuration.
+    """What training used of unseen classes, by the configuration of a run.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def setting_of(config: Mapping[str, Any]) -> Setting:
 
 
 def check_addable(config: Mapping[str, Any]) -> None:
-    """Refuse to add classes to a run that knows classes by real samples of them.
+    """Refuse to add classes to a run that needs real samples of every class.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def check_width(origin: Path, width: int, folder: Path, trained: int, rows: int 
     trained : int
         The dimensions it was trained on.
     rows : int
-        The samples, where they are known.
+        The number of samples, if it is known.
 
     Raises
     ------

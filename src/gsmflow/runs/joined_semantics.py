@@ -39,7 +39,7 @@ def weights_for(
     Raises
     ------
     InputError
-        Weights were given that do not fit; or no validation problem can be cut.
+        The given weights do not match the semantics; or no validation problem can be cut.
     """
     from gsmflow.protocol.semantic_weights import semantic_weights
 
@@ -67,7 +67,7 @@ class Describer:
 
     @staticmethod
     def of(folder: Path, config: Mapping[str, Any], dimensions: tuple[str, ...]) -> Describer:
-        """That of a run, by its configuration.
+        """The describer for a run, by its configuration.
 
         Raises
         ------
@@ -109,11 +109,11 @@ class Describer:
         name : str
             Its name.
         values : Values | None
-            Values of `by_hand` in their own units; None where there are none. Of semantics of one table all values.
+            Values of `by_hand` in their own units, or all values if the semantics are one table; None without any.
         texts : Callable[[Block, str], Any]
             (block, name) -> the vector of a text, in the block's own units; None leaves the block as in `like`.
         like : Sequence[float] | None
-            (A,) semantics of a class whose values stand where none are given by name.
+            (A,) semantics of a class whose values are used for names without a value.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Describer:
         return parts
 
     def own(self, semantics: Sequence[float] | NDArray[np.float32]) -> dict[str, float]:
-        """Values by name, in their own units, of semantics (A,); of joined ones those of `by_hand` alone."""
+        """Values of semantics (A,) by name, in their own units; for joined semantics only those of `by_hand`."""
         names, values = self.own_of_all(np.asarray(semantics)[None])
         return dict(zip(names, values[0].tolist(), strict=True))
 
@@ -212,12 +212,12 @@ def check_text_encoders(blocks: Sequence[Block], encoder: str | None) -> dict[st
     blocks : Sequence[Block]
         The blocks of a run.
     encoder : str | None
-        Where the encoder is now; None: where it was.
+        The current place of the encoder; None: unchanged.
 
     Raises
     ------
     InputError
-        It is not there, or another one.
+        The encoder is missing, or is another one.
     """
     from gsmflow.semantics.encoder import fingerprint
 
@@ -249,7 +249,7 @@ TextVector = Callable[[Block, str, Sequence[str]], Any]
 def text_vectors(blocks: Sequence[Block], encoder: str | None, device: torch.device) -> TextVector:
     """A function that encodes sentences about a new class or, without any, its name in the run's templates.
 
-    It gives None without a sentence if the run has no templates.
+    Without a sentence it returns None if the run has no templates.
 
     Raises
     ------

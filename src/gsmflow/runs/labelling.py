@@ -43,11 +43,11 @@ class Labelled:
     Parameters
     ----------
     table : pl.DataFrame
-        A row a sample, see [`Labelling`][gsmflow.runs.labelling.Labelling].
+        One row for each sample, see [`Labelling`][gsmflow.runs.labelling.Labelling].
     unreadable : tuple[Unreadable, ...]
         Images that were left out.
     outside : int
-        Samples that lie far outside of what the run was trained on.
+        Number of samples far outside the training features.
     """
 
     table: pl.DataFrame
@@ -139,7 +139,7 @@ def answers(
     top: int,
     unsure: float | None = None,
 ) -> dict[str, list[Any]]:
-    """Columns of what a classifier says, by the names of [`Labelling`][gsmflow.runs.labelling.Labelling].
+    """Columns of labels and probabilities, with the names of [`Labelling`][gsmflow.runs.labelling.Labelling].
 
     Parameters
     ----------

@@ -19,9 +19,9 @@ class Chosen:
     Parameters
     ----------
     on : ChosenOn
-        Which data its scores are of.
+        Which data its scores are from.
     choice : Choice
-        What was chosen, with what it reached there.
+        The choice, with its scores there.
     """
 
     on: ChosenOn
@@ -70,7 +70,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a run reached.
+    """The results of a run.
 
     Parameters
     ----------
@@ -81,15 +81,15 @@ class Metrics:
     protocol : str
         ``validated`` or ``last``.
     scores : Scores
-        Reached on the test set, under the protocol.
+        Scores on the test set, under the protocol.
     steps : int
         Length of the generator's training; 0 for a direct method.
     seconds : dict[str, float]
-        Spent, by part, and ``total``.
+        Time of each part, and ``total``.
     chosen : Chosen | None
-        What the protocol chose; None where it chooses nothing.
+        The choice of the protocol; None if it chooses nothing.
     confidence : dict[str, float]
-        How far its probabilities can be believed on the test set; empty where that was not measured.
+        How reliable its probabilities are on the test set; empty if that was not measured.
     shifts : dict[str, Any] | None
         One number for each generation shift, and who judged.
     oracle : Chosen | None
@@ -113,7 +113,7 @@ class Metrics:
     more: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values as they stand in ``metrics.json``; what does not exist is left out, a NaN is None."""
+        """Plain values as in ``metrics.json``; entries that do not exist are left out, and NaN becomes None."""
         content: dict[str, Any] = {name: getattr(self, name) for name in _NAMES}
         content |= self.scores.to_dict()
         content |= {"steps": self.steps, "seconds": self.seconds}

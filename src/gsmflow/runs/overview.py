@@ -31,11 +31,11 @@ class RunSummary:
     seed : int
         The seed.
     scores : dict[str, float | None]
-        U, S, H, T1 and AUSUC on the test set, as fractions; empty where the run is not finished.
+        U, S, H, T1 and AUSUC on the test set, as fractions; empty if the run is not finished.
     seconds : float | None
-        How long the run took; None where it is not finished.
+        How long the run took; None if it is not finished.
     setting : Setting
-        What its training knew of unseen classes.
+        What its training used of unseen classes.
     """
 
     folder: Path

@@ -43,7 +43,7 @@ class Wanted:
     Parameters
     ----------
     backbone : str | None
-        A name or a model file; None: one that is at hand.
+        A name or a model file; None: one that is found.
     weights, output : str
         See [`BackboneSpec`][gsmflow.images.backbone.BackboneSpec].
     preprocessing : Mapping[str, Any]
@@ -66,14 +66,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Extracting:
-    """A table of features that is to be made.
+    """A table of features that has to be made.
 
     Parameters
     ----------
     images : Path
         The pictures.
     spec : BackboneSpec
-        What makes the features.
+        The backbone.
     out : Path
         The table.
     step : Step
@@ -101,7 +101,7 @@ class Extracting:
         Raises
         ------
         InputError
-            The backbone cannot be opened, or the table is there and made of something else.
+            The backbone cannot be opened, or the table exists and was made from something else.
         """
         try:
             return extract_images(
@@ -197,7 +197,7 @@ class Plan:
 
 
 def folder_of_pictures(problem: str, data_root: Path) -> Path | None:
-    """The folder that a problem names, where it is one of pictures; None for everything else."""
+    """The folder that a problem names, if it is a folder of pictures; otherwise None."""
     if not isdir(problem) or sources.is_named(problem, data_root):
         return None
     folder = Path(problem)
@@ -212,9 +212,9 @@ def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -
     folder : Path
         A folder as [`folder_of_pictures`][gsmflow.runs.pictures.folder_of_pictures] finds.
     wanted : Wanted
-        What was said about pictures and their backbone.
+        The options for pictures and their backbone.
     said : Said
-        What was said about classes.
+        The options for classes.
     validated : bool
         Whether classes have to be held out for validation.
 

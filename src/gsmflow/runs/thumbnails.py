@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 FILE = "thumbnails.safetensors"
 KINDS = ("mistake", "surest", "least sure")
 
-_MOST = 480  # pictures a run keeps
-_EACH = 4  # of a class and kind, at most
+_MOST = 480  # most pictures that a run stores
+_EACH = 4  # most pictures of a class and kind
 _SIDE = 72  # pixels of the longer side
 _BYTES = 8192  # of one picture; a larger one is left out
 _READERS = 4  # pictures decoded at a time

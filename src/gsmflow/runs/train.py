@@ -71,7 +71,7 @@ def train(
     Parameters
     ----------
     request : Request
-        What is asked for.
+        The request.
     problem : Problem
         The data.
     recipe : Recipe
@@ -91,7 +91,7 @@ def train(
     on_recorder : Callable[[Recorder], None]
         Receives the recorder, through which the run can be asked to stop.
     lanes : int
-        Trainings that go on at a time, see [`run`][gsmflow.protocol.fitting.run].
+        Trainings at the same time, see [`run`][gsmflow.protocol.fitting.run].
 
     Raises
     ------
@@ -148,14 +148,14 @@ def adopt(
     device: torch.device,
     folder: Path,
 ) -> dict[str, Any]:
-    """Make a run of a generator that was trained elsewhere: fit the head, score, and return the metrics.
+    """Make a run from a generator that was trained elsewhere: fit the head, score, and return the metrics.
 
-    Nothing is chosen here, so the head is trained for as long as the recipe says and no bias is added.
+    Nothing is chosen here, so the head is trained as long as the recipe says, and no bias is added.
 
     Parameters
     ----------
     request : Request
-        Its protocol is ``last``, or ``oracle`` where the weights were chosen on the test set.
+        Its protocol is ``last``, or ``oracle`` if the weights were chosen on the test set.
     problem : Problem
         The data.
     recipe : Recipe
@@ -197,7 +197,7 @@ def adopt(
 def _write(
     folder: Path, problem: Problem, outcome: Outcome, metrics: Mapping[str, Any], *, keep_data: bool
 ) -> None:
-    """Write what a run made."""
+    """Write the results of a run."""
     if outcome.weights:
         semantics = {"semantics": torch.from_numpy(problem.semantics)}
         write_tensors(folder / "model.safetensors", outcome.weights | semantics)
@@ -250,7 +250,7 @@ def _carried_out(
 
 
 def config_of(request: Request, problem: Problem, recipe: Recipe, device: torch.device) -> dict[str, Any]:
-    """What ``config.toml`` says: the request, all options, the data and the machine."""
+    """The content of ``config.toml``: the request, all options, the data and the machine."""
     run = {key: value for key, value in asdict(request).items() if value is not None}
     run |= _setting(recipe)
     made_by = {"backbone": dict(problem.backbone)} if problem.backbone else {}
@@ -324,7 +324,7 @@ def _setting(recipe: Recipe) -> dict[str, str]:
 def metrics_of(
     request: Request, problem: Problem, recipe: Recipe, outcome: Outcome, recorder: Recorder
 ) -> Metrics:
-    """What ``metrics.json`` says: the scores with their protocol, what was chosen, and the seconds."""
+    """The content of ``metrics.json``: the scores with their protocol, the choice, and the seconds."""
     seconds = {part: round(value, 3) for part, value in recorder.records.get("seconds", {}).items()}
     on = ChosenOn.VALIDATION if recipe.selection.trust_validation else ChosenOn.HELD_OUT
     better = [of_rival(recipe.method.name, each).to_dict() for each in outcome.better]

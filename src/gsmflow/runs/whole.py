@@ -1,4 +1,4 @@
-"""Whether the files of a run are there and whole, as far as that can be told at once: without loading torch."""
+"""Whether the files of a run exist and are complete, as far as that is known without loading torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_classifier(folder: Path) -> None:
     Raises
     ------
     InputError
-        It is no finished run, or the names of its classes or its head are missing or damaged.
+        The run is not finished, or the names of its classes or its head are missing or damaged.
     """
     check_finished(folder)
     class_names(folder)
@@ -24,12 +24,12 @@ def check_classifier(folder: Path) -> None:
 
 
 def check_whole(folder: Path) -> None:
-    """Refuse a run of which something is missing or damaged that is shown or served.
+    """Refuse a run if anything that is shown or served is missing or damaged.
 
     Raises
     ------
     InputError
-        It is no finished run, or its configuration, metrics, classes, semantics or head is missing or damaged.
+        The run is not finished, or its configuration, metrics, classes, semantics or head is missing or damaged.
     """
     check_classifier(folder)
     read_config(folder)

@@ -45,7 +45,7 @@ class MeanRegression:
         data : TrainingData
             Features, labels and semantics.
         ridge : float
-                Exponent of the regularizer to the base 10, relative to the mean diagonal of the kernel.
+            Exponent of the regularizer to the base 10, relative to the mean diagonal of the kernel.
         """
         semantics, means = data.semantics[data.seen].double(), data.class_means().double()
         center, mean = semantics.mean(dim=0), means.mean(dim=0)
