@@ -90,6 +90,22 @@ def run_table(measured: dict[str, Any]) -> str:
     return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 
+def validated_table(measured: dict[str, Any]) -> str:
+    """A validated run over its final training, side by side and in turn, as medians of ratios of one round."""
+    ratios = (
+        "side by side over the final training",
+        "in turn over the final training",
+        "in turn over side by side",
+    )
+    lines = [f"| problem | {' | '.join(ratios)} |", "| --- " * (len(ratios) + 1) + "|"]
+    lines += [
+        f"| {row['problem']} | {' | '.join(f'{row[name]:.2f}' for name in ratios)} |"
+        for row in measured["rows"]
+    ]
+    rounds = len(next(iter(measured["rows"][0]["seconds"].values())))
+    return "\n".join([*lines, "", f"{rounds} rounds. {machine_line(measured['machine'])}"])
+
+
 def sizes_table(measured: dict[str, Any]) -> str:
     """Time a step and peak memory as sizes grow."""
     lines = ["| what grows | size | ms a step | peak memory, GiB |", "| --- | --- | --- | --- |"]
@@ -221,6 +237,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
             ("gpu", gpu_table),
             ("run", run_table),
             ("sizes", sizes_table),
+            ("validated", validated_table),
             *((name, partial(variants_table, option=option)) for name, option in OPTIONS.items()),
             ("soak", soak_table),
             ("answers", answers_table),
