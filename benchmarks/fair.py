@@ -2,8 +2,9 @@
 
 On each problem each method is tuned on validation problems of seed 0: the options it declares a range for, the scaling
 of features and the number of principal components, all of them among the choices. No trial begins after the given
-seconds. What is found is then run on all seeds by protocol ``validated``. Tuned presets and runs are continued where
-they were stopped; what is finished goes into ``results/fair.csv``, a line a run.
+seconds. A method that combines others, such as ``auto``, chooses by itself and is not tuned. What is found is then run
+on all seeds by protocol ``validated``. Tuned presets and runs are continued where they were stopped; what is finished
+goes into ``results/fair.csv``, a line a run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli.options import parse_seeds
 from gsmflow.data.feature_options import SCALINGS
 from gsmflow.methods import find_method, method_names
-from gsmflow.recipes.recipe import preset_for
+from gsmflow.recipes.recipe import make_recipe, preset_for
 from gsmflow.runs.folder import METRICS, read_metrics
 from gsmflow.studies import tuning
 from gsmflow.studies.search_space import Dimension, default_space
@@ -44,6 +45,10 @@ def tuned(problem: str, method: str, seconds: float, data_root: Path, out: Path)
     """The preset that tuning a method for so many seconds finds; it is not tuned again."""
     preset = out / problem / f"{method}.toml"
     if preset.exists():
+        return preset
+    if find_method(method).members:
+        recipe = make_recipe(method, preset_for(problem, "best"))
+        tuning.write_preset(preset, recipe, "0 seconds, 0 trials, chooses by itself")
         return preset
     data = sources.load(problem, data_root=data_root, features=FEATURES[problem])
     base = tuning.Search(method, preset_for(problem, "best"), (), ())
@@ -122,10 +127,10 @@ def kept() -> dict[tuple[str, str, str], dict[str, str]]:
 
 def main() -> None:
     """Tune, run, keep."""
-    single = [name for name in method_names() if not find_method(name).members]
+    known = [name for name in method_names() if not find_method(name).upper_bound]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", nargs="+", choices=FEATURES, default=list(FEATURES))
-    parser.add_argument("--methods", nargs="+", choices=single, default=single)
+    parser.add_argument("--methods", nargs="+", choices=known, default=known)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--data-root", type=Path, default=Path("data"))

@@ -70,8 +70,10 @@ def measured(drawn: Drawn, seed: int, data_root: Path) -> Iterator[dict[str, str
 
     whole, stack = line(WHOLE, fitted)
     yield whole
+    ranking = {member.label for member in recipe.method.members if member.ranks}
     for one in fitted:
-        yield line(ALONE + one.label, [one])[0]
+        if one.label in ranking:
+            yield line(ALONE + one.label, [one])[0]
     for one in fitted:
         if one.label in stack.weights and len(fitted) > 1:
             yield line(WITHOUT + one.label, [other for other in fitted if other is not one])[0]

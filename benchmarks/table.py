@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import methods
+from benchmarks import fair, methods
 from benchmarks.measure import RESULTS
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
@@ -197,6 +197,41 @@ def methods_table(records: dict[tuple[str, str, int], dict[str, str]], problem: 
     return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread a run, two at a time."])
 
 
+def fair_table(problem: str) -> str | None:
+    """Every method with what tuning on validation problems found in the same time, the highest H first."""
+    records = {key: record for key, record in fair.kept().items() if key[0] == problem}
+    if not records:
+        return None
+    results = {
+        (problem, method, int(seed)): {name: float(record[name]) for name in SCORES}
+        | {"seconds": {"total": float(record["seconds"])}}
+        for (_, method, seed), record in records.items()
+    }
+    rows = sorted(
+        rows_of(results, protocol="validated", reference="auto"), key=lambda row: -row.scores["H"].mean
+    )
+    lines = [
+        f"| method | seeds | {' | '.join(SCORES)} | H minus auto's | features | trials | seconds a run |",
+        "| --- " * (len(SCORES) + 6) + "|",
+    ]
+    for row in rows:
+        record = next(one for (_, method, _), one in records.items() if method == row.label)
+        features, trials = "chosen for each member", "none"
+        if int(record["trials"]):
+            components = int(record["components"])
+            features = (
+                f"{record['scaling']}, {f'{components} components' if components else 'all dimensions'}"
+            )
+            trials = f"{record['trials']} in {record['tuning_seconds']} s"
+        scores = " | ".join(row.scores[name].text() for name in SCORES)
+        lines.append(
+            f"| {row.label} | {row.scores['H'].count} | {scores} | {_difference(row)} | {features} | {trials} | "
+            f"{row.seconds.mean:.3g} |"
+        )
+    machines = sorted({f"{record['processor']}, {record['date']}" for record in records.values()})
+    return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread, beside other work."])
+
+
 def variants_table(measured: dict[str, Any], option: Option) -> str:
     """H and time by the value of an option, against the reference's."""
     results = {
@@ -247,6 +282,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
         f"methods {problem}": lambda problem=problem: methods_table(methods.kept(), problem)
         for problem in methods.PROBLEMS
     }
+    | {f"fair {problem}": partial(fair_table, problem) for problem in methods.PROBLEMS}
     | {"stacks": stacks_table, "without": without_table},
 }
 
