@@ -1,4 +1,4 @@
-"""What looks wrong about data or a result, told in Python through the logger ``gsmflow``."""
+"""Warnings about data and results, given in Python through the logger ``gsmflow``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _LOGGER = logging.getLogger("gsmflow")  # without a handler of the program, Pyth
 
 
 def tell(problem: Problem, metrics: Mapping[str, Any]) -> None:
-    """Log what is odd about a problem and the metrics of a run on it; it stands in ``metrics_`` too."""
+    """Log the warnings about a problem and the metrics of a run on it; they are in ``metrics_`` too."""
     for text in (*remarks(problem), *(each.text for each in recorded(metrics))):
         _LOGGER.warning("%s", text)

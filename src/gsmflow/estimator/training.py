@@ -76,7 +76,7 @@ def train(
     out : str | Path | None
         Run folder; without it one under ``runs/``, named after the run.
     keep_data : bool | None
-        Write the problem into the run folder. None: where it is one in memory, which can be read from nowhere else.
+        Write the problem into the run folder. None: only a problem in memory, which cannot be read from elsewhere.
 
     Returns
     -------

@@ -98,7 +98,7 @@ def place(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def job_from_parent() -> str:
-    """The job that stands in the first line of standard input; this process ends when its input does.
+    """The job in the first line of standard input; this process ends when its input ends.
 
     The study keeps the other end open while it waits. When that process ends, even by ``kill -9``, this one ends at
     once, as if it were killed. Run folders survive that, and the next run need not wait for this one.
