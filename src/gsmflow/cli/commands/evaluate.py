@@ -40,7 +40,7 @@ def evaluate(run: Path, problem: str | None, features: str | None, data_root: Pa
     asked = config["run"]
     loaded, same = read_problem(run, config, data_root=data_root, problem=problem, features=features)
     known, width = class_names(run), int(config["data"].get("feature_dim", loaded.feature_dim))
-    if len(loaded.classes) != len(known) or loaded.feature_dim != width:
+    if problem and (len(loaded.classes) != len(known) or loaded.feature_dim != width):
         raise _other_data(run, len(known), width, loaded)
     classifier = load_classifier(run)
     note = ""
