@@ -385,7 +385,9 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run that was killed once it had a checkpoint."""
     folder = tmp_path_factory.mktemp("interrupted")
     process = Command(*LONG, "--checkpoint-seconds", "0", cwd=folder)
-    while not (folder / "run/checkpoint/state.safetensors").exists() and process.returncode is None:
+    checkpoint = folder / "run/checkpoint/state.safetensors"
+    # The first one may be written before anything is trained.
+    while process.returncode is None and not (checkpoint.exists() and b"x_weight" in checkpoint.read_bytes()):
         time.sleep(0.005)
     process.send(signal.SIGKILL)
     process.wait()
