@@ -380,24 +380,31 @@ def test_damaged_run_folder(
 LONG = ["train", PROBLEM, *ARGUMENTS, "--set", "gsmflow.epochs=500", "--out", "run"]
 
 
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run that was killed once it had a checkpoint."""
+WAYS = {"in turn": ("--threads", "1"), "beside": ("--threads", "2")}
+STATES = {
+    "in turn": "checkpoint/state.safetensors",
+    "beside": "checkpoint/validation/checkpoint/state.safetensors",
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def interrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a run that was killed once it had a checkpoint, and how its trainings were done."""
     folder = tmp_path_factory.mktemp("interrupted")
-    process = Command(*LONG, "--checkpoint-seconds", "0", cwd=folder)
-    checkpoint = folder / "run/checkpoint/state.safetensors"
+    process = Command(*LONG, *WAYS[request.param], "--checkpoint-seconds", "0", cwd=folder)
+    checkpoint = folder / "run" / STATES[request.param]
     # The first one may be written before anything is trained.
     while process.returncode is None and not (checkpoint.exists() and b"x_weight" in checkpoint.read_bytes()):
         time.sleep(0.005)
     process.send(signal.SIGKILL)
     process.wait()
-    return folder / "run"
+    return folder / "run", request.param
 
 
 @pytest.mark.parametrize("kind", ["pickle", "truncated", "other shape", "not a checkpoint"])
 def test_damaged_checkpoint(
     kind: str,
-    interrupted: Path,
+    interrupted: tuple[Path, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -406,8 +413,9 @@ def test_damaged_checkpoint(
     from safetensors.torch import load_file, save_file
 
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(interrupted, "run")
-    checkpoint = tmp_path / "run" / "checkpoint" / "state.safetensors"
+    folder, way = interrupted
+    shutil.copytree(folder, "run")
+    checkpoint = tmp_path / "run" / STATES[way]
     if kind == "pickle":
         checkpoint.write_bytes(as_bytes({"master": torch.zeros(2)}))
     elif kind == "truncated":
@@ -423,7 +431,7 @@ def test_damaged_checkpoint(
         name = next(n for n in tensors if n.endswith("x_weight"))
         tensors[name] = torch.zeros(3, 3)
         save_file(tensors, checkpoint, metadata=meta)
-    code = main([*LONG, "--resume"])
+    code = main([*LONG, *WAYS[way], "--resume"])
     printed = capsys.readouterr()
     assert code == 2, printed.err
     last = printed.err.strip().splitlines()[-1]
