@@ -214,7 +214,7 @@ def _texts_of_npz(
         array = array.astype(str)
     elif array.dtype.kind == "S":
         with suppress(UnicodeDecodeError):
-            array = np.char.decode(array, "utf-8")
+            array = np.char.decode(array.astype(np.bytes_), "utf-8")
     if array.dtype.kind != "U":
         raise InputError(
             f"{path}: {name}: values of type {array.dtype}, expected texts; save them with "
@@ -222,7 +222,7 @@ def _texts_of_npz(
         )
     if array.shape != (rows,):
         raise InputError(f"{path}: {name}: shape {array.shape}, expected ({rows},), one a row of features")
-    values = tuple(array.tolist())
+    values = tuple(map(str, array))
     for row, value in enumerate(values):
         if not value.strip():
             raise InputError(f"{path}: {name}: row {row + 1} is empty; fill it in or remove the row")

@@ -56,7 +56,7 @@ class RecommendedSize:
         own = {name: getattr(options, name) for name in _SIZES}
         if settings == own or any(name in method.fixed for name in _SIZES):
             return None
-        return RecommendedSize(replace(recipe, options=replace(options, **settings)), settings, own, seed)
+        return RecommendedSize(replace(recipe, options=type(options)(**options.as_dict() | settings)), settings, own, seed)
 
     def judge(self, trial: Trial, scored: Sequence[Choice]) -> None:
         """Train it as long as a trial of the run was trained, and score it at the end.
