@@ -56,7 +56,8 @@ class RecommendedSize:
         own = {name: getattr(options, name) for name in _SIZES}
         if settings == own or any(name in method.fixed for name in _SIZES):
             return None
-        return RecommendedSize(replace(recipe, options=type(options)(**options.as_dict() | settings)), settings, own, seed)
+        other = type(options)(**options.as_dict() | settings)
+        return RecommendedSize(replace(recipe, options=other), settings, own, seed)
 
     def judge(self, trial: Trial, scored: Sequence[Choice]) -> None:
         """Train it as long as a trial of the run was trained, and score it at the end.
