@@ -49,6 +49,7 @@ REFUSED = {
     "train: preset": ["train", "digits", "--preset", "nosuch"],
     "train: option": ["train", "digits", "--set", "gsmflow.blcks=3"],
     "train: value": ["train", "synthetic", "--set", "gsmflow.blocks=0"],
+    "train: budget": ["train", "digits", "--method", "lda", "--budget", "60"],
     "train: device": ["train", "digits", "--device", "gpu"],
     "train: seeds": ["train", "digits", "--seeds", "a"],
     "train: out": ["train", "synthetic", "--out", "run"],

@@ -186,7 +186,7 @@ def test_a_killed_run_ends_with_the_same_numbers(
 
 
 def test_a_budget_leaves_out_what_would_not_be_done(tmp_path: Path) -> None:
-    words = [*TRAIN, "--set", "auto.budget=0.001", "--out", str(tmp_path / "run")]
+    words = [*TRAIN, "--budget", "0.001", "--out", str(tmp_path / "run")]
     assert main(words) == 0
     metrics, flows = read_metrics(tmp_path / "run"), {"gsmflow", "plain gsmflow"}
     assert {m["label"] for m in metrics["members"]} == set(SUITED) - flows

@@ -1,4 +1,4 @@
-"""What may be known of unseen classes, as an option."""
+"""Options of a training that stand for overrides: what may be known of unseen classes, and how long it may take."""
 
 from __future__ import annotations
 
@@ -34,3 +34,31 @@ class SettingOptions(PresetOptions):
         from gsmflow.recipes.recipe import transductive_override
 
         return (*self.overrides, transductive_override(method)) if self.transductive else self.overrides
+
+
+_budget = click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Time for method auto: no further flow is trained that would take longer.  [default: no bound]",
+)
+
+
+@dataclass(frozen=True)
+class BudgetOptions(SettingOptions):
+    """The same, and how long a method that combines others may take."""
+
+    budget: Annotated[float | None, _budget]
+
+    def of(self, method: str) -> tuple[str, ...]:
+        """The overrides for a method, --transductive and --budget among them.
+
+        Raises
+        ------
+        InputError
+            The method has no transductive setting, or no budget.
+        """
+        from gsmflow.recipes.recipe import budget_override
+
+        overrides = super().of(method)
+        return overrides if self.budget is None else (*overrides, budget_override(method, self.budget))

@@ -277,6 +277,20 @@ def transductive_override(method: str) -> str:
     return f"{find_method(method).options.table}.transductive=on"
 
 
+def budget_override(method: str, seconds: float) -> str:
+    """The override that bounds how long a method trains its members.
+
+    Raises
+    ------
+    InputError
+        The method has no budget.
+    """
+    if not hasattr(find_method(method).options, "budget"):
+        able = ", ".join(each.name for each in METHODS.each() if hasattr(each.options, "budget"))
+        raise InputError(f"method '{method}' has no budget; choose one of {able}, or leave it out")
+    return f"{find_method(method).options.table}.budget={seconds:g}"
+
+
 def overridden(recipe: Recipe, overrides: Sequence[str]) -> set[str]:
     """The options (``table.option``) that overrides of a recipe set.
 

@@ -16,7 +16,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import DataOptions, PictureOptions
-from gsmflow.cli.setting import SettingOptions
+from gsmflow.cli.setting import BudgetOptions
 
 if TYPE_CHECKING:
     import torch
@@ -185,7 +185,7 @@ class MachineOptions:
 @click.command()
 @grouped(
     data=DataOptions,
-    preset=SettingOptions,
+    preset=BudgetOptions,
     run=RunOptions,
     pictures=PictureOptions,
     machine=MachineOptions,
@@ -193,7 +193,7 @@ class MachineOptions:
 @options.as_json
 def train(
     data: DataOptions,
-    preset: SettingOptions,
+    preset: BudgetOptions,
     run: RunOptions,
     pictures: PictureOptions,
     machine: MachineOptions,
