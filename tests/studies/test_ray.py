@@ -224,6 +224,7 @@ def test_what_is_wrong_with_a_part_is_said_as_here(address: str, run: Path, tmp_
     words = ("predict", str(run), "new.parquet", "-o", "labels.csv", "--on", f"ray:{address}")
     said = gsmflow(tmp_path, *words, code=2).stderr.splitlines()[-1]
     assert "row 5, column 'f7' is 'inf', expected a finite number" in said
+    pl.DataFrame(columns).write_parquet(tmp_path / "new.parquet")
     assert "ask for fewer" in gsmflow(tmp_path, *words, "--threads", "99", code=2).stderr
     assert not (tmp_path / "labels.csv").exists()
 
