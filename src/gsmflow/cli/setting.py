@@ -58,7 +58,9 @@ class BudgetOptions(SettingOptions):
         InputError
             The method has no transductive setting, or no budget.
         """
-        from gsmflow.recipes.recipe import budget_override
+        from gsmflow.recipes.recipe import own_override
 
         overrides = super().of(method)
-        return overrides if self.budget is None else (*overrides, budget_override(method, self.budget))
+        if self.budget is None:
+            return overrides
+        return (*overrides, own_override(method, "budget", f"{self.budget:g}", "budget"))

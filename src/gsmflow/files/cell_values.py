@@ -17,6 +17,15 @@ _MISSING = {
     *(".", "..", "?", "k.a.", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "<na>", "nat"),
 }
 _MARKS = {"x", "+", "++", "*", "✓", "✔", "✗", "✘", "☑", "☐", "•"}
+_ADVICE = (
+    (r"[+-]?[\d.,]+[dD][+-]?\d+", "write exponents with E"),
+    (r"['`\"\u2018\u2019][+-]?[\d.,]+['`\"\u2019]?", "write numbers without quotes"),
+    (r"[<>\u2264\u2265~\u2248]\s*[+-]?[\d.,]+", "write the number alone"),
+    (r"\d+\s*/\s*\d+", "write fractions as decimal numbers"),
+    (r"\(\s*[\d.,]+\s*\)", "write negative numbers with a minus sign"),
+    (r"[€$£¥]\s*[+-]?[\d.,]+|[+-]?[\d.,]+\s*[€$£¥]", "write amounts without a currency sign"),
+    (r"[+-]?[\d.,]+\s+[^\W\d_].{0,8}", "write numbers without their unit"),
+)
 _GROUPED = re.compile(r"[+-]?\d{1,3}([,.'\u2019\s]\d{3})+([.,]\d+)?")
 
 
@@ -79,18 +88,4 @@ def advice(cell: str) -> str:
         return "write numbers without marks between thousands"
     if said.casefold() in _MARKS:
         return "write 1 where something is so, and 0 where it is not"
-    if re.fullmatch(r"[+-]?[\d.,]+[dD][+-]?\d+", said):
-        return "write exponents with E"
-    if re.fullmatch(r"['`\"\u2018\u2019][+-]?[\d.,]+['`\"\u2019]?", said):
-        return "write numbers without quotes"
-    if re.fullmatch(r"[<>\u2264\u2265~\u2248]\s*[+-]?[\d.,]+", said):
-        return "write the number alone"
-    if re.fullmatch(r"\d+\s*/\s*\d+", said):
-        return "write fractions as decimal numbers"
-    if re.fullmatch(r"\(\s*[\d.,]+\s*\)", said):
-        return "write negative numbers with a minus sign"
-    if re.fullmatch(r"[€$£¥]\s*[+-]?[\d.,]+|[+-]?[\d.,]+\s*[€$£¥]", said):
-        return "write amounts without a currency sign"
-    if re.fullmatch(r"[+-]?[\d.,]+\s+[^\W\d_].{0,8}", said):
-        return "write numbers without their unit"
-    return ""
+    return next((remedy for pattern, remedy in _ADVICE if re.fullmatch(pattern, said)), "")

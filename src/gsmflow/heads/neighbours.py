@@ -111,6 +111,11 @@ class NeighbourHead:
         return self.neighbours.samples.device
 
     @cached_property
+    def _samples(self) -> Tensor:
+        """The samples in float64, converted once for all requests."""
+        return self.neighbours.samples.double()
+
+    @cached_property
     def _places(self) -> Tensor:
         """Indices of the samples of each seen class, (S, m); the last one is repeated if a class has fewer."""
         of_classes = [torch.nonzero(self.labels == label)[:, 0] for label in torch.nonzero(~self.is_unseen)]
@@ -124,7 +129,7 @@ class NeighbourHead:
 
     def _logits(self, features: Tensor) -> Tensor:
         # In float64, because a small distance is the difference of two large numbers.
-        distances = squared_distances(features, self.neighbours.samples.double()).sqrt()
+        distances = squared_distances(features, self._samples).sqrt()
         novelty = self.neighbours.novelty(distances)
         logits = self.is_unseen * novelty
         if self.ranks:

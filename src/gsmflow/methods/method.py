@@ -140,10 +140,14 @@ class Method:
         """Whether an option of a table cannot be set."""
         return (name if table == self.options.table else f"{table}.{name}") in self.fixed
 
+    def has(self, name: str) -> bool:
+        """Whether it has an option of its own with this name that can be set."""
+        return hasattr(self.options, name) and name not in self.fixed
+
     @property
     def transductive(self) -> bool:
         """Whether it can use unlabelled features of unseen classes: it has an option ``transductive``."""
-        return hasattr(self.options, "transductive") and "transductive" not in self.fixed
+        return self.has("transductive")
 
     def setting(self, options: Options) -> Setting:
         """What training with these options may use of the unseen classes."""

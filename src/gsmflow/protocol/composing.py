@@ -67,9 +67,8 @@ class Composite:
                 self.problem.semantics, member.binary_at_most
             ):
                 continue
-            with suppress(
-                InputError
-            ):  # for example an image-text model, if the features are of another model
+            # For example an image-text model is refused if the features are of another model.
+            with suppress(InputError):
                 self.recipe.members[member.label].method.check(self.problem)
                 suited[member.label] = self.recipe.members[member.label]
         return suited

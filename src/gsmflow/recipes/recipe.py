@@ -271,24 +271,22 @@ def transductive_override(method: str) -> str:
     InputError
         The method has no transductive setting.
     """
-    if not find_method(method).transductive:
-        able = ", ".join(each.name for each in METHODS.each() if each.transductive)
-        raise InputError(f"method '{method}' has no transductive setting; choose one of {able}")
-    return f"{find_method(method).options.table}.transductive=on"
+    return own_override(method, "transductive", "on", "transductive setting")
 
 
-def budget_override(method: str, seconds: float) -> str:
-    """The override that bounds how long a method trains its members.
+def own_override(name: str, option: str, value: str, called: str) -> str:
+    """The override of an option that only some methods have.
 
     Raises
     ------
     InputError
-        The method has no budget.
+        The method has no such option; it is `called` so in the message.
     """
-    if not hasattr(find_method(method).options, "budget"):
-        able = ", ".join(each.name for each in METHODS.each() if hasattr(each.options, "budget"))
-        raise InputError(f"method '{method}' has no budget; choose one of {able}, or leave it out")
-    return f"{find_method(method).options.table}.budget={seconds:g}"
+    method = find_method(name)
+    if not method.has(option):
+        able = ", ".join(each.name for each in METHODS.each() if each.has(option))
+        raise InputError(f"method '{name}' has no {called}; choose one of {able}")
+    return f"{method.options.table}.{option}={value}"
 
 
 def overridden(recipe: Recipe, overrides: Sequence[str]) -> set[str]:
