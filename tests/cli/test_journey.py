@@ -43,14 +43,18 @@ def test_from_pictures_and_names_to_labels(tmp_path: Path) -> None:
     assert any("colours scaled as half (-1 to 1)" in line for line in screen)
     assert any("pictures/encoder (the encoder there): 7 sentences a class" in line for line in screen)
     assert (
-        sum(line.startswith("  gsmflow ") for line in screen) == 4
-    )  # three that it stands for, and the next one
+        sum(line.startswith("  gsmflow ") for line in screen) == 5
+    )  # three that it stands for, and two that are next
     run = "runs/pictures-lda-validated-seed0"
     assert f"  gsmflow predict {run} NEW_PICTURES -o labels.csv" in screen
     code, screen = in_terminal("predict", run, "new", "-o", "labels.csv", cwd=tmp_path)
     assert code == 0, "\n".join(screen)
     assert screen[-1] == "240 samples labelled, table in labels.csv"
     table = labels(tmp_path / "labels.csv")
+    code, screen = in_terminal("evaluate", run, "new", cwd=tmp_path)
+    assert code == 0, "\n".join(screen)
+    assert any(line.startswith(f"{table['right'].sum()} of 240 right.") for line in screen)
+    assert max(map(len, screen)) <= COLUMNS
     of_unseen = table.filter(pl.col("unseen"))["right"].mean()
     of_seen = table.filter(~pl.col("unseen"))["right"].mean()
     assert isinstance(of_unseen, float)

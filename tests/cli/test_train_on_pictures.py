@@ -61,14 +61,15 @@ def test_one_command_is_the_three_that_it_shows(place: Path, capsys: pytest.Capt
     assert "colours scaled as imagenet (mean 0 and variance 1 over ImageNet)" in said
     assert "such as 'a photo of a digit 0.'" in said
     lines = [line.strip() for line in said.splitlines() if line.startswith("  gsmflow ")]
-    assert [shlex.split(line)[1] for line in lines] == ["extract", "describe", "train", "predict"]
+    assert [shlex.split(line)[1] for line in lines] == ["extract", "describe", "train", "predict", "evaluate"]
     tables = {name: (place / "pictures" / name).read_bytes() for name in ("features.npz", "text.csv")}
     for name in tables:
         (place / "pictures" / name).unlink()
     (place / "pictures" / "text.origin.json").unlink()
     shutil.move(place / "run", place / "first")
     for line in lines:
-        assert main(shlex.split(line.replace("NEW_PICTURES", "pictures"))[1:]) == 0, line
+        typed = line.replace("NEW_PICTURES", "pictures").replace("CLASS_FOLDERS", "pictures")
+        assert main(shlex.split(typed)[1:]) == 0, line
     assert {name: (place / "pictures" / name).read_bytes() for name in tables} == tables
     assert metrics(place / "run") == metrics(place / "first")
 

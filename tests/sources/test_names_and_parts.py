@@ -141,4 +141,4 @@ def test_evaluate_matches_classes_by_name(tmp_path: Path, capsys: pytest.Capture
     rows_file = other / "features.csv"
     rows_file.write_text(rows_file.read_text(encoding="utf-8").replace("horse", "cow"), encoding="utf-8")
     assert main(["evaluate", str(tmp_path / "run"), str(other)]) == 2
-    assert "there is 'cow', which has no row in" in capsys.readouterr().err
+    assert "there is 'cow', which is no class of" in capsys.readouterr().err

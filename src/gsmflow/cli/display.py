@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gsmflow.runs.add_classes import Addition
 
 
-def closing_table(result: Mapping[str, Any]) -> None:
-    """Print the scores of a run."""
+def closing_table(result: Mapping[str, Any], tested: str = "test set") -> None:
+    """Print the scores of a run on what was tested."""
     from gsmflow.protocol.choice import ChosenOn
     from gsmflow.runs.metrics import Chosen
 
@@ -29,7 +29,7 @@ def closing_table(result: Mapping[str, Any]) -> None:
     for column in SCORES:
         table.add_column(column, justify="right")
     table.add_row(
-        f"test set, protocol {result['protocol']}",
+        f"{tested}, protocol {result['protocol']}",
         *(_percent(result[c]) for c in SCORES),
     )
     chosen, oracle = result.get("chosen"), result.get("oracle")

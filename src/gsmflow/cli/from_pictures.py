@@ -115,9 +115,10 @@ def _tell(plan: Plan) -> None:
 
 
 def tell_next(run: str) -> None:
-    """Print the command that labels new pictures."""
-    click.echo("Label new pictures:", err=True)
+    """Print the commands that label new pictures, and that score labels against folders named after classes."""
+    click.echo("Label new pictures; see how many it gets right of others, one folder a class:", err=True)
     say_command(("gsmflow", "predict", run, "NEW_PICTURES", "-o", "labels.csv"))
+    say_command(("gsmflow", "evaluate", run, "CLASS_FOLDERS"))
 
 
 def _line(head: str, text: str) -> None:

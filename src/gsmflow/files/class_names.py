@@ -93,7 +93,14 @@ def clash(names: Sequence[str]) -> tuple[int, int] | None:
     return None
 
 
-def matched(names: Sequence[str], classes: Sequence[str], where: Callable[[int], str], of: str) -> Matched:
+def matched(
+    names: Sequence[str],
+    classes: Sequence[str],
+    where: Callable[[int], str],
+    of: str,
+    *,
+    missing: str = "has no row in",
+) -> Matched:
     """Find the class that each name means: the class with exactly that name, or the only class with a similar name.
 
     Parameters
@@ -106,6 +113,8 @@ def matched(names: Sequence[str], classes: Sequence[str], where: Callable[[int],
         The place of a name, by its index, for messages.
     of : str
         Where the classes are listed, for messages.
+    missing : str
+        What a name without a class does, for messages, before `of`.
 
     Raises
     ------
@@ -128,7 +137,7 @@ def matched(names: Sequence[str], classes: Sequence[str], where: Callable[[int],
         possible = of_normal.get(normal(name)) or of_alike.get(alike(name), [])
         if not possible:
             raise InputError(
-                f"{where(index)} '{name}', which has no row in {of}; {instead_of(name, tuple(classes))}"
+                f"{where(index)} '{name}', which {missing} {of}; {instead_of(name, tuple(classes))}"
             )
         if len(possible) > 1:
             one, other = (classes[place] for place in possible[:2])

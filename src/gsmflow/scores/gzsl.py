@@ -109,6 +109,11 @@ class Summary:
     as_unseen: NDArray[np.bool_]
     labels: NDArray[np.int64]
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(N,) whether the best class is the right one; in a tie a seen class wins, as on the curve."""
+        return np.where(self.margin >= 0, self.as_seen, self.as_unseen)
+
     @staticmethod
     def of(logits: ArrayLike, labels: NDArray[np.int64], unseen: NDArray[np.int64]) -> Summary:
         """Summarize logits (N, C); of equal logits the first class counts."""
@@ -229,31 +234,43 @@ def score(
         Added to the unseen logits.
     """
     of_seen, of_unseen = _summaries(problem, logits, bias)
-    names = problem.classes
-    right = np.concatenate(
-        # In a tie a seen class wins, as on the curve.
-        [np.where(part.margin >= 0, part.as_seen, part.as_unseen) for part in (of_seen, of_unseen)]
-    )
-    labels = np.concatenate((of_seen.labels, of_unseen.labels))
-    accuracy = per_class_accuracy(right, labels, len(names))
-    count = len(of_seen.labels)
-    seen, unseen = class_mean(right[:count], labels[:count]), class_mean(right[count:], labels[count:])
     if unseen_logits is None:
-        t1 = class_mean(of_unseen.as_unseen, of_unseen.labels)
+        alone = of_unseen.as_unseen
     else:
         guesses = [
             problem.unseen[np.asarray(unseen_logits(part)).argmax(axis=1)]
-            for part, _ in _chunks(problem, problem.test_unseen)
+            for part, _ in chunks(problem, problem.test_unseen)
         ]
-        guess = np.concatenate([np.zeros(0, np.int64), *guesses])
-        t1 = class_mean(guess == of_unseen.labels, of_unseen.labels)
+        alone = np.concatenate([np.zeros(0, np.int64), *guesses]) == of_unseen.labels
+    return scores_of(of_seen, of_unseen, alone, problem.classes)
+
+
+def scores_of(
+    of_seen: Summary, of_unseen: Summary, alone: NDArray[np.bool_], classes: Sequence[str]
+) -> Scores:
+    """All scores, of the summaries of the seen and of the unseen test samples.
+
+    Parameters
+    ----------
+    of_seen, of_unseen : Summary
+        N and M samples; 0 is allowed.
+    alone : NDArray[np.bool_]
+        (M,) whether a sample of an unseen class is recognised among the unseen classes alone.
+    classes : Sequence[str]
+        C names.
+    """
+    right = np.concatenate([part.right for part in (of_seen, of_unseen)])
+    labels = np.concatenate((of_seen.labels, of_unseen.labels))
+    accuracy = per_class_accuracy(right, labels, len(classes))
+    count = len(of_seen.labels)
+    seen, unseen = class_mean(right[:count], labels[:count]), class_mean(right[count:], labels[count:])
     return Scores(
         U=unseen,
         S=seen,
         H=harmonic_mean(unseen, seen),
-        T1=t1,
+        T1=class_mean(alone, of_unseen.labels),
         AUSUC=seen_unseen_curve(of_seen, of_unseen).area,
-        per_class={names[c]: float(accuracy[c]) for c in np.flatnonzero(np.isfinite(accuracy))},
+        per_class={classes[c]: float(accuracy[c]) for c in np.flatnonzero(np.isfinite(accuracy))},
     )
 
 
@@ -290,6 +307,16 @@ def paired_difference(
     return mean_interval(np.subtract(ours, theirs).tolist(), level)
 
 
+def chunks(
+    problem: Problem, part: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """Features and labels of a part of a problem, in chunks whose logits fit into memory."""
+    rows = max(1, _LOGITS // len(problem.classes))
+    for start in range(0, len(part), rows):
+        chosen = part[start : start + rows]
+        yield problem.features[chosen], problem.labels[chosen]
+
+
 def _weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Each sample's share of the class-averaged accuracy."""
     if not len(labels):
@@ -298,20 +325,11 @@ def _weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     return 1 / counts[labels] / np.count_nonzero(counts)
 
 
-def _chunks(
-    problem: Problem, part: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    rows = max(1, _LOGITS // len(problem.classes))
-    for start in range(0, len(part), rows):
-        chosen = part[start : start + rows]
-        yield problem.features[chosen], problem.labels[chosen]
-
-
 def _summaries(problem: Problem, logits: Logits, bias: float) -> tuple[Summary, Summary]:
     def of(part: NDArray[np.int64]) -> Summary:
         nothing = np.zeros(0)
         parts = [Summary(nothing, nothing.astype(bool), nothing.astype(bool), nothing.astype(np.int64))]
-        for features, labels in _chunks(problem, part):
+        for features, labels in chunks(problem, part):
             summary = Summary.of(logits(features), labels, problem.unseen)
             parts.append(Summary(summary.margin - bias, summary.as_seen, summary.as_unseen, labels))
         return Summary.join(parts)

@@ -59,6 +59,12 @@ def feature_files(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(stems - {CLASSES}))
 
 
+def label_place(path: Path) -> str:
+    """Where the classes of the rows of a table of this kind are named, in words."""
+    places = {".npz": "an array 'labels'", ".npy": f"a column 'label' of {path.stem}.rows.parquet"}
+    return places.get(path.suffix, "a column 'label'")
+
+
 def load(
     folder: Path,
     name: str,
@@ -89,7 +95,7 @@ def load(
     rows = read_rows(rows_file)
     if rows.labels is None:
         raise InputError(
-            f"{rows_file}: no labels; name the class of each row in {_label_place(rows_file)}"
+            f"{rows_file}: no labels; name the class of each row in {label_place(rows_file)}"
             + _one_hot(rows.columns or (), classes)
         )
     if set(rows.labels) <= set(described.dimensions) and not set(rows.labels) & set(classes):
@@ -277,11 +283,6 @@ def _one_hot(columns: Sequence[str], classes: Sequence[str]) -> str:
     known = set(map(alike, classes))
     named = [name for name in columns if alike(name) in known or alike(name.partition("_")[2]) in known]
     return f" instead of in a column a class ({listed(named)})" if len(named) > 1 else ""
-
-
-def _label_place(path: Path) -> str:
-    places = {".npz": "an array 'labels'", ".npy": f"a column 'label' of {path.stem}.rows.parquet"}
-    return places.get(path.suffix, "a column 'label'")
 
 
 def _divided(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gsmflow.cli.class_counts import ClassCounts
-    from gsmflow.files.chunks import Part
     from gsmflow.files.spool import LongTable
     from gsmflow.images.feature_table import Unreadable
-    from gsmflow.runs.labelling import Labelling, Pictures
 
 
 @click.command()
@@ -81,6 +78,7 @@ def predict(
     from gsmflow.cli.class_counts import ClassCounts
     from gsmflow.cli.display_concerns import tell_outside
     from gsmflow.cli.display_images import tell_unreadable
+    from gsmflow.cli.new_samples import holds_images, of_images, of_table, refuse_for_images
     from gsmflow.cli.progress import counting
     from gsmflow.compute.devices import check_device
     from gsmflow.compute.distributed_map import results
@@ -95,34 +93,34 @@ def predict(
     cluster = workers.cluster()
     if cluster:  # whose workers have other working folders
         run, file, root = run.absolute(), file.absolute(), root and root.absolute()
-    if _holds_images(run, file):
-        work, parts, total = _of_images(
-            run, file, root=root, moved=moved, batch_size=batch_size, device=workers.device
+    if holds_images(run, file):
+        from gsmflow.images.listing import list_any
+
+        new = of_images(
+            run, lambda: list_any(file, root), moved, batch_size=batch_size, device=workers.device
         )
-        what = "images"
     else:
-        for name, given in (("--root", root), ("--backbone", moved.backbone), ("--weights", moved.weights)):
-            if given is not None:
-                raise InputError(f"{name} {given}: is for images, but {file} holds features; leave it out")
-        work, parts, total = _of_table(run, file)
-        what = "samples"
-    if cluster and work.images:
+        refuse_for_images(file, root, moved)
+        new = of_table(run, file)
+    if cluster and new.images:
         from gsmflow.images.backbone import BACKBONES
 
-        BACKBONES.check_known_elsewhere(work.images.spec.kind)
-    work = replace(work, top=top, unsure=unsure)
+        BACKBONES.check_known_elsewhere(new.images.spec.kind)
+    from gsmflow.runs.labelling import Labelling  # late, as it loads torch
+
+    work = Labelling(run, file, top, unsure, new.images)
     unreadable: list[Unreadable] = []
     counts, outside = ClassCounts(unsure), 0
     with folder_for(out) if out else nullcontext(), LongTable() as table:
-        with counting(what) as told:
-            for labelled in results(work, parts, cluster):
+        with counting(new.what) as told:
+            for labelled in results(work, new.parts, cluster):
                 unreadable += labelled.unreadable
                 outside += labelled.outside
                 if len(labelled.table):
                     table.add(labelled.table)
                     counts.add(labelled.table)
-                if len(parts) > 1:
-                    told(table.rows + len(unreadable), total)
+                if len(new.parts) > 1:
+                    told(table.rows + len(unreadable), new.total)
         if not table.rows:
             one = unreadable[0]
             raise InputError(f"{one.name}: {one.reason}; none of the {len(unreadable)} images can be read")
@@ -130,80 +128,6 @@ def predict(
         tell_outside(outside, table.rows, file)
         _show(table, run, out, unreadable, counts, as_json)
     return 3 if unreadable else 0
-
-
-def _holds_images(run: Path, file: Path) -> bool:
-    """A folder, an image, or a CSV that lists paths: everything that a table of features is not."""
-    from gsmflow.files.chunks import shards
-    from gsmflow.files.column_names import is_path, role_of
-    from gsmflow.files.encoding import header_words
-    from gsmflow.images.listing import is_image
-    from gsmflow.runs.folder import feature_names, read_config
-
-    if file.suffix.lower() == ".csv":
-        words = header_words(file)
-        names = feature_names(read_config(run))
-        if names is not None and words >= {name.casefold() for name in names}:
-            return False
-        alone = all(role_of(word) for word in words)
-        return "path" in words or (alone and any(is_path(word) for word in words))
-    if shards(file) is not None:
-        return False
-    if not file.exists():
-        raise InputError(f"{file}: no such file or folder")
-    return file.is_dir() or is_image(file)
-
-
-def _of_images(
-    run: Path,
-    file: Path,
-    *,
-    root: Path | None,
-    moved: MovedOptions,
-    batch_size: int,
-    device: str,
-) -> tuple[Labelling, Sequence[Pictures], int]:
-    """What to do to images with the run's backbone, in parts, and how many images there are."""
-    from gsmflow.cli.display_images import tell_passed_over
-    from gsmflow.images.listing import list_any
-    from gsmflow.runs.folder import load_backbone
-
-    spec = load_backbone(run).moved(moved.backbone, moved.weights)
-    listing = list_any(file, root)
-    spec.check()
-    from gsmflow.images.shards import SHARD, Reading  # late, as what follows loads torch
-    from gsmflow.runs.labelling import Labelling, Pictures
-
-    tell_passed_over(listing)
-    total, labels = len(listing.names), listing.labels
-    parts = [
-        Pictures(listing.names[start : start + SHARD], labels and labels[start : start + SHARD])
-        for start in range(0, total, SHARD)
-    ]
-    images = Reading(listing.root, spec, batch_size, device)
-    return Labelling(run, file, images=images), parts, total
-
-
-def _of_table(run: Path, file: Path) -> tuple[Labelling, Sequence[Part], int]:
-    """What to do to a table, in parts, and how many rows it has; made of images, it is of the run's own backbone."""
-    from gsmflow.files.chunks import parts_of
-    from gsmflow.images.backbone import BackboneSpec
-    from gsmflow.runs.folder import check_width, feature_names, load_backbone, read_config
-
-    config = read_config(run)
-    parts, known, total = parts_of(file, feature_names(config))
-    if known and "backbone" in config:
-        origin, trained = BackboneSpec.from_dict(known, f"{file}: backbone"), load_backbone(run)
-        if not origin.same_as(trained):
-            other = f"another backbone ({origin.model}) than {run} was trained on ({trained.model})"
-            if origin.sha256 == trained.sha256:
-                other = f"images prepared otherwise than those {run} was trained on"
-            raise InputError(f"{file}: features of {other}; give it the images themselves")
-    if trained := config.get("data", {}).get("feature_dim"):
-        check_width(file, parts[0].width(), run, trained, rows=total)
-    from gsmflow.runs.labelling import Labelling  # late, as it loads torch
-
-    return Labelling(run, file), parts, total
 
 
 def _show(
