@@ -86,7 +86,22 @@ class Tally:
         self._wrong: Counter[tuple[int, int]] = Counter()
 
     def add(self, features: NDArray[np.float32], labels: NDArray[np.int64], *, first: int = 0) -> None:
-        """Count samples: features (N, D) and the indices of their classes (N,); `first` is as for the logits."""
+        """Count samples.
+
+        Parameters
+        ----------
+        features : NDArray[np.float32]
+            (N, D) raw features.
+        labels : NDArray[np.int64]
+            (N,) indices of their classes.
+        first : int
+            The number of the first sample in the table it belongs to, for messages.
+
+        Raises
+        ------
+        InputError
+            A sample lies too far from the training features.
+        """
         is_unseen = np.isin(labels, self._classifier.unseen)
         logits = self._classifier.logits(features, first=first)
         for kind, rows in ((False, ~is_unseen), (True, is_unseen)):

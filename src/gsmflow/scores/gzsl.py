@@ -310,7 +310,15 @@ def paired_difference(
 def chunks(
     problem: Problem, part: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """Features and labels of a part of a problem, in chunks whose logits fit into memory."""
+    """Features (n, D) and labels (n,) of a part of a problem, in chunks whose logits fit into memory.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    part : NDArray[np.int64]
+        (N,) indices of its samples.
+    """
     rows = max(1, _LOGITS // len(problem.classes))
     for start in range(0, len(part), rows):
         chosen = part[start : start + rows]
