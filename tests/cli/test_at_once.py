@@ -147,6 +147,7 @@ REFUSED = {
     "evaluate: features": ["evaluate", "real", "synthetic", "--features", "other"],
     "add-class: nothing": ["add-class", "real"],
     "add-class: values": ["add-class", "real", "--name", "x", "--attributes", "1"],
+    "add-class: known name": ["add-class", "real", "--name", "Class_0", "--attributes", "1,2,3,4"],
     "add-class: number": ["add-class", "real", "--name", "x", "--attributes", "a,b"],
     "add-class: table": ["add-class", "real", "--from", "nosuch.csv"],
     "add-class: text": ["add-class", "real", "--name", "x", "--text", "a horse"],
@@ -245,6 +246,7 @@ ANSWERED = {
     "describe": ["describe", "classes.csv", "--out", "semantics.csv"],
     "runs": ["runs", "."],
     "data": ["data"],
+    "data of pictures": ["data", "pictures"],
 }
 
 

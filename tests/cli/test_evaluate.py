@@ -108,9 +108,7 @@ def test_what_is_there_is_scored_and_what_is_not_is_said(
     assert "1 written otherwise than their class: 'Digit_8' as 'digit 8'" in said
     assert main(["evaluate", str(place / "run"), str(tmp_path / "unseen")]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert (
-        "S and H are not known: no sample of a class with training samples; there is none of digit 0" in shown
-    )
+    assert "S and H are not known: no sample of the 8 classes with training samples." in shown
     shutil.copytree(place / "new" / "digit 3", tmp_path / "seen" / "digit 3")
     told, _ = scored(capsys, place / "run", tmp_path / "seen")
     assert told["U"] is told["T1"] is None
@@ -118,7 +116,7 @@ def test_what_is_there_is_scored_and_what_is_not_is_said(
     assert main(["evaluate", str(place / "run"), str(tmp_path / "seen")]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert (
-        "U and H are not known: no sample of a class without training samples; there is none of digit 8"
+        "U and H are not known: no sample of the 2 classes without training samples (digit 8, digit 9)."
         in shown
     )
     assert f"digit 3 {round(told['S'] * told['samples']['digit 3'])} of {told['samples']['digit 3']}" in shown
@@ -139,6 +137,8 @@ def test_a_class_that_the_run_does_not_know_is_named(
     (tmp_path / "list.csv").write_text(f"path,label\n{picture.relative_to(tmp_path).as_posix()},digot 3\n")
     assert "list.csv: has the label 'digot 3'" in refused(capsys, place / "run", tmp_path / "list.csv")
     assert "lies in no class folder" in refused(capsys, place / "run", new / "digits 3")
+    line = refused(capsys, place / "run", place / "new" / "digit 3")
+    assert "digit 3: is the folder of one class; name the folder around it" in line
 
 
 def test_pictures_that_cannot_be_read_are_left_out(

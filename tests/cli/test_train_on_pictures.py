@@ -316,3 +316,36 @@ def test_too_few_classes(place: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "only 3 classes have pictures to learn from" in capsys.readouterr().err
     assert not (place / "pictures" / "features.npz").exists()
     assert main([*command, "--protocol", "last"]) == 0
+
+
+def test_data_counts_pictures_before_and_reads_tables_after(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "pictures" / "digit 8").mkdir()
+    (place / "pictures" / "classes.txt").write_text("digit 9\n")
+    assert main(["data", "pictures", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["pictures_of"] == {
+        f"digit {d}": len(list((place / "pictures" / f"digit {d}").iterdir())) for d in range(8)
+    }
+    assert told["pictures"] == sum(told["pictures_of"].values())
+    assert told["classes_without_pictures"] == ["digit 8", "digit 9"]
+    assert main(["data", "pictures"]) == 0
+    shown = capsys.readouterr().out
+    assert f"pictures: {told['pictures']} pictures of 8 classes" in shown
+    assert "without pictures, so unseen: digit 8, digit 9" in shown
+    assert main(["train", "pictures", *LOOKS, *QUICK]) == 0
+    capsys.readouterr()
+    assert main(["data", "pictures", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["notes"]["semantics"] == "text.csv: 16 dimensions"
+    assert told["classes"]["unseen"] == ["digit 8", "digit 9"]
+
+
+def test_a_name_with_a_comma_is_one_class_and_said_to_be(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "pictures", "--classes", "digit 8", *LOOKS, *QUICK, "--out", "run"]) == 0
+    capsys.readouterr()
+    assert main(["add-class", "run", "--name", "digit 9,a drawing", "--out", "v2"]) == 0
+    assert "'digit 9,a drawing' is one class; several are given by --from" in capsys.readouterr().err

@@ -11,9 +11,9 @@ import pytest
 from gsmflow.base.errors import InputError
 from gsmflow.files.checksums import check
 from gsmflow.recipes.recipe import make_recipe
+from gsmflow.runs.finished import check_finished
 from gsmflow.runs.folder import (
     Request,
-    check_finished,
     finish,
     folder_name,
     load_backbone,
@@ -68,6 +68,15 @@ def test_metrics_are_what_makes_a_run_finished(run: Path) -> None:
     refuse_taken(run)
     with pytest.raises(InputError, match="no such run folder"):
         check_finished(run / "nowhere")
+
+
+def test_the_run_that_may_be_meant_is_named(run: Path) -> None:
+    with pytest.raises(InputError, match=f"holds no run; name one in it: {run}$"):
+        check_finished(run.parent)
+    with pytest.raises(InputError, match=f"no such run folder; did you mean '{run}'"):
+        check_finished(run.with_name(f"{run.name}s"))
+    with pytest.raises(InputError, match="is a file, expected the folder of a run"):
+        check_finished(run / "config.toml")
 
 
 def test_finish_lists_every_file_and_writes_metrics_last(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_it_is_reported_listed_evaluated_and_exported(
     assert main(["report", str(run), "--out", str(tmp_path / "r.html")]) == 0
     assert main(["runs", str(place)]) == 0
     assert "zero-shot" in capsys.readouterr().out
+    capsys.readouterr()
     assert main(["evaluate", str(run)]) == 0
+    assert "Its test set has no samples" in capsys.readouterr().out
     runtime = pytest.importorskip("onnxruntime")
     assert main(["export", str(run), "--onnx", "--out", str(tmp_path / "x.onnx")]) == 0
     session = runtime.InferenceSession(str(tmp_path / "x.onnx"), providers=["CPUExecutionProvider"])

@@ -120,7 +120,8 @@ def problem_table(problem: Problem) -> None:
     """Print what `gsmflow data PROBLEM` shows."""
     console = Console(markup=False)
     counts = problem.summary()
-    table = Table(title=f"{problem.name}: read and checked", title_justify="left", show_header=False)
+    console.print(Text(f"{problem.name}: read and checked", style="italic"))
+    table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for name, value in counts["counts"].items():

@@ -17,6 +17,7 @@ from gsmflow.cli.wide import show_table
 if TYPE_CHECKING:
     from gsmflow.runs.evaluating import Measured
 
+_NAMED = 6  # classes named in a sentence
 _SHOWN = 40  # classes told one by one
 
 
@@ -44,6 +45,9 @@ def show_evaluation(result: Mapping[str, Any], measured: Measured, tested: str) 
     total = sum(measured.samples.values())
     right = round(measured.accuracy * total) if total else 0
     closing_table(result, tested)
+    if not total:
+        console.print("Its test set has no samples; name labelled ones, such as a folder of class folders.")
+        return
     sentences = [
         *_unknown(measured),
         f"{right} of {total} right. U and S are the percent right of unseen and of seen classes, as means over "
@@ -61,8 +65,9 @@ def _unknown(measured: Measured) -> Iterator[str]:
     """Which scores cannot be known."""
     for score, classes, kind in (("U", measured.unseen, "without"), ("S", measured.seen, "with")):
         if not any(name in measured.samples for name in classes):
-            reason = f"there is none of {listed(classes)}" if classes else "the run has no such class"
-            yield f"{score} and H are not known: no sample of a class {kind} training samples; {reason}."
+            few = f" ({listed(classes)})" if len(classes) <= _NAMED else ""
+            there = f"no sample of the {len(classes)} classes {kind} training samples{few}" if classes else ""
+            yield f"{score} and H are not known: {there or f'the run has no class {kind} training samples'}."
 
 
 def _lines(measured: Measured) -> Iterator[tuple[str, str, str, str]]:

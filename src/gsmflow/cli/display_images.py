@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gsmflow.images.feature_table import Unreadable
     from gsmflow.images.listing import Listing
 
+_CLASSES = 40  # classes in a table
 _SHOWN = 5  # unreadable images named one by one
 
 
@@ -89,3 +91,29 @@ def _told_how_to_continue(out: Path) -> Iterator[None]:
         if out.with_name(f"{out.name}.parts").exists():
             click.echo(f"gsmflow: what is done is stored beside {out}; the same command continues", err=True)
         raise
+
+
+def pictures_table(folder: Path, listing: Listing, without: Sequence[str]) -> None:
+    """Print how many pictures of each class there are, which classes have none, and the command that trains on them."""
+    from rich.console import Console
+
+    from gsmflow.cli.wide import show_table
+
+    console = Console(markup=False, highlight=False)
+    counts = listing.counts()
+    parts = Counter(listing.split or ())
+    said = f"{folder}: {len(listing.names)} pictures of {len(counts)} classes"
+    said += f" ({', '.join(f'{count} in {part}' for part, count in parts.items())})" if parts else ""
+    soft = not console.is_terminal
+    console.print(said, soft_wrap=soft)
+    lines = [(name, str(count)) for name, count in counts.items()]
+    show_table(console, ("class", "pictures"), lines[:_CLASSES])
+    if len(lines) > _CLASSES:
+        console.print(f"and {len(lines) - _CLASSES} classes more; all: --json")
+    if without:
+        console.print(f"without pictures, so unseen: {listed(without)}", soft_wrap=soft)
+    else:
+        console.print(
+            "every class has pictures; name others to be recognised too: --classes at train", soft_wrap=soft
+        )
+    console.print("`gsmflow train` makes features of the pictures and trains on them.", soft_wrap=soft)

@@ -7,6 +7,7 @@ listed in the same way on every machine. Nothing outside the root is ever read.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -75,6 +76,10 @@ class Listing:
     passed_over: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     remark: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """The number of images of each class, by name."""
+        return dict(sorted(Counter(self.labels or ()).items()))
 
 
 def is_image(path: Path) -> bool:

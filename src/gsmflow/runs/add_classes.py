@@ -25,12 +25,12 @@ from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_blocks import Block, blocks_of
 from gsmflow.data.warnings import of_run, recorded, twins
 from gsmflow.files.atomic import CHECKSUMS, arriving_folder, folder_for, write_bytes
-from gsmflow.files.class_names import alike
 from gsmflow.files.tensors import read_tensors, write_tensors
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.fitting import refit
 from gsmflow.recipes.recipe import recipe_from
+from gsmflow.runs.classes import check_new
 from gsmflow.runs.folder import (
     CONFIG,
     METRICS,
@@ -186,10 +186,8 @@ def fitted_to(
             f"semantics of {', '.join(names)}: {vectors.shape[-1]} values, expected {problem.semantic_dim} "
             "as for the other classes"
         )
-    known = {alike(name): name for name in problem.classes}
+    check_new(names, problem.classes)
     for name, vector in zip(names, vectors, strict=True):
-        if (other := known.get(alike(name), name)) != name:
-            raise InputError(f"class '{name}': there is a class '{other}' already; choose another name")
         if not np.isfinite(vector).all():
             raise InputError(f"semantics of {name}: a value is not a finite number; correct it")
         if not vector.any():

@@ -187,6 +187,18 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
     return replace(_of_texts(folder, images, pictured, given, file, table, said), semantics=semantics)
 
 
+def names_there(folder: Path) -> tuple[str, ...]:
+    """The classes that a file in a folder of pictures names; none if there is no such file.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    file, _ = _source(folder, None)
+    return () if file is None else read_described(file).names
+
+
 def _source(folder: Path, classes: str | None) -> tuple[Path | None, tuple[str, ...]]:
     """The file that describes classes, and the names that the user gave in addition."""
     if classes is None:

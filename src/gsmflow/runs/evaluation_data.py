@@ -11,10 +11,11 @@ from typing import Any
 from gsmflow import sources
 from gsmflow.base.errors import InputError
 from gsmflow.files.chunks import shards
-from gsmflow.files.class_names import matched
+from gsmflow.files.class_names import alike, matched
 from gsmflow.files.rows import ENDINGS
 from gsmflow.images.listing import Listing, holds_classes, is_image, list_labelled
 from gsmflow.runs.classes import class_names
+from gsmflow.runs.pictures import has_features
 from gsmflow.sources.file_names import file_names
 from gsmflow.sources.layouts import find
 from gsmflow.sources.source import layouts_of
@@ -45,8 +46,9 @@ def holds_samples(data: str, *, data_root: Path) -> bool:
     if not isdir(data):
         return path.exists() or shards(path) is not None
     names = file_names(path)
-    tables = any(f"{FEATURES}{ending}" in names for ending in ENDINGS)
-    if not tables and (images_of(path) or holds_classes(path) or any(map(is_image, path.iterdir()))):
+    if not has_features(path) and (
+        images_of(path) or holds_classes(path) or any(map(is_image, path.iterdir()))
+    ):
         return True
     if layouts_of(names):
         return False
@@ -88,6 +90,9 @@ def labelled_pictures(
             f"{path}: is one picture, and nothing says its class; put it into a folder named after its class and name "
             "the folder around that, or label it by `gsmflow predict`"
         )
+    classes = class_names(run)
+    if is_folder and alike(path.resolve().name) in map(alike, classes) and not holds_classes(path):
+        raise InputError(f"{path}: is the folder of one class; name the folder around it")
     listing = list_labelled((images_of(path) if is_folder else None) or path, root)
     remarks = []
     if listing.split and listing.labels:
@@ -101,7 +106,6 @@ def labelled_pictures(
             f"{path}: the run was trained on these pictures, so S is too good; name pictures that it has never seen"
         )
     said = "has a folder" if is_folder else "has the label"
-    classes = class_names(run)
     meant = matched(
         listing.labels or (), classes, lambda _: f"{path}: {said}", str(run), missing="is no class of"
     )

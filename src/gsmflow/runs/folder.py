@@ -43,12 +43,12 @@ from gsmflow.files.class_table import classes_csv
 from gsmflow.files.tensor_header import check_tensor_file
 from gsmflow.images.backbone import BackboneSpec
 from gsmflow.runs.classes import class_names
+from gsmflow.runs.finished import CONFIG, METRICS, check_finished
 
 if TYPE_CHECKING:
     from gsmflow.heads.classifier import FittedClassifier
     from gsmflow.recipes.recipe import Recipe
 
-METRICS, CONFIG = "metrics.json", "config.toml"
 _NAME = 150  # characters; file systems allow 255, and something is appended to a name
 HEAD = "head.safetensors"
 SEMANTICS, EXAMPLES, DATA = "semantics.csv", "examples.safetensors", "data.safetensors"
@@ -97,24 +97,6 @@ def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
     files = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
     write_checksums(folder, sorted(files - {CHECKSUMS, METRICS}), {METRICS: json_bytes(metrics)})
     write_json(folder / METRICS, metrics)
-
-
-def check_finished(folder: Path) -> None:
-    """Refuse a folder that holds no finished run.
-
-    Raises
-    ------
-    InputError
-        There is no such folder, or it holds no run or an unfinished one.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such run folder; `gsmflow train` makes one under runs/")
-    if not (folder / METRICS).exists():
-        if (folder / CONFIG).exists():
-            raise InputError(
-                f"{folder}: holds an unfinished run; resume it first, by the command it was started with"
-            )
-        raise InputError(f"{folder}: holds no run")
 
 
 def load_classifier(folder: Path) -> FittedClassifier:

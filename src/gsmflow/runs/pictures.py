@@ -204,6 +204,11 @@ def folder_of_pictures(problem: str, data_root: Path) -> Path | None:
     return folder if images_of(folder) or holds_classes(folder) else None
 
 
+def has_features(folder: Path, stem: str | None = None) -> bool:
+    """Whether there is a table of features, called `stem` or ``features``, in a folder."""
+    return any((folder / f"{stem or FEATURES}{ending}").exists() for ending in ENDINGS)
+
+
 def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -> Plan | None:
     """The steps before a folder of pictures can be trained on; None if no option asks for any and all tables are there.
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from gsmflow.files.checksums import check
 from gsmflow.files.tensor_header import check_tensor_file
 from gsmflow.runs.classes import class_names
-from gsmflow.runs.folder import HEAD, SEMANTICS, check_finished, read_config, read_metrics
+from gsmflow.runs.finished import check_finished
+from gsmflow.runs.folder import HEAD, SEMANTICS, read_config, read_metrics
 
 
 def check_classifier(folder: Path) -> None:

@@ -17,6 +17,7 @@ from gsmflow.sources.file_names import file_names
 from gsmflow.sources.layouts import find, load_folder
 from gsmflow.sources.published import KNOWN
 from gsmflow.sources.source import SOURCES, Layout, NamedProblem, layouts_of, named_problems, register_source
+from gsmflow.sources.table import ENDINGS, FEATURES
 
 __all__ = [
     "Layout",
@@ -129,6 +130,16 @@ def is_named(problem: str, data_root: Path) -> bool:
     return problem.partition(":")[0] in SOURCES.names() or bool(known and find(data_root, known.name))
 
 
+def _of_file(file: Path) -> str:
+    """What to do with a file where a folder is expected, by its ending."""
+    if file.suffix.lower() in ENDINGS and file.stem != FEATURES:
+        return (
+            f"name the folder it lies in; there a table of features is called {FEATURES}{file.suffix.lower()} and the "
+            "classes are in classes.csv, and a list of pictures is called images.csv"
+        )
+    return "name the folder it lies in"
+
+
 def _folder(
     problem: str, data_root: Path, features: str | None = None, semantics: str | None = None
 ) -> tuple[Path, str]:
@@ -148,6 +159,6 @@ def _folder(
             f"(gsmflow data get {known.name} brings them), or name another place by `data_root`; {known.citation}",
         )
     if exists(problem):
-        raise InputError(f"{problem}: is a file; name the folder it lies in")
+        raise InputError(f"{problem}: is a file; {_of_file(Path(problem))}")
     names = (*(each.name for each in named_problems()), *KNOWN)
     raise InputError(f"'{problem}' is neither a known name nor a folder; {instead_of(problem, names)}")

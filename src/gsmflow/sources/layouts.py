@@ -38,6 +38,10 @@ def load_folder(
     layouts = layouts_of(names)
     if not layouts:
         known = [f"{each.files} ({each.name})" for each in SOURCES.each() if isinstance(each, Layout)]
+        if "config.toml" in names and "metrics.json" in names:
+            raise InputError(
+                f"{folder}: is a run, not data; `gsmflow evaluate`, `predict`, `report` and `serve` take runs"
+            )
         raise InputError(
             f"{folder}: no data set; looked for {'; '.join(known)}; found {listed(names)}",
             remedy="pictures become one by `gsmflow train`, which extracts and describes them"

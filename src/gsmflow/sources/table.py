@@ -34,7 +34,10 @@ from gsmflow.sources.joining import NamedSemantics
 from gsmflow.sources.source import Layout
 
 FEATURES, CLASSES = "features", "classes"
-_TEXT = "text"  # name of the semantics that `train` makes from names and sentences
+_TEXT, _ATTRIBUTES = (
+    "text",
+    "attributes",
+)  # semantics that `train` makes of names or sentences, and of a file elsewhere
 _TESTED = 0.2
 _EXPECTED = (
     "expected features.npz, features.csv or features.parquet (with labels) and classes.csv (column 'name', "
@@ -82,7 +85,7 @@ def load(
     """
     names = file_names(folder)
     rows_file = _features_file(folder, names, features or FEATURES)
-    classes_file = _classes_file(folder, names, semantics or CLASSES, rows_file.stem)
+    classes_file = _classes_file(folder, names, semantics or _usual(folder, names), rows_file.stem)
     try:
         described = read_class_table(classes_file)
     except InputError as error:
@@ -200,6 +203,16 @@ def _classes_file(folder: Path, names: Sequence[str], stem: str, features: str) 
         else _nearly(names, stem, (".csv",))
     )
     raise InputError(f"{folder}: no {stem}.csv", remedy=f"{hint}{_EXPECTED}")
+
+
+def _usual(folder: Path, names: Sequence[str]) -> str:
+    """The semantics where none are named: ``classes.csv``, or the only table that `train` has made in its place."""
+    written = [
+        stem
+        for stem in (_TEXT, _ATTRIBUTES)
+        if f"{stem}.csv" in names and read_origin(folder / f"{stem}.csv")
+    ]
+    return written[0] if f"{CLASSES}.csv" not in names and len(written) == 1 else CLASSES
 
 
 def _nearly(names: Sequence[str], stem: str, endings: Sequence[str] = ENDINGS) -> str:

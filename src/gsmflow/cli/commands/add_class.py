@@ -75,7 +75,9 @@ def add_class(
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.files.atomic import check_writable
     from gsmflow.files.class_table import read_classes
-    from gsmflow.runs.folder import SEMANTICS, check_addable, check_finished, read_config
+    from gsmflow.runs.classes import check_new, class_names
+    from gsmflow.runs.finished import check_finished
+    from gsmflow.runs.folder import SEMANTICS, check_addable, read_config
     from gsmflow.runs.joined_semantics import Describer, check_text_encoders, text_vectors
 
     check_finished(run)
@@ -103,6 +105,11 @@ def add_class(
                 f"({listed(describer.by_hand)})"
             )
         given = [Given(name, values, text)]
+    check_new([each.name for each in given], class_names(run))
+    if name and "," in name:
+        click.echo(
+            f"'{name}' is one class; several are given by --from, a file with one name a line", err=True
+        )
     of_texts = describer.takes_text and any(not each.whole for each in given)
     semantics = [] if of_texts else _vectors(given, describer, lambda block, name, said: None)
     if of_texts:

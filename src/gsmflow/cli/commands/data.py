@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Annotated
 
 import click
@@ -30,11 +31,18 @@ class KnownDataOptions(DataOptions):
 def data(data: KnownDataOptions, as_json: bool) -> None:
     """List the known data sets: which are there, their sizes, and where their files are expected.
 
-    With PROBLEM (a name or a folder): read it, check it as `train` does, and say what was read.
+    With PROBLEM (a name or a folder): read it, check it as `train` does, and say what was read. Of a folder of pictures
+    it counts those of each class.
     """
     from gsmflow import sources
 
     if data.problem:
+        from gsmflow.runs.pictures import folder_of_pictures, has_features
+
+        folder = folder_of_pictures(data.problem, data.data_root)
+        if folder and not has_features(folder, data.features):
+            _pictures(folder, as_json)
+            return
         from gsmflow.cli.display import problem_table
         from gsmflow.cli.display_concerns import tell_concerns
         from gsmflow.data.warnings import of_problem
@@ -62,3 +70,21 @@ def data(data: KnownDataOptions, as_json: bool) -> None:
     from gsmflow.cli.display import data_table
 
     data_table(known, data.data_root)
+
+
+def _pictures(folder: Path, as_json: bool) -> None:
+    """Say what `train` would learn from in a folder of pictures of which no features have been made."""
+    from gsmflow.cli.display_images import pictures_table, tell_passed_over
+    from gsmflow.images.listing import list_labelled
+    from gsmflow.runs.class_descriptions import names_there
+    from gsmflow.sources.table import images_of
+
+    listing = list_labelled(images_of(folder) or folder)
+    tell_passed_over(listing)
+    counts = listing.counts()
+    without = sorted({*listing.empty, *names_there(folder)} - {*counts})
+    if as_json:
+        summary = {"name": folder.resolve().name, "pictures": len(listing.names), "pictures_of": counts}
+        click.echo(json.dumps({**summary, "classes_without_pictures": without}))
+    else:
+        pictures_table(folder, listing, without)

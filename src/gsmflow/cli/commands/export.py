@@ -28,7 +28,8 @@ def export(run: Path, out: Path | None, images: bool, backbone: str | None, as_j
     The file is an ONNX graph, for onnxruntime and other programs. Its metadata hold the names of the classes.
     """
     from gsmflow.files.atomic import check_writable
-    from gsmflow.runs.folder import check_finished, load_backbone, load_classifier
+    from gsmflow.runs.finished import check_finished
+    from gsmflow.runs.folder import load_backbone, load_classifier
 
     if out and out.suffix != ".onnx":
         raise InputError(f"{out}: expected a name ending in .onnx")

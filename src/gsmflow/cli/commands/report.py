@@ -48,7 +48,7 @@ def report(
     """
     from gsmflow.files.atomic import check_writable, folder_for, write_bytes
     from gsmflow.report.embedding import parse_methods
-    from gsmflow.runs.folder import check_finished
+    from gsmflow.runs.finished import check_finished
     from gsmflow.runs.whole import check_whole
 
     for run in runs:

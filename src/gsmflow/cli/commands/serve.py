@@ -119,7 +119,8 @@ def serve(
     it.
     """
     from gsmflow.compute.devices import check_device, resolve_device
-    from gsmflow.runs.folder import check_finished, load_backbone
+    from gsmflow.runs.finished import check_finished
+    from gsmflow.runs.folder import load_backbone
     from gsmflow.runs.whole import check_whole
     from gsmflow.semantics.encoder import check_encoder
 

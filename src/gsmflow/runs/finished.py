@@ -1,0 +1,44 @@
+"""Whether a folder holds a finished run, and which run may be meant where it does not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from gsmflow.base.errors import InputError
+from gsmflow.base.suggest import instead_of, listed
+
+METRICS, CONFIG = "metrics.json", "config.toml"
+_MAKE = "`gsmflow train` makes one under runs/"
+
+
+def check_finished(folder: Path) -> None:
+    """Refuse a folder that holds no finished run.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it holds no run or an unfinished one.
+    """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file, expected the folder of a run; {_MAKE}")
+    if not folder.is_dir():
+        beside = [str(run) for run in _runs_in(folder.parent)]
+        other = instead_of(str(folder), beside) if beside else _MAKE
+        raise InputError(f"{folder}: no such run folder; {other}")
+    if not (folder / METRICS).exists():
+        if (folder / CONFIG).exists():
+            raise InputError(
+                f"{folder}: holds an unfinished run; resume it first, by the command it was started with"
+            )
+        inside = _runs_in(folder)
+        other = f"name one in it: {listed(map(str, inside))}" if inside else _MAKE
+        raise InputError(f"{folder}: holds no run; {other}")
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """The finished runs directly in a folder, the newest first."""
+    with suppress(OSError):
+        runs = [path for path in folder.iterdir() if (path / CONFIG).is_file() and (path / METRICS).is_file()]
+        return sorted(runs, key=lambda path: -(path / METRICS).stat().st_mtime)
+    return []
