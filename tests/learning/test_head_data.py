@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -195,3 +198,49 @@ def test_a_synthetic_feature_that_is_not_finite_ends_the_run() -> None:
         Pool.synthesize(Sampler(broken=True), data(), 4, seed=0)
     with pytest.raises(TrainingFailed):
         list(Stream(Sampler(broken=True), data(), 4, seed=0).shards())
+
+
+class Coarse(Sampler):
+    """A sampler with a coarse way, which adds 0.25 to the first dimension."""
+
+    def __init__(self, offered: bool = True) -> None:
+        super().__init__()
+        self.offered = offered
+
+    def coarse_sampler(self) -> Callable[..., Tensor] | None:
+        def sample(semantics: Tensor, count: int, *key: int | str) -> Tensor:
+            return self.sample(semantics, count, *key) + torch.tensor([0.25, *[0.0] * DIM])
+
+        return sample if self.offered else None
+
+
+def test_only_what_is_stored_as_codes_is_synthesized_coarsely() -> None:
+    def first(generator: Sampler, coded: bool) -> Tensor:
+        pool = Pool.synthesize(generator, data(), 50, seed=0, coded=coded)
+        assert isinstance(pool, Pool)
+        return pool.rows(pool.real, len(pool.labels))
+
+    assert torch.equal(first(Coarse(), False), first(Sampler(), False))
+    assert torch.equal(first(Coarse(offered=False), True), first(Sampler(), True))
+    coarse = first(Coarse(), True) - first(Sampler(), False)
+    assert coarse[:, 0].mean() == pytest.approx(0.25, abs=0.03)
+    assert coarse[:, 1].mean() == pytest.approx(0, abs=0.03)
+
+
+def test_streams_are_synthesized_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_data, "_STREAMED_FROM", 1)
+
+    def first(generator: Sampler) -> Tensor:
+        stream = Pool.synthesize(generator, data(), 50, seed=0)
+        assert isinstance(stream, Stream)
+        return torch.cat([shard.features[shard.real :] for shard in stream.shards("pass")])
+
+    assert torch.equal(first(Coarse())[:, 0], first(Sampler())[:, 0] + 0.25)
+
+
+def test_real_features_alone_have_codes_too() -> None:
+    given = replace(data(), unseen=torch.arange(0))
+    pool = Pool.synthesize(Sampler(), given, 50, seed=0, coded=True)
+    assert isinstance(pool, Pool)
+    assert pool.step is not None
+    assert ((pool.rows(0, 12)[:, :DIM] - given.features).abs() <= pool.step[:DIM] / 2 + 1e-6).all()

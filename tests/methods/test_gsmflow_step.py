@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from gsmflow.compute import adam
 from gsmflow.compute.adam import MasterAdam
 from gsmflow.compute.cuda_graphs import Beside, Recording
+from gsmflow.compute.devices import has_eight_bit
 from gsmflow.flow import ConditionalCoupling, gradients
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.methods.gsmflow import GSMFlowOptions
@@ -299,3 +301,29 @@ def test_a_backward_pass_that_fails_leaves_nothing_behind() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not list(notes.collect())
+
+
+@pytest.mark.parametrize(
+    ("options", "coarse"),
+    [
+        ({}, True),
+        ({"precision": "float32"}, False),
+        ({"precision": "bfloat16"}, False),
+        ({"hidden": 64}, False),
+    ],
+)
+def test_only_large_flows_of_automatic_precision_synthesize_coarsely(
+    options: dict[str, Any], coarse: bool
+) -> None:
+    given = data()
+    wide = replace(given, features=torch.rand(SAMPLES, 64, generator=torch.Generator().manual_seed(4)))
+    base = {"blocks": 1, "hidden": 1024, "global_semantic": 8, "residual": True}
+    learner = GSMFlowLearner(wide, GSMFlowOptions(**base | options), 0)
+    sample = learner.coarse_sampler()
+    assert (sample is not None) == (coarse and has_eight_bit(torch.device("cpu")))
+    if sample is None:
+        return
+    semantics = given.semantics[given.unseen]
+    exact = learner.sample(semantics, 500, 1).view(UNSEEN, 500, -1)
+    means = sample(semantics, 500, 1).view(UNSEEN, 500, -1).mean(dim=1)
+    assert ((means - exact.mean(dim=1)).abs() < 7 * exact.std(dim=1) / 500**0.5).all()

@@ -62,6 +62,16 @@ def has_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
+def has_eight_bit(device: torch.device) -> bool:
+    """Whether matrix products of 8-bit numbers run on hardware of their own (AVX512-VNNI, AMX) that torch can use."""
+    import torch
+
+    # torch has only private functions for this; without them the products are not used.
+    hardware = getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
+    names = ("qlinear_prepack", "qlinear_pointwise")
+    return device.type == "cpu" and hardware and all(hasattr(torch.ops.onednn, name) for name in names)
+
+
 def set_threads(wanted: int | None, dims: int) -> int:
     """Set the number of CPU threads; by default torch's choice, or one thread for features of few dimensions.
 

@@ -74,9 +74,7 @@ class ConditionalFlow(nn.Module):
 
     def condition_twice(self, g: Tensor) -> tuple[Conditions, Conditions]:
         """The [`condition`][gsmflow.flow.flow.ConditionalFlow.condition] twice: with a gradient to g, and without."""
-        pairs = [
-            (block.net1.condition_twice(g), block.net2.condition_twice(g)) for block in self._couplings()
-        ]
+        pairs = [(block.net1.condition_twice(g), block.net2.condition_twice(g)) for block in self.couplings()]
         return [(n1[0], n2[0]) for n1, n2 in pairs], [(n1[1], n2[1]) for n1, n2 in pairs]
 
     def forward(self, x: Tensor, conditions: Conditions, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -94,7 +92,7 @@ class ConditionalFlow(nn.Module):
         """
         first, second = self._halves(x)
         log_det = x.new_zeros(len(x))
-        for block, (c1, c2) in zip(self._couplings(), conditions, strict=True):
+        for block, (c1, c2) in zip(self.couplings(), conditions, strict=True):
             first, second, change = block(first, second, _take(c1, rows), _take(c2, rows))
             log_det = log_det + change
         return torch.cat((first, second), dim=1), log_det
@@ -105,23 +103,24 @@ class ConditionalFlow(nn.Module):
         """
         first, second = self._halves(z)
         log_det = z.new_zeros(len(z))
-        for block, (c1, c2) in zip(reversed(self._couplings()), reversed(conditions), strict=True):
+        for block, (c1, c2) in zip(reversed(self.couplings()), reversed(conditions), strict=True):
             first, second, change = block.inverse(first, second, _take(c1, rows), _take(c2, rows))
             log_det = log_det + change
         return torch.cat((first, second), dim=1), log_det
 
     def note_gradients(self, gradients: WeightGradients | None) -> None:
         """Collect weight gradients in `notes` from now on; None: backward passes write to ``.grad`` as usual."""
-        for block in self._couplings():
+        for block in self.couplings():
             block.net1.gradients = block.net2.gradients = gradients
 
-    def _couplings(self) -> list[ConditionalCoupling]:
+    def couplings(self) -> list[ConditionalCoupling]:
+        """The coupling blocks, from the features to the noise."""
         return list(self.blocks)  # type: ignore[arg-type]
 
     def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise ValueError(f"shape {tuple(x.shape)}, expected (batch, {self.dim})")
-        first, second = x.split(self._couplings()[0].split, dim=1)
+        first, second = x.split(self.couplings()[0].split, dim=1)
         return first.contiguous(), second.contiguous()  # as those of later blocks: nothing is compiled twice
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gsmflow.compute.finite import check_synthetic
 from gsmflow.compute.randomness import stream
-from gsmflow.learning.learner import Generator
+from gsmflow.learning.learner import CoarseGenerator, Generator
 from gsmflow.learning.tensors import TrainingData
 
 _CODED_FROM = 1 << 28  # size in bytes from which float32 features are stored as codes
@@ -20,6 +20,7 @@ _LEVELS = 255
 _AT_ONCE = 1 << 13  # features of several classes synthesized at a time
 _OF_A_CLASS = 1 << 12  # features of one class synthesized at a time
 _LOOKED_AT = 1 << 13  # synthetic features from which the range of the codes is estimated
+_PART_LOOKED_AT = 32  # at most this part of all, if synthesis is coarse
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,14 @@ class Pool:
         group = max(1, _AT_ONCE // count)
         noise = _key("synthesis", draw)
         low = step = None
+        sample, looked_at = learner.sample, _LOOKED_AT
         if coded:
-            low, step = _range(learner, data, count, seed)
+            coarse = _coarse(learner)
+            if coarse:
+                sample, looked_at = coarse, min(_LOOKED_AT, total // _PART_LOOKED_AT)
+            each = max(1, min(count, looked_at // max(1, len(data.unseen))))
+            some = data.unseen[: max(1, looked_at // each)]
+            low, step = _range(learner, sample(data.semantics[some], each, seed, "range"), data, seed)
         features = torch.empty(total, dim, dtype=torch.uint8 if coded else torch.float32, device=data.device)
         pool = Pool(
             features,
@@ -128,12 +135,12 @@ class Pool:
             classes = data.unseen[first : first + group].tolist()
             semantics = data.semantics[classes]
             start = real + first * count
-            synthetic = learner.sample(semantics, min(count, _OF_A_CLASS), seed, *noise, first)
+            synthetic = sample(semantics, min(count, _OF_A_CLASS), seed, *noise, first)
             check_synthetic(synthetic, classes)
             pool._put(start, synthetic)
             for done in range(_OF_A_CLASS, count, _OF_A_CLASS):  # a class too large to synthesize in one go
                 rest = min(count - done, _OF_A_CLASS)
-                synthetic = learner.sample(semantics, rest, seed, *noise, first, done)
+                synthetic = sample(semantics, rest, seed, *noise, first, done)
                 check_synthetic(synthetic, classes)
                 pool._put(start + done, synthetic)
         return pool
@@ -166,7 +173,7 @@ class Pool:
     def _put(self, start: int, rows: Tensor) -> None:
         for part in rows.split(1024):
             if self.low is not None and self.step is not None:
-                part = ((part - self.low) / self.step).round_().clamp_(0, _LEVELS)
+                part = (part - self.low).div_(self.step).round_().clamp_(0, _LEVELS)
             self.features[start : start + len(part)] = part
             start += len(part)
 
@@ -235,9 +242,10 @@ class Stream:
         generator = stream("cpu", *key, "shards")
         order = torch.randperm(number, generator=generator)
         real = torch.randperm(len(self.data.features), generator=generator).to(self.device)
+        sample = _coarse(self.learner) or self.learner.sample
         for place, shard in enumerate(order.tolist()):
             each = int(parts[shard + 1] - parts[shard])
-            synthetic = self._synthesized(each, shard)
+            synthetic = self._synthesized(sample, each, shard)
             if self.alone:
                 labels = torch.arange(classes, device=self.device).repeat_interleave(each)
                 yield Pool(synthetic, labels, 0)
@@ -247,12 +255,12 @@ class Stream:
             labels = torch.cat((self.data.seen[self.data.labels[some]], unseen.repeat_interleave(each)))
             yield Pool(torch.cat((rows, synthetic)), labels, len(some))
 
-    def _synthesized(self, each: int, shard: int) -> Tensor:
+    def _synthesized(self, sample: Callable[..., Tensor], each: int, shard: int) -> Tensor:
         group = max(1, _AT_ONCE // each)
         semantics = self.data.semantics[self.data.unseen]
         synthetic = torch.empty(len(semantics) * each, self.dim, device=self.device)
         for first in range(0, len(semantics), group):
-            some = self.learner.sample(
+            some = sample(
                 semantics[first : first + group], each, self.seed, *_key("stream", self.draw), shard, first
             )
             check_synthetic(some, self.data.unseen[first : first + group].tolist())
@@ -265,12 +273,16 @@ def _key(name: str, draw: int) -> tuple[int | str, ...]:
     return (name, draw) if draw else (name,)
 
 
-def _range(learner: Generator, data: TrainingData, count: int, seed: int) -> tuple[Tensor, Tensor]:
+def _coarse(learner: Generator) -> Callable[..., Tensor] | None:
+    """The generator's quicker way to synthesize features that will be stored as codes, if it has one here."""
+    return learner.coarse_sampler() if isinstance(learner, CoarseGenerator) else None
+
+
+def _range(learner: Generator, synthetic: Tensor, data: TrainingData, seed: int) -> tuple[Tensor, Tensor]:
     """Least value and step of the codes of each dimension, estimated from all real and some synthetic features."""
-    each = max(1, min(count, _LOOKED_AT // max(1, len(data.unseen))))
-    some = data.unseen[: max(1, _LOOKED_AT // each)]
-    synthetic = learner.sample(data.semantics[some], each, seed, "range")
-    low, high = synthetic.amin(dim=0), synthetic.amax(dim=0)
+    low, high = (synthetic.new_full((synthetic.shape[1],), end) for end in (torch.inf, -torch.inf))
+    if len(synthetic):
+        low, high = synthetic.amin(dim=0), synthetic.amax(dim=0)
     for start in range(0, len(data.features), _AT_ONCE):
         rows = learner.represent(data.features[start : start + _AT_ONCE], seed, "real", start)
         low, high = torch.minimum(low, rows.amin(dim=0)), torch.maximum(high, rows.amax(dim=0))

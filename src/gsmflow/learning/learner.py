@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -67,6 +67,17 @@ class Generator(Learner, Protocol):
     def representation(self) -> Representation | None:
         """The same map without random draws, for features to be classified; None where a head sees the
         features themselves.
+        """
+        ...
+
+
+@runtime_checkable
+class CoarseGenerator(Generator, Protocol):
+    """A generator that can synthesize more quickly where features are stored as 8-bit codes anyway."""
+
+    def coarse_sampler(self) -> Callable[..., Tensor] | None:
+        """A function with the arguments and the result of [`sample`][gsmflow.learning.learner.Generator.sample], for
+        the weights as they are now; None where it would not be quicker.
         """
         ...
 

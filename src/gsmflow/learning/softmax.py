@@ -119,7 +119,7 @@ class _Loss:
         if self.prior is not None:
             logits = logits + self.prior
         error = logits.softmax(dim=1)
-        error[torch.arange(len(labels), device=labels.device), labels] -= 1
+        error.scatter_add_(1, labels[:, None], error.new_full((1, 1), -1.0).expand(len(labels), 1))
         error /= len(labels)
         return error if self.weight is None else error.mul_(self.weight[labels, None])
 
@@ -129,7 +129,7 @@ def _gradients(
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the picked features' mean loss with respect to weight (C, D) and bias (C,)."""
     # On the CPU index_select is three times as fast as indexing for float32, and twelve times for codes.
-    x, y = pool.features.index_select(0, picked), pool.labels[picked]
+    x, y = pool.features.index_select(0, picked), pool.labels.index_select(0, picked)
     if pool.low is None or pool.step is None:
         return _linear_gradients(x, y, weight, bias, loss)
     # x = low + step * code. The products take the codes themselves: bfloat16 holds these whole numbers

@@ -17,7 +17,7 @@ then the flow only has to learn the shape of a class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -27,7 +27,7 @@ from torch import Tensor
 from gsmflow.compute.adam import MasterAdam, copy_weights
 from gsmflow.compute.cuda_graphs import Beside, Recording, current_gpu
 from gsmflow.compute.data_parallel import mean, share, size
-from gsmflow.compute.devices import has_bfloat16
+from gsmflow.compute.devices import has_bfloat16, has_eight_bit
 from gsmflow.compute.randomness import stream
 from gsmflow.flow import (
     WeightGradients,
@@ -155,6 +155,30 @@ class GSMFlowLearner:
         if self.regression:
             synthetic = synthetic + self.regression(semantics).repeat_interleave(count, dim=0)
         return synthetic
+
+    def coarse_sampler(self) -> Callable[..., Tensor] | None:
+        """A quicker way to synthesize features that will be stored as 8-bit codes; None if there is none here.
+
+        There is with the precision ``auto``, where the processor has instructions for products of 8-bit numbers and
+        they are near enough for this flow.
+        """
+        options, data = self.options, self.data
+        large = data.features.shape[1] * options.hidden >= _BFLOAT16_FROM
+        if options.precision != "auto" or not large or not has_eight_bit(data.device):
+            return None
+        sample = self.model.coarse_sampler(
+            data.semantics[data.unseen] if len(data.unseen) else data.semantics
+        )
+        if sample is None:
+            return None
+
+        def with_means(semantics: Tensor, count: int, *key: int | str) -> Tensor:
+            synthetic = sample(semantics, count, *key)
+            if self.regression:
+                synthetic += self.regression(semantics).repeat_interleave(count, dim=0)
+            return synthetic
+
+        return with_means
 
     def represent(self, features: Tensor, *key: int | str) -> Tensor:
         """The features themselves, (N, D)."""
