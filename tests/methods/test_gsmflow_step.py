@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -327,3 +328,70 @@ def test_only_large_flows_of_automatic_precision_synthesize_coarsely(
     exact = learner.sample(semantics, 500, 1).view(UNSEEN, 500, -1)
     means = sample(semantics, 500, 1).view(UNSEEN, 500, -1).mean(dim=1)
     assert ((means - exact.mean(dim=1)).abs() < 7 * exact.std(dim=1) / 500**0.5).all()
+
+
+@pytest.mark.parametrize("every_layer", [True, False])
+@pytest.mark.parametrize("residual", [True, False])
+def test_the_prototype_loss_of_drawn_classes_is_unbiased(every_layer: bool, residual: bool) -> None:
+    """Loss and gradients averaged over all subsets of classes are those of all classes."""
+    options = GSMFlowOptions(
+        blocks=2,
+        hidden=8,
+        global_semantic=6,
+        batch_size=16,
+        precision="float32",
+        perturbation=0.0,
+        semantics_in_every_layer=every_layer,
+        residual=residual,
+    )
+    learner = GSMFlowLearner(data(), options, seed=2)
+    learner.model.flow.reset(torch.Generator().manual_seed(0), scale=0.2)
+    learner.model.flow.note_gradients(None)
+    features, rows = learner.data.rows(learner.batches[0])
+
+    def loss_and_gradients(chosen: Tensor | None) -> tuple[float, dict[str, Tensor]]:
+        learner.model.zero_grad()
+        total, losses = learner.losses_of(features, rows, chosen)
+        total.backward()
+        gradients = {n: p.grad.clone() for n, p in learner.model.named_parameters() if p.grad is not None}
+        return float(losses["loss_prototype"]), gradients
+
+    loss, gradients = loss_and_gradients(None)
+    parts = [loss_and_gradients(torch.tensor(some)) for some in combinations(range(SEEN), 2)]
+    assert len({round(part, 6) for part, _ in parts}) == len(parts)  # each subset has a loss of its own
+    assert sum(part for part, _ in parts) / len(parts) == pytest.approx(loss, rel=1e-5)
+    for name, gradient in gradients.items():
+        mean = torch.stack([part[name] for _, part in parts]).mean(dim=0)
+        torch.testing.assert_close(mean, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_classes_of_the_prototype_loss_are_drawn_evenly_and_anew() -> None:
+    options = GSMFlowOptions(blocks=1, hidden=4, global_semantic=4, batch_size=16, prototype_classes=2)
+    learner = GSMFlowLearner(data(), options, seed=1)
+    drawn = [learner.prototype_classes(index) for index in range(1000)]
+    assert all(each is not None and len(set(each.tolist())) == 2 for each in drawn)
+    counts = torch.bincount(torch.cat([each for each in drawn if each is not None]), minlength=SEEN)
+    assert (counts - 400).abs().max() < 80  # five standard deviations
+    again = GSMFlowLearner(data(), options, seed=1).prototype_classes(7)
+    assert again is not None
+    assert drawn[7] is not None
+    assert torch.equal(again, drawn[7])
+    for name, value in (("prototype_classes", SEEN), ("prototype_classes", 0), ("prototype_weight", 0.0)):
+        assert GSMFlowLearner(data(), replace(options, **{name: value}), seed=1).prototype_classes(7) is None
+
+
+def test_training_on_drawn_classes_lowers_the_prototype_loss_of_all() -> None:
+    options = GSMFlowOptions(
+        blocks=2, hidden=16, global_semantic=8, batch_size=25, prototype_classes=1, learning_rate=3e-3
+    )
+    learner = GSMFlowLearner(data(), options, seed=1)
+
+    @torch.no_grad()
+    def loss() -> float:
+        _, apart = learner.model.conditions(learner.seen_semantics)
+        return float(learner.model.prototype_loss(apart, learner.means))
+
+    before = loss()
+    for index in range(60):
+        learner.step(index)
+    assert loss() < before / 3

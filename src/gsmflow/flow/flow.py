@@ -144,6 +144,15 @@ class _TakeRows(torch.autograd.Function):
         return product(one_hot.to(grad.dtype), grad), None
 
 
+def condition_rows(conditions: Conditions, start: int, stop: int) -> Conditions:
+    """Rows start, ..., stop - 1 of conditions (C, hidden). Subnets that see no semantics have a single row for all."""
+
+    def of(condition: Tensor) -> Tensor:
+        return condition if len(condition) == 1 else condition[start:stop]
+
+    return [(of(c1), of(c2)) for c1, c2 in conditions]
+
+
 def _take(condition: Tensor, rows: Tensor | None) -> Tensor:
     if rows is None or len(condition) == 1:
         return condition

@@ -17,6 +17,7 @@ from gsmflow.flow import (
     RelativePositioning,
 )
 from gsmflow.flow.eight_bit import ROWS, EightBitInverse
+from gsmflow.flow.flow import condition_rows
 
 _SAMPLE_ROWS = 2048  # samples synthesized in one go
 _COMPARED = 8  # classes on which 8-bit products are compared with exact ones
@@ -210,9 +211,7 @@ class GSMFlow(nn.Module):
                     for start in range(0, count, ROWS)
                 ]
                 noise = normals(draws, dim)
-                of_group = [
-                    (c1[group.start : group.stop], c2[group.start : group.stop]) for c1, c2 in conditions
-                ]
+                of_group = condition_rows(conditions, group.start, group.stop)
                 rows = torch.arange(len(group)).repeat_interleave(count)
                 for start in range(0, len(noise), ROWS):
                     part = slice(start, start + ROWS)

@@ -29,6 +29,7 @@ METHOD = Method(
         "residual": False,
         "perturbation": 0.0,
         "prototype_weight": 0.0,
+        "prototype_classes": 0,
         "relative_positioning": False,
         "semantics_in_every_layer": False,
     },

@@ -40,6 +40,9 @@ class GSMFlowOptions(Options):
     prototype_weight: float = option(
         3.0, "lambda; 0 switches the prototype loss off", low=0, search="0.1:30:log"
     )
+    prototype_classes: int = option(
+        0, "seen classes of which each step computes the prototype loss, drawn anew each time; 0: all", low=0
+    )
     relative_positioning: bool = option(True, "describe semantics by their offsets to three anchors")
     semantics_in_every_layer: bool = option(
         True, "give semantics to every coupling block, not just to the one next to the noise"
@@ -53,7 +56,8 @@ class GSMFlowOptions(Options):
     ridge: float = option(-1.0, "exponent of the regularizer of that regression", low=-12, high=12)
     precision: str = option(
         "auto",
-        "dtype of matrix products; auto: bfloat16 where the hardware has it and the flow is large enough to gain",
+        "dtype of matrix products; auto: bfloat16 where the hardware has it and the flow is large enough to gain, 8 "
+        "bits for features that are stored in 8 bits",
         choices=("auto", "float32", "bfloat16"),
     )
 

@@ -4,7 +4,7 @@ Per step, over a batch of B features x of D dimensions with class semantics a an
 
     x~      = x + pi * eps,  eps ~ N(0, I)                       visual perturbation
     L_flow  = mean(z^2) / 2 - mean(log|det dz/dx~|) / D,  z = f(x~; g)
-    L_proto = lambda * MSE(f^-1(0; g(a_s)), mean feature of s)   over all seen classes s
+    L_proto = lambda * MSE(f^-1(0; g(a_s)), mean feature of s)   over all seen classes s, or K that are drawn
     Adam on L_flow + L_proto; no gradient of L_proto flows into g
 
 Features of class u are synthesized as f^-1(z; g(a_u)) with z ~ N(0, I).
@@ -34,6 +34,7 @@ from gsmflow.flow import (
     perturb,
     semantic_anchors,
 )
+from gsmflow.flow.flow import condition_rows
 from gsmflow.flow.model import FlowSizes, GSMFlow
 from gsmflow.learning.learner import Losses
 from gsmflow.learning.loop import step_decay
@@ -84,20 +85,62 @@ class GSMFlowLearner:
             "perturbation",
             index,
         )
-        rate = self.learning_rate(index)
+        rate, chosen = self.learning_rate(index), self.prototype_classes(index)
+        given = (features, rows) if chosen is None else (features, rows, chosen.to(data.device))
         if self.recording is not None:
             # Filled on the GPU: a copy from the CPU would wait for all earlier steps.
-            return self.recording.run(self._update, features, rows, torch.full((), rate, device=data.device))
-        return self._update(features, rows, rate)
+            return self.recording.run(self._update, torch.full((), rate, device=data.device), *given)
+        return self._update(rate, *given)
 
-    def _update(self, features: Tensor, rows: Tensor, rate: float | Tensor) -> Losses:
-        """Adam on both losses of a batch: perturbed features (B, D) and their labels (B,)."""
+    def prototype_classes(self, index: int) -> Tensor | None:
+        """The seen classes (K,) that the prototype loss of step `index` is computed of; None for all.
+
+        Drawn without replacement, so the expected loss, and its gradient, is that of all classes.
+        """
+        options, count = self.options, len(self.seen_semantics)
+        if not options.prototype_weight or not 0 < options.prototype_classes < count:
+            return None
+        drawn = torch.randperm(count, generator=stream("cpu", self.seed, "prototype classes", index))
+        return drawn[: options.prototype_classes]
+
+    def _update(
+        self, rate: float | Tensor, features: Tensor, rows: Tensor, chosen: Tensor | None = None
+    ) -> Losses:
+        """Adam on all losses of a batch, the arguments of `losses_of`."""
+        total, losses = self.losses_of(features, rows, chosen)
+        with self._updates(rate):
+            total.backward()
+        self.prototypes.join()
+        self.optimizer.step(rate, self.gradients.collect())
+        return losses
+
+    def losses_of(
+        self, features: Tensor, rows: Tensor, chosen: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of all losses of a batch, and each of them by name without a gradient.
+
+        Parameters
+        ----------
+        features : Tensor
+            (B, D) perturbed features.
+        rows : Tensor
+            (B,) their labels.
+        chosen : Tensor | None
+            (K,) classes of the prototype loss; None: all seen classes.
+        """
         options = self.options
         batch = len(rows)
         mine = share(batch)
         features, rows = features[mine], rows[mine]
-        few = options.prototype_weight == 0 and len(self.seen_semantics) > batch  # fewer samples than classes
-        conditions, apart = self.model.conditions(self.seen_semantics[rows] if few else self.seen_semantics)
+        # Conditions are computed once a class, or once a sample where classes are more than what is needed of them.
+        few = chosen is not None or (options.prototype_weight == 0 and len(self.seen_semantics) > batch)
+        needed = rows if chosen is None else torch.cat((rows, chosen))
+        conditions, apart = self.model.conditions(self.seen_semantics[needed] if few else self.seen_semantics)
+        if chosen is not None:
+            conditions, apart = (
+                condition_rows(conditions, 0, len(rows)),
+                condition_rows(apart, len(rows), len(needed)),
+            )
         start = self.prototypes.mark()
         flow_loss = self.model.flow_loss(features, conditions, None if few else rows)
         # Each share of a divided batch counts by its size; the optimizer averages over the processes.
@@ -107,19 +150,16 @@ class GSMFlowLearner:
         losses = {"loss_flow": mean(flow_loss.detach())}
         total = flow_loss
         if options.prototype_weight > 0:
+            means = self.prototypes_of if chosen is None else self.prototypes_of[chosen]
             with self.prototypes.launched(start):
-                prototype_loss = self.model.prototype_loss(apart, self.prototypes_of)
+                prototype_loss = self.model.prototype_loss(apart, means)
             self.prototypes.join()
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
         for name, (weight, loss) in self.further_losses().items():
             losses[name] = loss.detach()
             total = total + weight * loss
-        with self._updates(rate):
-            total.backward()
-        self.prototypes.join()
-        self.optimizer.step(rate, self.gradients.collect())
-        return losses
+        return total, losses
 
     def further_losses(self) -> dict[str, tuple[float, Tensor]]:
         """Further losses of a step by name, each with its weight; none here."""
