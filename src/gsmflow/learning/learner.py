@@ -76,8 +76,8 @@ class CoarseGenerator(Generator, Protocol):
     """A generator that can synthesize more quickly where features are stored as 8-bit codes anyway."""
 
     def coarse_sampler(self) -> Callable[..., Tensor] | None:
-        """A function with the arguments and the result of [`sample`][gsmflow.learning.learner.Generator.sample], for
-        the weights as they are now; None where it would not be quicker.
+        """A function with the arguments of [`sample`][gsmflow.learning.learner.Generator.sample] and a result like its,
+        (len(semantics) * count, R), for the weights as they are now; None where it would not be quicker.
         """
         ...
 

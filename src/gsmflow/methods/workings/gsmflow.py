@@ -197,7 +197,7 @@ class GSMFlowLearner:
         return synthetic
 
     def coarse_sampler(self) -> Callable[..., Tensor] | None:
-        """A quicker way to synthesize features that will be stored as 8-bit codes; None if there is none here.
+        """A quicker way to synthesize features (n, D) that will be stored as 8-bit codes; None if there is none here.
 
         There is with the precision ``auto``, where the processor has instructions for products of 8-bit numbers and
         they are near enough for this flow.
