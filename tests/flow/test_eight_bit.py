@@ -19,9 +19,9 @@ DIM, G, CLASSES = 50, 20, 3
 
 def flow(clamp: float = 1.0, *, every_layer: bool = True) -> ConditionalFlow:
     """Three blocks whose scales and shifts are far from zero."""
-    made = ConditionalFlow(DIM, G, blocks=3, hidden=160, every_layer=every_layer, clamp=clamp)
-    made.reset(torch.Generator().manual_seed(0), scale=0.1)
-    return made
+    inverted = ConditionalFlow(DIM, G, blocks=3, hidden=160, every_layer=every_layer, clamp=clamp)
+    inverted.reset(torch.Generator().manual_seed(0), scale=0.1)
+    return inverted
 
 
 def given(samples: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
