@@ -20,7 +20,7 @@ from gsmflow.files.tensors import write_tensors
 from gsmflow.report.cards import cards, summary
 from gsmflow.report.charts import embedding_chart
 from gsmflow.report.embedding import embed
-from gsmflow.report.notices import notices
+from gsmflow.report.notices import differences, notices
 from gsmflow.report.page import render
 from gsmflow.report.page_tables import member_table
 from gsmflow.report.record import Record, read
@@ -302,11 +302,31 @@ def test_members_that_were_left_out_stand_below(pictures: Path) -> None:
     }
     table = member_table(replace(record, metrics=metrics))
     assert table is not None
-    assert [row[0].text for row in table.rows] == [
-        "lda",
-        "gsmflow: left out, it would not be done within the budget",
+    assert [row[0].text for row in table.rows] == ["lda"]
+    assert table.below == [("gsmflow was left out", "it would not be done within the budget")]
+    page = render([replace(record, metrics=metrics)], ("pca",))
+    assert "<li><b>gsmflow was left out</b>: it would not be done within the budget</li>" in page
+
+
+def test_classes_differ_in_attributes_and_never_in_numbers_of_a_text(pictures: Path) -> None:
+    record = read([pictures], DATA)[0]
+    first, second, *_ = record.seen
+    semantics = np.zeros((len(record.seen), 4), np.float32)
+    semantics[1] = (0.5, 0.0, 0.2, 0.9)
+    blocks = [
+        {"name": "classes", "mean": "1.0 0.0", "scale": 2.0, "origin": {}},
+        {"name": "text", "mean": "0.0 0.0", "scale": 1.0, "origin": {"encoder": "x"}},
     ]
-    assert [cell.text for cell in table.rows[1][1:]] == ["–"] * 3
+    joined = replace(
+        record,
+        semantics=semantics,
+        dimensions=("stripes", "hooves", "d0", "d1"),
+        config={**record.config, "semantic_origin": {"blocks": blocks}},
+    )
+    told = differences(joined, first, second)
+    assert [(each.name, each.first, each.second) for each in told] == [("stripes", "1", "2")]
+    of_text = replace(joined, config={**record.config, "semantic_origin": {"encoder": "x"}})
+    assert differences(of_text, first, second) == ()
 
 
 def test_the_page_can_be_opened(

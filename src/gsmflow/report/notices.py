@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsmflow.report.record import Record
+from gsmflow.runs.joined_semantics import Describer
 
 _SHOWN = 6  # most notices of a kind; the others are counted
 _DIFFERING = 4  # most attributes named for a pair of classes
@@ -158,21 +159,35 @@ def _more(all_of_them: list[Any], kind: str, text: str) -> list[Notice]:
 
 
 def differences(record: Record, first: str, second: str) -> tuple[Difference, ...]:
-    """The attributes in which two classes differ most, the largest difference first."""
+    """The attributes in which two classes differ most, the largest difference first, in their own units.
+
+    The dimensions of a text are none: their numbers say nothing to a reader.
+    """
     names = list(record.seen)
     if record.semantics is None or first not in names or second not in names:
         return ()
+    describer = Describer.of(record.folder, record.config, record.dimensions)
+    by_hand = len(describer.by_hand)
+    called, values = describer.own_of_all(record.semantics)
+    called, values = called[:by_hand], _rounded(values[:, :by_hand])
     i, j = names.index(first), names.index(second)
-    gap = np.abs(_scaled(record.semantics)[i] - _scaled(record.semantics)[j])
+    gap = np.abs(_scaled(values)[i] - _scaled(values)[j])
     order = np.argsort(-gap, kind="stable")[:_DIFFERING]
     return tuple(
-        Difference(record.dimensions[d], f"{record.semantics[i, d]:.3g}", f"{record.semantics[j, d]:.3g}")
+        Difference(called[d], f"{values[i, d]:.3g}", f"{values[j, d]:.3g}")
         for d in order.tolist()
         if gap[d] > 0
     )
 
 
-def _scaled(semantics: NDArray[np.float32]) -> NDArray[np.float64]:
+def _rounded(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Values (C, a) without what is left of rounding: in its own units again, a 0 of joined semantics is 2e-9."""
+    largest = np.abs(values.astype(np.float64)).max(axis=0, initial=0)
+    largest[largest == 0] = 1
+    return np.round(values / largest, 5) * largest + 0.0
+
+
+def _scaled(semantics: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Every dimension in units of its standard deviation over the classes."""
     values = semantics.astype(np.float64)
     spread = values.std(axis=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gsmflow.data.lending import Setting
 from gsmflow.report import findings
@@ -69,11 +69,14 @@ class Table:
         The columns, from left to right.
     rows : list[list[Cell]]
         One list of cells for each row.
+    below : list[tuple[str, str]]
+        What has no place in a row: a name and a sentence about it, each on a line of the table's whole width.
     """
 
     title: str
     columns: list[Column]
     rows: list[list[Cell]]
+    below: list[tuple[str, str]] = field(default_factory=list)
 
 
 def leaderboard(records: list[Record]) -> Table:
@@ -148,10 +151,8 @@ def member_table(record: Record) -> Table | None:
             ]
         )
     left_out = record.metrics.get("left_out")
-    nothing = Cell("–", "", True)
-    for label, why in left_out.items() if isinstance(left_out, dict) else ():
-        rows.append([Cell(f"{label}: left out, {why}"), nothing, nothing, nothing])
-    return Table("Methods tried, best first", columns, rows)
+    below = [(f"{label} was left out", str(why)) for label, why in left_out.items()] if left_out else []
+    return Table("Methods tried, best first", columns, rows, below)
 
 
 def class_table(records: list[Record]) -> Table:
