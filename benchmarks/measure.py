@@ -24,11 +24,17 @@ NOT_MEASURED = "not measured"
 
 
 def in_turn(
-    candidates: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 2, steps: int = 1
+    candidates: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warm_up: int = 2,
+    steps: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Any]:
     """Seconds of each candidate: median, least and most over `repeats` rounds in which each runs once.
 
     steps: of which a run consists; seconds are those of one.
+    clock: with ``time.process_time`` seconds are the processor's, which other programs change far less if there is a
+    single thread.
     """
     for _ in range(warm_up):
         for run in candidates.values():
@@ -37,10 +43,10 @@ def in_turn(
     for _ in range(repeats):
         for name, run in candidates.items():
             synchronize()
-            begun = time.perf_counter()
+            begun = clock()
             run()
             synchronize()
-            seconds[name].append((time.perf_counter() - begun) / steps)
+            seconds[name].append((clock() - begun) / steps)
     return {
         name: {"median": statistics.median(times), "least": min(times), "most": max(times)}
         for name, times in seconds.items()

@@ -69,7 +69,8 @@ def has_eight_bit(device: torch.device) -> bool:
     # torch has only private functions for this; without them the products are not used.
     hardware = getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
     names = ("qlinear_prepack", "qlinear_pointwise")
-    return device.type == "cpu" and hardware and all(hasattr(torch.ops.onednn, name) for name in names)
+    there = hasattr(torch, "_int_mm") and all(hasattr(torch.ops.onednn, name) for name in names)
+    return device.type == "cpu" and hardware and there
 
 
 def set_threads(wanted: int | None, dims: int) -> int:

@@ -38,7 +38,9 @@ class EightBitInverse:
         self._subnets = [(_Subnet.of(block.net1), _Subnet.of(block.net2)) for block in couplings]
 
     @torch.no_grad()
-    def __call__(self, z: Tensor, conditions: Conditions, rows: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, z: Tensor, conditions: Conditions, rows: Tensor | None = None, out: Tensor | None = None
+    ) -> Tensor:
         """Map noise z (B, D) to features (B, D), float32.
 
         Parameters
@@ -49,12 +51,14 @@ class EightBitInverse:
             Conditions of a single class, to which all samples belong, or of C classes.
         rows : Tensor | None
             (B,) the row of the conditions that belongs to each sample; None for a single class.
+        out : Tensor | None
+            (B, D) where to write the features.
         """
-        first, second = (half.contiguous() for half in z.split(self.split, dim=1))
+        first, second = z.split(self.split, dim=1)
         for (net1, net2), (c1, c2) in zip(reversed(self._subnets), reversed(conditions), strict=True):
             second = net1.undo(first, _taken(c1, rows), second, self.clamp)
             first = net2.undo(second, _taken(c2, rows), first, self.clamp)
-        return torch.cat((first, second), dim=1)
+        return torch.cat((first, second), dim=1, out=out)
 
 
 class _Weight(NamedTuple):

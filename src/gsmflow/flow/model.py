@@ -211,13 +211,12 @@ class GSMFlow(nn.Module):
                     for start in range(0, count, ROWS)
                 ]
                 noise = normals(draws, dim)
+                of_classes = out[first * count : first * count + len(noise)]
                 of_group = condition_rows(conditions, group.start, group.stop)
                 rows = torch.arange(len(group)).repeat_interleave(count)
                 for start in range(0, len(noise), ROWS):
                     part = slice(start, start + ROWS)
-                    features = inverse(noise[part], of_group, rows[part])
-                    begin = first * count + start
-                    out[begin : begin + len(features)] = features
+                    inverse(noise[part], of_group, rows[part], out=of_classes[part])
             return out
 
         return sample

@@ -28,6 +28,7 @@ from gsmflow.compute.devices import has_bfloat16
 from gsmflow.compute.finite import check_head
 from gsmflow.compute.randomness import normal, stream
 from gsmflow.heads.linear import LinearHead
+from gsmflow.learning.code_products import CodeProducts
 from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.head_options import HeadOptions
 
@@ -70,9 +71,11 @@ def train_head(
     recording = Recording() if current_gpu(device) and size() == 1 and isinstance(pool, Pool) else None
     rate = torch.full((), options.learning_rate, device=device) if recording else options.learning_rate
 
+    products = CodeProducts.of(pool) if isinstance(pool, Pool) else None  # shards of a stream are no codes
+
     def update(shard: Pool, picked: Tensor) -> dict[str, Tensor]:
         if scale is None:
-            gradients = _gradients(shard, picked, weight, bias, loss)
+            gradients = _gradients(shard, products, picked, weight, bias, loss)
         else:
             gradients = _cosine_gradients(shard, picked, weight, bias, scale, loss)
         optimizer.step(rate, zip((weight, bias), gradients, strict=False))
@@ -125,11 +128,13 @@ class _Loss:
 
 
 def _gradients(
-    pool: Pool, picked: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
+    pool: Pool, products: CodeProducts | None, picked: Tensor, weight: Tensor, bias: Tensor, loss: _Loss
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the picked features' mean loss with respect to weight (C, D) and bias (C,)."""
     # On the CPU index_select is three times as fast as indexing for float32, and twelve times for codes.
     x, y = pool.features.index_select(0, picked), pool.labels.index_select(0, picked)
+    if products is not None:
+        return products.gradients(x, weight, bias, lambda logits: loss.error(logits, y))
     if pool.low is None or pool.step is None:
         return _linear_gradients(x, y, weight, bias, loss)
     # x = low + step * code. The products take the codes themselves: bfloat16 holds these whole numbers
