@@ -349,3 +349,35 @@ def test_a_name_with_a_comma_is_one_class_and_said_to_be(
     capsys.readouterr()
     assert main(["add-class", "run", "--name", "digit 9,a drawing", "--out", "v2"]) == 0
     assert "'digit 9,a drawing' is one class; several are given by --from" in capsys.readouterr().err
+
+
+def test_classes_without_a_sentence_are_described_by_their_names(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that describes only what has no pictures, as people write it; the command shown makes the same table."""
+    (place / "said.csv").write_text("name;text\ndigit 8;a drawing of the digit 8\n", encoding="utf-8")
+    assert main(["train", "pictures", "--classes", "said.csv", *LOOKS, *QUICK, "--out", "run"]) == 0
+    said = capsys.readouterr().err
+    assert "sentences of said.csv for 1 of 9 classes, and the names of the others" in said
+    assert "8 classes to learn from, 1 without: digit 8" in said
+    assert main(["train", "pictures", "--classes", "said.csv", *QUICK, "--out", "again"]) == 0
+    assert "text.csv (there already)" in capsys.readouterr().err
+    encode = open_encoder("pictures/encoder", torch.device("cpu"))
+    names, vectors, _ = read_classes(place / "pictures" / "text.csv")
+    assert names == ("digit 8", *(f"digit {d}" for d in range(8)))
+    (sentence,) = encode(["a drawing of the digit 8"])
+    assert vectors[0] == pytest.approx(sentence / np.linalg.norm(sentence), abs=1e-5)
+    units = encode([each.replace("{}", "digit 3") for each in TEMPLATES])
+    mean = (units / np.linalg.norm(units, axis=1, keepdims=True)).mean(axis=0)
+    assert vectors[names.index("digit 3")] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+    table = (place / "pictures" / "text.csv").read_bytes()
+    (place / "pictures" / "text.csv").unlink()
+    (line,) = [line for line in said.splitlines() if line.startswith("  gsmflow describe")]
+    assert main(shlex.split(line)[1:]) == 0
+    assert (place / "pictures" / "text.csv").read_bytes() == table
+    assert main(["add-class", "run", "--name", "digit 9", "--out", "v2"]) == 0
+    (place / "said.csv").write_text("name;text\nDigit8;a drawing of the digit 8\ndigit 33;a three\n")
+    capsys.readouterr()
+    (place / "pictures" / "digit 8").mkdir()
+    assert main(["train", "pictures", "--classes", "said.csv", *QUICK, "--out", "other"]) == 2
+    assert "has no row in said.csv, which has 'Digit8'; write them alike" in capsys.readouterr().err

@@ -77,7 +77,9 @@ def _install(ctx: click.Context, parameter: click.Parameter, shell: str | None) 
 def cli(debug: bool) -> None:
     """Recognise classes you have no pictures of.
 
-    Start with `gsmflow train digits`. `gsmflow data` lists the data sets.
+    Pictures of some classes, one folder a class, and the names of others: `gsmflow train pictures/ --classes
+    zebra,okapi`. Features or measurements: `gsmflow train mydata/`, with features.csv and classes.csv in it. Without
+    any data: `gsmflow train digits`.
     """
 
 

@@ -7,8 +7,10 @@ of the class folders. Nothing is written and no model is loaded before
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ from gsmflow.files.class_table import read_class_table, read_classes
 from gsmflow.files.hub_cache import AtHand
 from gsmflow.files.semantic_origin import read_origin
 from gsmflow.runs.steps import Step
-from gsmflow.semantics.describing import Attributes, Texts
+from gsmflow.semantics.describing import Attributes, Texts, without_sentences
 from gsmflow.semantics.description_table import Described, read_described, source_of
 from gsmflow.semantics.encoder import check_encoder, remembered
 from gsmflow.semantics.encoder_at_hand import encoder_at_hand
@@ -221,6 +223,29 @@ def _check_pictured(images: Path, pictured: Sequence[str], names: Sequence[str],
         )
 
 
+def _refuse_misspelt(
+    images: Path, by_name: Sequence[str], described: Sequence[str], others: Sequence[str], of: str
+) -> None:
+    """Refuse classes without sentences that are written nearly like one with sentences and without pictures.
+
+    Raises
+    ------
+    InputError
+        There is one: they are probably meant to be the same class.
+    """
+    there = {alike(name) for name in others}
+    alone = [name for name in described if alike(name) not in there]
+    for name in by_name:
+        numbers = re.findall(r"\d+", name)  # digit 1 is not a misspelt digit 7
+        known = {each.casefold(): each for each in alone if re.findall(r"\d+", each) == numbers}
+        if near := get_close_matches(name.casefold(), known, 1, 0.85):
+            meant = known[near[0]]
+            raise InputError(
+                f"{images}: class '{name}' has no row in {of}, which has '{meant}'; write them alike if they are one "
+                "class, otherwise give both a row"
+            )
+
+
 def _of_attributes(folder: Path, file: Path | None, table: Described) -> Descriptions:
     """Scaled semantics from a table of attributes elsewhere, written as `attributes.csv` in the folder."""
     assert file is not None
@@ -252,14 +277,16 @@ def _of_texts(
     """Semantics from sentences in a file, or from names by templates, written as `text.csv` in the folder."""
     out = folder / f"{TEXT}.csv"
     sentences = table.sentences if table else None
+    by_name: tuple[str, ...] = ()
     if table is not None and sentences is not None:
-        if said.templates:
+        by_name = without_sentences(table, (*pictured, *given))
+        if said.templates and not by_name:
             raise InputError(
                 f"'{said.templates[0]}': {file} has sentences, and templates are for names alone; leave it out",
                 parameter="template",
             )
-        names = table.names
-        _check_pictured(images, (*pictured, *given), names, str(file))
+        names = (*table.names, *by_name)
+        _refuse_misspelt(images, by_name, table.names, (*pictured, *given), str(file))
     else:
         names = united(table.names if table else (), pictured, given)
     source = {_SOURCE: digest_of(file)} if file is not None and sentences is not None else {}
@@ -280,15 +307,17 @@ def _of_texts(
     else:
         encoder = encoder_at_hand(folder)
     check_encoder(encoder.name)
-    templates = () if sentences else said.templates or TEMPLATES
-    spoken = sentences or tuple(sentences_of(name, templates) for name in names)
+    written = sentences or ()
+    templates = () if sentences and not by_name else said.templates or TEMPLATES
+    spoken = (*written, *(sentences_of(name, templates) for name in names[len(written) :]))
     listed_in = said.classes or (str(file) if file else "")
-    options = {"classes": "" if sentences else listed_in, "template": said.templates}
-    step = Step(
-        "describe", str(file if sentences else images), {**options, "encoder": encoder.name, "out": out}
-    )
+    whole = bool(sentences) and not by_name
+    options = {"classes": "" if whole else listed_in, "template": said.templates}
+    step = Step("describe", str(file if whole else images), {**options, "encoder": encoder.name, "out": out})
     first = list(spoken[0])
     count = f"{len(first)} sentences a class" if len(first) > 1 else "1 sentence a class"
+    if sentences and by_name:
+        count = f"sentences of {file} for {len(written)} of {len(names)} classes, and the names of the others"
     told = f"{encoder.name} ({encoder.why}): {count}, such as '{first[0]}'"
     content = Texts(names, spoken, encoder.name, templates, source)
     return Descriptions(names, TEXT, Describing(out, content, step, told))

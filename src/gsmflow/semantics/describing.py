@@ -144,6 +144,13 @@ class Attributes:
         write_semantics(out, self.names, self.columns, self.vectors, self.note)
 
 
+def without_sentences(described: Described, names: Sequence[str]) -> tuple[str, ...]:
+    """Of further classes those that have no sentence in a table of sentences; none if it has none."""
+    if described.sentences is None:
+        return ()
+    return united(described.names, names)[len(united(described.names)) :]
+
+
 def described_by(
     table: Path | None,
     names: Sequence[str] = (),
@@ -163,11 +170,11 @@ def described_by(
         A CSV as [`read_described`][gsmflow.semantics.description_table.read_described] reads it, or a .txt with one
         name a line.
     names : Sequence[str]
-        Names of further classes; only allowed with names.
+        Names of further classes, which are described by their names alone; not allowed with attributes.
     columns : tuple[str, ...]
         The columns of the table to use; empty: all.
     templates : tuple[str, ...]
-        Templates for names; empty: the usual seven.
+        Templates for names; empty: the usual seven. Not allowed where every class has sentences.
     encoder : str | None
         Encodes sentences in the columns, or names. None: the columns are attributes, and names are encoded by an
         encoder that is found.
@@ -189,7 +196,8 @@ def described_by(
     described = Described((), ())
     if table is not None:
         described = read_described(table, columns, as_text=encoder is not None)
-    if described.columns and (templates or names):
+    by_name = without_sentences(described, names)
+    if described.columns and ((templates and not by_name) or (names and described.sentences is None)):
         what, parameter = (templates[0], "template") if templates else (names[0], "classes")
         raise InputError(
             f"{what}: goes with names alone, but {table} says more about classes; leave it out",
@@ -205,10 +213,12 @@ def described_by(
         raise InputError(f"{scaling}: is for attributes, not for names; leave it out", parameter="scaling")
     if described.sentences is not None:
         assert encoder is not None
+        templates = (templates or TEMPLATES) if by_name else ()
         return Texts(
-            described.names,
-            described.sentences,
+            (*described.names, *by_name),
+            (*described.sentences, *(sentences_of(name, templates) for name in by_name)),
             encoder,
+            templates,
             given=described.columns,
             remark=described.note,
         )

@@ -29,10 +29,10 @@ class KnownDataOptions(DataOptions):
 @grouped(data=KnownDataOptions)
 @options.as_json
 def data(data: KnownDataOptions, as_json: bool) -> None:
-    """List the known data sets: which are there, their sizes, and where their files are expected.
+    """Say what is in PROBLEM, a folder or a name, or list the known data sets.
 
-    With PROBLEM (a name or a folder): read it, check it as `train` does, and say what was read. Of a folder of pictures
-    it counts those of each class.
+    PROBLEM is read, checked as `train` does, and what was read is said; of a folder of pictures those of each class are
+    counted. Without PROBLEM: which data sets are there, their sizes, and where their files are expected.
     """
     from gsmflow import sources
 

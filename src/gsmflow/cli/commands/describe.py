@@ -71,7 +71,7 @@ def describe(
     from gsmflow.data.warnings import of_semantics
     from gsmflow.files.atomic import check_writable
     from gsmflow.semantics.describing import Texts, described_by
-    from gsmflow.semantics.description_table import names_in
+    from gsmflow.semantics.description_table import names_in, source_of
     from gsmflow.semantics.names import united
 
     if out.suffix != ".csv":
@@ -92,9 +92,14 @@ def describe(
         listing = list_labelled(source)
         names = tuple(sorted({*(listing.labels or ()), *listing.empty}))
     table = None if source is None or names else source
+    file, given = source_of(classes) if classes else (None, ())
+    if file and table is None:  # it may say more than names
+        table = file
+    elif file:
+        given = names_in(str(file))
     content = described_by(
         table,
-        united(names, names_in(classes) if classes else ()),
+        united(names, given),
         columns=chosen,
         templates=template,
         encoder=encoder,
