@@ -43,8 +43,8 @@ def test_from_pictures_and_names_to_labels(tmp_path: Path) -> None:
     assert any("colours scaled as half (-1 to 1)" in line for line in screen)
     assert any("pictures/encoder (the encoder there): 7 sentences a class" in line for line in screen)
     assert (
-        sum(line.startswith("  gsmflow ") for line in screen) == 5
-    )  # three that it stands for, and two that are next
+        sum(line.startswith("  gsmflow ") for line in screen) == 6
+    )  # three that it stands for, and three that are next
     run = "runs/pictures-lda-validated-seed0"
     assert f"  gsmflow predict {run} NEW_PICTURES -o labels.csv" in screen
     code, screen = in_terminal("predict", run, "new", "-o", "labels.csv", cwd=tmp_path)

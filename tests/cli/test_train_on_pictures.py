@@ -61,7 +61,14 @@ def test_one_command_is_the_three_that_it_shows(place: Path, capsys: pytest.Capt
     assert "colours scaled as imagenet (mean 0 and variance 1 over ImageNet)" in said
     assert "such as 'a photo of a digit 0.'" in said
     lines = [line.strip() for line in said.splitlines() if line.startswith("  gsmflow ")]
-    assert [shlex.split(line)[1] for line in lines] == ["extract", "describe", "train", "predict", "evaluate"]
+    assert [shlex.split(line)[1] for line in lines] == [
+        "extract",
+        "describe",
+        "train",
+        "report",
+        "predict",
+        "evaluate",
+    ]
     tables = {name: (place / "pictures" / name).read_bytes() for name in ("features.npz", "text.csv")}
     for name in tables:
         (place / "pictures" / name).unlink()

@@ -40,6 +40,26 @@ def instead_of(name: str, known: Iterable[str], *, quote: str = "'") -> str:
     return f"known: {listed(names)}"
 
 
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The known name that is written most like another, in any case; None if none is like it.
+
+    Parameters
+    ----------
+    name : str
+        What was written.
+    known : Iterable[str]
+        What there is.
+    likeness : float
+        How much alike they have to be, from 0 to 1, as difflib measures it.
+
+    >>> nearest("Zebras", ["zebra", "horse"]), nearest("okapi", ["zebra", "horse"])
+    ('zebra', None)
+    """
+    spellings = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), spellings, 1, likeness)
+    return spellings[near[0]] if near else None
+
+
 def listed(names: Iterable[str]) -> str:
     """Names with commas between them, the first dozen only.
 

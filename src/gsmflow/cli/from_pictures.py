@@ -114,11 +114,20 @@ def _tell(plan: Plan) -> None:
             say_command(step)
 
 
-def tell_next(run: str) -> None:
-    """Print the commands that label new pictures, and that score labels against folders named after classes."""
-    click.echo("Label new pictures; see how many it gets right of others, one folder a class:", err=True)
-    say_command(("gsmflow", "predict", run, "NEW_PICTURES", "-o", "labels.csv"))
-    say_command(("gsmflow", "evaluate", run, "CLASS_FOLDERS"))
+def tell_next(run: str, problem: str, *, of_pictures: bool) -> None:
+    """Print the commands that show a run, and that use it where it was trained on somebody's own data."""
+    if of_pictures:
+        say("Look at it; label new pictures; see how many are right of others, in one folder a class:")
+    elif Path(problem).is_dir():
+        say("Look at it; label new rows:")
+    else:
+        say("Look at it:")
+    say_command(("gsmflow", "report", run))
+    if of_pictures:
+        say_command(("gsmflow", "predict", run, "NEW_PICTURES", "-o", "labels.csv"))
+        say_command(("gsmflow", "evaluate", run, "CLASS_FOLDERS"))
+    elif Path(problem).is_dir():
+        say_command(("gsmflow", "predict", run, "NEW_ROWS.csv", "-o", "labels.csv"))
 
 
 def _line(head: str, text: str) -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gsmflow.base.errors import InputError
-from gsmflow.base.suggest import instead_of, listed
+from gsmflow.base.suggest import instead_of, listed, nearest
 from gsmflow.data.checks import check_semantics
 from gsmflow.files.checksums import digest_of
 from gsmflow.files.class_names import alike
@@ -237,9 +236,7 @@ def _refuse_misspelt(
     alone = [name for name in described if alike(name) not in there]
     for name in by_name:
         numbers = re.findall(r"\d+", name)  # digit 1 is not a misspelt digit 7
-        known = {each.casefold(): each for each in alone if re.findall(r"\d+", each) == numbers}
-        if near := get_close_matches(name.casefold(), known, 1, 0.85):
-            meant = known[near[0]]
+        if meant := nearest(name, (each for each in alone if re.findall(r"\d+", each) == numbers), 0.85):
             raise InputError(
                 f"{images}: class '{name}' has no row in {of}, which has '{meant}'; write them alike if they are one "
                 "class, otherwise give both a row"

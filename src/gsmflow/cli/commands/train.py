@@ -260,8 +260,8 @@ def train(
         click.echo(json.dumps({"runs": shown} if run.seeds else shown[0], allow_nan=False))
     elif len(shown) > 1:
         seeds_table(shown)
-    if plan and shown and not as_json:
-        tell_next(shown[0]["run"])
+    if shown and not as_json:
+        tell_next(shown[0]["run"], data.problem, of_pictures=problem.backbone is not None)
     check_failures(results)
     return 3 if left_out else 0
 
