@@ -42,6 +42,18 @@ def test_the_time_left_is_that_of_the_whole_command() -> None:
     assert pace.left == pytest.approx(10 + (40 + 20) / 2)  # the first took 40 s, scoring included
 
 
+def test_a_first_slow_step_says_nothing_about_the_rest() -> None:
+    clock = Clock()
+    pace = Pace(8, clock)
+    pace.begin(0, 250)
+    clock.seconds = 0.5
+    pace.step(1)
+    assert pace.left is None
+    clock.seconds = 2.5
+    pace.step(20)
+    assert pace.left == pytest.approx(230 / 8 + 7 * 250 / 8)
+
+
 def test_a_resumed_run_counts_the_stages_that_are_over() -> None:
     pace = Pace(2, Clock())
     with live_display("title", pace, 2) as shown:
@@ -71,6 +83,7 @@ def test_the_line_of_progress_fits(
     assert lines[0].startswith("stage 12 of 20 ")
     assert "12345/29860" in lines[0]
     assert lines[0].rstrip().endswith("left")
+    assert bar.tasks[0].fields["left"] == ""  # it is over
     assert max(len(line.rstrip()) for line in lines) <= WIDTH
     capsys.readouterr()
 

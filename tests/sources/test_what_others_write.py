@@ -499,3 +499,32 @@ def test_labels_that_seem_to_count_from_one(tmp_path: Path) -> None:
     assert "Classes are numbered 0 to 7, and labels 1 to 6: no sample is of class 0" in told
     for label in (lambda i: str(LABELS[i]), lambda i: str(LABELS[i] + 2)):
         assert "numbering" not in kinds(read(tmp_path, rows(label=label), numbered))
+
+
+@pytest.mark.parametrize(
+    "when", ["2026-03-{:02} 12:30:00", "2026-03-{:02}T12:30:00Z", "{}.3.2026", "3/{}/26 8:05", "12:{:02}"]
+)
+def test_a_column_of_dates_is_left_out_whatever_it_is_called(when: str, tmp_path: Path) -> None:
+    problem = read(tmp_path, rows(Zeit=lambda i: when.format(1 + i % 28)))
+    assert problem.feature_names == tuple(HEADER)
+    assert "'Zeit' (dates or times)" in problem.notes["left out"]
+    same(problem)
+
+
+def test_columns_of_texts_are_refused_together(tmp_path: Path) -> None:
+    cells = rows(Maschine=lambda i: f"M{i % 2}")
+    cells[0][cells[0].index("label")] = "Zustand"
+    said = refused(tmp_path, cells)
+    assert "2 columns hold no numbers: 'Maschine' ('M0'), 'Zustand' ('c0')" in said
+    assert "name the one that has the class of each row 'label'" in said
+
+
+def test_tables_by_other_names_are_read_where_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / "messung.csv").write_text(text(rows()))
+    (tmp_path / "merkmale.csv").write_text(text(classes()))
+    with pytest.raises(InputError, match="such as `features` messung `semantics` merkmale"):
+        sources.load(str(tmp_path), data_root=tmp_path / "none")
+    problem = sources.load(
+        str(tmp_path), data_root=tmp_path / "none", features="messung", semantics="merkmale"
+    )
+    same(problem)

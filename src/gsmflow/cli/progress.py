@@ -20,6 +20,10 @@ from gsmflow.cli.saying import wrapped
 
 WIDTH = 60  # columns that the line of progress takes at most
 _BAR = 12  # columns of the bar
+_FIRST, _PART = (
+    2.0,
+    0.1,
+)  # seconds and part of a stage before which its rate says little: first steps are slow
 _PLAIN_SECONDS = 10  # between lines where the terminal is not live
 
 
@@ -60,7 +64,8 @@ class Pace:
     @property
     def left(self) -> float | None:
         """Seconds until the command ends; None as long as that cannot be estimated."""
-        if not self.rate:
+        begins = self._now() - self._begun < _FIRST and self._done - self._start < _PART * self._total
+        if not self.rate or begins:
             return None
         here = (self._total - self._done) / self.rate
         whole = self._total / self.rate
@@ -107,6 +112,12 @@ class _Line(Bar):
             TextColumn("{task.fields[left]}"),
             console=console,
         )
+
+    def stop(self) -> None:
+        """End the line, on which nothing is left then."""
+        for task_id in self.task_ids:
+            self.update(task_id, left="")
+        super().stop()
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield self.make_tasks_table(self.tasks)

@@ -246,7 +246,8 @@ def check_semantics(
         if twin != index:
             raise InputError(
                 f"{where('semantics')}: classes {twin} ('{classes[twin]}') and {index} "
-                f"('{classes[index]}') have the same vector and cannot be told apart"
+                f"('{classes[index]}') have the same vector and cannot be told apart; "
+                "describe them by something in which they differ, or leave one out"
             )
     if names is not None and not len(names) == len(set(names)) == semantics.shape[1]:
         raise InputError(

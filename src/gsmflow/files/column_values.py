@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 ROWS = 8  # fewer rows may rise or fall by chance
 _PER_CLASS = 3  # mean rows a class from which one number for each class is not chance
 _EXACT = 2.0**53
+_TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?"
+_DATE = r"(\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4}|\d{1,2}/\d{1,2}/\d{2,4})"
+_DATED = rf"^\s*({_DATE}([ T]{_TIME}\s*(Z|[+-]\d{{2}}:?\d{{2}})?)?|{_TIME})\s*$"
 _HEAD = 64  # rows that are enough to recognise most columns
 
 
@@ -40,6 +43,18 @@ def has_dates(table: Table, column: str) -> bool:
 
     series = table.frame[column]
     return series.dtype == pl.String and bool(series.str.contains(r"\d+[-/.:]\d+").all())
+
+
+def is_dated(table: Table, column: str) -> bool:
+    """Whether every cell of a column of texts is a whole date or time, such as ``2026-03-01 12:00:00``, ``1.3.2026`` or
+    ``12:05``: whatever the column is called, none of them is a number.
+    """
+    import polars as pl
+
+    series = table.frame[column]
+    return series.dtype == pl.String and all(
+        bool(some.str.contains(_DATED).fill_null(False).all()) for some in (series.head(_HEAD), series)
+    )
 
 
 def is_code(table: Table, column: str) -> bool:

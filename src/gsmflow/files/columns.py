@@ -210,6 +210,7 @@ def numbers(
         values[:, index] = exact
         bad = np.flatnonzero(~(np.abs(values[:, index]) <= MOST))
         if bad.size:
+            _refuse_texts(table, columns[index:], of)
             raise InputError(_not_a_number(table, column, int(bad[0]), of, whole=bad.size == len(table)))
         if not is_short:
             _refuse_long(table, column, exact)
@@ -259,6 +260,25 @@ def _refuse_long(table: Table, column: str, values: NDArray[np.float64]) -> None
                 f"{table.path}: {table.place(int(row))}, column '{column}' is {cell}, which has more digits than a "
                 "number of 64 bits keeps; subtract a constant from the column, or leave it out if it is an identifier"
             )
+
+
+def _refuse_texts(table: Table, columns: Sequence[str], of: str) -> None:
+    """Refuse several columns of features without any number in one message."""
+    import polars as pl
+
+    if of != "features" or len(table) < 2:
+        return
+    texts_alone = [
+        column
+        for column in columns
+        if table.frame[column].dtype == pl.String and np.isnan(as_numbers(table, column)).all()
+    ]
+    if len(texts_alone) > 1:
+        shown = [f"'{column}' ('{str(table.frame[column][0])[:20]}')" for column in texts_alone]
+        raise InputError(
+            f"{table.path}: {len(texts_alone)} columns hold no numbers: {listed(shown)}; name the one that has the "
+            "class of each row 'label', one that has a name of its own for each row 'name', and remove the others"
+        )
 
 
 def _not_a_number(table: Table, column: str, row: int, of: str, *, whole: bool) -> str:

@@ -122,7 +122,7 @@ def _decoded(path: Path, content: bytes, whole: bool) -> tuple[str, str]:
         line = 1 + len(re.findall("\r\n|\r|\n", before))
         raise InputError(
             f"{path}: line {line} is not {name.split()[0]} (byte 0x{content[error.start]:02x}); save it as CSV in "
-            "UTF-8"
+            "UTF-8 (Excel: Save as, CSV UTF-8)"
         ) from None
     if "\0" in text:
         line = 1 + len(re.findall("\r\n|\r|\n", text[: text.index("\0")]))

@@ -23,7 +23,16 @@ from gsmflow.files.column_names import (
     is_path,
     role_of,
 )
-from gsmflow.files.column_values import ROWS, has_dates, is_code, is_empty, is_text, numbers_classes, runs_on
+from gsmflow.files.column_values import (
+    ROWS,
+    has_dates,
+    is_code,
+    is_dated,
+    is_empty,
+    is_text,
+    numbers_classes,
+    runs_on,
+)
 from gsmflow.files.columns import Table, as_numbers
 from gsmflow.files.feature_names import matched
 
@@ -200,6 +209,8 @@ def _no_number(table: Table, column: str) -> str:
     """Why a column is not meant as numbers; empty if it may be."""
     if is_empty(table, column):
         return "empty"
+    if is_dated(table, column):
+        return "dates or times"
     return "codes that begin with zeros" if is_code(table, column) else ""
 
 

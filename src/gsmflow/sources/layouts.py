@@ -21,6 +21,25 @@ def find(data_root: Path, name: str) -> Path | None:
     return data_root / (name if name in alike else alike[0]) if alike else None
 
 
+def _by_choice(folder: Path, features: str | None) -> list[Layout]:
+    """The layouts that have features of that name in a folder: there the user says which files are meant."""
+    known = [each for each in SOURCES.each() if isinstance(each, Layout)]
+    return [layout for layout in known if features is not None and features in layout.features(folder)]
+
+
+def _what_to_do(folder: Path, names: list[str]) -> str:
+    """What to do with a folder without a data set, by what is in it."""
+    files = [folder / name for name in names if name.endswith((".csv", ".parquet", ".npz", ".npy"))]
+    tables = [file.stem for file in sorted(files, key=lambda file: -file.stat().st_size)]
+    if len(tables) > 1:
+        return (
+            "call the table of features features and that of the classes classes, with their endings, or name them, "
+            f"such as `features` {tables[0]} `semantics` {tables[1]}"
+        )
+    pictured = any(isdir(folder / name) for name in names)
+    return "pictures become one by `gsmflow train`, which extracts and describes them" if pictured else ""
+
+
 def load_folder(
     folder: Path, name: str, *, features: str | None = None, semantics: str | None = None, seed: int = 0
 ) -> Problem:
@@ -35,7 +54,7 @@ def load_folder(
         The folder cannot be read, has no known layout or several, or the loader of its layout refuses it.
     """
     names = file_names(folder)
-    layouts = layouts_of(names)
+    layouts = layouts_of(names) or _by_choice(folder, features)
     if not layouts:
         known = [f"{each.files} ({each.name})" for each in SOURCES.each() if isinstance(each, Layout)]
         if "config.toml" in names and "metrics.json" in names:
@@ -44,9 +63,7 @@ def load_folder(
             )
         raise InputError(
             f"{folder}: no data set; looked for {'; '.join(known)}; found {listed(names)}",
-            remedy="pictures become one by `gsmflow train`, which extracts and describes them"
-            if any(isdir(folder / name) for name in names)
-            else "",
+            remedy=_what_to_do(folder, names),
         )
     if len(layouts) > 1:
         layouts = [each for each in layouts if features in (None, *each.features(folder))] or layouts
