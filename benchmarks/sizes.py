@@ -9,6 +9,7 @@ with one thread (``OMP_NUM_THREADS=1``) other programs change them far less.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import PrivateMemory, keep
-from gsmflow.learning.head_data import Pool
+from gsmflow.learning.head_data import Pool, Stream
 from gsmflow.learning.head_options import HeadOptions
 from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData
@@ -49,6 +50,8 @@ GROWING: dict[str, tuple[int, ...]] = {
 ATTRIBUTES, HIDDEN, GLOBAL, BATCH = 300, 1024, 512, 256
 STEPS, LONGEST = 25, 90.0  # steps of a row, and the seconds after which no further one begins
 WARM_UP = 5
+STREAMED = {"features": 14_000_000, "unseen classes": 4_200}  # sizes of a stream of shards
+PER_CLASS, SHARDS = 300, 3  # its synthetic features of each unseen class, and the shards that are measured
 SYNTHETIC = 200_000  # in all, of however many unseen classes
 _ENTRIES = 1 << 24  # of features written in one go
 
@@ -87,6 +90,27 @@ def synthesis_and_head(sizes: dict[str, int], file: str) -> dict[str, float]:
     for _ in train_head(pool, sizes["seen classes"] + sizes["unseen classes"], options, 0, "head"):
         pass
     return clock.read() | {"peak memory, GiB": memory.peak}
+
+
+def shards(sizes: dict[str, int], file: str) -> dict[str, float]:
+    """Seconds a shard of a stream (the least of some): real features read, others synthesized, a pass of the head."""
+    memory = PrivateMemory()
+    data, learner = learner_of(sizes, file)
+    stream = Stream(learner, data, PER_CLASS, seed=0)
+    options, measured = HeadOptions(epochs=1, batch_size=BATCH), []
+    begun, rows = Clock(), 0
+    for shard in itertools.islice(stream.shards("pass"), SHARDS):
+        for _ in train_head(shard, sizes["seen classes"] + sizes["unseen classes"], options, 0, "head"):
+            pass
+        measured.append(begun.read())
+        begun, rows = Clock(), len(shard.labels)
+    total = sizes["features"] + PER_CLASS * sizes["unseen classes"]
+    return {
+        **{name: min(one[name] for one in measured) for name in measured[0]},
+        "shards": round(total / rows),
+        "features in all": total,
+        "peak memory, GiB": memory.peak,
+    }
 
 
 class Clock:
@@ -130,7 +154,7 @@ def grown(what: str, size: int) -> dict[str, int]:
     return sizes | {"features": max(sizes["features"], 2 * sizes["seen classes"])}  # every class has some
 
 
-MEASURED = {"steps": steps, "synthesis and head": synthesis_and_head}
+MEASURED = {"steps": steps, "synthesis and head": synthesis_and_head, "shards": shards}
 
 
 def alone(what: str, sizes: dict[str, int], file: Path) -> dict[str, float]:
@@ -170,7 +194,9 @@ def main() -> None:
         for size in GROWING["unseen classes"]:
             heads.append({"size": size} | alone("synthesis and head", BASE | {"unseen classes": size}, file))
             print(heads[-1], flush=True)
-    keep("sizes", {"base": BASE, "rows": rows, "synthesis and head": heads})
+        streamed = alone("shards", BASE | STREAMED, file)
+        print(streamed)
+    keep("sizes", {"base": BASE, "rows": rows, "synthesis and head": heads, "stream": streamed})
 
 
 if __name__ == "__main__":

@@ -132,6 +132,13 @@ def sizes_table(measured: dict[str, Any]) -> str:
         f"| {row['size']:,} | {row['processor seconds']:.0f} | {row['peak memory, GiB']:.2f} |"
         for row in measured["synthesis and head"]
     ]
+    shard = measured["stream"]
+    lines += [
+        "",
+        f"A stream of {shard['features in all']:,} features, real and synthetic, in {shard['shards']} shards: "
+        f"{shard['processor seconds']:.1f} seconds of the processor a shard, head included; at most "
+        f"{shard['peak memory, GiB']:.2f} GiB.",
+    ]
     return "\n".join([*lines, "", machine_line(measured["machine"])])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -49,14 +50,24 @@ class MasterAdam:
             name: masters[name] if p.dtype == torch.bfloat16 else p.data
             for name, p in self.parameters.items()
         }
-        self.averages = {name: torch.zeros_like(m) for name, m in self.masters.items()}
-        self.squares = {name: torch.zeros_like(m) for name, m in self.masters.items()}
         self.steps = {
             name: torch.zeros((), dtype=torch.float32, device=m.device) for name, m in self.masters.items()
         }
         self.betas, self.weight_decay = betas, weight_decay
         self._names = {parameter: name for name, parameter in self.parameters.items()}
         self._wide: Tensor | None = None
+        if any(master.is_cuda for master in self.masters.values()):
+            self.state()  # moments are made now, before steps are recorded
+
+    @cached_property
+    def averages(self) -> dict[str, Tensor]:
+        """The first moment of every parameter, (*shape); made on first use: weights that are only loaded need none."""
+        return {name: torch.zeros_like(master) for name, master in self.masters.items()}
+
+    @cached_property
+    def squares(self) -> dict[str, Tensor]:
+        """The second moment of every parameter, (*shape)."""
+        return {name: torch.zeros_like(master) for name, master in self.masters.items()}
 
     @torch.no_grad()
     def step(self, rate: float | Tensor, gradients: Iterable[tuple[torch.nn.Parameter, Tensor]] = ()) -> None:
