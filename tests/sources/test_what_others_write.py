@@ -528,3 +528,35 @@ def test_tables_by_other_names_are_read_where_they_are_named(tmp_path: Path) -> 
         str(tmp_path), data_root=tmp_path / "none", features="messung", semantics="merkmale"
     )
     same(problem)
+
+
+def test_classes_as_arrays(tmp_path: Path) -> None:
+    """Vectors of a text model, with names or numbered; the labels of an .npz file may be numbers too."""
+    (tmp_path / "features.csv").write_text(text(rows()))
+    np.savez(tmp_path / "classes.npz", semantics=SEMANTICS, names=np.array(NAMES))
+    same(sources.load(str(tmp_path), data_root=tmp_path))
+    (tmp_path / "features.csv").unlink()
+    np.savez(tmp_path / "features.npz", features=VALUES, labels=LABELS)
+    np.savez(tmp_path / "classes.npz", semantics=SEMANTICS)
+    numbered = sources.load(str(tmp_path), data_root=tmp_path)
+    assert [numbered.classes[label] for label in numbered.labels] == [str(label) for label in LABELS]
+    np.testing.assert_array_equal(numbered.semantics, SEMANTICS.astype(np.float32))
+    wrong = SEMANTICS.copy()
+    wrong[2, 1] = np.nan
+    for arrays, said in (
+        ({"semantics": wrong}, "semantics: row 3, column 2 is nan, expected a finite number"),
+        ({"semantics": SEMANTICS[0]}, "semantics: shape (4,)"),
+        ({"semantics": SEMANTICS, "names": np.array(["a", "b"])}, "names: shape (2,)"),
+        ({"semantics": SEMANTICS, "names": np.array(["a"] * 8)}, "rows 1 and 2 are both 'a'"),
+        (
+            {"embeddings": SEMANTICS},
+            "no array 'semantics', only embeddings; save it with numpy.savez(semantics=",
+        ),
+    ):
+        np.savez(tmp_path / "classes.npz", **arrays)
+        with pytest.raises(InputError, match=r"classes\.npz") as error:
+            sources.load(str(tmp_path), data_root=tmp_path)
+        assert said in str(error.value)
+    (tmp_path / "classes.csv").write_text(text(classes()))
+    with pytest.raises(InputError, match=r"classes.csv and classes.npz are both there; keep one"):
+        sources.load(str(tmp_path), data_root=tmp_path)

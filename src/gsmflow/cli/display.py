@@ -119,6 +119,7 @@ def _percent(value: float | None) -> str:
 def problem_table(problem: Problem) -> None:
     """Print what `gsmflow data PROBLEM` shows."""
     console = Console(markup=False)
+    soft = not console.is_terminal
     counts = problem.summary()
     console.print(Text(f"{problem.name}: read and checked", style="italic"))
     table = Table(show_header=False)
@@ -130,19 +131,28 @@ def problem_table(problem: Problem) -> None:
     for kind in ("seen", "unseen"):
         names = counts["classes"][kind]
         shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
-        console.print(f"{kind} classes: {shown}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{kind} classes: {shown}", highlight=False, markup=False, soft_wrap=soft)
     few = [f"{name} ({count})" for name, count in counts["training_samples"].items() if 0 < count < 10]
     if few:
         console.print(
-            f"few training samples: {', '.join(few[:12])}", highlight=False, markup=False, soft_wrap=True
+            f"few training samples: {', '.join(few[:12])}",
+            highlight=False,
+            markup=False,
+            soft_wrap=soft,
         )
     for key, note in counts["notes"].items():
-        console.print(f"{key.replace('_', ' ')}: {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"{key.replace('_', ' ')}: {note}",
+            highlight=False,
+            markup=False,
+            soft_wrap=soft,
+        )
 
 
 def data_table(known: Sequence[Any], data_root: Path) -> None:
     """Print what `gsmflow data` shows."""
     console = Console()
+    soft = not console.is_terminal
     names = (
         "name",
         "found",
@@ -179,4 +189,4 @@ def data_table(known: Sequence[Any], data_root: Path) -> None:
             lines.append(f"expected: {', '.join(each.expected)}")
             lines.append(f"bring it: gsmflow data get {each.name}")
         lines.append(f"from: {each.citation}")
-        console.print("\n  ".join(lines), highlight=False, markup=False, soft_wrap=True)
+        console.print("\n  ".join(lines), highlight=False, markup=False, soft_wrap=soft)

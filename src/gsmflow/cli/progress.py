@@ -114,9 +114,9 @@ class _Line(Bar):
         )
 
     def stop(self) -> None:
-        """End the line, on which nothing is left then."""
-        for task_id in self.task_ids:
-            self.update(task_id, left="")
+        """End the line: nothing is left, and what was never counted is not shown."""
+        for task in self.tasks:
+            self.update(task.id, left="", visible=task.visible and task.total is not None)
         super().stop()
 
     def get_renderables(self) -> Iterable[RenderableType]:

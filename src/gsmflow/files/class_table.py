@@ -1,4 +1,4 @@
-"""The table of classes and their semantics, ``classes.csv``."""
+"""The table of classes and their semantics, ``classes.csv`` or ``classes.npz``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.files.class_names import clash, normal
 from gsmflow.files.columns import is_truth_column, numbers, read_table, texts
 from gsmflow.files.dialect import Dialect
+from gsmflow.files.npz import read_npz
 from gsmflow.files.roles import KEEP, indices, left_out_note, naming
 
 
@@ -78,7 +79,8 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
     Parameters
     ----------
     path : Path
-        The .csv or .parquet file.
+        The .csv or .parquet file; or an .npz file with an array ``semantics`` (C, A) and, unless the classes are called
+        0, 1, ..., C - 1, an array ``names`` (C,).
     wanted : Collection[str]
         Dimensions that are never treated as an index.
     whole : bool
@@ -90,6 +92,8 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
         The file is missing or damaged, no column names the classes, two classes have the same name, or a cell is not
         a finite number.
     """
+    if path.suffix == ".npz":
+        return _of_arrays(path)
     table = read_table(path)
     called = naming(table)
     left_out = {} if whole else indices(table, {*wanted, called})
@@ -107,3 +111,34 @@ def read_class_table(path: Path, wanted: Collection[str] = (), *, whole: bool = 
         left_out_note(left_out),
         tuple(said),
     )
+
+
+def _of_arrays(path: Path) -> ClassTable:
+    arrays = read_npz(path, ("semantics", "names"))
+    semantics = arrays["semantics"]
+    if semantics.ndim != 2 or 0 in semantics.shape or semantics.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: semantics: shape {semantics.shape} of {semantics.dtype}, expected a matrix of numbers with one "
+            "row a class"
+        )
+    values = semantics.astype(np.float64)
+    bad = np.argwhere(~np.isfinite(values))
+    if bad.size:
+        row, column = (int(index) for index in bad[0])
+        raise InputError(
+            f"{path}: semantics: row {row + 1}, column {column + 1} is {values[row, column]}, expected a finite number"
+        )
+    given = arrays.get("names", np.arange(len(values)))
+    if given.shape != (len(values),) or given.dtype.kind not in "iuU":
+        raise InputError(
+            f"{path}: names: shape {given.shape} of {given.dtype}, expected {len(values)} texts, one a row of "
+            "semantics; save them with numpy.array(list_of_str)"
+        )
+    classes = tuple(normal(str(name)) for name in given)
+    if pair := clash(classes):
+        raise InputError(
+            f"{path}: names: rows {pair[0] + 1} and {pair[1] + 1} are both '{classes[pair[0]]}'; remove one"
+        )
+    if "" in classes:
+        raise InputError(f"{path}: names: row {classes.index('') + 1} is empty; name the class")
+    return ClassTable(classes, values, tuple(f"d{d}" for d in range(values.shape[1])), None)

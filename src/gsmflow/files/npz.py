@@ -28,7 +28,9 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     head = first_bytes(check(path), 4)
     if not zipfile.is_zipfile(path):
         what = "a Python pickle, which is never loaded" if is_pickle(head) else "damaged or something else"
-        raise InputError(f"{path}: not an .npz file but {what}; save it with numpy.savez(features=..., ...)")
+        raise InputError(
+            f"{path}: not an .npz file but {what}; save it with numpy.savez({wanted[0]}=..., ...)"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -38,7 +40,7 @@ def read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
             if called[wanted[0]] is None:
                 there = f", only {listed(members)}" if members else ""
                 raise InputError(
-                    f"{path}: no array '{wanted[0]}'{there}; save it with numpy.savez(features=..., labels=...)"
+                    f"{path}: no array '{wanted[0]}'{there}; save it with numpy.savez({wanted[0]}=..., {wanted[1]}=...)"
                 )
             return {name: _read_member(path, archive, members[at]) for name, at in called.items() if at}
     except InputError:

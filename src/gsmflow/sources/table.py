@@ -4,7 +4,8 @@
 ``features.csv`` or ``features.parquet`` (columns ``label``, optionally ``split`` and ``name``; every other
 column is a feature dimension), or ``features.npy`` larger than memory (see
 [`gsmflow.files.feature_store`][gsmflow.files.feature_store]); and
-``classes.csv`` (column ``name`` first, then the semantics).
+``classes.csv`` (column ``name`` first, then the semantics) or ``classes.npz`` (arrays ``semantics``, C x A, and
+``names``; without names the classes are called 0, 1, ..., C - 1).
 
 Classes without training rows are unseen; they may have test rows or no rows at all. The split column has ``train``,
 ``val`` or ``test``. Without a split column all classes with rows are seen, and a fifth of the rows of each class is
@@ -38,16 +39,18 @@ _TEXT, _ATTRIBUTES = (
     "text",
     "attributes",
 )  # semantics that `train` makes of names or sentences, and of a file elsewhere
+_TABLES = (".csv", ".npz")  # of classes
 _TESTED = 0.2
 _EXPECTED = (
     "expected features.npz, features.csv or features.parquet (with labels) and classes.csv (column 'name', "
-    "then one column a semantic dimension)"
+    "then one column a semantic dimension) or classes.npz (arrays semantics and names)"
 )
 
 
 def is_table(names: Sequence[str]) -> bool:
     """Whether a folder with these files has this layout."""
-    return f"{CLASSES}.csv" in names or any(f"{FEATURES}{ending}" in names for ending in ENDINGS)
+    usual = [*(f"{CLASSES}{each}" for each in _TABLES), *(f"{FEATURES}{each}" for each in ENDINGS)]
+    return any(name in names for name in usual)
 
 
 def images_of(folder: Path) -> Path | None:
@@ -193,14 +196,17 @@ def _features_file(folder: Path, names: list[str], stem: str) -> Path:
 
 
 def _classes_file(folder: Path, names: Sequence[str], stem: str, features: str) -> Path:
-    if f"{stem}.csv" in names:
-        return folder / f"{stem}.csv"
-    tables = {Path(name).stem for name in names if name.endswith(".csv") and ".rows." not in name}
+    there = [f"{stem}{ending}" for ending in _TABLES if f"{stem}{ending}" in names]
+    if len(there) > 1:
+        raise InputError(f"{folder}: {' and '.join(there)} are both there; keep one")
+    if there:
+        return folder / there[0]
+    tables = {Path(name).stem for name in names if name.endswith(_TABLES) and ".rows." not in name}
     others = sorted(tables - {features, f"{features}.unreadable", CLASSES})
     hint = (
         f"there is {listed(f'`semantics` {other}' for other in others)}; "
         if others
-        else _nearly(names, stem, (".csv",))
+        else _nearly(names, stem, _TABLES)
     )
     raise InputError(f"{folder}: no {stem}.csv", remedy=f"{hint}{_EXPECTED}")
 
@@ -212,7 +218,8 @@ def _usual(folder: Path, names: Sequence[str]) -> str:
         for stem in (_TEXT, _ATTRIBUTES)
         if f"{stem}.csv" in names and read_origin(folder / f"{stem}.csv")
     ]
-    return written[0] if f"{CLASSES}.csv" not in names and len(written) == 1 else CLASSES
+    own = any(f"{CLASSES}{each}" in names for each in _TABLES)
+    return written[0] if len(written) == 1 and not own else CLASSES
 
 
 def _nearly(names: Sequence[str], stem: str, endings: Sequence[str] = ENDINGS) -> str:
@@ -246,7 +253,8 @@ def _pictures(folder: Path, names: tuple[str, ...] | None) -> tuple[str, ...] | 
 def _written(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTable) -> dict[str, str]:
     """The dialects of the .csv files, so that users can check how they were read."""
     dialects = ((rows_file, rows.dialect), (classes_file, described.dialect))
-    return {"read as": "; ".join(f"{file.name}: {dialect}" for file, dialect in dialects if dialect)}
+    said = [f"{file.name}: {dialect}" for file, dialect in dialects if dialect]
+    return {"read as": "; ".join(said)} if said else {}
 
 
 def _remarks(rows_file: Path, rows: Rows, classes_file: Path, described: ClassTable) -> dict[str, str]:
@@ -335,7 +343,7 @@ def _draw(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
 
 LAYOUT = Layout(
     "table",
-    files="features.npz, features.csv or features.parquet with classes.csv",
+    files="features.npz, features.csv or features.parquet with classes.csv or classes.npz",
     owns=is_table,
     load=load,
     features=feature_files,
