@@ -218,8 +218,7 @@ def _usual(folder: Path, names: Sequence[str]) -> str:
         for stem in (_TEXT, _ATTRIBUTES)
         if f"{stem}.csv" in names and read_origin(folder / f"{stem}.csv")
     ]
-    own = any(f"{CLASSES}{each}" in names for each in _TABLES)
-    return written[0] if len(written) == 1 and not own else CLASSES
+    return CLASSES if len(written) != 1 or {"classes.csv", "classes.npz"} & set(names) else written[0]
 
 
 def _nearly(names: Sequence[str], stem: str, endings: Sequence[str] = ENDINGS) -> str:
