@@ -26,7 +26,8 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli.options import parse_seeds
 from gsmflow.data.feature_options import SCALINGS
 from gsmflow.methods import find_method, method_names
-from gsmflow.recipes.recipe import make_recipe, preset_for
+from gsmflow.recipes.preset import preset_for
+from gsmflow.recipes.recipe import make_recipe
 from gsmflow.runs.folder import METRICS, read_metrics
 from gsmflow.studies import tuning
 from gsmflow.studies.search_space import Dimension, default_space

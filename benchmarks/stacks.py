@@ -29,7 +29,8 @@ from gsmflow.protocol.composing import Composite
 from gsmflow.protocol.members import JudgedMember
 from gsmflow.protocol.stacking import Stack, choose_stack
 from gsmflow.protocol.unseen_bias import bias_at_rate
-from gsmflow.recipes.recipe import make_recipe, preset_for
+from gsmflow.recipes.preset import preset_for
+from gsmflow.recipes.recipe import make_recipe
 from gsmflow.scores.gzsl import Summary, best_bias, class_mean, harmonic_mean, seen_unseen_curve
 
 FILE = RESULTS / "stacks.csv"

@@ -12,7 +12,8 @@ import pytest
 from scipy.io import savemat
 
 from gsmflow.methods.gsmflow import GSMFlowOptions
-from gsmflow.recipes.recipe import make_recipe, preset_names
+from gsmflow.recipes.preset import preset_names
+from gsmflow.recipes.recipe import make_recipe
 
 ROOT = Path(__file__).parent.parent
 

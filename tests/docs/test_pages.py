@@ -13,7 +13,8 @@ from gsmflow.data.feature_options import FeatureOptions
 from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import find_method, method_names
 from gsmflow.methods.gsmflow import GSMFlowOptions
-from gsmflow.recipes.recipe import SelectionOptions, preset_names
+from gsmflow.recipes.preset import preset_names
+from gsmflow.recipes.selection import SelectionOptions
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -13,7 +13,8 @@ from gsmflow.data.semantic_scaling import SemanticOptions, scaled_semantics
 from gsmflow.learning.journal import Recorder
 from gsmflow.methods import find_method, method_names
 from gsmflow.protocol.fitting import run
-from gsmflow.recipes.recipe import make_recipe, preset_names, read_preset
+from gsmflow.recipes.preset import preset_names, read_preset
+from gsmflow.recipes.recipe import make_recipe
 from support.recipes import problem
 
 SINGLE = [name for name in method_names() if not (find_method(name).members or find_method(name).needs)]

@@ -17,7 +17,8 @@ from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.composing import Composite
 from gsmflow.protocol.fitting import refit
-from gsmflow.recipes.recipe import make_recipe, preset_for, recipe_from
+from gsmflow.recipes.preset import preset_for
+from gsmflow.recipes.recipe import make_recipe, recipe_from
 from gsmflow.runs.folder import load_classifier, read_config, read_metrics
 from gsmflow.sources import synthetic
 

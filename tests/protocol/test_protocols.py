@@ -16,7 +16,8 @@ from gsmflow.protocol.choice import Outcome
 from gsmflow.protocol.choosing import ranked_choices
 from gsmflow.protocol.fitting import run
 from gsmflow.protocol.trial import evaluation_fractions
-from gsmflow.recipes.recipe import SelectionOptions, make_recipe
+from gsmflow.recipes.recipe import make_recipe
+from gsmflow.recipes.selection import SelectionOptions
 from gsmflow.scores.gzsl import score
 from support.recipes import OVERRIDES, problem
 

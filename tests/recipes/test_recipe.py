@@ -8,7 +8,8 @@ import pytest
 
 from gsmflow.base.errors import InputError
 from gsmflow.methods.gsmflow import GSMFlowOptions
-from gsmflow.recipes.recipe import make_recipe, preset_for, preset_names
+from gsmflow.recipes.preset import preset_for, preset_names
+from gsmflow.recipes.recipe import make_recipe
 
 
 def test_an_override_wins_over_the_preset_and_the_preset_over_the_default() -> None:
@@ -54,6 +55,12 @@ def test_wrong_overrides(overrides: tuple[str, ...], words: str) -> None:
         ("[gsmflwo]\nepochs = 3\n", "gsmflwo"),
         ("[gsmflow]\nepohs = 3\n", "did you mean 'epochs'"),
         ('[gsmflow]\nepochs = "3"\n', "expected a whole number"),
+        (
+            "[closed-form]\nlda.ridge = 1\n",
+            r"\[closed-form\] sets 'lda', but it may hold only options of features,",
+        ),
+        ("[closed-form]\nproject = 1\n", "sets 'project', but it may hold only options of features"),
+        ("[cheap]\nselection.problms = 1\n", r"\[cheap\].*did you mean 'problems'"),
     ],
 )
 def test_wrong_presets(content: str, words: str, tmp_path: Path) -> None:
@@ -61,6 +68,31 @@ def test_wrong_presets(content: str, words: str, tmp_path: Path) -> None:
     file.write_text(content)
     with pytest.raises(InputError, match=words):
         make_recipe("gsmflow", str(file))
+
+
+@pytest.mark.parametrize("preset", ["best", "digits", "FLO-best", "AWA1-best"])
+@pytest.mark.parametrize(("method", "problems"), [("lda", 8), ("eszsl", 8), ("sae", 3), ("kernel-eszsl", 3)])
+def test_closed_forms_are_not_held_back_by_what_suits_a_flow(preset: str, method: str, problems: int) -> None:
+    recipe = make_recipe(method, preset)
+    assert (recipe.features.project, recipe.features.project_at_most) == (0, 0)
+    assert (recipe.selection.problems, recipe.selection.averaged) == (problems, 5)
+    flow = make_recipe("gsmflow", preset)
+    assert (flow.selection.problems, flow.selection.averaged) == (3, 1)
+    assert make_recipe(method, preset, ["features.project=7"]).features.project == 7
+
+
+def test_a_closed_form_alone_is_what_it_is_as_a_member_of_auto() -> None:
+    for problem in ("best", "digits", "FLO-best", "AWA1-best"):
+        alone, member = make_recipe("lda", problem), make_recipe("auto", problem).members["lda"]
+        assert alone.tables() == member.tables()
+
+
+def test_a_preset_of_ones_own_may_hold_values_for_closed_forms(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[features]\nproject = 64\nscaling = 'none'\n[closed-form]\nfeatures.project = 128\n")
+    assert make_recipe("cvae", str(file)).features.project == 64
+    assert make_recipe("sae", str(file)).features.project == 128
+    assert make_recipe("sae", str(file)).features.scaling == "none"
 
 
 def test_presets_and_methods_by_name() -> None:

@@ -65,7 +65,7 @@ def complete_methods(ctx: click.Context, parameter: click.Parameter, start: str)
 
 def complete_presets(ctx: click.Context, parameter: click.Parameter, start: str) -> list[Any]:
     """Names of presets, or files."""
-    from gsmflow.recipes.recipe import preset_names
+    from gsmflow.recipes.preset import preset_names
 
     return _starting(preset_names(), start) or [CompletionItem(start, type="file")]
 

@@ -34,6 +34,7 @@ METHOD = Method(
     citation="Romera-Paredes and Torr, An embarrassingly simple approach to zero-shot learning, ICML 2015",
     options=ESZSLOptions,
     direct=later("gsmflow.methods.workings.eszsl:solutions"),
+    cheap=True,
     at=_at,
     kind="closed form",
     speed="seconds",

@@ -43,6 +43,7 @@ METHOD = Method(
     citation="Gaussian classes with means regressed on semantics; compare Verma and Rai, ECML 2017",
     options=LDAOptions,
     direct=later("gsmflow.methods.workings.lda:solutions"),
+    cheap=True,
     at=_at,
     kind="closed form",
     speed="seconds",

@@ -25,6 +25,8 @@ _TAKEN = (
     "run",
     "data",
     "machine",
+    "closed-form",
+    "cheap",
 )  # tables that are not a method's
 
 
@@ -40,8 +42,6 @@ class Member:
         Name of the method.
     overrides : tuple[str, ...]
         Options that differ from the preset, such as ``("features.scaling=length",)``.
-    cheap : bool
-        Whether it takes so little time that it is judged on more validation problems than the others.
     binary_at_most : int | None
         It is used only for semantics with at most this many dimensions and two values in each; None: for all.
     ranks : bool
@@ -51,7 +51,6 @@ class Member:
     label: str
     method: str
     overrides: tuple[str, ...] = ()
-    cheap: bool = False
     binary_at_most: int | None = None
     ranks: bool = True
 
@@ -102,6 +101,9 @@ class Method:
     upper_bound : bool
         Whether it is trained on real, labelled samples of unseen classes, which the problem lends
         ([`gsmflow.data.lending`][gsmflow.data.lending]). It is always shown as an upper bound and not ranked.
+    cheap : bool
+        Whether a fit takes so little time (a second on some thousand samples) that recommended presets judge it on
+        more validation problems than others.
     rival : str
         A quick closed form with an option ``tried``, which a run of this method is compared with on its validation
         problems, so that the user hears of a far better method; empty for none.
@@ -130,6 +132,7 @@ class Method:
     needs: Callable[[Problem], None] | None = None
     untrained: bool = False
     upper_bound: bool = False
+    cheap: bool = False
     rival: str = "lda"
     preset: str = ""
     kind: str = ""

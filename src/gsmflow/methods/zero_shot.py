@@ -54,6 +54,7 @@ METHOD = Method(
     needs=check,
     untrained=True,
     direct=later("gsmflow.methods.workings.zero_shot:solutions"),
+    cheap=True,
     kind="closed form",
     speed="less than a second",
     when="names and no training pictures, with features and semantics of one CLIP or SigLIP model",

@@ -93,10 +93,9 @@ class Composite:
             getattr(options, "behind", 1.0),
         )
         judged: list[JudgedMember] = []
-        cheap = {member.label for member in self.recipe.method.members if member.cheap}
         for label, recipe in self.suited.items():
             try:
-                judged.append(judge.judge(label, recipe, cheap=label in cheap, rivals=judged))
+                judged.append(judge.judge(label, recipe, cheap=recipe.method.cheap, rivals=judged))
             except LeftOut as why:
                 self.recorder.progress.message(f"  {label}: left out, {why}")
                 continue

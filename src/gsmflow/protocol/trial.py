@@ -39,7 +39,8 @@ from gsmflow.protocol.choice import Candidate, Choice, nothing_synthesized, with
 from gsmflow.protocol.direct_heads import direct_head
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.unseen_bias import UnseenRates, bias_at_rate, bias_for, rate_among, rates_of
-from gsmflow.recipes.recipe import Recipe, SelectionOptions
+from gsmflow.recipes.recipe import Recipe
+from gsmflow.recipes.selection import SelectionOptions
 from gsmflow.scores.gzsl import GZSL_SCORES, best_bias, harmonic_mean
 
 _RATED = 2048  # real features used for the selection rates of methods that synthesize nothing

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from gsmflow.base.errors import InputError
-from gsmflow.base.options import Options, from_mapping, option, parse_value
+from gsmflow.base.options import Options, from_mapping, parse_value
 from gsmflow.base.suggest import instead_of
 from gsmflow.compute.devices import DIVIDED
 from gsmflow.data.feature_options import FeatureOptions
@@ -21,37 +19,11 @@ from gsmflow.data.semantic_scaling import SemanticOptions
 from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import METHODS, find_method
 from gsmflow.methods.method import Member, Method
+from gsmflow.recipes.preset import SHARED, read_preset
+from gsmflow.recipes.selection import SelectionOptions
 from gsmflow.sources import is_named
 
 _SHORT = 1 << 16  # dimensions times hidden units of a flow whose steps are not divided
-
-
-@dataclass(frozen=True)
-class SelectionOptions(Options):
-    """When a training is scored, for protocols that choose by scores."""
-
-    table = "selection"
-
-    every: int = option(100, "iterations from one evaluation to the next", low=1)
-    after: int = option(0, "no evaluation before this iteration", low=0)
-    problems: int = option(
-        1,
-        "validation problems that a choice is averaged over: the first uses the published validation classes if "
-        "there are any, the others use randomly drawn ones",
-        low=1,
-    )
-    averaged: int = option(
-        1,
-        "heads of a closed-form method whose logits are averaged: those with the best parameters on the validation "
-        "problems",
-        low=1,
-    )
-    score: str = option("H", "score that choices maximize on validation problems", choices=("H", "AUSUC"))
-    trust_validation: bool = option(
-        True,
-        "off if the features were learned with the labels of all seen classes: seen classes that are held out as "
-        "unseen are then too easy, so generators are judged on held-out samples of seen classes",
-    )
 
 
 @dataclass(frozen=True)
@@ -124,24 +96,6 @@ class Recipe:
         return {part.table: part.as_dict() for part in parts}
 
 
-def preset_names() -> list[str]:
-    """The presets that come with the package."""
-    folder = resources.files("gsmflow.recipes.presets")
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
-
-
-def preset_for(problem: str, name: str | None = None, method: str | None = None) -> str:
-    """The name of the preset for a problem. `name` defaults to the preset of the method, if the method has one.
-
-    A NAME stands for the preset PROBLEM-NAME if there is one, so ``best`` on FLO is ``FLO-best``. Without a
-    name the preset is the one named as the problem, or else ``best``.
-    """
-    name = name or (find_method(method).preset if method else None) or None
-    known = {each.lower(): each for each in preset_names()}
-    wanted = [f"{problem}-{name}"] if name else [problem, f"{problem}-best"]
-    return next((known[each.lower()] for each in wanted if each.lower() in known), name or "best")
-
-
 def recommended_method(problem: str, data_root: Path, protocol: str) -> str:
     """The method to use if the user names none: ``auto`` for the user's own data, for which no paper made a preset.
 
@@ -152,43 +106,11 @@ def recommended_method(problem: str, data_root: Path, protocol: str) -> str:
     return "auto" if chooses and not is_named(problem, data_root) else "gsmflow"
 
 
-def read_preset(name: str) -> dict[str, dict[str, Any]]:
-    """The tables of a preset, by its name or by the path of a TOML file.
-
-    Raises
-    ------
-    InputError
-        No such preset or file, or the file is not TOML.
-    """
-    if name.endswith(".toml"):
-        path, origin = Path(name), name
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{origin}: cannot be read ({error.strerror})") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{origin}: not UTF-8 text, so not a TOML file") from None
-    else:
-        if name not in preset_names():
-            hint = instead_of(name, preset_names())
-            raise InputError(f"preset '{name}': not known; {hint} (or the path of a .toml file)")
-        origin = f"preset {name}"
-        text = (resources.files("gsmflow.recipes.presets") / f"{name}.toml").read_text(encoding="utf-8")
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{origin}: not valid TOML ({error})") from None
-    for table, values in tables.items():
-        if table != "description" and not isinstance(values, dict):
-            raise InputError(
-                f"{origin}: '{table}' stands outside any table; put it under the name of its method, such as "
-                "[gsmflow], or under [features], [head] or [selection]"
-            )
-    return {table: dict(values) for table, values in tables.items() if table != "description"}
-
-
 def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Recipe:
     """Combine a method, a preset and ``key=value`` overrides.
+
+    A preset may have a table ``closed-form`` with values of shared tables for methods that train nothing, in place of
+    those it has for others, and a table ``cheap`` for those of them that take seconds.
 
     A key is ``table.option``, or the bare name of an option. A bare name means the method's own option if
     there is one, and otherwise the option of the only table that has it.
@@ -204,7 +126,7 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
         for cls in (FeatureOptions, SemanticOptions, chosen.options, HeadOptions, SelectionOptions)
     }
     origin = f"preset {preset}"
-    tables = read_preset(preset)
+    tables = read_preset(preset, chosen)
     for table in tables:
         if table not in classes:
             METHODS.check_name(table, origin)  # options of another method: a preset may hold several
@@ -247,7 +169,7 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
 def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Recipe:
     """The recipe of a member, with the overrides of its own tables and of shared tables."""
     method = find_method(member.method)
-    tables = ("features", "semantics", "head", "selection", method.options.table)
+    tables = (*SHARED, method.options.table)
     own = []
     for override in overrides:
         table, _, name = override.partition("=")[0].partition(".")

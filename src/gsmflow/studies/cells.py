@@ -16,7 +16,8 @@ from typing import Any
 from gsmflow.base.errors import InputError
 from gsmflow.base.registry import Registry
 from gsmflow.methods import METHODS, find_method
-from gsmflow.recipes.recipe import make_recipe, preset_for, transductive_override
+from gsmflow.recipes.preset import preset_for
+from gsmflow.recipes.recipe import make_recipe, transductive_override
 from gsmflow.runs.folder import CONFIG, METRICS, Request, folder_name, read_config, read_metrics, refuse_taken
 from gsmflow.sources import source_of_this_program
 from gsmflow.sources.source import SOURCES

@@ -45,7 +45,8 @@ def import_checkpoint(
     from gsmflow.data.lending import Setting
     from gsmflow.files.guard import first_bytes
     from gsmflow.methods.gsmflow import GSMFlowOptions
-    from gsmflow.recipes.recipe import make_recipe, preset_for
+    from gsmflow.recipes.preset import preset_for
+    from gsmflow.recipes.recipe import make_recipe
     from gsmflow.runs.checkpoint_pickle import look_over
     from gsmflow.runs.folder import Request, new_folder, refuse_taken
 

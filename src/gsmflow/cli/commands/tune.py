@@ -126,7 +126,7 @@ def tune(
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.compute.ray import parse_place
     from gsmflow.files.atomic import check_writable
-    from gsmflow.recipes.recipe import preset_for
+    from gsmflow.recipes.preset import preset_for
     from gsmflow.studies import tuning
     from gsmflow.studies.search_space import default_space, parse_dimension, without_fixed
 
