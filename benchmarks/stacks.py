@@ -97,7 +97,7 @@ class _Fitted:
     def of(member: JudgedMember, composite: Composite) -> _Fitted:
         """Fit a member that was judged."""
         begun = time.monotonic()
-        trial = composite.trial(member.label, member.choice)
+        trial = composite.trials({member.label: member.choice})[member.label]
         head = trial.classifier(without_bias(member.choice), unseen_alone=False).head
         test = trial.prepared.test_logits(head)[0] / np.float32(trial.prepared.spread(head))
         held_out = trial.held_out_logits(member.choice)

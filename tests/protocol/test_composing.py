@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from gsmflow.cli import main
 from gsmflow.files.tensors import read_tensors
 from gsmflow.heads.stack import StackHead
 from gsmflow.learning.journal import Recorder
+from gsmflow.protocol.beside import Beside
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.composing import Composite
 from gsmflow.protocol.fitting import refit
@@ -157,9 +159,42 @@ def test_for_the_same_problem_it_is_fitted_to_the_same(run: Path, equal: Path) -
         assert np.array_equal(again.logits(rows), classifier.logits(rows))
 
 
-@pytest.mark.parametrize("killed_after", [3, 9, 14])
+def test_members_side_by_side_have_the_numbers_of_one_after_the_other(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages, begin = [], Beside.begin
+
+    def noted(self: Beside, stage: str, task: Any, *, turn: int) -> Any:
+        stages.append(stage)
+        return begin(self, stage, task, turn=turn)
+
+    monkeypatch.setattr(Beside, "begin", noted)
+    assert main([*TRAIN, "--threads", "2", "--keep-data", "--oracle", "--out", str(tmp_path / "run")]) == 0
+    flows = ("gsmflow", "plain gsmflow")
+    assert stages == [
+        *(f"member {label}" for label in SUITED if label not in flows),
+        *(f"{flow}, validation 2" for flow in flows),
+        *(f"{flow}, final" for flow in flows),
+    ]
+    assert_same_numbers(run, tmp_path / "run")
+    for name in ("history.jsonl", "head.safetensors"):
+        assert (run / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+def assert_same_numbers(one: Path, other: Path) -> None:
+    first, second = read_metrics(one), read_metrics(other)
+    for metrics in (first, second):
+        metrics.pop("seconds")
+        for member in metrics["members"]:
+            member.pop("seconds")
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("killed_after", "threads"), [(3, 1), (9, 1), (14, 1), (5, 2), (11, 2), (15, 2), (22, 2)]
+)
 def test_a_killed_run_ends_with_the_same_numbers(
-    run: Path, killed_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, killed_after: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
         pass
@@ -173,17 +208,13 @@ def test_a_killed_run_ends_with_the_same_numbers(
         keep(self, *arguments)  # type: ignore[arg-type]
 
     words = [*TRAIN, "--keep-data", "--oracle", "--out", str(tmp_path / "run"), "--checkpoint-seconds", "0"]
+    words += ["--threads", str(threads)]
     with monkeypatch.context() as patch:
         patch.setattr(Recorder, "keep", counted)
         with pytest.raises(Killed):
             main(words)
     assert main([*words, "--resume"]) == 0
-    first, again = read_metrics(run), read_metrics(tmp_path / "run")
-    for metrics in (first, again):
-        metrics.pop("seconds")
-        for member in metrics["members"]:
-            member.pop("seconds")
-    assert first == again
+    assert_same_numbers(run, tmp_path / "run")
 
 
 def test_a_budget_leaves_out_what_would_not_be_done(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_choice_on_several_problems_is_the_best_on_average() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choosing, "validation_problem", validation)
-        several = carry_out(data, "eszsl", overrides=("selection.problems=3",))
+        several = carry_out(data, "eszsl", overrides=("selection.problems=3", "selection.averaged=1"))
     assert len(cut) == 3
     assert len({small.classes[c] for small in cut for c in small.unseen}) > len(cut[0].unseen)
     assert several.choice is not None

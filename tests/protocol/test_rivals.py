@@ -36,7 +36,8 @@ def carry_out(method: str, overrides: tuple[str, ...], **how: Any) -> Outcome:
 
 def test_a_flow_that_was_not_trained_is_far_behind_and_the_numbers_are_those_of_the_closed_form() -> None:
     own = carry_out("gsmflow", (*OVERRIDES, *UNTRAINED))
-    lda = carry_out("lda", ("features.project_at_most=0", "selection.problems=1", "lda.tried=2"))
+    grid = ("lda.tried=2", "lda.semantic_widths_tried=off")
+    lda = carry_out("lda", ("selection.problems=1", "selection.averaged=1", *grid))
     assert own.choice is not None
     assert lda.choice is not None
     assert own.better == [{"method": "lda", "H": lda.choice.H, "own": own.choice.H}]

@@ -115,6 +115,19 @@ def one_thread(wanted: bool) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+@contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """In this context, NumPy and SciPy compute matrix products with so many threads, at least 1.
+
+    Their library has one pool of threads for the whole process, which several callers would wait for.
+    """
+    import scipy.linalg  # noqa: F401  # its library is limited only once it is loaded
+    from threadpoolctl import threadpool_limits  # late: it looks at every loaded library
+
+    with threadpool_limits(count, user_api="blas"):
+        yield
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -17,8 +17,8 @@ from gsmflow.estimator.arguments import whole_number
 from gsmflow.estimator.classifier import ZeroShotClassifier
 from gsmflow.estimator.conversions import recipe_of
 from gsmflow.estimator.log import tell
-from gsmflow.recipes.preset import preset_for
-from gsmflow.recipes.recipe import recommended_method, transductive_override
+from gsmflow.recipes.preset import preset_for, recommended_method
+from gsmflow.recipes.recipe import 
 from gsmflow.runs.class_descriptions import Said
 from gsmflow.runs.folder import Request, new_folder
 from gsmflow.runs.pictures import Wanted, folder_of_pictures, plan

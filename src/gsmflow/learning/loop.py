@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gsmflow.learning.learner import Learner, Losses
-
-if TYPE_CHECKING:
-    pass
 
 
 def step_decay(rate: float, gamma: float, epochs: int, samples: int, batch_size: int, step: int) -> float:

@@ -110,7 +110,8 @@ class Method:
     preset : str
         The kind of preset it starts from if the user names none, such as ``best``; empty: that of the problem.
     kind : str
-        ``closed form``, ``trained generator`` or ``classifier by itself``.
+        ``closed form``, ``trained generator`` or ``classifier by itself``. Presets may have other values for closed
+        forms.
     speed : str
         How long a validated run takes on two cores with some thousand features of a thousand dimensions.
     when : str

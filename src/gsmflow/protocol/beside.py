@@ -1,7 +1,8 @@
-"""Several trainings of one run at the same time, each in a Python thread with one processor thread.
+"""Several parts of one run at the same time, each in a Python thread with its share of the processor threads.
 
-Steps of a small flow are too short to divide among threads, but several trainings can run at the same time. The numbers
-are the same as for one training after the other, bit for bit, because each draws its own random numbers by name.
+Steps of a small flow are too short to divide among threads, but several trainings can run at the same time, as can
+several closed forms. With one processor thread each, the numbers are the same as for one part after the other, bit for
+bit, because each draws its own random numbers by name.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Generic, TypeVar
 
 import torch
 
 from gsmflow.base.progress import Progress
+from gsmflow.compute.devices import blas_threads
+from gsmflow.data.problem import Problem
 from gsmflow.learning.journal import Interrupted, Recorder
 from gsmflow.learning.parts import PartRecorder, has_part, take_over
 
 _T = TypeVar("_T")
+_TOGETHER = 1 << 28  # most numbers in the features of all parts at a time
 
 
 def goes_on_beside(recorder: Recorder, lanes: int, stages: list[str]) -> bool:
@@ -31,6 +36,32 @@ def goes_on_beside(recorder: Recorder, lanes: int, stages: list[str]) -> bool:
     return left or (lanes > 1 and not any(recorder.began(stage) for stage in stages))
 
 
+def lanes_for(lanes: int, count: int, problem: Problem, device: torch.device) -> int:
+    """How many of `count` parts to compute at a time, each of which transforms the features of a problem.
+
+    They are at most `lanes`, so few that their features together need at most about a GiB, and one on a GPU.
+    """
+    fit = _TOGETHER // max(1, problem.features.size)
+    return max(1, min(lanes, count, fit)) if device.type == "cpu" else 1
+
+
+def at_once(tasks: Mapping[str, Callable[[], _T]], lanes: int) -> dict[str, _T]:
+    """The results of several tasks that record nothing, by name; so many at a time share the processor threads."""
+    if lanes < 2:
+        return {name: task() for name, task in tasks.items()}
+    before = torch.get_num_threads()
+    each = max(1, before // lanes)
+    try:
+        with (
+            blas_threads(each),
+            ThreadPoolExecutor(lanes, initializer=partial(torch.set_num_threads, each)) as pool,
+        ):
+            futures = {name: pool.submit(task) for name, task in tasks.items()}
+            return {name: future.result() for name, future in futures.items()}
+    finally:
+        torch.set_num_threads(before)
+
+
 class Beside:
     """Computes parts of a run at the same time, within its context. Parts still running at its end are stopped.
 
@@ -40,10 +71,12 @@ class Beside:
         The recorder of the run.
     lanes : int
         Most parts at a time.
+    threads : int
+        Processor threads of each part.
     """
 
-    def __init__(self, recorder: Recorder, lanes: int) -> None:
-        self.recorder = recorder
+    def __init__(self, recorder: Recorder, lanes: int, threads: int = 1) -> None:
+        self.recorder, self._each = recorder, threads
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="part")
         self._turns, self._lock = _Turns(recorder.progress), threading.Lock()
         self._parts: list[Part] = []
@@ -79,7 +112,7 @@ class Beside:
         return part
 
     def _done(self, task: Callable[[PartRecorder], _T], recorder: PartRecorder, turn: int) -> _T:
-        torch.set_num_threads(1)
+        torch.set_num_threads(self._each)
         try:
             return task(recorder)
         except Interrupted:

@@ -7,10 +7,11 @@ The bias on unseen classes follows from a rate of held-out samples; see
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,15 +24,16 @@ from gsmflow.data.transform import FeatureTransform
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.stack import StackHead, StackMember
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Choice, Outcome, last_step, without_bias
-from gsmflow.protocol.generation_shifts import compare
+from gsmflow.protocol.beside import Beside, at_once, goes_on_beside, lanes_for
+from gsmflow.protocol.choice import Choice, last_step, without_bias
 from gsmflow.protocol.members import Judge, JudgedMember, LeftOut
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.stacking import Stack, choose_stack, temperature_of
 from gsmflow.protocol.trial import Trial
 from gsmflow.protocol.unseen_bias import bias_at_rate, rate_among
 from gsmflow.recipes.recipe import Recipe
-from gsmflow.scores.gzsl import best_bias, harmonic_mean
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Composite:
         Where to compute.
     recorder : Recorder
         Keeps the run.
+    lanes : int
+        Most trainings at a time, if their steps are short.
     """
 
     problem: Problem
@@ -57,6 +61,7 @@ class Composite:
     seed: int
     device: torch.device
     recorder: Recorder
+    lanes: int = 1
 
     @property
     def suited(self) -> dict[str, Recipe]:
@@ -91,16 +96,27 @@ class Composite:
             self.recorder,
             time.monotonic() + budget - self.recorder.seconds if budget else float("inf"),
             getattr(options, "behind", 1.0),
+            self.lanes,
         )
         judged: list[JudgedMember] = []
+        direct = {label: recipe for label, recipe in self.suited.items() if recipe.method.direct}
+        for member in judge.closed_forms(direct):
+            judged.append(member)
+            self._tell(member)
         for label, recipe in self.suited.items():
+            if label in direct:
+                continue
             try:
-                judged.append(judge.judge(label, recipe, cheap=recipe.method.cheap, rivals=judged))
+                judged.append(judge.judge(label, recipe, rivals=judged))
             except LeftOut as why:
                 self.recorder.progress.message(f"  {label}: left out, {why}")
-                continue
-            self.recorder.progress.message(f"  {label}: {_told(judged[-1], ranks=label in self._ranking)}")
+            else:
+                self._tell(judged[-1])
         return judge, judged
+
+    def _tell(self, member: JudgedMember) -> None:
+        told = _told(member, ranks=member.label in self._ranking)
+        self.recorder.progress.message(f"  {member.label}: {told}")
 
     def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
         """Judge all members and choose a stack. Returns the choice and a record of each member for ``metrics.json``.
@@ -139,27 +155,56 @@ class Composite:
             for member in judged
         ]
 
-    def trial(self, label: str, choice: Choice | None, weights: Mapping[str, Tensor] | None = None) -> Trial:
-        """A member trained on all training data, or with these weights."""
+    def trials(self, choices: Mapping[str, Choice | None]) -> dict[str, Trial]:
+        """Members trained on all training data, by label; several at a time where their steps are short."""
+        short = [label for label in choices if self._has_short_steps(label)]
+        trained: dict[str, Trial] = {}
+        if len(short) > 1 and goes_on_beside(self.recorder, self.lanes, [_last(label) for label in short]):
+            with Beside(self.recorder, self.lanes) as beside:
+                parts = {
+                    label: beside.begin(
+                        _last(label), partial(self._trained, label, choices[label]), turn=turn
+                    )
+                    for turn, label in enumerate(short)
+                }
+                for label, part in parts.items():
+                    trained[label] = part.result()
+                    self.recorder.keep(_weights(label), *part.recorder.kept(_weights(label)))
+                    trained[label].recorder = self.recorder
+        return {
+            label: trained.get(label) or self._trained(label, choice, self.recorder)
+            for label, choice in choices.items()
+        }
+
+    def restored(self, label: str, weights: Mapping[str, Tensor]) -> Trial:
+        """A member with these weights.
+
+        Raises
+        ------
+        ValueError
+            The weights do not belong to this member on such data.
+        """
+        trial = self._trial(label, self.recorder)
+        trial.restore(weights)
+        return trial
+
+    def _trial(self, label: str, recorder: Recorder) -> Trial:
         recipe = self.recipe.members[label]
-        trial = Trial(
-            Prepared.of(self.problem, recipe.features, self.device),
-            recipe,
-            self.seed,
-            self.recorder,
-            f"{label}, final",
-        )
-        if weights is not None:
-            trial.restore(weights)
-            return trial
+        prepared = Prepared.of(self.problem, recipe.features, self.device)
+        return Trial(prepared, recipe, self.seed, recorder, _last(label))
+
+    def _trained(self, label: str, choice: Choice | None, recorder: Recorder) -> Trial:
+        trial = self._trial(label, recorder)
         if trial.direct:
             return trial
-        learner, name = trial.learner, f"weights {label}"
-        end = last_step(choice, learner)
-        for _ in trial.train_to([end]):
-            self.recorder.keep(name, learner.weights(), None)
-        trial.restore(self.recorder.kept(name)[0])
+        for _ in trial.train_to([last_step(choice, trial.learner)]):
+            recorder.keep(_weights(label), trial.learner.weights(), None)
+        trial.restore(recorder.kept(_weights(label))[0])
         return trial
+
+    def _has_short_steps(self, label: str) -> bool:
+        recipe = self.recipe.members[label]
+        return self.device.type == "cpu" and recipe.has_short_steps(recipe.features.out_dim(self.problem))
 
     def classifier(
         self, trials: Mapping[str, Trial], members: Mapping[str, Choice | None], choice: Choice
@@ -175,10 +220,14 @@ class Composite:
         choice : Choice
             Weights and rate.
         """
+        weights = choice.parameters
+        tasks = {
+            label: partial(trials[label].classifier, without_bias(members[label]), unseen_alone=False)
+            for label in weights
+        }
         parts = []
-        for label, weight in choice.parameters.items():
-            trial = trials[label]
-            fitted = trial.classifier(without_bias(members[label]), unseen_alone=False)
+        for label, fitted in self._at_once(tasks).items():
+            trial, weight = trials[label], weights[label]
             factor = weight / trial.prepared.spread(fitted.head)
             parts.append(StackMember(label, factor, trial.prepared.transform, fitted.head))
         return FittedClassifier(
@@ -190,137 +239,33 @@ class Composite:
             temperature=choice.temperature,
         )
 
+    def _at_once(self, tasks: Mapping[str, Callable[[], _T]]) -> dict[str, _T]:
+        return at_once(tasks, lanes_for(self.lanes, len(tasks), self.problem, self.device))
+
     def _bias(
         self, trials: Mapping[str, Trial], members: Mapping[str, Choice | None], choice: Choice
     ) -> float:
         """The bias with which the classifier calls the chosen rate of held-out samples of seen classes unseen."""
         if choice.real_rate is None or not len(self.problem.unseen):
             return 0.0
-        total = sum(
-            np.float32(weight) * trials[label].held_out_logits(members[label])
-            for label, weight in choice.parameters.items()
+        weights = choice.parameters
+        logits = self._at_once(
+            {label: partial(trials[label].held_out_logits, members[label]) for label in weights}
         )
+        total = sum(np.float32(weight) * logits[label] for label, weight in weights.items())
         unseen = self.problem.unseen
         rate = rate_among(choice.real_rate, len(unseen), of=choice.unseen or 0)
         return bias_at_rate(np.asarray(total), unseen, rate)
 
 
-def run_composite(composite: Composite, *, protocol: str, oracle: bool) -> Outcome:
-    """Carry out a composite method under a protocol; see [`run`][gsmflow.protocol.fitting.run].
-
-    Under ``last`` nothing is chosen: all members have the weight 1, their first parameters and their whole training,
-    and there is no bias. The oracle is the best bias on the test set, and beside it H of every member there.
-    """
-    recorder = composite.recorder
-    members: list[dict[str, Any]] = []
-    choice = None
-    if protocol == "validated":
-        if "choice" not in recorder.records:
-            chosen, judged = composite.choose()
-            recorder.records["judged"], recorder.records["choice"] = judged, asdict(chosen)
-        choice, members = Choice(**recorder.records["choice"]), recorder.records["judged"]
-    choices = member_choices(composite, members if choice else None)
-    weights = choice.parameters if choice else dict.fromkeys(choices, 1.0)
-    trials = {label: composite.trial(label, choices[label]) for label in (choices if oracle else weights)}
-    with recorder.timing("head"):
-        classifier = composite.classifier(trials, choices, choice or Choice(parameters=weights))
-    whole = Prepared.by(classifier.transform, composite.problem, composite.device)
-    best = None
-    if oracle:
-        best = _best_bias(whole, classifier)
-        members = [
-            member | {"oracle_H": _oracle_of(trials[member["label"]], choices[member["label"]])}
-            for member in members
-        ]
-    trained = {label: trial for label, trial in trials.items() if label in weights and not trial.direct}
-    shifts, samples = None, {}
-    generators = [label for label, trial in trained.items() if trial.synthesizes]
-    if recorder.folder is not None and generators:
-        with recorder.timing("shifts"):
-            first = trained[max(generators, key=weights.__getitem__)]
-            measured = compare(first.prepared, first.learner, composite.seed)
-        if measured:
-            shifts, samples = measured[0].to_dict(), measured[1].tensors()
-    return Outcome(
-        choice=choice,
-        scores=whole.scores(classifier),
-        oracle=best,
-        classifier=classifier,
-        weights={
-            f"{label}/{name}": tensor
-            for label, trial in trained.items()
-            for name, tensor in trial.learner.weights().items()
-        },
-        steps=sum(trial.learner.total_steps for trial in trained.values()),
-        shifts=shifts,
-        confidence=whole.confidence(classifier),
-        samples=samples,
-        members=members,
-        left_out={
-            label: record["why"]
-            for label, record in recorder.records.get("members", {}).items()
-            if "why" in record
-        },
-    )
+def _last(label: str) -> str:
+    """The name of the last stage of a member."""
+    return f"{label}, final"
 
 
-def refit_composite(
-    composite: Composite,
-    choice: Choice | None,
-    members: Sequence[Mapping[str, Any]],
-    weights: Mapping[str, Tensor],
-) -> FittedClassifier:
-    """Fit the stack of a finished run again, for a problem that may have other unseen classes.
-
-    Parameters
-    ----------
-    composite : Composite
-        The composite method on the new problem.
-    choice : Choice | None
-        Weights and rate; None under ``last``.
-    members : Sequence[Mapping[str, Any]]
-        The members as ``metrics.json`` records them.
-    weights : Mapping[str, Tensor]
-        Weights of the trained members; each name begins with the member's label.
-
-    Raises
-    ------
-    ValueError
-        The weights do not belong to these members on such data.
-    """
-    choices = member_choices(composite, members if choice else None)
-    used = choice.parameters if choice else dict.fromkeys(choices, 1.0)
-    trials = {
-        label: composite.trial(
-            label,
-            choices[label],
-            {n.removeprefix(f"{label}/"): t for n, t in weights.items() if n.startswith(f"{label}/")},
-        )
-        for label in used
-    }
-    return composite.classifier(trials, choices, choice or Choice(parameters=used))
-
-
-def member_choices(
-    composite: Composite, members: Sequence[Mapping[str, Any]] | None
-) -> dict[str, Choice | None]:
-    """The choice for each member, by label; None for every member if nothing was chosen."""
-    if members is None:
-        return dict.fromkeys(composite.suited)
-    return {member["label"]: Choice(**member["choice"]) for member in members}
-
-
-def _best_bias(prepared: Prepared, classifier: FittedClassifier) -> Choice:
-    """The best scores that any bias reaches on the test set."""
-    curve = prepared.curve(classifier.head)
-    bias = best_bias(curve)
-    unseen, seen = curve.at(bias)
-    return Choice(bias=bias, U=unseen, S=seen, H=harmonic_mean(unseen, seen), AUSUC=curve.area)
-
-
-def _oracle_of(trial: Trial, choice: Choice | None) -> float:
-    """H of a single member on the test set, with the bias that is best there."""
-    return _best_bias(trial.prepared, trial.classifier(without_bias(choice), unseen_alone=False)).H
+def _weights(label: str) -> str:
+    """The name under which the weights of a member are stored."""
+    return f"weights {label}"
 
 
 def _identity(problem: Problem) -> FeatureTransform:

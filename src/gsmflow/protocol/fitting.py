@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from gsmflow.compute.data_parallel import size
+from gsmflow.compute.devices import blas_threads, cores
 from gsmflow.data.lending import check_lendable, lend
 from gsmflow.data.problem import Problem
 from gsmflow.data.transform import FeatureTransform
@@ -24,10 +25,11 @@ from gsmflow.data.validation import FEWEST_SEEN
 from gsmflow.data.warnings import of_rival
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.beside import Beside, goes_on_beside
+from gsmflow.protocol.beside import Beside, goes_on_beside, lanes_for
 from gsmflow.protocol.choice import Choice, Outcome, last_step
 from gsmflow.protocol.choosing import choose, stage_of
-from gsmflow.protocol.composing import Composite, refit_composite, run_composite
+from gsmflow.protocol.composing import Composite
+from gsmflow.protocol.composite_run import refit_composite, run_composite
 from gsmflow.protocol.generation_shifts import compare, unjudged
 from gsmflow.protocol.head_start import HeadStart
 from gsmflow.protocol.prepared import Prepared
@@ -78,11 +80,25 @@ def run(
         The problem lacks what the setting of the recipe uses, or has too few classes to choose by.
     """
     check_lendable(problem, recipe.setting)
-    problem = lend(problem, recipe.setting, seed)
-    if recipe.members:
-        return run_composite(
-            Composite(problem, recipe, seed, device, recorder), protocol=protocol, oracle=oracle
-        )
+    problem, lanes = lend(problem, recipe.setting, seed), lanes if size() == 1 else 1
+    with blas_threads(torch.get_num_threads()):
+        if recipe.members:
+            composite = Composite(problem, recipe, seed, device, recorder, lanes)
+            return run_composite(composite, protocol=protocol, oracle=oracle)
+        return _run(problem, recipe, protocol, oracle, seed, device, recorder, lanes)
+
+
+def _run(
+    problem: Problem,
+    recipe: Recipe,
+    protocol: str,
+    oracle: bool,
+    seed: int,
+    device: torch.device,
+    recorder: Recorder,
+    lanes: int,
+) -> Outcome:
+    """Carry out the recipe of a single method."""
     choice = trial = None
     # If nothing is learnt, validation only fits a temperature, so it is not required.
     if protocol == "validated" and not (recipe.method.untrained and len(problem.seen) < FEWEST_SEEN):
@@ -113,12 +129,16 @@ def _choose(
     """The choice, and the trial of the last stage where that was begun `ahead` of it."""
     problems = recipe.selection.problems
     stages = [stage_of(draw) for draw in range(problems)]
+    direct = recipe.method.direct is not None
     short = recipe.has_short_steps(recipe.features.out_dim(problem))
-    if device.type != "cpu" or size() > 1 or not short or problems + ahead == 1:
+    if direct:
+        lanes, ahead = lanes_for(lanes, problems, problem, device), False
+    elif device.type != "cpu" or not short or problems + ahead == 1:
         lanes = 1
-    if recipe.method.direct is not None or not goes_on_beside(recorder, lanes, stages):
+    if not goes_on_beside(recorder, lanes, stages):
         return choose(problem, recipe, seed, device, recorder, rivals=rivals), None
-    with Beside(recorder, lanes) as beside:
+    each = max(1, torch.get_num_threads() // lanes) if direct else 1
+    with blas_threads(each), Beside(recorder, lanes, each) as beside:
         start = None
         if ahead and lanes > 1:
             start = HeadStart.begin(problem, recipe, seed, device, beside, turn=problems)
@@ -168,7 +188,8 @@ def refit(
         The weights are not of this method with these options on such data.
     """
     if recipe.members:
-        return refit_composite(Composite(problem, recipe, seed, device, Recorder()), choice, members, weights)
+        composite = Composite(problem, recipe, seed, device, Recorder(), cores())
+        return refit_composite(composite, choice, members, weights)
     prepared = Prepared.by(transform, problem, device)
     trial = Trial(prepared, recipe, seed, Recorder())
     trial.restore(weights)

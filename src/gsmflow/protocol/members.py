@@ -9,33 +9,29 @@ computes nothing twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gsmflow.compute.devices import one_thread
+from gsmflow.compute.devices import blas_threads, one_thread
 from gsmflow.data.problem import Problem
 from gsmflow.data.validation import validation_problem
-from gsmflow.heads.base import Head
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.choice import Candidate, Choice
+from gsmflow.protocol.along import Along, Curve, train_along
+from gsmflow.protocol.beside import Beside, goes_on_beside, lanes_for
+from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.choosing import schedule_as_on
 from gsmflow.protocol.prepared import Prepared
+from gsmflow.protocol.probe import Probe, tested_rows
 from gsmflow.protocol.stacking import Validation, best_rate, mean_scores
 from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe
 
-Curve = NDArray[np.float64]
-"""H at every rate, (R,)."""
-
-_ENTRIES = 1 << 21  # most entries in the logits of one candidate on one problem
 _AT_HAND = 1 << 25  # most numbers in the features of a validation problem that stays in memory
-_HEAD_LENGTHS = 4  # lengths of a head's training that are candidates, including the last one
 _TRIED_STEPS = 5  # training steps from which the time of a training is estimated
 _SLOW = "it would not be done within the budget"
 _FINAL_COST = 1.5  # time of the training on all data, relative to that on a validation problem
@@ -90,6 +86,8 @@ class Judge:
     behind : float
         A trained member is left out if its H on the first problem is this much below that of another member. In
         [0, 1].
+    lanes : int
+        Most trainings at a time, if their steps are short.
     """
 
     problem: Problem
@@ -100,15 +98,14 @@ class Judge:
     recorder: Recorder
     deadline: float = field(default=float("inf"))
     behind: float = 1.0
+    lanes: int = 1
 
     @cached_property
     def validations(self) -> list[Validation]:
         """The test parts of the problems that every member is judged on, as far as their logits are stored."""
         return [self._validation(self._cut(draw)) for draw in range(self.problems)]
 
-    def judge(
-        self, label: str, recipe: Recipe, *, cheap: bool = False, rivals: Sequence[JudgedMember] = ()
-    ) -> JudgedMember:
+    def judge(self, label: str, recipe: Recipe, *, rivals: Sequence[JudgedMember] = ()) -> JudgedMember:
         """Score all candidates of a member and store the logits of the best one; stored results are used again.
 
         Raises
@@ -117,7 +114,7 @@ class Judge:
             The member would not be done by the deadline; or it is a trained member and far behind one of the
             `rivals`, the members judged before it, on the first problem.
         """
-        records, name = self.recorder.records.setdefault("members", {}), f"member {label}"
+        records, name = self.recorder.records.setdefault("members", {}), _name(label)
         if label in records:
             if "choice" not in records[label]:
                 raise LeftOut(records[label]["why"])
@@ -127,7 +124,9 @@ class Judge:
         begun = time.monotonic()
         try:
             if recipe.method.direct:
-                choice, logits = self._direct(label, recipe, self.draws if cheap else self.problems)
+                choice, logits = self._direct(
+                    label, recipe, self.draws if recipe.method.cheap else self.problems
+                )
             else:
                 with one_thread(recipe.has_short_steps(recipe.features.out_dim(self.problem))):
                     choice, logits = self._trained(label, recipe, rivals)
@@ -140,6 +139,30 @@ class Judge:
         )
         records[label] = {"choice": asdict(choice), "seconds": judged.seconds}
         return judged
+
+    def closed_forms(self, recipes: Mapping[str, Recipe]) -> Iterator[JudgedMember]:
+        """Judge members that train nothing, in their order, but several at a time if there are lanes."""
+        unknown = [label for label in recipes if label not in self.recorder.records.get("members", {})]
+        lanes = lanes_for(self.lanes, len(unknown), self.problem, self.device)
+        if lanes < 2:
+            yield from (self.judge(label, recipe) for label, recipe in recipes.items())
+            return
+        threads = max(1, torch.get_num_threads() // lanes)
+        with blas_threads(threads), Beside(self.recorder, lanes, threads) as beside:
+            parts = {
+                label: beside.begin(_name(label), partial(self._apart, label, recipes[label]), turn=turn)
+                for turn, label in enumerate(unknown)
+            }
+            for label, recipe in recipes.items():
+                if label in parts:
+                    judged = parts[label].result()
+                    self.recorder.keep(_name(label), *parts[label].recorder.kept(_name(label)))
+                    yield judged
+                else:
+                    yield self.judge(label, recipe)
+
+    def _apart(self, label: str, recipe: Recipe, recorder: Recorder) -> JudgedMember:
+        return replace(self, recorder=recorder).judge(label, recipe)
 
     def _direct(self, label: str, recipe: Recipe, draws: int) -> tuple[Choice, list[NDArray[np.float32]]]:
         """Judge every parameter on every problem; then the best one again, for its logits."""
@@ -168,40 +191,50 @@ class Judge:
     ) -> tuple[Choice, list[NDArray[np.float32]]]:
         """Judge the heads along the training on every problem; logits are stored until the best head is known."""
         begun = time.monotonic()
-        stops: list[tuple[str, float]] = []  # name of what is kept, epochs
-        choices: list[Choice] = []
-        tables: list[list[Curve]] = []
-        places: list[list[tuple[str, str]]] = []
-        for draw in range(self.problems):
-            trial = self._trial(label, recipe, draw)
-            if draw == 0 and time.monotonic() + self._estimate(recipe, trial) > self.deadline:
-                raise LeftOut(_SLOW)
-            schedule = schedule_as_on(self.problem, trial)
-            steps = [trial.step_at(fraction) for fraction in schedule.fractions]
-            for step in trial.train_to(sorted(set(steps))):
-                self._keep_candidates(trial, step)
-            lengths = [fraction * schedule.epochs for fraction in schedule.fractions]
-            stops = [(_stop(trial, step), length) for step, length in zip(steps, lengths, strict=True)]
-            choices, curves, where = [], [], []
-            for name, length in stops:
-                _, records = self.recorder.kept(name)
-                for index, (choice, curve) in enumerate(records):
-                    choices.append(replace(Choice(**choice), epochs=length))
-                    curves.append(np.array(curve))
-                    where.append((name, str(index)))
-            tables.append(curves)
-            places.append(where)
-            if draw == 0 and self.problems > 1:
-                self._refuse_behind(curves, rivals)
-            spent = time.monotonic() - begun
-            if (
-                time.monotonic() + spent / (draw + 1) * (self.problems - draw - 1 + _FINAL_COST)
-                > self.deadline
-            ):
-                raise LeftOut(_SLOW)
-        best = _ranked(tables)[0]
-        logits = [self.recorder.kept(of[best][0])[0][of[best][1]].numpy() for of in places]
-        return self._scored(choices[best], logits), logits
+        trial = self._trial(label, recipe, 0)
+        if begun + self._estimate(recipe, trial) > self.deadline:
+            raise LeftOut(_SLOW)
+        along = [self._along(trial)]
+        if self.problems > 1:
+            self._refuse_behind(along[0].curves, rivals)
+        lanes = self.lanes if self.device.type == "cpu" and trial.short_steps else 1
+        others = range(1, self.problems)
+        stages = [self._stage(label, draw) for draw in others]
+        self._refuse_late(begun, 1, -(-len(others) // lanes))
+        if others and goes_on_beside(self.recorder, lanes, stages):
+            with Beside(self.recorder, lanes) as beside:
+                parts = [
+                    beside.begin(stage, partial(self._along_part, label, recipe, draw), turn=draw - 1)
+                    for draw, stage in zip(others, stages, strict=True)
+                ]
+                for part in parts:
+                    along.append(part.result())
+                    for name in along[-1].names:
+                        self.recorder.keep(name, *part.recorder.kept(name))
+            self._refuse_late(begun, self.problems, 0)
+        else:
+            for draw in others:
+                along.append(self._along(self._trial(label, recipe, draw)))
+                self._refuse_late(begun, draw + 1, self.problems - draw - 1)
+        best = _ranked([each.curves for each in along])[0]
+        logits = [
+            self.recorder.kept(name)[0][index].numpy() for name, index in (a.places[best] for a in along)
+        ]
+        return self._scored(along[-1].choices[best], logits), logits
+
+    def _along_part(self, label: str, recipe: Recipe, draw: int, recorder: Recorder) -> Along:
+        return self._along(self._trial(label, recipe, draw, recorder))
+
+    def _along(self, trial: Trial) -> Along:
+        return train_along(
+            trial, schedule_as_on(self.problem, trial), self._validation(trial.prepared.problem)
+        )
+
+    def _refuse_late(self, begun: float, done: int, left: int) -> None:
+        """Leave out a member that would not be done by the deadline, with `left` more trainings and the last one."""
+        each = (time.monotonic() - begun) / done
+        if time.monotonic() + each * (left + _FINAL_COST) > self.deadline:
+            raise LeftOut(_SLOW)
 
     def _refuse_behind(self, curves: Sequence[Curve], rivals: Sequence[JudgedMember]) -> None:
         """Leave out a member that is far behind on the first problem."""
@@ -226,73 +259,30 @@ class Judge:
         each = (time.monotonic() - begun) / _TRIED_STEPS
         return each * trial.learner.total_steps * (self.problems + _FINAL_COST)
 
-    def _keep_candidates(self, trial: Trial, step: int) -> None:
-        """Store choices, logits and curves of the heads at this step of a training."""
-        validation = self._validation(trial.prepared.problem)
-        with self.recorder.timing("selection"):
-            candidates = _spaced(list(trial.candidates()))
-            probe = Probe.of(trial.prepared)
-            logits = [probe.logits(candidate.head) for candidate in candidates]
-            curves = [validation.curve(part) for part in logits]
-        self.recorder.keep(
-            _stop(trial, step),
-            {str(index): torch.from_numpy(part) for index, part in enumerate(logits)},
-            [
-                (asdict(c.choice), curve.harmonic.tolist())
-                for c, curve in zip(candidates, curves, strict=True)
-            ],
-        )
-        index, harmonic = best_rate([curves[-1].harmonic])
-        scores = {"U": float(curves[-1].unseen[index]), "S": float(curves[-1].seen[index]), "H": harmonic}
-        self.recorder.scored(step, scores)
-
     def _scored(self, choice: Choice, logits: Sequence[NDArray[np.float32]]) -> Choice:
         """The choice with the mean scores of these logits."""
         curves = [v.curve(part) for v, part in zip(self.validations, logits, strict=True)]
         _, scores = mean_scores(curves)
         return replace(choice, **scores)
 
-    def _trial(self, label: str, recipe: Recipe, draw: int) -> Trial:
+    def _trial(self, label: str, recipe: Recipe, draw: int, recorder: Recorder | None = None) -> Trial:
         prepared = Prepared.of(self._cut(draw), recipe.features, self.device)
-        return Trial(prepared, recipe, self.seed, self.recorder, f"{label}, validation {draw + 1}")
+        return Trial(prepared, recipe, self.seed, recorder or self.recorder, self._stage(label, draw))
+
+    @staticmethod
+    def _stage(label: str, draw: int) -> str:
+        return f"{label}, validation {draw + 1}"
 
     def _validation(self, cut: Problem) -> Validation:
-        return Validation(cut.labels[_tested(cut)], cut.unseen, len(self.problem.unseen))
+        return Validation(cut.labels[tested_rows(cut)], cut.unseen, len(self.problem.unseen))
 
     def _cut(self, draw: int) -> Problem:
         return validation_problem(self.problem, self.seed, draw=draw)
 
 
-@dataclass(frozen=True)
-class Probe:
-    """The features of a prepared problem that logits are compared on, the same tensors for every head.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The problem.
-    tested : Tensor
-        (T, D) features of test samples, those of seen classes first.
-    """
-
-    prepared: Prepared
-    tested: Tensor
-
-    @staticmethod
-    def of(prepared: Prepared) -> Probe:
-        """The probe of a prepared problem."""
-        tested = torch.from_numpy(prepared.problem.features[_tested(prepared.problem)])
-        return Probe(prepared, tested.to(prepared.device))
-
-    def logits(self, head: Head) -> NDArray[np.float32]:
-        """Logits (T, C) of the test samples, divided by their spread."""
-        return (head.logits(self.tested) / self.prepared.spread(head)).cpu().numpy()
-
-
-def _tested(problem: Problem) -> NDArray[np.int64]:
-    """Indices of the test samples whose logits are stored, evenly spaced, those of seen classes first."""
-    rows = np.concatenate((problem.test_seen, problem.test_unseen))
-    return rows[:: -(-len(rows) * len(problem.classes) // _ENTRIES) or 1]
+def _name(label: str) -> str:
+    """The name under which the logits of a member are stored."""
+    return f"member {label}"
 
 
 def _ranked(tables: Sequence[Sequence[Curve]]) -> list[int]:
@@ -305,14 +295,3 @@ def _averaged(choices: Sequence[Choice], order: Sequence[int], count: int) -> Ch
     """The best choice of a direct method, with the parameters of the next best ones, `count` in all."""
     best, *others = (choices[index] for index in order[:count])
     return replace(best, averaged=[other.parameters for other in others])
-
-
-def _stop(trial: Trial, step: int) -> str:
-    """The name under which the candidates at a step of a training are stored."""
-    return f"{trial.stage}, step {step}"
-
-
-def _spaced(candidates: list[Candidate]) -> list[Candidate]:
-    """Some of the heads along a head's training, evenly spaced, including the last one."""
-    every = max(1, len(candidates) // _HEAD_LENGTHS)
-    return candidates[::-1][::every][::-1]

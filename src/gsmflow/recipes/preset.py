@@ -1,7 +1,8 @@
-"""Preset files: which there are, and what one says for a method."""
+"""What is used if the user names nothing; preset files, and what one says for a method."""
 
 from __future__ import annotations
 
+import os
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,7 @@ from gsmflow.learning.head_options import HeadOptions
 from gsmflow.methods import find_method
 from gsmflow.methods.method import Method
 from gsmflow.recipes.selection import SelectionOptions
+from gsmflow.sources import is_named
 
 SHARED: dict[str, type[Options]] = {
     part.table: part for part in (FeatureOptions, SemanticOptions, HeadOptions, SelectionOptions)
@@ -41,10 +43,20 @@ def preset_for(problem: str, name: str | None = None, method: str | None = None)
     return next((known[each.lower()] for each in wanted if each.lower() in known), name or "best")
 
 
+def recommended_method(problem: str, data_root: Path, protocol: str) -> str:
+    """The method to use if the user names none: ``auto`` for the user's own data, for which no paper made a preset.
+
+    It is ``gsmflow`` for named problems, if nothing is chosen (protocol ``last``), and if torchrun divides the batches.
+    """
+    divided = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    chooses = protocol == "validated" and not divided
+    return "auto" if chooses and not is_named(problem, data_root) else "gsmflow"
+
+
 def read_preset(name: str, method: Method | None = None) -> dict[str, dict[str, Any]]:
     """The tables of a preset, by its name or by the path of a TOML file.
 
-    For a closed form the values of its table ``closed-form`` stand in place of those it has for other methods; for one
+    For a method of the kind ``closed form`` the values of its table ``closed-form`` stand in place of those it has for other methods; for one
     that takes seconds also those of its table ``cheap``. Both tables are left out.
 
     Raises
@@ -77,7 +89,7 @@ def read_preset(name: str, method: Method | None = None) -> dict[str, dict[str, 
                 "[gsmflow], or under [features], [head] or [selection]"
             )
     tables.pop("description", None)
-    holds = {CLOSED_FORM: bool(method and method.direct), CHEAP: bool(method and method.cheap)}
+    holds = {CLOSED_FORM: bool(method) and method.kind == "closed form", CHEAP: bool(method and method.cheap)}
     instead = {kind: tables.pop(kind, {}) for kind in holds}
     for kind, part in instead.items():
         for table, values in part.items():

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from gsmflow.base.errors import InputError
@@ -21,7 +19,6 @@ from gsmflow.methods import METHODS, find_method
 from gsmflow.methods.method import Member, Method
 from gsmflow.recipes.preset import SHARED, read_preset
 from gsmflow.recipes.selection import SelectionOptions
-from gsmflow.sources import is_named
 
 _SHORT = 1 << 16  # dimensions times hidden units of a flow whose steps are not divided
 
@@ -94,16 +91,6 @@ class Recipe:
         """All options, table by table, in the form of a preset file."""
         parts = (self.features, self.semantics, self.options, self.head, self.selection)
         return {part.table: part.as_dict() for part in parts}
-
-
-def recommended_method(problem: str, data_root: Path, protocol: str) -> str:
-    """The method to use if the user names none: ``auto`` for the user's own data, for which no paper made a preset.
-
-    It is ``gsmflow`` for named problems, if nothing is chosen (protocol ``last``), and if torchrun divides the batches.
-    """
-    divided = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    chooses = protocol == "validated" and not divided
-    return "auto" if chooses and not is_named(problem, data_root) else "gsmflow"
 
 
 def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Recipe:

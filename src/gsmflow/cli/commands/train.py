@@ -216,8 +216,8 @@ def train(
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
     from gsmflow.data.feature_options import check_projection
     from gsmflow.data.warnings import recorded
-    from gsmflow.recipes.preset import preset_for
-    from gsmflow.recipes.recipe import make_recipe, recommended_method
+    from gsmflow.recipes.preset import preset_for, recommended_method
+    from gsmflow.recipes.recipe import 
 
     check_device(machine.device)
     method = run.method or recommended_method(data.problem, data.data_root, run.protocol)
