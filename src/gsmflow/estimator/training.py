@@ -18,7 +18,7 @@ from gsmflow.estimator.classifier import ZeroShotClassifier
 from gsmflow.estimator.conversions import recipe_of
 from gsmflow.estimator.log import tell
 from gsmflow.recipes.preset import preset_for, recommended_method
-from gsmflow.recipes.recipe import 
+from gsmflow.recipes.recipe import transductive_override
 from gsmflow.runs.class_descriptions import Said
 from gsmflow.runs.folder import Request, new_folder
 from gsmflow.runs.pictures import Wanted, folder_of_pictures, plan

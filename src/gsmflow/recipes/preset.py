@@ -56,8 +56,8 @@ def recommended_method(problem: str, data_root: Path, protocol: str) -> str:
 def read_preset(name: str, method: Method | None = None) -> dict[str, dict[str, Any]]:
     """The tables of a preset, by its name or by the path of a TOML file.
 
-    For a method of the kind ``closed form`` the values of its table ``closed-form`` stand in place of those it has for other methods; for one
-    that takes seconds also those of its table ``cheap``. Both tables are left out.
+    For a method of the kind ``closed form`` the values of its table ``closed-form`` stand in place of those it has for
+    other methods; for one that takes seconds also those of its table ``cheap``. Both tables are left out.
 
     Raises
     ------

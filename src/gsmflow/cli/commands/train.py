@@ -217,7 +217,7 @@ def train(
     from gsmflow.data.feature_options import check_projection
     from gsmflow.data.warnings import recorded
     from gsmflow.recipes.preset import preset_for, recommended_method
-    from gsmflow.recipes.recipe import 
+    from gsmflow.recipes.recipe import make_recipe
 
     check_device(machine.device)
     method = run.method or recommended_method(data.problem, data.data_root, run.protocol)
@@ -226,10 +226,9 @@ def train(
     requests = run.requests(data, recipe, seeds)
     chooses = run.protocol == "validated" and not recipe.method.untrained
     data, plan = planned(data, pictures, validated=chooses)
-    left_out = False
     if plan:
         requests = run.requests(data, recipe, seeds)  # with the semantics that are made now
-        left_out = carry_out(plan, pictures, machine.device)
+    left_out = plan is not None and carry_out(plan, pictures, machine.device)
     problem = data.load()
     recipe.check(problem)
     check_projection(problem, recipe.features)
