@@ -48,8 +48,8 @@ GROWING: dict[str, tuple[int, ...]] = {
     "features": (20_000, 200_000, 1_300_000, 14_000_000),
 }
 ATTRIBUTES, HIDDEN, GLOBAL, BATCH = 300, 1024, 512, 256
-STEPS, LONGEST = 25, 90.0  # steps of a row, and the seconds after which no further one begins
-WARM_UP = 5
+STEPS, LONGEST = 12, 45.0  # steps of a row, and the seconds after which no further one begins
+WARM_UP = 3
 STREAMED = {"features": 14_000_000, "unseen classes": 4_200}  # sizes of a stream of shards
 PER_CLASS, SHARDS = 300, 3  # its synthetic features of each unseen class, and the shards that are measured
 SYNTHETIC = 200_000  # in all, of however many unseen classes
