@@ -25,7 +25,7 @@ from gsmflow.semantics.encoder import open_encoder
 from gsmflow.serve.answers import attributes, predictions
 from gsmflow.serve.reasons import reasons
 from gsmflow.serve.service import Service
-from gsmflow.serve.texts import encoder_for
+from gsmflow.serve.texts import encoders_for
 from support.encoders import tiny_encoder
 from support.folders import xlsa17
 
@@ -218,7 +218,9 @@ def test_a_service_takes_values_in_their_own_units(mine: Path) -> None:
     ant = service.version.semantics[service.version.classifier.classes.index("ant")]
     same = service.described({}, like="ant", name="yak")
     assert same == pytest.approx(ant, abs=1e-5)
-    service.encode = encoder_for(service.version.describer, None, torch.device("cpu"))
+    encoders = encoders_for(service.version.describer, None, torch.device("cpu"))
+    assert encoders is not None
+    service.encode, service.encode_name = encoders.sentence, encoders.name
     described = np.array(service.described({"legs": 4, "wings": 0, "horns": 2}, text="a yak"))
     blocks = service.version.describer.blocks
     unit = open_encoder(str(mine / "encoder"), torch.device("cpu"))(["a yak"])[0]

@@ -171,7 +171,7 @@ def test_several_pictures_are_answered_and_one_that_is_broken_says_so(
         classes = load_classifier(run).classes
         expected = [load_classifier(run).probabilities(pixels(f.read_bytes())[None])[0] for f in files]
         said = [
-            f"{f.name}\n{classes[p.argmax()]}, {100 * p.max():.1f}%"
+            f"{f.name}\n{classes[p.argmax()]}, {100 * p.max():.1f}%{', unsure' * bool(p.max() < 0.5)}"
             for f, p in zip(files, expected, strict=True)
         ]
         until(lambda: [e.text for e in elements(browser, "#mine button")][:3] == said)

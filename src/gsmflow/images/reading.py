@@ -99,7 +99,8 @@ def _kind_of(path: Path | BinaryIO) -> str:
         kind = "AVIF" if b"avif" in head[8:32] else "HEIC" if head[8:12] in _HEIC else "a video"
         return f"{kind}, which is not read; save it as JPEG or PNG"
     if other := other_kind(head):
-        return f"{other[0]}; {other[1]}"
+        remedy = "save its pictures as JPEG or PNG" if b"%pdf-" in head.lower() else other[1]
+        return f"{other[0]}, not an image; {remedy}"
     return "not an image, or of a format that is not read"
 
 

@@ -239,6 +239,7 @@ def _answers(service: Service, limits: Limits, counts: Counts, read_only: bool) 
             no_images="" if service.extractor else service.no_images,
             adds_classes=not read_only,
             takes_text=service.encode is not None,
+            has_attributes=bool(version.describer.by_hand),
             scores=answers.scores(told),
             warnings=[concern.text for concern in recorded(told)],
         )

@@ -47,7 +47,7 @@ class NewClass(_Asked):
         min_length=1,
         max_length=MOST_TEXT,
         description="A sentence that describes it, where the run has a text encoder: instead of `semantics`, or beside "
-        "them where attributes and texts are joined.",
+        "them where attributes and texts are joined. Where texts alone describe the classes, the name alone will do.",
     )
 
 
@@ -172,6 +172,9 @@ class Run(BaseModel):
     no_images: str = Field(description="Why it takes no images, where it does not.")
     adds_classes: bool
     takes_text: bool = Field(description="Whether a new class can be described by a text.")
+    has_attributes: bool = Field(
+        description="Whether people can read the values that describe the classes; those of a text they cannot."
+    )
     scores: Scores
     warnings: list[str] = Field(description="What looked wrong about its data or its result.")
 

@@ -143,6 +143,7 @@ class Service:
     ) -> None:
         self.version = Version.load(folder)
         self.extractor, self.no_images, self.encode = extractor, no_images, encode
+        self.encode_name: Encode | None = None
         file = folder / EXAMPLES
         self.examples = Examples.read(file) if file.exists() else None
         self._data_root, self._device = data_root, device
@@ -238,12 +239,19 @@ class Service:
                 )
             return self.encode(text).tolist()
         if like is None:
+            if semantics is None and version.describer.takes_text and self.encode is not None:
+                return self._of_name(name).tolist()
             if semantics is None:
                 raise InputError("semantics: missing; give all values, or the name of a class it is like")
             return semantics
         values = self._of(like, semantics)
         changed = semantics if isinstance(semantics, dict) else {}
         return dict(zip(version.dimensions, values, strict=True)) | changed
+
+    def _of_name(self, name: str) -> NDArray[np.float32]:
+        """The vector of a class's name: in the run's templates, if its classes were described by names."""
+        assert self.encode is not None
+        return self.encode_name(name) if self.encode_name else self.encode(spoken(name))
 
     def _of(self, like: str, semantics: Sequence[float] | dict[str, float] | None) -> list[float]:
         """The semantics (A,) of the class that a new one is like."""
@@ -271,7 +279,7 @@ class Service:
             if text is None and like is not None:
                 return None
             assert self.encode is not None
-            return self.encode(text or spoken(name))
+            return self.encode(text) if text else self._of_name(name)
 
         old = None if like is None else self._of(like, semantics)
         return self.version.describer.vector(name, semantics, told, like=old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,24 @@ Encode = Callable[[str], NDArray[np.float32]]
 """A sentence to semantics (A,) of length 1, as `gsmflow describe --encoder` makes them."""
 
 
-def encoder_for(describer: Describer, name: str | None, device: torch.device) -> Encode | None:
+@dataclass(frozen=True)
+class Encoders:
+    """How texts become the semantics of a class.
+
+    Parameters
+    ----------
+    sentence : Encode
+        Encodes a sentence about it.
+    name : Encode | None
+        Encodes its name as those of the run's classes were, in the same templates; None if they were described by
+        sentences.
+    """
+
+    sentence: Encode
+    name: Encode | None = None
+
+
+def encoders_for(describer: Describer, name: str | None, device: torch.device) -> Encoders | None:
     """The text encoder that made the semantics of a run, or their part that is of texts; None if none did.
 
     Parameters
@@ -38,7 +56,7 @@ def encoder_for(describer: Describer, name: str | None, device: torch.device) ->
     """
     texts = [block for block in describer.blocks if block.encoder]
     if not texts:
-        return encoder_of(name, len(describer.dimensions), device) if name else None
+        return Encoders(encoder_of(name, len(describer.dimensions), device)) if name else None
     if len(texts) > 1:
         raise InputError(
             "two parts of the semantics are of texts, each with its own encoder, which the service cannot handle; use "
@@ -47,7 +65,11 @@ def encoder_for(describer: Describer, name: str | None, device: torch.device) ->
     from gsmflow.runs.joined_semantics import text_vectors
 
     vector = text_vectors(texts, name, device)
-    return lambda text: vector(texts[0], text, (text,))
+    block = texts[0]
+    by_name: Encode = lambda called: vector(block, called, ())  # noqa: E731
+    return Encoders(
+        lambda text: vector(block, text, (text,)), by_name if block.origin.get("templates") else None
+    )
 
 
 def encoder_of(name: str, dimensions: int, device: torch.device) -> Encode:

@@ -144,7 +144,7 @@ def serve(
     from gsmflow.serve.images import extractor_of
     from gsmflow.serve.limits import LOOPBACK
     from gsmflow.serve.service import Service
-    from gsmflow.serve.texts import encoder_for
+    from gsmflow.serve.texts import encoders_for
 
     where = resolve_device(device)
     images: dict[str, Any] = {}
@@ -157,7 +157,9 @@ def serve(
         images["no_images"] = "the backbone of this run is not at hand, so it takes no images"
     loaded = Service(run, data_root=data_root, device=where, **images)
     try:
-        loaded.encode = encoder_for(loaded.version.describer, encoder, where)
+        encoders = encoders_for(loaded.version.describer, encoder, where)
+        if encoders:
+            loaded.encode, loaded.encode_name = encoders.sentence, encoders.name
     except InputError as error:
         if encoder:
             raise

@@ -3,6 +3,7 @@ import { $, ask, guarded, make, percent, post, short } from "./asking.js";
 
 let attributes = []; // of the class that the new one is like
 let after = async () => {};
+let nameIsEnough = false; // where texts alone describe the classes
 
 async function lookLike(index) {
   const chosen = new Map([...$("differences").querySelectorAll("input")].map((input) => [input.name, input.value]));
@@ -31,7 +32,7 @@ function differ(name, value) {
 
 function asked() {
   const name = $("new-name").value;
-  if ($("described-by").value === "text") return { name, text: $("text").value };
+  if ($("described-by").value === "text") return $("text").value.trim() || !nameIsEnough ? { name, text: $("text").value } : { name };
   const inputs = [...$("differences").querySelectorAll("input")];
   if (!inputs.length) throw new Error(`Say in what it differs from ${$("like").selectedOptions[0].text}.`);
   const semantics = Object.fromEntries(inputs.map((input) => [input.name, Number(input.value)]));
@@ -46,7 +47,7 @@ const addClass = guarded("add-error", async () => {
   try {
     const added = await post("v1/classes", wish);
     showAdded(added);
-    $("new-name").value = "";
+    $("new-name").value = $("text").value = "";
     $("differences").replaceChildren();
     await after();
   } finally {
@@ -78,7 +79,10 @@ export async function offer(run, classes, then) {
   after = then;
   $("add").hidden = !run.adds_classes;
   if (!run.adds_classes) return;
-  $("by").hidden = !run.takes_text;
+  nameIsEnough = run.takes_text && !run.has_attributes;
+  $("by").hidden = !run.takes_text || nameIsEnough;
+  $("text-label").textContent = nameIsEnough ? "Sentence, if its name does not say how it looks" : "Sentence";
+  if (nameIsEnough) byText(true);
   const chosen = $("like").value || "0";
   $("like").replaceChildren(...classes.map((entry) => new Option(entry.name, entry.index)));
   $("like").value = chosen;
@@ -87,11 +91,12 @@ export async function offer(run, classes, then) {
 
 $("like").addEventListener("change", (event) => guarded("add-error", lookLike)(event.target.value));
 $("differ").addEventListener("click", () => { $("add-error").textContent = ""; differ($("attribute").value); });
-$("described-by").addEventListener("change", (event) => {
-  const text = event.target.value === "text";
+function byText(text) {
+  $("described-by").value = text ? "text" : "like";
   $("by-text").hidden = !text;
   $("by-likeness").hidden = text;
-  $("text").required = text;
+  $("text").required = text && !nameIsEnough;
   for (const input of $("differences").querySelectorAll("input")) input.disabled = text;
-});
+}
+$("described-by").addEventListener("change", (event) => byText(event.target.value === "text"));
 $("add-form").addEventListener("submit", (event) => { event.preventDefault(); addClass(); });

@@ -3,6 +3,7 @@ import { $, ask, badge, make, percent, short } from "./asking.js";
 
 export const SHOWN = 5; // classes in the answer
 export const DECIDING = 8; // attributes that decided
+export const UNSURE = 0.5; // an answer less probable is called unsure, as by `gsmflow predict`
 const COMPARED = 3; // classes with their attributes
 
 let turn = 0;
@@ -34,7 +35,7 @@ export async function show(answer, { name, picture, label, added }, wanted) {
   $("picture").replaceChildren(...(picture ? [picture] : []));
   const place = ranks.findIndex((rank) => rank.index === label);
   $("verdict").textContent =
-    label === null ? "your picture"
+    label === null ? (ranks[0].probability < UNSURE ? `your picture; unsure: no class has ${percent(UNSURE)}` : "your picture")
     : place === 0 ? "its true class; recognised"
     : place > 0 ? `its true class; named in place ${place + 1}`
     : `its true class; not among the first ${ranks.length}`;

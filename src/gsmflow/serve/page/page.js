@@ -25,6 +25,7 @@ async function grown() {
 }
 
 function showRun(run, classes) {
+  $("why").hidden = !run.has_attributes;
   added = new Set(classes.filter((entry) => entry.added).map((entry) => entry.index));
   document.title = `${run.run} – GSMFlow`;
   $("title").textContent = run.run;

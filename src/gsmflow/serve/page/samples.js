@@ -1,5 +1,5 @@
 // What can be asked about: pictures of one's own, and test samples kept with the run.
-import { DECIDING, SHOWN, begin, nothing, show } from "./answer.js";
+import { DECIDING, SHOWN, UNSURE, begin, nothing, show } from "./answer.js";
 import { $, ask, drawn, guarded, make, percent, post } from "./asking.js";
 
 const AT_ONCE = 2; // pictures asked about at a time
@@ -44,7 +44,7 @@ async function label(entry) {
     entry.answer = await ask(`v1/predict/image?top=${SHOWN}&explain=${DECIDING}`, { method: "POST", body: form });
     const [best] = entry.answer.predictions[0].classes;
     entry.item.className = "";
-    entry.said.textContent = `${best.name}, ${percent(best.probability)}`;
+    entry.said.textContent = `${best.name}, ${percent(best.probability)}${best.probability < UNSURE ? ", unsure" : ""}`;
   } catch (error) {
     entry.answer = null;
     entry.item.className = "wrong";
