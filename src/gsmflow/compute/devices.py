@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gsmflow.base.errors import InputError
@@ -68,9 +69,27 @@ def has_eight_bit(device: torch.device) -> bool:
 
     # torch has only private functions for this; without them the products are not used.
     hardware = getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
-    names = ("qlinear_prepack", "qlinear_pointwise")
-    there = hasattr(torch, "_int_mm") and all(hasattr(torch.ops.onednn, name) for name in names)
-    return device.type == "cpu" and hardware and there
+    return device.type == "cpu" and hardware and _eight_bit_as_expected()
+
+
+@cache
+def _eight_bit_as_expected() -> bool:
+    """Whether this torch has the private functions for products of 8-bit numbers, and they compute what is expected."""
+    import torch
+
+    x, weight = torch.arange(8).view(2, 4) - 3, torch.arange(12).view(3, 4) - 5
+    try:
+        plain = torch._int_mm(x.to(torch.int8), weight.to(torch.int8).T)
+        packed = torch.ops.onednn.qlinear_prepack(weight.to(torch.int8), [2, 4])
+        steps, zeros = torch.full((3,), 0.5), torch.zeros(3, dtype=torch.int64)
+        given = (x + 3).to(torch.uint8), 2.0, 3, packed, steps, zeros, torch.full((3,), -4.0)
+        leaky = torch.ops.onednn.qlinear_pointwise(*given, 1.0, 0, torch.float32, "leaky_relu", [0.5], "")
+    except (AttributeError, RuntimeError, TypeError, NotImplementedError):
+        return False
+    exact = x @ weight.T
+    return torch.equal(plain.long(), exact) and torch.allclose(
+        leaky, torch.nn.functional.leaky_relu(exact.float() - 4, 0.5)
+    )
 
 
 def set_threads(wanted: int | None, dims: int) -> int:
