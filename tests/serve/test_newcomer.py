@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gsmflow.cli import main
 from gsmflow.files.class_table import read_classes
@@ -60,12 +62,22 @@ def probabilities(run: Path, file: Path) -> np.ndarray:
     return load_classifier(run).probabilities(extract(file.read_bytes())[None])[0]
 
 
+def between(folder: Path, out: Path) -> list[Path]:
+    """Pictures halfway between those of two classes, which nothing can be sure of."""
+    first = [Image.open(next(iter(sorted(each.iterdir())))).convert("L") for each in sorted(folder.iterdir())]
+    files = []
+    for index, (one, other) in enumerate(pairwise(first)):
+        files.append(out / f"between {index}.png")
+        Image.blend(one, other, 0.5).save(files[-1])
+    return files
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_from_a_picture_to_an_answer_and_a_class_by_its_name(
     width: int, browser: Chrome, place: Path, tmp_path: Path
 ) -> None:
     run, classes = place / "run", load_classifier(place / "run").classes
-    files = sorted((place / "new").rglob("*.png"))[::5]
+    files = [*sorted((place / "new").rglob("*.png"))[::5], *between(place / "new", tmp_path)]
     best = {file: float(probabilities(run, file).max()) for file in files}
     surest, least = max(files, key=lambda f: best[f]), min(files, key=lambda f: best[f])
     assert best[surest] > 0.5 > best[least]
@@ -110,6 +122,7 @@ def test_from_a_picture_to_an_answer_and_a_class_by_its_name(
         name.send_keys("digit 9")
         browser.find_element("id", "add-button").click()
         until(lambda: "already; choose another name" in text(browser, "#add-error"))
+        assert "a PDF document" in text(browser, "#mine li.wrong")  # as before
         assert violations(browser) == []
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert main(["add-class", str(run), "--name", "digit 9", "--out", str(tmp_path / "by-command")]) == 0

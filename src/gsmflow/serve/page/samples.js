@@ -135,7 +135,10 @@ export function showSamples(run, kept, isAdded) {
 }
 
 export const repeat = async () => {
-  for (const entry of mine) { entry.answer = null; entry.said.textContent = "asked before a class was added"; }
+  for (const entry of mine) {
+    entry.answer = null;
+    if (entry.item.className !== "wrong") entry.said.textContent = "asked before a class was added";
+  }
   if (state.repeat) await state.repeat();
 };
 
