@@ -48,11 +48,12 @@ def tuned(problem: str, method: str, seconds: float, data_root: Path, out: Path)
     if preset.exists():
         return preset
     if find_method(method).members:
-        recipe = make_recipe(method, preset_for(problem, "best"))
+        recipe = make_recipe(method, preset_for(problem, "best", method))
         tuning.write_preset(preset, recipe, "0 seconds, 0 trials, chooses by itself")
         return preset
     data = sources.load(problem, data_root=data_root, features=FEATURES[problem])
-    base = tuning.Search(method, preset_for(problem, "best"), (), ())
+    recommended = preset_for(problem, "best") if FEATURES[problem] else preset_for(problem)
+    base = tuning.Search(method, recommended, (), ())
     components = [str(count) for count in _COMPONENTS if count < data.feature_dim]
     space = (
         *default_space(base.recipe()),

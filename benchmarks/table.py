@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -107,6 +108,21 @@ def validated_table(measured: dict[str, Any]) -> str:
         for row in measured["rows"]
     ]
     rounds = len(next(iter(measured["rows"][0]["seconds"].values())))
+    return "\n".join([*lines, "", f"{rounds} rounds. {machine_line(measured['machine'])}"])
+
+
+def members_table(measured: dict[str, Any]) -> str:
+    """`auto` side by side and in turn: seconds, and ratios as medians over rounds."""
+    lines = [
+        "| way | seconds (median) | of processor time | over side by side |",
+        "| --- | --- | --- | --- |",
+    ]
+    for way, seconds in measured["seconds"].items():
+        ratio = measured["over side by side"].get(way)
+        told = "" if ratio is None else f"{ratio:.2f}"
+        spent = statistics.median(measured["processor seconds"][way])
+        lines.append(f"| {way} | {statistics.median(seconds):.0f} | {spent:.0f} | {told} |")
+    rounds = len(next(iter(measured["seconds"].values())))
     return "\n".join([*lines, "", f"{rounds} rounds. {machine_line(measured['machine'])}"])
 
 
@@ -288,6 +304,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
             ("run", run_table),
             ("sizes", sizes_table),
             ("validated", validated_table),
+            ("members", members_table),
             *((name, partial(variants_table, option=option)) for name, option in OPTIONS.items()),
             ("soak", soak_table),
             ("answers", answers_table),

@@ -69,16 +69,17 @@ def main() -> None:
         row = {
             "problem": problem,
             "seconds": seconds,
-            "in turn over side by side": _median_ratio(in_turn, beside),
-            "side by side over the final training": _median_ratio(beside, alone),
-            "in turn over the final training": _median_ratio(in_turn, alone),
+            "in turn over side by side": median_ratio(in_turn, beside),
+            "side by side over the final training": median_ratio(beside, alone),
+            "in turn over the final training": median_ratio(in_turn, alone),
         }
         print(row, flush=True)
         rows.append(row)
     keep("validated", {"rows": rows})
 
 
-def _median_ratio(of: list[float], over: list[float]) -> float:
+def median_ratio(of: list[float], over: list[float]) -> float:
+    """The median over rounds of how many times as long one way took as another."""
     return statistics.median(one / other for one, other in zip(of, over, strict=True))
 
 

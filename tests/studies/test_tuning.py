@@ -60,12 +60,24 @@ def test_what_is_no_dimension_is_refused(text: str) -> None:
 
 
 def test_what_lies_in_a_dimension() -> None:
-    assert Dimension("b", 1, 5).holds(1)
-    assert Dimension("b", 1, 5).holds(5.0)
-    assert not Dimension("b", 1, 5).holds(5.1)
-    assert not Dimension("b", 1, 5).holds("x")
-    assert Dimension("b", values=("True", "x")).holds(True)
-    assert not Dimension("b", values=("x",)).holds("y")
+    assert Dimension("b", 1, 5).spelled(1) == 1
+    assert Dimension("b", 1, 5).spelled(5.0) == 5.0
+    assert Dimension("b", 1, 5).spelled(5.1) is None
+    assert Dimension("b", 1, 5).spelled("x") is None
+    assert Dimension("b", values=("True", "x")).spelled(True) == "True"
+    assert Dimension("b", values=("off", "on")).spelled(True) == "on"
+    assert Dimension("b", values=("off", "on")).spelled(False) == "off"
+    assert Dimension("b", values=("1e-3", "3e-4")).spelled(0.0003) == "3e-4"
+    assert Dimension("b", values=("256", "512")).spelled(512) == "512"
+    assert Dimension("b", values=("x",)).spelled("y") is None
+
+
+def test_tuning_starts_from_the_preset_whatever_its_values_look_like() -> None:
+    keys = ("semantics.scaling", "features.scaling", "gsmflow.residual", "gsmflow.learning_rate")
+    recipe = make_recipe("gsmflow", "best")
+    assert [tuning._current(recipe, key) for key in keys] == ["centered", "minmax", True, 3e-4]
+    space = {d.key: d for d in default_space(recipe)}
+    assert space["gsmflow.residual"].spelled(recipe.options.as_dict()["residual"]) == "on"
 
 
 def test_the_default_space_is_what_the_method_and_its_head_propose() -> None:

@@ -52,6 +52,7 @@ class GSMFlowOptions(Options):
         False,
         "subtract class means, regressed on semantics, from the features before training; they are added to "
         "synthesized features",
+        search="on,off",
     )
     ridge: float = option(-1.0, "exponent of the regularizer of that regression", low=-12, high=12)
     precision: str = option(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from gsmflow.base.errors import InputError
+from gsmflow.base.options import parse_value
 from gsmflow.recipes.recipe import Recipe, overridden
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class Dimension:
             return str(trial.suggest_int(self.key, round(self.low), round(self.high), log=self.log))
         return repr(trial.suggest_float(self.key, self.low, self.high, log=self.log))
 
-    def holds(self, value: Any) -> bool:
-        """Whether it includes a value."""
+    def spelled(self, value: Any) -> Any:
+        """The value as trials have it: a number of the range or the text of the list that means it, else None."""
         if self.values:
-            return str(value) in self.values
-        return isinstance(value, int | float) and self.low <= value <= self.high
+            return next((text for text in self.values if parse_value(text, type(value)) == value), None)
+        return value if isinstance(value, int | float) and self.low <= value <= self.high else None
 
 
 def parse_dimension(text: str, whole: bool | None = None) -> Dimension:

@@ -124,10 +124,8 @@ def tune(
 
     study.set_user_attr("objective", objective)
     if not study.trials:
-        current = {d.key: _current(base, d.key) for d in search.space}
-        study.enqueue_trial(
-            {d.key: _spelled(d, current[d.key]) for d in search.space if d.holds(current[d.key])}
-        )
+        current = {d.key: d.spelled(_current(base, d.key)) for d in search.space}
+        study.enqueue_trial({key: value for key, value in current.items() if value is not None})
 
     def jobs() -> Iterator[tuple[Any, tuple[Any, ...]]]:
         ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
@@ -278,9 +276,8 @@ def _storage(where: str) -> Any:
 def _current(recipe: Recipe, key: str) -> Any:
     """The value of an option in a recipe, by ``table.name`` or bare name."""
     table, _, name = key.rpartition(".")
-    parts: Mapping[str, Options] = {
-        p.table: p for p in (recipe.options, recipe.head, recipe.features, recipe.selection)
-    }
+    all_parts = (recipe.options, recipe.head, recipe.features, recipe.semantics, recipe.selection)
+    parts: Mapping[str, Options] = {part.table: part for part in all_parts}
     owners = [parts[table]] if table in parts else [p for p in parts.values() if hasattr(p, name)]
     return getattr(owners[0], name)
 
@@ -288,7 +285,3 @@ def _current(recipe: Recipe, key: str) -> Any:
 def _seconds(trials: Sequence[optuna.trial.FrozenTrial]) -> float:
     """What finished trials took, together."""
     return sum(trial.duration.total_seconds() for trial in trials if trial.duration is not None)
-
-
-def _spelled(dimension: Dimension, value: Any) -> Any:
-    return str(value) if dimension.values else value
