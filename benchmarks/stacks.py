@@ -23,6 +23,7 @@ from benchmarks.drawn import Drawn
 from benchmarks.measure import RESULTS, keep_records, machine, records
 from gsmflow import Problem
 from gsmflow.cli.options import parse_seeds
+from gsmflow.compute.devices import blas_threads
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.choice import without_bias
 from gsmflow.protocol.composing import Composite
@@ -147,7 +148,8 @@ def main() -> None:
                 "date": facts["date"],
                 "processor": facts["processor"],
             }
-            lines += [where | line for line in measured(drawn, seed, arguments.data_root)]
+            with blas_threads(torch.get_num_threads()):
+                lines += [where | line for line in measured(drawn, seed, arguments.data_root)]
             keep_records(FILE, COLUMNS, lines)
             print(f"{drawn.name}, seed {seed}: H {lines[-1]['H']} ...", flush=True)
 
