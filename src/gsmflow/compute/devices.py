@@ -79,7 +79,7 @@ def _eight_bit_as_expected() -> bool:
 
     x, weight = torch.arange(8).view(2, 4) - 3, torch.arange(12).view(3, 4) - 5
     try:
-        plain = torch._int_mm(x.to(torch.int8), weight.to(torch.int8).T)
+        plain = torch._int_mm(x.to(torch.int8), weight.to(torch.int8).T)  # pyright: ignore[reportPrivateImportUsage]
         packed = torch.ops.onednn.qlinear_prepack(weight.to(torch.int8), [2, 4])
         steps, zeros = torch.full((3,), 0.5), torch.zeros(3, dtype=torch.int64)
         given = (x + 3).to(torch.uint8), 2.0, 3, packed, steps, zeros, torch.full((3,), -4.0)

@@ -73,7 +73,7 @@ class CodeProducts:
         size = (scaled.abs().amax(dim=1) / 127).clamp_(min=_TINY)
         rounded = (scaled / size[:, None]).round_()
         rest = scaled.addcmul_(rounded, size[:, None], value=-1) @ self.mean
-        logits = torch._int_mm(centred, rounded.to(torch.int8).T) * size
+        logits = torch._int_mm(centred, rounded.to(torch.int8).T) * size  # pyright: ignore[reportPrivateImportUsage]
         errors = error(logits.add_(torch.addmv(bias, weight, self.middle).add_(rest)))
         by_bias = errors.sum(dim=0)
         by_class = errors.T.contiguous()
@@ -81,7 +81,7 @@ class CodeProducts:
         by_class.div_(size)
         coarse = by_class.round()
         fine = by_class.sub_(coarse).mul_(_FINE).round_()
-        sums = torch._int_mm(torch.cat((coarse, fine)).to(torch.int8), centred).float()
+        sums = torch._int_mm(torch.cat((coarse, fine)).to(torch.int8), centred).float()  # pyright: ignore[reportPrivateImportUsage]
         of_coarse, of_fine = sums.chunk(2)
         by_code = of_coarse.add_(of_fine, alpha=1 / _FINE).mul_(size)
         return by_code.mul_(self.step).addr_(by_bias, self.middle), by_bias

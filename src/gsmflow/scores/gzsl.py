@@ -270,7 +270,7 @@ def scores_of(
         H=harmonic_mean(unseen, seen),
         T1=class_mean(alone, of_unseen.labels),
         AUSUC=seen_unseen_curve(of_seen, of_unseen).area,
-        per_class={classes[c]: float(accuracy[c]) for c in np.flatnonzero(np.isfinite(accuracy))},
+        per_class={classes[c]: float(accuracy[c]) for c in map(int, np.flatnonzero(np.isfinite(accuracy)))},
     )
 
 
