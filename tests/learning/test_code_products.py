@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gsmflow.compute.devices import has_eight_bit
+from gsmflow.learning import code_products
 from gsmflow.learning.code_products import CodeProducts
 from gsmflow.learning.head_data import Pool
 from gsmflow.learning.head_options import HeadOptions
@@ -17,6 +18,11 @@ pytestmark = pytest.mark.skipif(
     reason="needs a processor with products of 8-bit numbers (AVX512-VNNI)",
 )
 SAMPLES, DIM, CLASSES = 500, 40, 7
+
+
+@pytest.fixture(autouse=True)
+def _from_the_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_products, "COARSE_FROM", 1)
 
 
 def pool() -> Pool:
@@ -66,6 +72,10 @@ def test_a_head_on_codes_is_that_on_their_features() -> None:
     assert (one.logits(x).argmax(dim=1) == coded.labels).float().mean() > 0.9
 
 
-def test_other_pools_have_no_such_products() -> None:
+def test_other_pools_have_no_such_products(monkeypatch: pytest.MonkeyPatch) -> None:
     coded = pool()
+    assert CodeProducts.of(coded) is not None
+    monkeypatch.setattr(code_products, "COARSE_FROM", coded.features.numel() * 4 + 1)
+    assert CodeProducts.of(coded) is None
+    monkeypatch.setattr(code_products, "COARSE_FROM", 1)
     assert CodeProducts.of(Pool(coded.decoded(coded.features), coded.labels, SAMPLES)) is None

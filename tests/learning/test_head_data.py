@@ -214,7 +214,10 @@ class Coarse(Sampler):
         return sample if self.offered else None
 
 
-def test_only_what_is_stored_as_codes_is_synthesized_coarsely() -> None:
+def test_only_large_sets_of_codes_are_synthesized_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (12 + 2 * 50) * (DIM + 1) * 4
+    monkeypatch.setattr(head_data, "COARSE_FROM", size)
+
     def first(generator: Sampler, coded: bool) -> Tensor:
         pool = Pool.synthesize(generator, data(), 50, seed=0, coded=coded)
         assert isinstance(pool, Pool)
@@ -222,6 +225,9 @@ def test_only_what_is_stored_as_codes_is_synthesized_coarsely() -> None:
 
     assert torch.equal(first(Coarse(), False), first(Sampler(), False))
     assert torch.equal(first(Coarse(offered=False), True), first(Sampler(), True))
+    monkeypatch.setattr(head_data, "COARSE_FROM", size + 1)
+    assert torch.equal(first(Coarse(), True), first(Sampler(), True))
+    monkeypatch.setattr(head_data, "COARSE_FROM", size)
     coarse = first(Coarse(), True) - first(Sampler(), False)
     assert coarse[:, 0].mean() == pytest.approx(0.25, abs=0.03)
     assert coarse[:, 1].mean() == pytest.approx(0, abs=0.03)

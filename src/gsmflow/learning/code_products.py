@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gsmflow.compute.devices import has_eight_bit
-from gsmflow.learning.head_data import Pool
+from gsmflow.learning.head_data import COARSE_FROM, Pool
 
 _LOOKED_AT = 1 << 12  # features that the mean code is computed from
 _FINE = 254  # steps of the fine number in a step of the coarse one
@@ -46,8 +46,9 @@ class CodeProducts:
 
     @staticmethod
     def of(pool: Pool) -> CodeProducts | None:
-        """The products for a pool of codes; None for other pools, and where the processor has no such products."""
-        if pool.low is None or pool.step is None or not has_eight_bit(pool.device):
+        """The products for a large pool of codes; None for others, and where the processor has no such products."""
+        large = pool.features.numel() * 4 >= COARSE_FROM
+        if pool.low is None or pool.step is None or not large or not has_eight_bit(pool.device):
             return None
         some = pool.features[:: -(-len(pool.features) // _LOOKED_AT)]
         return CodeProducts(pool.low + 128 * pool.step, pool.step, some.float().mean(dim=0) - 128)

@@ -14,6 +14,9 @@ from gsmflow.learning.learner import CoarseGenerator, Generator
 from gsmflow.learning.tensors import TrainingData
 
 _CODED_FROM = 1 << 28  # size in bytes from which float32 features are stored as codes
+COARSE_FROM = (
+    1 << 29
+)  # size in bytes of float32 features from which products with codes are 8-bit, where that is quicker
 _STREAMED_FROM = 1 << 32  # size in bytes from which even codes are computed again in every pass
 _SHARD = 1 << 27  # bytes of float32 features in a shard of a stream, about
 _LEVELS = 255
@@ -114,7 +117,7 @@ class Pool:
         low = step = None
         sample, looked_at = learner.sample, _LOOKED_AT
         if coded:
-            coarse = _coarse(learner)
+            coarse = _coarse(learner) if total * dim * 4 >= COARSE_FROM else None
             if coarse:
                 sample, looked_at = coarse, min(_LOOKED_AT, total // _PART_LOOKED_AT)
             each = max(1, min(count, looked_at // max(1, len(data.unseen))))
