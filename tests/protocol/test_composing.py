@@ -217,12 +217,23 @@ def test_a_killed_run_ends_with_the_same_numbers(
     assert_same_numbers(run, tmp_path / "run")
 
 
-def test_a_budget_leaves_out_what_would_not_be_done(tmp_path: Path) -> None:
-    words = [*TRAIN, "--budget", "0.001", "--out", str(tmp_path / "run")]
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_budget_leaves_out_what_would_not_be_done(threads: int, tmp_path: Path) -> None:
+    words = [*TRAIN, "--budget", "0.001", "--threads", str(threads), "--out", str(tmp_path / "run")]
     assert main(words) == 0
-    metrics, flows = read_metrics(tmp_path / "run"), {"gsmflow", "plain gsmflow"}
-    assert {m["label"] for m in metrics["members"]} == set(SUITED) - flows
-    assert metrics["left_out"] == dict.fromkeys(flows, "it would not be done within the budget")
+    metrics = read_metrics(tmp_path / "run")
+    first, *others = SUITED
+    assert [m["label"] for m in metrics["members"]] == [first]
+    assert metrics["chosen"]["parameters"] == {first: 1.0}
+    assert metrics["left_out"] == dict.fromkeys(others, "it would not be done within the budget")
+
+
+def test_a_budget_that_suffices_leaves_out_nothing(run: Path, tmp_path: Path) -> None:
+    assert main([*TRAIN, "--budget", "1e6", "--keep-data", "--oracle", "--out", str(tmp_path / "run")]) == 0
+    first, second = read_metrics(run), read_metrics(tmp_path / "run")
+    assert "left_out" not in first
+    assert "left_out" not in second
+    assert (first["H"], first["chosen"]) == (second["H"], second["chosen"])
 
 
 def test_members_are_those_that_the_data_are_for() -> None:

@@ -40,7 +40,7 @@ _budget = click.option(
     "--budget",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="Time for method auto: no further flow is trained that would take longer.  [default: no bound]",
+    help="Time for method auto: what would take longer is left out.  [default: no bound]",
 )
 
 

@@ -41,7 +41,9 @@ class AutoOptions(Options):
 
     table = "auto"
 
-    budget: float = option(0.0, "seconds after which no further flow is trained; 0: no bound", low=0)
+    budget: float = option(
+        0.0, "seconds after which no member is tried any further, except the first; 0: no bound", low=0
+    )
     draws: int = option(8, "validation problems that closed forms are judged on", low=1)
     behind: float = option(
         0.15,

@@ -26,7 +26,7 @@ from gsmflow.heads.stack import StackHead, StackMember
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.beside import Beside, at_once, goes_on_beside, lanes_for
 from gsmflow.protocol.choice import Choice, last_step, without_bias
-from gsmflow.protocol.members import Judge, JudgedMember, LeftOut
+from gsmflow.protocol.members import INF, Judge, JudgedMember, LeftOut
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.stacking import Stack, choose_stack, temperature_of
 from gsmflow.protocol.trial import Trial
@@ -94,29 +94,26 @@ class Composite:
             self.seed,
             self.device,
             self.recorder,
-            time.monotonic() + budget - self.recorder.seconds if budget else float("inf"),
+            time.monotonic() + budget - self.recorder.seconds if budget else INF,
             getattr(options, "behind", 1.0),
             self.lanes,
         )
         judged: list[JudgedMember] = []
         direct = {label: recipe for label, recipe in self.suited.items() if recipe.method.direct}
-        for member in judge.closed_forms(direct):
-            judged.append(member)
-            self._tell(member)
+        for label, result in judge.closed_forms(direct):
+            self._tell(label, result)
+            judged += [result] if isinstance(result, JudgedMember) else []
         for label, recipe in self.suited.items():
-            if label in direct:
-                continue
-            try:
-                judged.append(judge.judge(label, recipe, rivals=judged))
-            except LeftOut as why:
-                self.recorder.progress.message(f"  {label}: left out, {why}")
-            else:
-                self._tell(judged[-1])
+            if label not in direct:
+                result = judge.tried(label, recipe, rivals=judged)
+                self._tell(label, result)
+                judged += [result] if isinstance(result, JudgedMember) else []
         return judge, judged
 
-    def _tell(self, member: JudgedMember) -> None:
-        told = _told(member, ranks=member.label in self._ranking)
-        self.recorder.progress.message(f"  {member.label}: {told}")
+    def _tell(self, label: str, result: JudgedMember | LeftOut) -> None:
+        ranks = label in self._ranking
+        told = f"left out, {result}" if isinstance(result, LeftOut) else _told(result, ranks=ranks)
+        self.recorder.progress.message(f"  {label}: {told}")
 
     def choose(self) -> tuple[Choice, list[dict[str, Any]]]:
         """Judge all members and choose a stack. Returns the choice and a record of each member for ``metrics.json``.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -35,6 +35,9 @@ _AT_HAND = 1 << 25  # most numbers in the features of a validation problem that 
 _TRIED_STEPS = 5  # training steps from which the time of a training is estimated
 _SLOW = "it would not be done within the budget"
 _FINAL_COST = 1.5  # time of the training on all data, relative to that on a validation problem
+
+
+INF = float("inf")
 
 
 class LeftOut(Exception):
@@ -82,7 +85,8 @@ class Judge:
     recorder : Recorder
         Stores what was judged.
     deadline : float
-        Time on the clock of `time.monotonic`: a trained member that would not be done by then is left out.
+        Time on the clock of `time.monotonic`: a member that is not done by then is left out, a trained one as soon
+        as that can be foreseen.
     behind : float
         A trained member is left out if its H on the first problem is this much below that of another member. In
         [0, 1].
@@ -96,7 +100,7 @@ class Judge:
     seed: int
     device: torch.device
     recorder: Recorder
-    deadline: float = field(default=float("inf"))
+    deadline: float = INF
     behind: float = 1.0
     lanes: int = 1
 
@@ -111,7 +115,7 @@ class Judge:
         Raises
         ------
         LeftOut
-            The member would not be done by the deadline; or it is a trained member and far behind one of the
+            The member is or would not be done by the deadline; or it is a trained member and far behind one of the
             `rivals`, the members judged before it, on the first problem.
         """
         records, name = self.recorder.records.setdefault("members", {}), _name(label)
@@ -140,29 +144,50 @@ class Judge:
         records[label] = {"choice": asdict(choice), "seconds": judged.seconds}
         return judged
 
-    def closed_forms(self, recipes: Mapping[str, Recipe]) -> Iterator[JudgedMember]:
-        """Judge members that train nothing, in their order, but several at a time if there are lanes."""
+    def closed_forms(self, recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, JudgedMember | LeftOut]]:
+        """Judge members that train nothing, in their order, but several at a time if there are lanes.
+
+        Gives the label of each, and what it reached or why it was left out. The first one is judged whatever the
+        deadline is.
+        """
         unknown = [label for label in recipes if label not in self.recorder.records.get("members", {})]
+        judges = {
+            label: replace(self, deadline=self.deadline if index else INF)
+            for index, label in enumerate(recipes)
+        }
         lanes = lanes_for(self.lanes, len(unknown), self.problem, self.device)
         if lanes < 2:
-            yield from (self.judge(label, recipe) for label, recipe in recipes.items())
+            for label, recipe in recipes.items():
+                yield label, judges[label].tried(label, recipe)
             return
         threads = max(1, torch.get_num_threads() // lanes)
         with blas_threads(threads), Beside(self.recorder, lanes, threads) as beside:
             parts = {
-                label: beside.begin(_name(label), partial(self._apart, label, recipes[label]), turn=turn)
+                label: beside.begin(
+                    _name(label), partial(judges[label]._apart, label, recipes[label]), turn=turn
+                )
                 for turn, label in enumerate(unknown)
             }
             for label, recipe in recipes.items():
-                if label in parts:
-                    judged = parts[label].result()
+                if label not in parts:
+                    yield label, self.tried(label, recipe)
+                    continue
+                judged = parts[label].result()
+                if isinstance(judged, JudgedMember):
                     self.recorder.keep(_name(label), *parts[label].recorder.kept(_name(label)))
-                    yield judged
-                else:
-                    yield self.judge(label, recipe)
+                yield label, judged
 
-    def _apart(self, label: str, recipe: Recipe, recorder: Recorder) -> JudgedMember:
-        return replace(self, recorder=recorder).judge(label, recipe)
+    def tried(
+        self, label: str, recipe: Recipe, *, rivals: Sequence[JudgedMember] = ()
+    ) -> JudgedMember | LeftOut:
+        """The same as [`judge`][gsmflow.protocol.members.Judge.judge], with why a member was left out as a result."""
+        try:
+            return self.judge(label, recipe, rivals=rivals)
+        except LeftOut as why:
+            return why
+
+    def _apart(self, label: str, recipe: Recipe, recorder: Recorder) -> JudgedMember | LeftOut:
+        return replace(self, recorder=recorder).tried(label, recipe)
 
     def _direct(self, label: str, recipe: Recipe, draws: int) -> tuple[Choice, list[NDArray[np.float32]]]:
         """Judge every parameter on every problem; then the best one again, for its logits."""
@@ -170,6 +195,8 @@ class Judge:
         tables: list[list[Curve]] = []
         at_hand: dict[int, Trial] = {}
         for draw in range(draws):
+            if time.monotonic() > self.deadline:
+                raise LeftOut(_SLOW)
             trial = self._trial(label, recipe, draw)
             if draw < self.problems and trial.prepared.problem.features.size <= _AT_HAND:
                 at_hand[draw] = trial
@@ -248,10 +275,10 @@ class Judge:
 
     def _estimate(self, recipe: Recipe, trial: Trial) -> float:
         """Seconds that all trainings of a member take, estimated from a few steps of a training that is discarded."""
-        if self.deadline == float("inf"):
+        if self.deadline == INF:
             return 0.0
         if time.monotonic() > self.deadline:
-            return float("inf")
+            return INF
         tried = Trial(trial.prepared, recipe, self.seed, Recorder()).learner
         begun = time.monotonic()
         for index in range(_TRIED_STEPS):
