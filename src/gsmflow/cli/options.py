@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from gsmflow.runs.pictures import Wanted
 
 
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    help="Folder that paths in a CSV are relative to.  [default: the CSV's own]",
+)
 data_root_option = click.option(
     "--data-root",
     type=click.Path(path_type=Path),

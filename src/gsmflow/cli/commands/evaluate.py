@@ -29,11 +29,7 @@ _LOOKED_AT = 4096  # test samples, at most, that are compared with the training 
 @click.argument("data", required=False)
 @click.option("--features", metavar="NAME", help="Feature file, as for train.")
 @options.data_root_option
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    help="Folder that paths in a CSV are relative to.  [default: the CSV's own]",
-)
+@options.root_option
 @grouped(moved=MovedOptions)
 @options.batch_size_option
 @options.device_option

@@ -24,11 +24,7 @@ from gsmflow.cli.options import BackboneOptions, WorkerOptions
     show_default=True,
     help="Table to write.",
 )
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    help="Folder that paths in a CSV are relative to.  [default: the CSV's own]",
-)
+@options.root_option
 @grouped(workers=WorkerOptions)
 @options.as_json
 def extract(

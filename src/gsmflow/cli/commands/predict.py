@@ -44,11 +44,7 @@ if TYPE_CHECKING:
     metavar="P",
     help="Add a column 'unsure': true where the best class has a probability below P.",
 )
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    help="Folder that paths in a CSV are relative to.  [default: the CSV's own]",
-)
+@options.root_option
 @grouped(moved=MovedOptions)
 @options.batch_size_option
 @grouped(workers=WorkerOptions)
