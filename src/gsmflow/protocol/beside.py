@@ -45,12 +45,16 @@ def lanes_for(lanes: int, count: int, problem: Problem, device: torch.device) ->
     return max(1, min(lanes, count, fit)) if device.type == "cpu" else 1
 
 
+def threads_each(lanes: int) -> int:
+    """The processor threads of each of so many parts that share those of the process."""
+    return max(1, torch.get_num_threads() // lanes)
+
+
 def at_once(tasks: Mapping[str, Callable[[], _T]], lanes: int) -> dict[str, _T]:
     """The results of several tasks that record nothing, by name; so many at a time share the processor threads."""
     if lanes < 2:
         return {name: task() for name, task in tasks.items()}
-    before = torch.get_num_threads()
-    each = max(1, before // lanes)
+    before, each = torch.get_num_threads(), threads_each(lanes)
     try:
         with (
             blas_threads(each),
@@ -161,6 +165,11 @@ class Part(Generic[_T]):
         result = self.alone()
         take_over(self.whole, self.recorder)
         return result
+
+    def hand_over(self, *names: str) -> None:
+        """Store with the run what the part stored under these names."""
+        for name in names:
+            self.whole.keep(name, *self.recorder.kept(name))
 
     def alone(self) -> _T:
         """Wait for the part and return its result; what it recorded is not added to the run.

@@ -166,7 +166,7 @@ class Composite:
                 }
                 for label, part in parts.items():
                     trained[label] = part.result()
-                    self.recorder.keep(_weights(label), *part.recorder.kept(_weights(label)))
+                    part.hand_over(_weights(label))
                     trained[label].recorder = self.recorder
         return {
             label: trained.get(label) or self._trained(label, choice, self.recorder)

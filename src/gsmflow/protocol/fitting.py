@@ -25,7 +25,7 @@ from gsmflow.data.validation import FEWEST_SEEN
 from gsmflow.data.warnings import of_rival
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.learning.journal import Recorder
-from gsmflow.protocol.beside import Beside, goes_on_beside, lanes_for
+from gsmflow.protocol.beside import Beside, goes_on_beside, lanes_for, threads_each
 from gsmflow.protocol.choice import Choice, Outcome, last_step
 from gsmflow.protocol.choosing import choose, stage_of
 from gsmflow.protocol.composing import Composite
@@ -137,7 +137,7 @@ def _choose(
         lanes = 1
     if not goes_on_beside(recorder, lanes, stages):
         return choose(problem, recipe, seed, device, recorder, rivals=rivals), None
-    each = max(1, torch.get_num_threads() // lanes) if direct else 1
+    each = threads_each(lanes) if direct else 1
     with blas_threads(each), Beside(recorder, lanes, each) as beside:
         start = None
         if ahead and lanes > 1:

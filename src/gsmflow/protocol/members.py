@@ -22,7 +22,7 @@ from gsmflow.data.problem import Problem
 from gsmflow.data.validation import validation_problem
 from gsmflow.learning.journal import Recorder
 from gsmflow.protocol.along import Along, Curve, train_along
-from gsmflow.protocol.beside import Beside, goes_on_beside, lanes_for
+from gsmflow.protocol.beside import Beside, goes_on_beside, lanes_for, threads_each
 from gsmflow.protocol.choice import Choice
 from gsmflow.protocol.choosing import schedule_as_on
 from gsmflow.protocol.prepared import Prepared
@@ -160,7 +160,7 @@ class Judge:
             for label, recipe in recipes.items():
                 yield label, judges[label].tried(label, recipe)
             return
-        threads = max(1, torch.get_num_threads() // lanes)
+        threads = threads_each(lanes)
         with blas_threads(threads), Beside(self.recorder, lanes, threads) as beside:
             parts = {
                 label: beside.begin(
@@ -174,7 +174,7 @@ class Judge:
                     continue
                 judged = parts[label].result()
                 if isinstance(judged, JudgedMember):
-                    self.recorder.keep(_name(label), *parts[label].recorder.kept(_name(label)))
+                    parts[label].hand_over(_name(label))
                 yield label, judged
 
     def tried(
@@ -236,8 +236,7 @@ class Judge:
                 ]
                 for part in parts:
                     along.append(part.result())
-                    for name in along[-1].names:
-                        self.recorder.keep(name, *part.recorder.kept(name))
+                    part.hand_over(*along[-1].names)
             self._refuse_late(begun, self.problems, 0)
         else:
             for draw in others:
