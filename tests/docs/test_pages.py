@@ -11,6 +11,7 @@ import pytest
 from gsmflow.base.options import Options
 from gsmflow.data.feature_options import FeatureOptions
 from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.reward_options import RewardOptions
 from gsmflow.methods import find_method, method_names
 from gsmflow.methods.gsmflow import GSMFlowOptions
 from gsmflow.recipes.preset import preset_names
@@ -30,7 +31,9 @@ def rows(cls: type[Options]) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("cls", [FeatureOptions, GSMFlowOptions, HeadOptions, SelectionOptions])
+@pytest.mark.parametrize(
+    "cls", [FeatureOptions, GSMFlowOptions, HeadOptions, SelectionOptions, RewardOptions]
+)
 def test_every_option_is_documented_with_its_default(cls: type[Options]) -> None:
     documented = (DOCS / "presets.md").read_text().splitlines()
     missing = [row for row in rows(cls) if row not in documented]

@@ -108,7 +108,7 @@ def _all_options(recipe: Recipe) -> dict[str, Any]:
     """All options of a recipe by their full names, without those that its method fixes."""
     return {
         f"{part.table}.{field.name}": getattr(part, field.name)
-        for part in (recipe.features, recipe.semantics, recipe.options, recipe.head, recipe.selection)
+        for part in recipe.option_groups
         for field in fields(part)  # type: ignore[arg-type]
         if not recipe.method.fixes(part.table, field.name)
     }

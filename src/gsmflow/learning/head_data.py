@@ -71,6 +71,7 @@ class Pool:
         return torch.bincount(self.labels, minlength=classes)
 
     @staticmethod
+    @torch.no_grad()
     def synthesize(
         learner: Generator,
         data: TrainingData,
@@ -254,10 +255,12 @@ class Stream:
                 yield Pool(synthetic, labels, 0)
                 continue
             some = real[place * len(real) // number : (place + 1) * len(real) // number]
-            rows = self.learner.represent(self.data.features[some], self.seed, "real", place)
+            with torch.no_grad():
+                rows = self.learner.represent(self.data.features[some], self.seed, "real", place)
             labels = torch.cat((self.data.seen[self.data.labels[some]], unseen.repeat_interleave(each)))
             yield Pool(torch.cat((rows, synthetic)), labels, len(some))
 
+    @torch.no_grad()
     def _synthesized(self, sample: Callable[..., Tensor], each: int, shard: int) -> Tensor:
         group = max(1, _AT_ONCE // each)
         semantics = self.data.semantics[self.data.unseen]

@@ -56,7 +56,8 @@ class Generator(Learner, Protocol):
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize represented features (len(semantics) * count, R), class by class.
 
-        R is D for methods whose heads see the features themselves. `key` names the random draws.
+        R is D for methods whose heads see the features themselves. `key` names the random draws. It is called without
+        gradients, except where they tune the generator ([`gsmflow.learning.rewarded`][gsmflow.learning.rewarded]).
         """
         ...
 
@@ -79,6 +80,17 @@ class CoarseGenerator(Generator, Protocol):
         """A function with the arguments of [`sample`][gsmflow.learning.learner.Generator.sample] and a result like its,
         (len(semantics) * count, R), for the weights as they are now; None where it would not be quicker.
         """
+        ...
+
+
+@runtime_checkable
+class Differentiable(Generator, Protocol):
+    """A generator that offers features with a gradient, so that they can be rewarded
+    ([`gsmflow.learning.rewarded`][gsmflow.learning.rewarded]).
+    """
+
+    def synthetic(self, rows: Tensor, *key: int | str) -> Tensor:
+        """Features (B, D) of the seen classes at the positions `rows` (B,), with a gradient; `key` names the draws."""
         ...
 
 

@@ -22,6 +22,7 @@ _TAKEN = (
     "semantics",
     "head",
     "selection",
+    "reward",
     "run",
     "data",
     "machine",

@@ -63,7 +63,8 @@ def compare(
     classes, counts = np.unique(labels, return_counts=True)
     each = int(counts.max())
     semantics = prepared.data.semantics[torch.from_numpy(classes).to(device)]
-    synthetic = learner.sample(semantics, each, seed, "shifts").float().cpu().numpy()
+    with torch.no_grad():
+        synthetic = learner.sample(semantics, each, seed, "shifts").float().cpu().numpy()
     represent = _represented(learner, device)
     samples = Samples.matched(
         represent(problem.features[rows]),
@@ -101,7 +102,8 @@ def unjudged(prepared: Prepared, learner: Learner, seed: int) -> dict[str, Tenso
     if not len(classes):
         return {}
     semantics = prepared.data.semantics[torch.from_numpy(classes).to(device)]
-    synthetic = learner.sample(semantics, _UNJUDGED, seed, "unjudged").float().cpu()
+    with torch.no_grad():
+        synthetic = learner.sample(semantics, _UNJUDGED, seed, "unjudged").float().cpu()
     return {"unseen": synthetic, "unseen_labels": torch.from_numpy(np.repeat(classes, _UNJUDGED))}
 
 

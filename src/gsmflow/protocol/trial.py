@@ -37,6 +37,7 @@ from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData
 from gsmflow.protocol.choice import Candidate, Choice, nothing_synthesized, without_bias
 from gsmflow.protocol.direct_heads import direct_head
+from gsmflow.protocol.learners import restored, untrained
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.unseen_bias import UnseenRates, bias_at_rate, bias_for, rate_among, rates_of
 from gsmflow.recipes.recipe import Recipe
@@ -110,13 +111,12 @@ class Trial:
 
         Raises
         ------
+        InputError
+            It is to be tuned by its outcome, and synthesizes nothing.
         ValueError
             The method is direct.
         """
-        method = self.recipe.method
-        if method.learner is None:
-            raise ValueError(f"method '{method.name}' is direct: it has no learner")
-        return method.learner(self.prepared.data, self.recipe.options, self.seed)
+        return untrained(self.recipe, self.prepared.data, self.seed)
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
         """Load the weights of a trained model instead of training; does nothing for a direct method.
@@ -126,12 +126,8 @@ class Trial:
         ValueError
             The weights do not belong to this method with these options on such data.
         """
-        if self.direct:
-            return
-        method = self.recipe.method
-        if method.rebuild:
-            self.learner = method.rebuild(self.prepared.data, self.recipe.options, self.seed)
-        self.learner.load_weights(weights)
+        if not self.direct:
+            self.learner = restored(self.recipe, self.prepared.data, self.seed, weights)
 
     def step_at(self, fraction: float) -> int:
         """The step at which a fraction in (0, 1] of the training is done."""

@@ -14,13 +14,15 @@ from gsmflow.base.suggest import instead_of
 from gsmflow.data.feature_options import FeatureOptions
 from gsmflow.data.semantic_scaling import SemanticOptions
 from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.reward_options import RewardOptions
 from gsmflow.methods import find_method
 from gsmflow.methods.method import Method
 from gsmflow.recipes.selection import SelectionOptions
 from gsmflow.sources import is_named
 
 SHARED: dict[str, type[Options]] = {
-    part.table: part for part in (FeatureOptions, SemanticOptions, HeadOptions, SelectionOptions)
+    part.table: part
+    for part in (FeatureOptions, SemanticOptions, HeadOptions, SelectionOptions, RewardOptions)
 }
 CLOSED_FORM, CHEAP = "closed-form", "cheap"  # tables of values for methods of that kind
 

@@ -15,6 +15,7 @@ from gsmflow.data.lending import Setting, check_lendable
 from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_scaling import SemanticOptions
 from gsmflow.learning.head_options import HeadOptions
+from gsmflow.learning.reward_options import RewardOptions
 from gsmflow.methods import METHODS, find_method
 from gsmflow.methods.method import Member, Method
 from gsmflow.recipes.preset import SHARED, read_preset
@@ -45,6 +46,8 @@ class Recipe:
         The recipes of the members of a composite method, by label; empty for other methods.
     semantics : SemanticOptions
         How semantics are scaled.
+    reward : RewardOptions
+        Whether and how a generator is tuned by its outcome.
     """
 
     preset: str
@@ -55,6 +58,12 @@ class Recipe:
     selection: SelectionOptions
     members: Mapping[str, Recipe] = field(default_factory=dict)
     semantics: SemanticOptions = field(default_factory=SemanticOptions)
+    reward: RewardOptions = field(default_factory=RewardOptions)
+
+    @property
+    def option_groups(self) -> tuple[Options, ...]:
+        """The options of all tables, each table once."""
+        return (self.features, self.semantics, self.options, self.head, self.selection, self.reward)
 
     @property
     def setting(self) -> Setting:
@@ -77,6 +86,23 @@ class Recipe:
         self.method.check(problem)
         check_lendable(problem, self.setting)
 
+    def check_divisible(self) -> None:
+        """Refuse a recipe whose training does not divide its batches among processes.
+
+        Raises
+        ------
+        InputError
+            It does not.
+        """
+        if not self.method.divisible:
+            raise InputError(
+                f"method '{self.method.name}' is not divided among processes; start it without torchrun"
+            )
+        if self.reward.tune:
+            raise InputError(
+                "reward.tune = True: tuning is not divided among processes; start it without torchrun"
+            )
+
     def has_short_steps(self, dims: int) -> bool:
         """Whether steps of a training on features of so many dimensions are too short to divide among threads.
 
@@ -88,9 +114,12 @@ class Recipe:
         return self.method.learner is not None and (small or dims < DIVIDED)
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        """All options, table by table, in the form of a preset file."""
-        parts = (self.features, self.semantics, self.options, self.head, self.selection)
-        return {part.table: part.as_dict() for part in parts}
+        """All options, table by table, in the form of a preset file; those of a reward only if there is one."""
+        return {
+            part.table: part.as_dict()
+            for part in self.option_groups
+            if part is not self.reward or self.reward.tune
+        }
 
 
 def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -110,7 +139,14 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
     chosen = find_method(method)
     classes: dict[str, type[Options]] = {
         cls.table: cls
-        for cls in (FeatureOptions, SemanticOptions, chosen.options, HeadOptions, SelectionOptions)
+        for cls in (
+            FeatureOptions,
+            SemanticOptions,
+            chosen.options,
+            HeadOptions,
+            SelectionOptions,
+            RewardOptions,
+        )
     }
     origin = f"preset {preset}"
     tables = read_preset(preset, chosen)
@@ -144,13 +180,20 @@ def make_recipe(method: str, preset: str, overrides: Sequence[str] = ()) -> Reci
         table, _, name = key.rpartition(".")
         values[table or own][name] = value
     parts = {table: from_mapping(cls, values[table], origins[table]) for table, cls in classes.items()}
-    features, semantics, options, head, selection = parts.values()
+    features, semantics, options, head, selection, reward = parts.values()
     assert isinstance(features, FeatureOptions)
     assert isinstance(semantics, SemanticOptions)
     assert isinstance(head, HeadOptions)
     assert isinstance(selection, SelectionOptions)
+    assert isinstance(reward, RewardOptions)
+    if reward.tune and chosen.direct is not None:
+        raise InputError(
+            f"reward.tune = True: method '{method}' is a closed form and trains no generator that could be tuned; "
+            "leave it out, or choose a method of the kind 'trained generator' (gsmflow methods)",
+            parameter="overrides",
+        )
     members = {m.label: _member_recipe(m, preset, of_members) for m in chosen.members}
-    return Recipe(preset, chosen, options, features, head, selection, members, semantics)
+    return Recipe(preset, chosen, options, features, head, selection, members, semantics, reward)
 
 
 def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Recipe:
@@ -162,6 +205,8 @@ def _member_recipe(member: Member, preset: str, overrides: Sequence[str]) -> Rec
         table, _, name = override.partition("=")[0].partition(".")
         if table in tables and not method.fixes(table, name):
             own.append(override)
+    if method.direct is not None:
+        own.append("reward.tune=off")  # members that synthesize are tuned
     recipe = make_recipe(member.method, preset, [*own, *member.overrides])
     if recipe.setting is not Setting.INDUCTIVE:
         raise InputError(
@@ -206,8 +251,7 @@ def overridden(recipe: Recipe, overrides: Sequence[str]) -> set[str]:
     InputError
         An override names no option.
     """
-    parts = (recipe.features, recipe.semantics, recipe.options, recipe.head, recipe.selection)
-    classes = {part.table: type(part) for part in parts}
+    classes = {part.table: type(part) for part in recipe.option_groups}
     return {".".join(_parse_override(text, classes)[:2]) for text in overrides}
 
 
@@ -234,8 +278,12 @@ def recipe_from(config: Mapping[str, Any], origin: str) -> Recipe:
     for record in config.get("members", []):
         run = {"method": record["method"], "preset": preset}
         members[record["label"]] = recipe_from({"run": run, "options": record["options"]}, origin)
-    semantics = from_mapping(SemanticOptions, options.get(SemanticOptions.table, {}), origin)
-    return Recipe(preset, method, own, features, head, selection, members, semantics)
+    semantics, reward = (
+        from_mapping(cls, options.get(cls.table, {}), origin) for cls in (SemanticOptions, RewardOptions)
+    )
+    assert isinstance(semantics, SemanticOptions)
+    assert isinstance(reward, RewardOptions)
+    return Recipe(preset, method, own, features, head, selection, members, semantics, reward)
 
 
 def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[str, str, Any]:
@@ -247,7 +295,7 @@ def _parse_override(text: str, classes: Mapping[str, type[Options]]) -> tuple[st
     everything = [f"{t}.{f.name}" for t, cls in classes.items() for f in fields(cls)]  # type: ignore[arg-type]
     if not dot:
         owners = [t for t, cls in classes.items() if name in get_type_hints(cls)]
-        own = [t for t in owners if t not in ("features", "semantics", "head", "selection")]
+        own = [t for t in owners if t not in SHARED]
         table = (own or owners or [""])[0]
     if f"{table}.{name}" not in everything:
         raise InputError(

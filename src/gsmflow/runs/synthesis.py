@@ -79,7 +79,8 @@ class Synthesizer:
     def features(self, position: int, count: int, seed: int) -> NDArray[np.float32] | NDArray[np.float64]:
         """Raw features (count, D) of the class at `position` in the run."""
         semantics = self.semantics[position : position + 1]
-        samples = self.generator.sample(semantics, count, seed, "synthesize", position)
+        with torch.no_grad():
+            samples = self.generator.sample(semantics, count, seed, "synthesize", position)
         # A generator that learns a representation puts the features themselves first.
         return self.transform.inverse(samples[:, : self.transform.out_dim].float().numpy())
 

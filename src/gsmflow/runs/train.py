@@ -101,10 +101,8 @@ def train(
     recipe.check(problem)
     problem = lend(problem, recipe.setting, request.seed)
     check_projection(problem, recipe.features)
-    if size() > 1 and not recipe.method.divisible:
-        raise InputError(
-            f"method '{recipe.method.name}' is not divided among processes; start it without torchrun"
-        )
+    if size() > 1:
+        recipe.check_divisible()
     weights = weights_for(request, problem, recipe, device, folder if resume else None)
     if weights:
         recipe = with_weights(recipe, weights.weights)

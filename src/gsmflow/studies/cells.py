@@ -210,6 +210,8 @@ class Cell:
         wanted = {f"run.{key}": value for key, value in asdict(self.request).items()}
         wanted["run.method"] = self.variant.method
         wanted |= {f"options.{t}.{k}": v for t, values in recipe.tables().items() for k, v in values.items()}
+        if not recipe.reward.tune:
+            wanted["options.reward"] = None
         for key, value in wanted.items():
             value_there: Any = recorded
             for part in key.split("."):

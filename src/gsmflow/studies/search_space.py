@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from gsmflow.base.errors import InputError
-from gsmflow.base.options import parse_value
+from gsmflow.base.options import Options, parse_value
 from gsmflow.recipes.recipe import Recipe, overridden
 
 if TYPE_CHECKING:
@@ -97,9 +97,11 @@ def parse_dimension(text: str, whole: bool | None = None) -> Dimension:
 
 
 def default_space(recipe: Recipe) -> list[Dimension]:
-    """The options of the method, and of the head if it trains one, that declare a search range."""
+    """The options of the method, of the head if it trains one, and of a reward in use, that declare a search range."""
     dimensions = []
-    parts = (recipe.options,) if recipe.method.direct else (recipe.options, recipe.head)
+    parts: list[Options] = [recipe.options]
+    parts += [] if recipe.method.direct else [recipe.head]
+    parts += [recipe.reward] if recipe.reward.tune else []
     for part in parts:
         for field in fields(part):  # type: ignore[arg-type]
             where = field.metadata.get("search")

@@ -84,6 +84,12 @@ class CADALearner(ConditionalPeer):
             self.adam, loss, reconstruction=own, divergence=divergence, cross=cross, alignment=alignment
         )
 
+    def synthetic(self, rows: Tensor, *key: int | str) -> Tensor:
+        """Features (B, D) decoded from latents z_a of the seen classes at the positions `rows` (B,)."""
+        mean, log_variance = take(self.semantic_encoder(self.a), rows).chunk(2, dim=1)
+        z = mean + (log_variance / 2).exp() * normal(tuple(mean.shape), mean.device, *key)
+        return self.units.restored(self.decoder(z))
+
     @torch.no_grad()
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Latents z_a of the classes, (len(semantics) * count, Z), class by class."""

@@ -28,7 +28,7 @@ from gsmflow.compute.adam import MasterAdam, copy_weights
 from gsmflow.compute.cuda_graphs import Beside, Recording, current_gpu
 from gsmflow.compute.data_parallel import mean, share, size
 from gsmflow.compute.devices import has_bfloat16, has_eight_bit
-from gsmflow.compute.randomness import stream
+from gsmflow.compute.randomness import normal, stream
 from gsmflow.flow import (
     WeightGradients,
     perturb,
@@ -38,8 +38,10 @@ from gsmflow.flow.flow import condition_rows
 from gsmflow.flow.model import FlowSizes, GSMFlow
 from gsmflow.learning.learner import Losses
 from gsmflow.learning.loop import step_decay
+from gsmflow.learning.reward import Reward
 from gsmflow.learning.tensors import Batches, TrainingData
 from gsmflow.methods.gsmflow import GSMFlowOptions
+from gsmflow.methods.workings.flow_reward import FlowReward
 from gsmflow.methods.workings.mean_regression import MeanRegression
 
 
@@ -69,8 +71,19 @@ class GSMFlowLearner:
         # Processes that divide a batch exchange gradients within a step.
         self.recording = Recording() if current_gpu(data.device) and size() == 1 else None
         self.prototypes, self.updates = Beside(data.device), Beside(data.device)
+        self.tuning: FlowReward | None = None
+
+    def rewarded(self, reward: Reward) -> GSMFlowLearner:
+        """This learner, tuned by a reward."""
+        self.tuning = FlowReward(self, reward)
+        self.recording = None  # a step is not the same in all of the training
+        return self
 
     def step(self, index: int) -> Losses:
+        """One step of Adam on L_flow + L_proto, and further updates by a reward if there is one."""
+        return self.tuning.step(index) if self.tuning else self.own_step(index)
+
+    def own_step(self, index: int) -> Losses:
         """One step of Adam on L_flow + L_proto."""
         options, data = self.options, self.data
         picked = self.batches[index]
@@ -156,7 +169,8 @@ class GSMFlowLearner:
             self.prototypes.join()
             losses["loss_prototype"] = prototype_loss.detach()
             total = total + options.prototype_weight * prototype_loss
-        for name, (weight, loss) in self.further_losses().items():
+        further = self.further_losses() | (self.tuning.further_losses() if self.tuning else {})
+        for name, (weight, loss) in further.items():
             losses[name] = loss.detach()
             total = total + weight * loss
         return total, losses
@@ -186,6 +200,24 @@ class GSMFlowLearner:
         return step_decay(
             o.learning_rate, o.decay_gamma, o.decay_epochs, len(self.data.features), self.batches.size, index
         )
+
+    def rows(self, index: int) -> Tensor:
+        """The classes of the batch of step `index`, (B,): positions among the seen ones."""
+        return self.data.labels[self.batches[index]]
+
+    def descend(self, loss: Tensor, index: int) -> None:
+        """One more update in step `index`, by a loss ()."""
+        loss.backward()
+        self.optimizer.step(self.learning_rate(index), self.gradients.collect())
+
+    def synthetic(self, rows: Tensor, *key: int | str) -> Tensor:
+        """Features (B, D) of the seen classes at the positions `rows` (B,), with a gradient."""
+        conditions, _ = self.model.conditions(self.seen_semantics)
+        noise = normal((len(rows), self.model.flow.dim), self.data.device, *key)
+        features, _ = self.model.flow.inverse(noise, conditions, rows)
+        if self.regression:
+            features = features + self.regression(self.seen_semantics)[rows]
+        return features.float()
 
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize (len(semantics) * count, D) features, see
@@ -248,12 +280,12 @@ class GSMFlowLearner:
         self.optimizer.load_masters({name: t for name, t in weights.items() if name not in buffers})
 
     def state(self) -> dict[str, Tensor]:
-        """Master weights and the state of Adam."""
-        return self.optimizer.state()
+        """Master weights, the state of Adam, and that of a reward."""
+        return {**self.optimizer.state(), **(self.tuning.reward.state() if self.tuning else {})}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what [`state`][gsmflow.methods.workings.gsmflow.GSMFlowLearner.state] returned."""
-        self.optimizer.load_state(state)
+        self.optimizer.load_state(self.tuning.reward.take_state(state) if self.tuning else state)
 
 
 def build(feature_dim: int, semantics: Tensor, options: GSMFlowOptions, seed: int) -> GSMFlow:

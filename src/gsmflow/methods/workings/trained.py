@@ -177,6 +177,11 @@ class ConditionalPeer(PeerLearner):
         """Features (B, D) from noise (B, Z) and the rows (B,) of semantics (C, A), all in units."""
         raise NotImplementedError
 
+    def synthetic(self, rows: Tensor, *key: int | str) -> Tensor:
+        """Features (B, D) of the seen classes at the positions `rows` (B,), with a gradient; `key` names the noise."""
+        z = normal((len(rows), self.noise_dim), rows.device, *key)
+        return self.units.restored(self.synthesize(z, self.a, rows))
+
     @torch.no_grad()
     def sample(self, semantics: Tensor, count: int, *key: int | str) -> Tensor:
         """Synthesize represented features (len(semantics) * count, R), class by class."""
