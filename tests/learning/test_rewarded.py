@@ -48,8 +48,9 @@ def data() -> TrainingData:
 def untuned(name: str, **more: Any) -> Any:
     method = find_method(name)
     known = method.options().as_dict()
-    fixed = {key: value for key, value in method.fixed.items() if "." not in key}
-    options = replace(method.options(), **({k: v for k, v in (SMALL | more).items() if k in known} | fixed))
+    options = replace(
+        method.options(), **({k: v for k, v in (SMALL | more).items() if k in known} | dict(method.fixed))
+    )
     assert method.learner
     setting = method.setting(options)
     given = data() if setting is Setting.INDUCTIVE else TrainingData.of(lend(problem(), setting, 0), CPU)
@@ -233,8 +234,8 @@ def test_what_cannot_be_tuned_is_refused_in_one_line() -> None:
         rewarded(untuned("cnzsl"), data(), QUICK, 3)
     with pytest.raises(InputError, match="method 'lda' is a closed form"):
         make_recipe("lda", "best", ["reward.tune=on"])
-    with pytest.raises(InputError, match="always False"):
-        make_recipe("rlvc", "best", ["reward.tune=on"])
+    with pytest.raises(InputError, match="tuned by its outcome already"):
+        rewarded(untuned("rlvc"), data(), QUICK, 3)
 
 
 def test_the_option_is_recorded_only_where_it_is_used() -> None:

@@ -36,7 +36,6 @@ METHOD = Method(
     "visual cues, CVPR 2026",
     options=RLVCOptions,
     inherits="gsmflow",
-    fixed={"reward.tune": False},  # it has these options under its own name
     learner=later("gsmflow.methods.workings.rlvc:learner"),
     rebuild=later("gsmflow.methods.workings.gsmflow:GSMFlowLearner"),
     parts={

@@ -24,6 +24,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gsmflow.base.errors import InputError
 from gsmflow.compute.adam import MasterAdam, copy_weights
 from gsmflow.compute.cuda_graphs import Beside, Recording, current_gpu
 from gsmflow.compute.data_parallel import mean, share, size
@@ -74,7 +75,17 @@ class GSMFlowLearner:
         self.tuning: FlowReward | None = None
 
     def rewarded(self, reward: Reward) -> GSMFlowLearner:
-        """This learner, tuned by a reward."""
+        """This learner, tuned by a reward.
+
+        Raises
+        ------
+        InputError
+            It has one already.
+        """
+        if self.tuning:
+            raise InputError(
+                "reward.tune = True: the method is tuned by its outcome already, by options of its own"
+            )
         self.tuning = FlowReward(self, reward)
         self.recording = None  # a step is not the same in all of the training
         return self
