@@ -63,7 +63,7 @@ def generators() -> list[str]:
     ]
     models = {name: untuned(name) for name in names if name != "rlvc"}
     return [
-        name for name, made in models.items() if isinstance(made, Generator) and not isinstance(made, Scorer)
+        name for name, each in models.items() if isinstance(each, Generator) and not isinstance(each, Scorer)
     ]
 
 
