@@ -110,6 +110,21 @@ def test_a_new_version_stands_beside_the_run(run: Path, capsys: pytest.CaptureFi
     assert len(read_config(run.with_name("run-v3"))["added_classes"]) == 2
 
 
+def test_the_new_version_is_named_as_the_run_was(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = sorted(run.parent.iterdir())
+    monkeypatch.chdir(run.parent)
+    assert main(["add-class", run.name, "--name", "kudu", "--attributes", ATTRIBUTES, "--json"]) == 0
+    named = json.loads(capsys.readouterr().out)["run"]
+    monkeypatch.chdir(run)
+    assert main(["add-class", ".", "--name", "kudu", "--attributes", ATTRIBUTES, "--json"]) == 0
+    from_inside = json.loads(capsys.readouterr().out)["run"]
+    added = sorted(set(run.parent.iterdir()) - set(beside))
+    assert [Path(run.parent, named), Path(from_inside)] == added
+    assert named == added[0].name
+
+
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Problem]:
     """A run on a person's own table that lacks one unseen class, and the problem that has it."""
@@ -188,7 +203,7 @@ def test_data_that_changed_or_went_are_noticed(
     ("arguments", "message"),
     [
         (["--name", "okapi"], "go together"),
-        ([], "give --name and --attributes"),
+        ([], "name the new class by --name"),
         (["--name", "class 1", "--attributes", ATTRIBUTES], "already"),
         (["--name", "okapi", "--attributes", "1,2"], "2 values, expected 6"),
         (["--name", "okapi", "--attributes", "0,0,0,0,0,0"], "all zeros"),

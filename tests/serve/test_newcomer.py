@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from gsmflow.cli import main
@@ -131,3 +132,18 @@ def test_from_a_picture_to_an_answer_and_a_class_by_its_name(
     )
     assert there[0] == here[0]
     np.testing.assert_array_equal(there[1], here[1])
+
+
+def test_texts_alone_give_no_attributes_as_reasons(place: Path, tmp_path: Path) -> None:
+    client = TestClient(application(place / "run", tmp_path), base_url="http://localhost")
+    picture = next((place / "new").rglob("*.png")).read_bytes()
+    (said,) = client.post("/v1/predict/image?explain=5", files={"image": picture}).json()["predictions"]
+    assert said["reasons"] == []
+    assert said["explained"] is None
+    assert said["note"] == (
+        "The classes of this run are described by texts. Vectors of texts have no named parts, so no attributes are "
+        "listed."
+    )
+    (unasked,) = client.post("/v1/predict/image", files={"image": picture}).json()["predictions"]
+    assert (unasked["reasons"], unasked["note"]) == ([], None)
+    assert unasked["classes"] == said["classes"]

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from PIL import Image
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 
 from gsmflow.runs.examples import Examples
 from gsmflow.runs.folder import load_classifier
@@ -60,12 +61,14 @@ def text(browser: Chrome, selector: str) -> str:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """What the condition gives once it gives something."""
+    """What the condition gives once it gives something; what is not on the page yet is waited for."""
     ends = time.monotonic() + 20
-    while not (given := condition()):
+    while True:
+        with suppress(NoSuchElementException, StaleElementReferenceException):
+            if given := condition():
+                return given
         assert time.monotonic() < ends
         time.sleep(0.05)
-    return given
 
 
 def pick(browser: Chrome, index: int) -> None:

@@ -111,8 +111,9 @@ def _run(arguments: list[str], debug: bool) -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except click.ClickException as error:
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "gsmflow"
-        return _fail(f"{error.format_message()} (see {where} --help)", 2)
+        from gsmflow.cli.usage import explained
+
+        return _fail(explained(error, _command(arguments)), 2)
     except click.Abort:
         return _fail("interrupted", 130)
     except InputError as error:

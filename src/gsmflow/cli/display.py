@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gsmflow.cli.saying import say
 from gsmflow.cli.wide import show_table
 from gsmflow.data.problem import Problem
 from gsmflow.scores.gzsl import GZSL_SCORES, SCORES
@@ -65,9 +66,7 @@ def closing_table(result: Mapping[str, Any], tested: str = "test set") -> None:
         facts.append(f"{result['seconds']['total']:.1f} seconds")
     if result.get("same_data") is False:
         facts.append("on other data than it was trained on")
-    console.print(
-        ", ".join([*facts, f"run in {result['run']}"]), highlight=False, markup=False, soft_wrap=True
-    )
+    say(", ".join([*facts, f"run in {result['run']}"]), err=False)
 
 
 def addition_table(addition: Addition) -> None:
@@ -87,12 +86,7 @@ def addition_table(addition: Addition) -> None:
     facts = [f"{addition.seconds:.1f} seconds", *([f"most lost: {', '.join(worst)}"] if worst else [])]
     if not old:
         facts.append("no test samples to score")
-    console.print(
-        ", ".join([*facts, f"new version in {addition.folder}"]),
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    say(", ".join([*facts, f"new version in {addition.folder}"]), err=False)
 
 
 def seeds_table(results: Sequence[Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ import click
 
 from gsmflow.base.suggest import listed
 from gsmflow.cli.display_concerns import tell_concerns
+from gsmflow.cli.saying import say
 from gsmflow.data.warnings import of_names
 from gsmflow.images.repeated import repeated
 
@@ -29,11 +30,11 @@ def tell_passed_over(listing: Listing) -> None:
     if listing.labels:
         tell_concerns([*of_names(sorted(set(listing.labels))), *repeated(listing)])
     if listing.remark:
-        click.echo(listing.remark, err=True)
+        say(listing.remark, indent=2)
     if listing.passed_over:
         count = len(listing.passed_over)
         files = "1 file that is no image" if count == 1 else f"{count} files that are no images"
-        click.echo(f"passed over {files}: {listed(listing.passed_over)}", err=True)
+        say(f"passed over {files}: {listed(listing.passed_over)}", indent=2)
 
 
 def classes_of(listing: Listing, unreadable: Sequence[Unreadable]) -> set[str]:
@@ -46,18 +47,18 @@ def tell_without_images(listing: Listing, unreadable: Sequence[Unreadable]) -> N
     """Name the classes without any readable image: a run treats them as unseen classes."""
     without = ({*(listing.labels or ())} - classes_of(listing, unreadable)) | set(listing.empty)
     if without:
-        click.echo(f"without an image that can be read, so unseen: {listed(sorted(without))}", err=True)
+        say(f"without an image that can be read, so unseen: {listed(sorted(without))}", indent=2)
 
 
 def tell_unreadable(unreadable: Sequence[Unreadable], file: Path | None) -> None:
     """Name the images that were left out, and the file that lists them all."""
     for each in unreadable[:_SHOWN]:
-        click.echo(f"left out {each.name}: {each.reason}", err=True)
+        say(f"left out {each.name}: {each.reason}", indent=2)
     if len(unreadable) > _SHOWN:
-        click.echo(f"left out {len(unreadable) - _SHOWN} more", err=True)
+        say(f"left out {len(unreadable) - _SHOWN} more", indent=2)
     if unreadable and file:
         images = "1 image" if len(unreadable) == 1 else f"{len(unreadable)} images"
-        click.echo(f"{images} could not be read, listed in {file}", err=True)
+        say(f"{images} could not be read, listed in {file}", indent=2)
 
 
 def extract_shown(make: Callable[..., Pictures], out: Path) -> Pictures:
@@ -77,7 +78,7 @@ def extract_shown(make: Callable[..., Pictures], out: Path) -> Pictures:
     with _told_how_to_continue(out), counting("images") as told:
         table = make(listed=tell_passed_over, told=told)
     if table.spec.note:
-        click.echo(table.spec.note, err=True)
+        say(table.spec.note, indent=2)
     tell_unreadable(table.unreadable, unreadable_file(out))
     tell_without_images(table.listing, table.unreadable)
     return table
@@ -89,7 +90,7 @@ def _told_how_to_continue(out: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, click.Abort):
         if out.with_name(f"{out.name}.parts").exists():
-            click.echo(f"gsmflow: what is done is stored beside {out}; the same command continues", err=True)
+            say(f"gsmflow: what is done is stored beside {out}; the same command continues", indent=2)
         raise
 
 

@@ -109,7 +109,7 @@ def _tell(plan: Plan) -> None:
     steps = [spelled(step.command, step.argument, step.options) for step in plan.steps]
     if steps:
         steps.append(_training(plan))
-        click.echo(f"The same in {'two' if len(steps) == 2 else 'three'} commands:", err=True)
+        say(f"The same in {'two' if len(steps) == 2 else 'three'} commands:", indent=2)
         for step in steps:
             say_command(step)
 

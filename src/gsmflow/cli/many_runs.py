@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gsmflow.cli.saying import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -120,7 +122,7 @@ def _stopping(workers: Workers | RayWorkers, continues: str) -> Iterator[None]:
     try:
         yield
     except Stopped:
-        click.echo(f"gsmflow: {continues} continues where this one stopped", err=True)
+        say(f"gsmflow: {continues} continues where this one stopped", indent=2)
         raise click.Abort from None
     finally:
         for number, handler in before.items():
@@ -164,9 +166,7 @@ def write_tables(
     explained = {row.setting.value for row in rows if row.setting.short != row.setting.value}
     for note in (*sorted(explained), *notes):
         console.print(note, highlight=False, markup=False, soft_wrap=not console.is_terminal)
-    console.print(
-        f"tables in {root}: table.md, .tex, .csv, .json", highlight=False, markup=False, soft_wrap=True
-    )
+    say(f"tables in {root}: table.md, .tex, .csv, .json", err=False)
 
 
 def check_failures(results: Mapping[Cell, dict[str, Any] | None]) -> None:

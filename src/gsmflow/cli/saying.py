@@ -1,4 +1,4 @@
-"""Lines on stderr: in a terminal they are wrapped between words, elsewhere each stays one line."""
+"""Sentences for a person: in a terminal they are wrapped between words, elsewhere each stays one line."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import textwrap
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 
 
-def say(text: str, *, indent: int = 0) -> None:
-    """Print a line on stderr. Where a terminal wraps it, the rest is indented."""
-    console = Console(stderr=True)
-    if not console.is_terminal or len(text) <= console.width:
-        click.echo(text, err=True)
-        return
-    click.echo(wrapped(text, console.width, indent), err=True)
+def say(text: str, *, indent: int = 0, err: bool = True) -> None:
+    """Print a sentence on stderr, or on stdout. Where a terminal wraps it, the rest is indented."""
+    width = _width(err)
+    click.echo(wrapped(text, width, indent) if 0 < width < len(text) else text, err=err)
+
+
+def _width(err: bool) -> int:
+    """Columns of the terminal; 0 where there is none."""
+    from rich.console import Console  # late, as a refusal may be all that is printed
+
+    console = Console(stderr=err)
+    return console.width if console.is_terminal else 0
 
 
 def wrapped(text: str, width: int, indent: int = 0) -> str:
@@ -42,8 +46,7 @@ def wrapped(text: str, width: int, indent: int = 0) -> str:
 
 def say_command(words: Sequence[str]) -> None:
     """Print a command on stderr so that it can be copied. Long ones are continued after a backslash."""
-    console = Console(stderr=True)
-    click.echo(laid_out(words, console.width if console.is_terminal else 0), err=True)
+    click.echo(laid_out(words, _width(err=True)), err=True)
 
 
 def laid_out(words: Sequence[str], width: int) -> str:

@@ -39,6 +39,7 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
         if curve is None:
             continue
         group = record.label if len(records) > 1 else "curve"
+        whose = f"{record.label}: " if len(records) > 1 else ""
         line = {
             "name": record.label,
             "group": group,
@@ -49,7 +50,7 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
         }
         series.append(line | {"area": len(records) == 1})
         unseen, seen = curve.at
-        note = f"{record.label}: this classifier, U {unseen:.1%}, S {seen:.1%}"
+        note = f"{whose}this classifier, U {unseen:.1%}, S {seen:.1%}"
         point = {"type": "points", "colour": index, "mark": "circle", "size": 7, "x": [unseen], "y": [seen]}
         here = group if len(records) > 1 else "this classifier"
         series.append(point | {"name": "this classifier", "group": here, "names": [note]})
@@ -57,10 +58,13 @@ def curve_chart(records: list[Record], curves: list[Curve | None]) -> Chart | No
         if oracle:
             u, s = oracle["U"], oracle["S"]
             star = {"type": "points", "colour": index, "mark": "cross", "size": 6, "x": [u], "y": [s]}
-            text = f"{record.label}: oracle, chosen on the test set, U {u:.1%}, S {s:.1%}"
+            text = f"{whose}oracle, chosen on the test set, U {u:.1%}, S {s:.1%}"
             here = group if len(records) > 1 else "oracle (chosen on the test set)"
             series.append(star | {"name": "oracle", "group": here, "names": [text]})
-        words.append(f"{record.label}: area {curve.area:.3f}, operating point U {unseen:.1%}, S {seen:.1%}")
+        words.append(
+            f"{whose or 'The '}area below the curve is {curve.area:.3f}; this classifier has U {unseen:.1%}, "
+            f"S {seen:.1%}"
+        )
     if not series:
         return None
     return chart(

@@ -98,8 +98,10 @@ def shift_charts(records: list[Record]) -> list[Chart]:
 
 
 def _spoken(runs: list[tuple[int, Record, Any]], part: str, key: str, title: str) -> str:
+    if len(runs) == 1:
+        title = title[0].upper() + title[1:]
     said = [
-        f"{r.label}: {title} {shifts[part][key]:.3g}"
+        (f"{r.label}: " if len(runs) > 1 else "") + f"{title} {shifts[part][key]:.3g}"
         for _, r, shifts in runs
         if shifts[part][key] is not None
     ]

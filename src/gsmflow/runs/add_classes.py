@@ -236,7 +236,13 @@ def unchanged_problem(
     except InputError as error:
         raise InputError(
             f"{folder}: fitting the head needs the data it was trained on, and they cannot be read: {error.message}",
-            remedy=f"{error.remedy} (a run made by `gsmflow train --keep-data` does not need them)",
+            remedy="; ".join(
+                [
+                    *filter(None, [error.remedy]),
+                    "start it in the folder where the run was trained (a run made by `gsmflow train --keep-data` "
+                    "does not need the data)",
+                ]
+            ),
         ) from None
     if not same or problem.classes != classifier.classes:
         raise InputError(
@@ -265,8 +271,8 @@ def _refuse_taken(target: Path) -> None:
 
 
 def _next_folder(folder: Path) -> Path:
-    """`<run>-v2` beside the run, or the first number that is free."""
-    path = folder.resolve()
+    """`<run>-v2` beside the run, or the first number that is free; as the run was named, relative or not."""
+    path = folder if folder.name not in ("", "..") else folder.resolve()
     base = re.sub(r"-v\d+$", "", path.name)
     return next(p for n in range(2, 1_000_000) if not (p := path.with_name(f"{base}-v{n}")).exists())
 

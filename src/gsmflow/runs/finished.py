@@ -29,16 +29,32 @@ def check_finished(folder: Path) -> None:
     if not (folder / METRICS).exists():
         if (folder / CONFIG).exists():
             raise InputError(
-                f"{folder}: holds an unfinished run; resume it first, by the command it was started with"
+                f"{folder}: holds an unfinished run; finish it first, by the command it was started with and --resume"
             )
         inside = _runs_in(folder)
         other = f"name one in it: {listed(map(str, inside))}" if inside else _MAKE
         raise InputError(f"{folder}: holds no run; {other}")
 
 
+def check_order(run: Path, data: Path, command: str) -> None:
+    """Refuse a run that is named after the data.
+
+    Raises
+    ------
+    InputError
+        `data` is a run and `run` is none.
+    """
+    if _is_run(data) and not _is_run(run):
+        raise InputError(f"{data}: is a run, which is named first: `gsmflow {command} {data} {run}`")
+
+
+def _is_run(path: Path) -> bool:
+    return (path / CONFIG).is_file() and (path / METRICS).is_file()
+
+
 def _runs_in(folder: Path) -> list[Path]:
     """The finished runs directly in a folder, the newest first."""
     with suppress(OSError):
-        runs = [path for path in folder.iterdir() if (path / CONFIG).is_file() and (path / METRICS).is_file()]
+        runs = [path for path in folder.iterdir() if _is_run(path)]
         return sorted(runs, key=lambda path: -(path / METRICS).stat().st_mtime)
     return []

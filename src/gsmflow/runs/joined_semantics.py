@@ -155,10 +155,10 @@ class Describer:
         return self.by_hand, np.concatenate(parts, axis=1)
 
     def told_apart(self) -> list[tuple[str, list[int]]]:
-        """What an answer may be explained by, each with its dimensions: of joined semantics a text as a whole, as its
-        single dimensions mean nothing; all other dimensions one by one.
+        """What an answer may be explained by, each with its dimensions: a text as a whole, as its single dimensions
+        mean nothing; all other dimensions one by one.
         """
-        if not self.joined:
+        if not self.blocks:
             return [(name, [place]) for place, name in enumerate(self.dimensions)]
         start, groups = 0, []
         for block, names in self._named():

@@ -15,6 +15,11 @@ from gsmflow.serve.messages import Attribute, Prediction, Predictions, RankedCla
 from gsmflow.serve.reasons import reasons, standing
 from gsmflow.serve.service import Version
 
+_TEXTS_ALONE = (
+    "The classes of this run are described by texts. Vectors of texts have no named parts, so no attributes are "
+    "listed."
+)
+
 
 def predictions(version: Version, logits: NDArray[np.float32], top: int, explain: int) -> Predictions:
     """The `top` most probable classes of each sample, and the `explain` attributes that decided."""
@@ -42,6 +47,8 @@ def _explained(
 ) -> dict[str, Any]:
     if not most:
         return {}
+    if not version.describer.by_hand:
+        return {"note": _TEXTS_ALONE}
     scaled = logits.astype(np.float64) / version.classifier.temperature
     why = reasons(scaled, version.semantics.astype(np.float64), best)
     place = {dimension: rank for rank, dimension in enumerate(why.order.tolist())}

@@ -80,6 +80,9 @@ class Prediction(BaseModel):
     explained: float | None = Field(
         None, ge=0, le=1, description="Share of the differences between logits that attributes account for."
     )
+    note: str | None = Field(
+        None, description="Why no attributes are listed: texts alone describe the classes of this run."
+    )
 
 
 class Predictions(BaseModel):

@@ -13,6 +13,7 @@ import click
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.cli import options
+from gsmflow.cli.saying import say
 
 if TYPE_CHECKING:
     from gsmflow.runs.joined_semantics import Describer, TextVector
@@ -67,7 +68,8 @@ def add_class(
     """
     if (table is None) == (name is None and attributes is None and not text):
         raise InputError(
-            "add-class: give --name and --attributes (or --text), or --from with a table of classes"
+            "add-class: name the new class by --name, and describe it by --attributes unless its name or a --text is "
+            "enough; or give several by --from, a table of classes"
         )
     if table is None and name is None:
         raise InputError("add-class: --name and --attributes go together, as --name and --text do")
@@ -107,9 +109,7 @@ def add_class(
         given = [Given(name, values, text)]
     check_new([each.name for each in given], class_names(run))
     if name and "," in name:
-        click.echo(
-            f"'{name}' is one class; several are given by --from, a file with one name a line", err=True
-        )
+        say(f"'{name}' is one class; several are given by --from, a file with one name a line", indent=2)
     of_texts = describer.takes_text and any(not each.whole for each in given)
     semantics = [] if of_texts else _vectors(given, describer, lambda block, name, said: None)
     if of_texts:
@@ -124,7 +124,7 @@ def add_class(
     names = tuple(each.name for each in given)
     addition = add_classes(run, names, semantics, data_root=data_root, device=where, out=out)
     for note in addition.notes:
-        click.echo(note, err=True)
+        say(note, indent=2)
     if as_json:
         click.echo(json.dumps(addition.to_dict(), allow_nan=False))
     else:
@@ -183,7 +183,7 @@ def _classes_of(table: Path, run: Path, describer: Describer) -> list[Given]:
     whole = whole and sorted(given.dimensions) == sorted(describer.dimensions)
     dimensions = describer.dimensions if whole else describer.by_hand
     if given.note:
-        click.echo(f"{table}: left out {given.note}", err=True)
+        say(f"{table}: left out {given.note}", indent=2)
     places = {name: place for place, name in enumerate(given.dimensions)}
     order = matched(str(table), places, dimensions, what="semantic", of=str(run / SEMANTICS)).values()
     return [

@@ -11,6 +11,7 @@ import click
 
 from gsmflow.cli import options
 from gsmflow.cli.completion import complete_published
+from gsmflow.cli.saying import say
 
 _MEGABYTE = 1_000_000
 
@@ -57,10 +58,7 @@ def data_get(names: tuple[str, ...], origin: str, sha256: str, data_root: Path, 
             }
         )
         state = f"from {obtained.archive}" if obtained.archive else "was there already"
-        click.echo(
-            f"{obtained.folder}: {obtained.samples} samples, {obtained.split}; {state}",
-            err=True,
-        )
+        say(f"{obtained.folder}: {obtained.samples} samples, {obtained.split}; {state}", indent=2)
     if as_json:
         click.echo(json.dumps({"data": told}))
 
@@ -70,5 +68,5 @@ def _told_how_to_continue() -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, click.Abort):
-        click.echo("gsmflow: what has arrived is kept; the same command continues", err=True)
+        say("gsmflow: what has arrived is kept; the same command continues", indent=2)
         raise

@@ -9,6 +9,7 @@ import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.saying import say
 
 
 @click.command()
@@ -108,7 +109,7 @@ def describe(
         near=source if source and names else (table or out).parent,
     )
     if content.remark:
-        click.echo(f"{source}: left out {content.remark}", err=True)
+        say(f"{source}: left out {content.remark}", indent=2)
     dropped: tuple[str, ...] = ()
     if isinstance(content, Texts):
         vectors = content.write(out, resolve_device(device))
@@ -118,7 +119,7 @@ def describe(
         vectors, dimensions, dropped = content.vectors, content.columns, content.dropped
     if dropped:
         same = "has the same value" if len(dropped) == 1 else "have the same value"
-        click.echo(f"left out, because it says nothing: {listed(dropped)} {same} for every class", err=True)
+        say(f"left out, because it says nothing: {listed(dropped)} {same} for every class", indent=2)
     concerns = of_semantics(vectors, content.names, dimensions)
     tell_concerns(concerns)
     count, dims = vectors.shape
@@ -128,4 +129,4 @@ def describe(
         click.echo(json.dumps(told))
     else:
         classes_said = "1 class" if count == 1 else f"{count} classes"
-        click.echo(f"{out}: {classes_said} in {dims} dimensions", err=True)
+        say(f"{out}: {classes_said} in {dims} dimensions", indent=2)

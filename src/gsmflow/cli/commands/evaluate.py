@@ -55,10 +55,13 @@ def evaluate(
     from gsmflow.cli.new_samples import refuse_for_images
     from gsmflow.compute.devices import check_device
     from gsmflow.runs.evaluation_data import holds_samples, is_own_table
+    from gsmflow.runs.finished import check_order
     from gsmflow.runs.folder import read_config
     from gsmflow.runs.whole import check_classifier
 
     check_device(device)
+    if data:
+        check_order(run, Path(data), "evaluate")
     check_classifier(run)
     config = read_config(run)
     if data and is_own_table(Path(data), config):
@@ -167,7 +170,7 @@ def _of_problem(
         raise _other_data(run, len(classifier.classes), classifier.transform.in_dim, loaded)
     loaded = loaded.relative_to(classifier.transform.offset)
     if note:
-        click.echo(note, err=True)
+        say(note, indent=2)
     if not same and loaded.notes.get("split", "").startswith("drawn"):
         say(
             f"{loaded.name}: its test part is drawn from all rows, some of which the run may have been trained on: "

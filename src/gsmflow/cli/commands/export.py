@@ -9,6 +9,7 @@ import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.saying import say
 
 
 @click.command()
@@ -54,4 +55,6 @@ def export(run: Path, out: Path | None, images: bool, backbone: str | None, as_j
     if as_json:
         click.echo(json.dumps(told))
     else:
-        click.echo(f"{file}: {told['takes']} to {told['classes']} classes, {told['bytes'] / 1024:.0f} KiB")
+        say(
+            f"{file}: {told['takes']} to {told['classes']} classes, {told['bytes'] / 1024:.0f} KiB", err=False
+        )

@@ -11,6 +11,7 @@ import click
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import BackboneOptions, WorkerOptions
+from gsmflow.cli.saying import say
 
 
 @click.command()
@@ -72,5 +73,5 @@ def extract(
         state = (
             "were there already, made of these images by this backbone" if table.there_already else "written"
         )
-        click.echo(f"{out}: {count} features of {dims} dimensions {state}", err=True)
+        say(f"{out}: {count} features of {dims} dimensions {state}", indent=2)
     return 3 if table.unreadable else 0

@@ -12,6 +12,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import DataOptions, PresetOptions
+from gsmflow.cli.saying import say
 
 
 @click.command("import")
@@ -92,9 +93,9 @@ def import_checkpoint(
     anchors = saved.weights["positioning.anchors"].numpy()
     away = np.abs(problem.semantics[:, None] - anchors[None]).max(axis=2).min(axis=0).max()
     if away > 1e-4:
-        click.echo(
+        say(
             f"{checkpoint}: its anchors are no class's semantics in {data.problem}, so it was trained with others",
-            err=True,
+            indent=2,
         )
     request = Request(
         problem=data.problem,

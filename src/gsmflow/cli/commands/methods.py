@@ -8,6 +8,7 @@ from dataclasses import fields
 import click
 
 from gsmflow.cli import options
+from gsmflow.cli.saying import say
 
 
 @click.command()
@@ -48,14 +49,12 @@ def methods(name: str | None, as_json: bool) -> None:
             )
         console.print(table)
         note = "A run is a validated one on two cores, with some thousand features of a thousand dimensions."
-        console.print(
-            f"{note} `gsmflow methods NAME` tells paper and options.", highlight=False, soft_wrap=True
-        )
+        say(f"{note} `gsmflow methods NAME` tells paper and options.", err=False)
         return
     method = chosen[0]
-    console.print(f"{method.name}: {method.citation}", highlight=False, soft_wrap=True)
+    say(f"{method.name}: {method.citation}", err=False)
     if method.kind:
-        console.print(f"{method.kind}; {method.speed}; {method.when}", highlight=False, soft_wrap=True)
+        say(f"{method.kind}; {method.speed}; {method.when}", err=False)
     for column in ("option", "default", "meaning"):
         table.add_column(column, overflow="fold")
     for field in fields(method.options):  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import MovedOptions, WorkerOptions
+from gsmflow.cli.saying import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,13 +81,16 @@ def predict(
     from gsmflow.compute.distributed_map import results
     from gsmflow.files.atomic import folder_for
     from gsmflow.files.spool import LongTable
+    from gsmflow.runs.finished import check_order
     from gsmflow.runs.whole import check_classifier
 
     if out and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name ending in .csv or .parquet")
     check_device(workers.device)
+    check_order(run, file, "predict")
     check_classifier(run)
     cluster = workers.cluster()
+    named = run
     if cluster:  # whose workers have other working folders
         run, file, root = run.absolute(), file.absolute(), root and root.absolute()
     if holds_images(run, file):
@@ -122,7 +126,7 @@ def predict(
             raise InputError(f"{one.name}: {one.reason}; none of the {len(unreadable)} images can be read")
         tell_unreadable(unreadable, None)
         tell_outside(outside, table.rows, file)
-        _show(table, run, out, unreadable, counts, as_json)
+        _show(table, named, out, unreadable, counts, as_json)
     return 3 if unreadable else 0
 
 
@@ -153,8 +157,8 @@ def _show(
         )
     elif out:
         for line in counts.lines():
-            click.echo(line, err=True)
-        click.echo(f"{table.rows} samples labelled, table in {out}", err=True)
+            say(line, indent=2)
+        say(f"{table.rows} samples labelled, table in {out}", indent=2)
     else:
         for index, some in enumerate(table.batches()):
             click.echo(some.write_csv(include_header=index == 0, float_precision=DIGITS), nl=False)

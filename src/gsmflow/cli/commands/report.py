@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gsmflow.cli import options
+from gsmflow.cli.saying import say
 
 
 @click.command()
@@ -79,7 +80,8 @@ def report(
         )
         return
     for text in missing:
-        click.echo(text, err=True)
-    click.echo(
-        f"report in {file} ({len(page) / 1024:.0f} KiB)" + (f", {len(drawn)} figures" if drawn else "")
+        say(text, indent=2)
+    say(
+        f"report in {file} ({len(page) / 1024:.0f} KiB)" + (f", {len(drawn)} figures" if drawn else ""),
+        err=False,
     )

@@ -11,6 +11,7 @@ import click
 
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
+from gsmflow.cli.saying import say
 
 if TYPE_CHECKING:
     from gsmflow.runs.overview import RunSummary
@@ -66,13 +67,13 @@ def runs(folder: Path, wanted: WantedOptions, as_json: bool) -> None:
     everything, complaints = runs_under(folder)
     chosen = sorted(filter(wanted.holds, everything), key=wanted.place)
     for complaint in complaints:
-        click.echo(f"left out {complaint}", err=True)
+        say(f"left out {complaint}", indent=2)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "runs": [run.to_dict() for run in chosen]}))
         return
     if not chosen:
         what = "no such run" if everything else "no run"
-        click.echo(f"{folder}: {what} in it; `gsmflow train digits` makes one under runs/", err=True)
+        say(f"{folder}: {what} in it; `gsmflow train digits` makes one under runs/", indent=2)
         return
     from rich.console import Console
 

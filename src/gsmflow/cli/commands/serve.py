@@ -15,6 +15,7 @@ from gsmflow.base.extras import installing
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import MovedOptions
+from gsmflow.cli.saying import say
 
 if TYPE_CHECKING:
     from gsmflow.serve.limits import Limits
@@ -153,7 +154,7 @@ def serve(
     except InputError as error:
         if moved.backbone or moved.weights:
             raise
-        click.echo(f"no images can be labelled: {error}", err=True)  # features still can
+        say(f"no images can be labelled: {error}", indent=2)  # features still can
         images["no_images"] = "the backbone of this run is not at hand, so it takes no images"
     loaded = Service(run, data_root=data_root, device=where, **images)
     try:
@@ -163,9 +164,9 @@ def serve(
     except InputError as error:
         if encoder:
             raise
-        click.echo(f"no class can be described by a text: {error}", err=True)
+        say(f"no class can be described by a text: {error}", indent=2)
     if host not in LOOPBACK and not service.token:
-        click.echo(f"anyone who reaches {host} can use this service; --token asks for a token", err=True)
+        say(f"anyone who reaches {host} can use this service; --token asks for a token", indent=2)
     tell_concerns(recorded(loaded.version.metrics))
     app = create_app(loaded, service.limits(), read_only=service.read_only)
     shown = f"[{host}]" if ":" in host else host

@@ -16,6 +16,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import DataOptions, PictureOptions
+from gsmflow.cli.saying import say
 from gsmflow.cli.setting import BudgetOptions
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def train(
     results: Mapping[Cell, dict[str, Any] | None] = {}
     if jobs > 1:
         for text in told_about(problem):
-            click.echo(text, err=True)
+            say(text, indent=2)
         results = _side_by_side(requests, recipe, overrides, data, run, machine.device, (jobs, threads))
         finished: Iterable[dict[str, Any]] = (
             metrics | {"run": str(cell.folder(Path()))} for cell, metrics in results.items() if metrics

@@ -12,6 +12,7 @@ import click
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import DataOptions
+from gsmflow.cli.saying import say
 from gsmflow.cli.setting import SettingOptions
 
 _vary = click.option(
@@ -146,7 +147,7 @@ def tune(
         base = search.recipe()
         space, fixed = without_fixed(default_space(base), base, preset.of(method))
         if fixed:
-            click.echo(f"not searched, because --set fixes them: {', '.join(fixed)}", err=True)
+            say(f"not searched, because --set fixes them: {', '.join(fixed)}", indent=2)
     search = tuning.Search(method, chosen_preset, settings, tuple(space))
     path = place.out or Path(f"{name}-{method}-tuned.toml")
     tuning.check(search, address)
@@ -159,7 +160,7 @@ def tune(
         said = ", ".join(
             f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.params.items()
         )
-        click.echo(f"trial {trial.number}: {value} ({said})", err=True)
+        say(f"trial {trial.number}: {value} ({said})", indent=2)
 
     study = tuning.tune(
         problem,
@@ -186,6 +187,7 @@ def tune(
         click.echo(json.dumps(best | {"parameters": study.best_params}))
     else:
         begun = "" if start is None else f" ({100 * start:.1f} with the settings it started from)"
-        click.echo(
-            f"best of {finished} trials: {shown} {100 * value:.1f} on validation{begun}; preset in {path}"
+        say(
+            f"best of {finished} trials: {shown} {100 * value:.1f} on validation{begun}; preset in {path}",
+            err=False,
         )

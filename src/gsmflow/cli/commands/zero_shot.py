@@ -9,6 +9,7 @@ import click
 
 from gsmflow.base.errors import InputError
 from gsmflow.cli import options
+from gsmflow.cli.saying import say
 
 
 @click.command("zero-shot")
@@ -63,10 +64,8 @@ def zero_shot(
     run_on_names(texts, device=resolve_device(device), folder=out)
     count = len(texts.sentences[0])
     said = f"{count} sentences" if count > 1 else "1 sentence"
-    click.echo(
-        f"{out}: {len(texts.names)} classes, {said} a class, such as '{texts.sentences[0][0]}'", err=True
-    )
+    say(f"{out}: {len(texts.names)} classes, {said} a class, such as '{texts.sentences[0][0]}'", indent=2)
     if as_json:
         click.echo(json.dumps({"run": str(out), "classes": list(texts.names), "model": model}))
     else:
-        click.echo(f"label pictures: gsmflow predict {out} PICTURES/ -o labels.csv", err=True)
+        say(f"label pictures: gsmflow predict {out} PICTURES/ -o labels.csv", indent=2)
