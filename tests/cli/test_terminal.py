@@ -78,6 +78,11 @@ def test_the_line_of_progress_fits(
         drawn = Console(file=io.StringIO(), width=80, color_system=None)
         for each in bar.get_renderables():
             drawn.print(each)
+    left = Console(file=io.StringIO(), width=80, color_system=None)
+    for each in bar.get_renderables():
+        left.print(each)
+    assert isinstance(left.file, io.StringIO)
+    assert not left.file.getvalue().strip()  # nothing that looks unfinished stays above the scores
     assert isinstance(drawn.file, io.StringIO)
     lines = drawn.file.getvalue().splitlines()
     assert lines[0].startswith("stage 12 of 20 ")

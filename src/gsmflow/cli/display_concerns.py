@@ -21,6 +21,12 @@ def told_about(problem: Problem) -> list[str]:
     return [*remarks(problem), *(f"warning: {concern.text}" for concern in of_problem(problem))]
 
 
+def tell_about(problem: Problem) -> None:
+    """Print these lines on stderr."""
+    for line in told_about(problem):
+        say(line, indent=2)
+
+
 def tell_outside(outside: int, samples: int, where: object) -> None:
     """How many samples lie far outside of what a run was trained on, on stderr; nothing where none does."""
     if outside:

@@ -258,8 +258,7 @@ class BackboneOptions:
 
         if not self.backbone:
             raise InputError(
-                "extract: --backbone is missing: a timm model such as resnet101, one of images and texts such as "
-                "clip:openai/clip-vit-base-patch32, or an .onnx file"
+                "extract: --backbone is missing: a timm model such as resnet101, or an .onnx file"
             )
         return BackboneSpec.of(
             self.backbone, weights=self.weights, output=self.output, preprocessing=self._preprocessing()

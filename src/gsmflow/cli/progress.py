@@ -153,6 +153,7 @@ def live_display(title: str, pace: Pace, last: int) -> Iterator[Progress]:
     shown = _Bars(console, title, pace, last)
     with shown.bar:
         yield shown
+        shown.clear()  # the scores say the rest; of a run that failed or was stopped the line stays
 
 
 @contextmanager
@@ -264,6 +265,11 @@ class _Bars(Progress):
     def scored(self, done: int, scores: Mapping[str, float]) -> None:
         self._scores = f"{_scores(scores)} at step {done}"
         self._note()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        self.bar.notes = []
+        self.bar.update(self._task, visible=False)
 
     def message(self, text: str) -> None:
         console = self.bar.console

@@ -16,7 +16,6 @@ from gsmflow.base.errors import InputError
 from gsmflow.cli import options
 from gsmflow.cli.grouping import grouped
 from gsmflow.cli.options import DataOptions, PictureOptions
-from gsmflow.cli.saying import say
 from gsmflow.cli.setting import BudgetOptions
 
 if TYPE_CHECKING:
@@ -211,7 +210,7 @@ def train(
 
     # What is refused from here to the device's name is refused without torch, which takes over a second to load.
     from gsmflow.cli.display import closing_table, seeds_table
-    from gsmflow.cli.display_concerns import tell_concerns, told_about
+    from gsmflow.cli.display_concerns import tell_about, tell_concerns
     from gsmflow.cli.from_pictures import carry_out, planned, tell_next
     from gsmflow.cli.many_runs import check_failures
     from gsmflow.compute.devices import check_device, resolve_device, set_threads
@@ -238,8 +237,7 @@ def train(
     jobs, threads = machine.divided(len(requests), dims, device)
     results: Mapping[Cell, dict[str, Any] | None] = {}
     if jobs > 1:
-        for text in told_about(problem):
-            say(text, indent=2)
+        tell_about(problem)
         results = _side_by_side(requests, recipe, overrides, data, run, machine.device, (jobs, threads))
         finished: Iterable[dict[str, Any]] = (
             metrics | {"run": str(cell.folder(Path()))} for cell, metrics in results.items() if metrics
