@@ -34,7 +34,7 @@ RUN = "the folder of a run, such as runs/digits-gsmflow-validated-seed0; `gsmflo
             ["data", "get"],
             "data get: NAME is missing: a published data set, such as CUB; write: gsmflow data get ",
         ),
-        (["extract", "p"], "extract: --backbone is missing: a timm model such as resnet101"),
+        (["extract", "p"], "extract: --backbone is missing: a model such as resnet101"),
         (["zero-shot", "clip:x"], "zero-shot: --classes is missing: the classes: names such as zebra,okapi"),
         (["train", "p", "--sead", "1"], "train: there is no option --sead; did you mean --seed?"),
         (["train", "p", "--out"], "train: --out needs a value"),

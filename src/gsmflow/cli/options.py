@@ -257,9 +257,7 @@ class BackboneOptions:
         from gsmflow.images.backbone import BackboneSpec
 
         if not self.backbone:
-            raise InputError(
-                "extract: --backbone is missing: a timm model such as resnet101, or an .onnx file"
-            )
+            raise InputError("extract: --backbone is missing: a model such as resnet101, or an .onnx file")
         return BackboneSpec.of(
             self.backbone, weights=self.weights, output=self.output, preprocessing=self._preprocessing()
         )
