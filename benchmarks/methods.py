@@ -1,8 +1,8 @@
 """Every method on digits, FLO and AWA1, paired by seed: ``python -m benchmarks.methods --data-root DATA``.
 
 Each has its recommended preset: the one of the data set, which gives methods without training all dimensions and grids
-of their own. It is one `gsmflow bench` a problem. What every run scored is kept in ``results/methods.csv``, a line each, so that
-seeds can be added later: runs that stand there are kept unless they are run again.
+of their own. It is one `gsmflow bench` a problem. What every run scored is kept in ``results/methods.csv``, a line
+each, so that seeds can be added later: runs that stand there are kept unless they are run again.
 """
 
 from __future__ import annotations

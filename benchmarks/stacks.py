@@ -50,9 +50,8 @@ SMALL += [Drawn("digits", seen, 20) for seen in (10, 20)]
 def measured(drawn: Drawn, seed: int, data_root: Path) -> Iterator[dict[str, str]]:
     """The lines of one problem and seed: the stack, each member alone, and the stack without each of its members."""
     problem = drawn.load(data_root, seed)
-    recipe = make_recipe(
-        "auto", "best" if drawn.seen else preset_for(drawn.base, "best")
-    )  # for one's own data: best
+    # For one's own data: best
+    recipe = make_recipe("auto", "best" if drawn.seen else preset_for(drawn.base, "best"))
     composite = Composite(problem, recipe, seed, torch.device("cpu"), Recorder())
     judge, members = composite.judged()
     fitted = [_Fitted.of(member, composite) for member in members]

@@ -42,9 +42,8 @@ def test_from_pictures_and_names_to_labels(tmp_path: Path) -> None:
     assert any("efficientnet.onnx (the model file there)" in line for line in screen)
     assert any("colours scaled as half (-1 to 1)" in line for line in screen)
     assert any("pictures/encoder (the encoder there): 7 sentences a class" in line for line in screen)
-    assert (
-        sum(line.startswith("  gsmflow ") for line in screen) == 6
-    )  # three that it stands for, and three that are next
+    # Three that it stands for, and three that are next
+    assert sum(line.startswith("  gsmflow ") for line in screen) == 6
     run = "runs/pictures-lda-validated-seed0"
     assert f"  gsmflow predict {run} NEW_PICTURES -o labels.csv" in screen
     code, screen = in_terminal("predict", run, "new", "-o", "labels.csv", cwd=tmp_path)

@@ -57,9 +57,8 @@ def test_the_run_folder(finished: Path) -> None:
     assert metrics["seed"] == 0
     assert set(SCORES) <= set(metrics)
     assert metrics["H"] == pytest.approx(harmonic_mean(metrics["U"], metrics["S"]))
-    assert metrics["steps"] == round(
-        metrics["chosen"]["epochs"] * (len(problem().train) // 40)
-    )  # batches of 40
+    # Batches of 40
+    assert metrics["steps"] == round(metrics["chosen"]["epochs"] * (len(problem().train) // 40))
     parts = [seconds for name, seconds in metrics["seconds"].items() if name != "total"]
     assert metrics["seconds"]["total"] >= max(parts) > 0
     assert len(metrics["per_class"]) == 12

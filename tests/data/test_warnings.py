@@ -175,9 +175,8 @@ def test_every_command_says_the_same(near: Path, tmp_path: Path, capsys: pytest.
     assert main(["train", str(near), *small, "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().err
     assert said.count(about) == 1
-    assert said.index(about) < said.index(
-        "training on all training data"
-    )  # before, so that a day can be saved
+    # Before, so that a day can be saved
+    assert said.index(about) < said.index("training on all training data")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["warnings"][:2] == warned
     missed = [name for name, value in metrics["per_class"].items() if value == 0 and name in NAMES[:9]]

@@ -124,9 +124,8 @@ def test_killed_at_random_moments(words: list[str], tmp_path: Path) -> None:
 def test_sigterm_finishes_the_step_and_writes_a_checkpoint(tmp_path: Path) -> None:
     words = [*TRAIN[:-1], "3600"]  # no checkpoint but the one that is asked for
     long = [w.replace("gsmflow.epochs=12", "gsmflow.epochs=2000") for w in words]
-    process = start(
-        [*long, "--threads", "1"], tmp_path
-    )  # trainings beside each other have checkpoints of their own
+    # Trainings beside each other have checkpoints of their own
+    process = start([*long, "--threads", "1"], tmp_path)
     history, checkpoint = tmp_path / "run" / "history.jsonl", tmp_path / "run/checkpoint/state.safetensors"
     for _ in range(2000):
         if history.exists() and history.read_bytes().count(b"\n") > 5:

@@ -73,9 +73,10 @@ def test_new_images_are_labelled(place: Path, tmp_path: Path, capsys: pytest.Cap
     of_unseen = table["unseen_probability"].to_numpy()
     assert ((of_unseen >= 0) & (of_unseen <= 1)).all()
     assert of_unseen[~seen].mean() > 2 * of_unseen[seen].mean()
+    # A single unseen class
     assert np.allclose(
         of_unseen[table["unseen_class"]], table["probability"].filter(table["unseen_class"]), atol=1e-6
-    )  # a single unseen class
+    )
 
 
 def test_one_image_a_csv_and_features_give_the_same(place: Path, tmp_path: Path) -> None:

@@ -172,9 +172,8 @@ def test_a_stream_passes_over_every_feature_once_and_again_the_same(monkeypatch:
             synthetic_labels == 3
         ).sum()  # every class has its share in each
         assert shard.real == 12 // len(shards)
-    again = list(
-        stream.shards(0, "order", 1)
-    )  # in another order, with other company: the same synthetic features
+    # In another order, with other company: the same synthetic features
+    again = list(stream.shards(0, "order", 1))
 
     def synthetic(parts: list[Pool]) -> Tensor:
         rows = torch.cat([part.features[part.real :] for part in parts])

@@ -246,9 +246,8 @@ class Told(Progress):
 def test_events_are_told_as_if_one_training_followed_the_other() -> None:
     def told(lanes: int) -> list[tuple[Any, ...]]:
         progress = Told()
-        carry_out(
-            lanes, Recorder(progress=progress), oracle=True
-        )  # nothing is trained ahead of a choice then
+        # Nothing is trained ahead of a choice then
+        carry_out(lanes, Recorder(progress=progress), oracle=True)
         return progress.events
 
     assert told(3) == told(1)

@@ -59,9 +59,8 @@ def test_members_are_a_leaderboard(run: Path) -> None:
     chosen = metrics["chosen"]
     weights = {m["label"]: m["weight"] for m in members if m["weight"]}
     assert weights == chosen["parameters"]
-    assert (
-        chosen["H"] >= max(m["H"] for m in members) - 0.02
-    )  # chosen on more problems than these scores are of
+    # Chosen on more problems than these scores are of
+    assert chosen["H"] >= max(m["H"] for m in members) - 0.02
     assert all(0 < m["oracle_H"] <= 1 and m["seconds"] > 0 for m in members)
     assert [m["label"] for m in members if not m["ranks"]] == ["novelty"]
     assert metrics["H"] <= metrics["oracle"]["H"] + 1e-9

@@ -162,9 +162,8 @@ def test_it_finishes_what_was_asked_and_stops(run: Path) -> None:
         assert answers(address)
         with socket.create_connection(("127.0.0.1", port), timeout=10) as half:
             half.sendall(head.encode() + body[:20])
-            until(
-                lambda: "gsmflow_requests_under_way 2.0" in httpx.get(f"{address}/metrics").text
-            )  # and this one
+            # And this one
+            until(lambda: "gsmflow_requests_under_way 2.0" in httpx.get(f"{address}/metrics").text)
             process.send_signal(signal.SIGTERM)
             until(lambda: not answers(address))
             assert process.poll() is None

@@ -244,9 +244,8 @@ def test_the_index_that_pandas_notes_in_a_parquet_file(tmp_path: Path) -> None:
         "'frame' (the index of a data frame), 'video' (the index of a data frame)"
         in problem.notes["left out"]
     )
-    frame.set_index("label").to_parquet(
-        tmp_path / "features.parquet"
-    )  # an index that says the label stays it
+    # An index that says the label stays it
+    frame.set_index("label").to_parquet(tmp_path / "features.parquet")
     same(read(tmp_path, ""))
 
 

@@ -8,14 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-OBJECTS = (
-    "string",
-    "table",
-    "datetime",
-    "containers.Map",
-    "categorical",
-    "Colour",
-)  # the last: someone's enum
+# The last: someone's enum
+OBJECTS = ("string", "table", "datetime", "containers.Map", "categorical", "Colour")
 
 
 def element(kind: int, content: bytes) -> bytes:

@@ -47,9 +47,8 @@ def _main(
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     if more_memory is not None:
-        torch.randn(100, 100) @ torch.randn(
-            100, 100
-        )  # what a first product sets up counts as the libraries' own
+        # What a first product sets up counts as the libraries' own
+        torch.randn(100, 100) @ torch.randn(100, 100)
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + more_memory, taken + more_memory))
     sys.exit(main(arguments))

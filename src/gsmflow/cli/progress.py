@@ -20,10 +20,8 @@ from gsmflow.cli.saying import wrapped
 
 WIDTH = 60  # columns that the line of progress takes at most
 _BAR = 12  # columns of the bar
-_FIRST, _PART = (
-    2.0,
-    0.1,
-)  # seconds and part of a stage before which its rate says little: first steps are slow
+# Seconds and part of a stage before which its rate says little: first steps are slow
+_FIRST, _PART = 2.0, 0.1
 _PLAIN_SECONDS = 10  # between lines where the terminal is not live
 
 

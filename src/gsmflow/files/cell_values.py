@@ -64,9 +64,8 @@ def is_truth(texts: pl.Series) -> bool:
     >>> is_truth(pl.Series(["ja", "nein"])), is_truth(pl.Series(["yes", "maybe"])), is_truth(pl.Series(["1", "0"]))
     (True, False, False)
     """
-    words = (
-        texts.head(64).str.strip_chars().str.to_lowercase()
-    )  # a few cells are enough to recognise most columns of texts
+    # A few cells are enough to recognise most columns of texts
+    words = texts.head(64).str.strip_chars().str.to_lowercase()
     if not words.is_in(list(_TRUTHS)).all() or words.null_count():
         return False
     words = texts.str.strip_chars().str.to_lowercase()

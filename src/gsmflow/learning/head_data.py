@@ -14,9 +14,7 @@ from gsmflow.learning.learner import CoarseGenerator, Generator
 from gsmflow.learning.tensors import TrainingData
 
 _CODED_FROM = 1 << 28  # size in bytes from which float32 features are stored as codes
-COARSE_FROM = (
-    1 << 29
-)  # size in bytes of float32 features from which products with codes are 8-bit, where that is quicker
+COARSE_FROM = 1 << 29  # size in bytes of float32 features from which products with codes may be 8-bit
 _STREAMED_FROM = 1 << 32  # size in bytes from which even codes are computed again in every pass
 _SHARD = 1 << 27  # bytes of float32 features in a shard of a stream, about
 _LEVELS = 255

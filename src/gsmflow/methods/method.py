@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gsmflow.learning.learner import Learner
     from gsmflow.learning.tensors import TrainingData
 
+# Tables that are not a method's
 _TAKEN = (
     "features",
     "semantics",
@@ -28,7 +29,7 @@ _TAKEN = (
     "machine",
     "closed-form",
     "cheap",
-)  # tables that are not a method's
+)
 
 
 @dataclass(frozen=True)

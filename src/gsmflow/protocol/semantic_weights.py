@@ -21,11 +21,8 @@ from gsmflow.protocol.choosing import choose
 from gsmflow.recipes.recipe import Recipe, make_recipe
 
 _JUDGE = "lda"
-_RATIOS = (
-    1.0,
-    0.5,
-    2.0,
-)  # of each block relative to the first; equal weights come first and win a tie
+# Of each block relative to the first; equal weights come first and win a tie
+_RATIOS = (1.0, 0.5, 2.0)
 
 
 @dataclass(frozen=True)

@@ -26,18 +26,8 @@ from gsmflow.protocol.unseen_bias import rate_among
 
 RATES = np.concatenate((np.arange(0, 0.2, 0.005), np.arange(0.2, 0.7, 0.01), np.arange(0.7, 0.96, 0.02)))
 """(R,) the rates that are tried: fractions of held-out samples of seen classes that are called unseen."""
-_WEIGHTS = (
-    0.1,
-    0.2,
-    0.3,
-    0.5,
-    0.7,
-    1.0,
-    1.5,
-    2.0,
-    3.0,
-    5.0,
-)  # of a further member, relative to the weight 1 of the first
+# Of a further member, relative to the weight 1 of the first
+_WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 _WORTH = 0.002  # least gain in H for which a further member is added
 _MOST = 6  # most members of a stack
 _LEAST = 0.04  # share of a stack below which a member is left out: it costs a training and changes little

@@ -200,9 +200,8 @@ def fitted_to(
     low, high = problem.semantics.min(axis=0), problem.semantics.max(axis=0)
     margin = 0.5 * (high - low) + 1e-6
     blocks = blocks_of(problem.semantic_origin, problem.semantic_dim) or (Block("", (0.0,) * len(low)),)
-    of_texts = np.concatenate(
-        [[bool(block.encoder)] * block.size for block in blocks]
-    )  # say nothing one by one
+    # Say nothing one by one
+    of_texts = np.concatenate([[bool(block.encoder)] * block.size for block in blocks])
     for name, vector in zip(names, vectors, strict=True):
         odd = np.flatnonzero(~of_texts & ((vector < low - margin) | (vector > high + margin)))
         if len(odd):

@@ -156,9 +156,8 @@ def _flow(path: Path, part: Any) -> dict[str, Tensor]:
     try:
         for block, node in enumerate(nodes):
             for net, other in (("1", "2"), ("2", "1")):
-                reads = (
-                    layers[node, other, "2", "weight"].shape[0] // 2
-                )  # the half that the other subnet computes
+                # The half that the other subnet computes
+                reads = layers[node, other, "2", "weight"].shape[0] // 2
                 first = layers[node, net, "0", "weight"]
                 weights |= {
                     f"flow.blocks.{block}.net{net}.{ours}": tensor.contiguous()

@@ -18,9 +18,8 @@ from gsmflow.files.guard import check_unpacked, first_bytes
 _MAKERS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch \w+Storage")
 # Opcodes that name functions and that PyTorch's own writer does not use.
 _OTHER_NAMES = ("INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4")
-_PICKLED = (
-    1 << 20
-)  # most bytes of the pickle without the weights; those of the published program take ten thousand
+# Most bytes of the pickle without the weights; those of the published program take ten thousand
+_PICKLED = 1 << 20
 _RECORDS = 10_000  # most records of an archive; those of the published program have about a hundred
 _OLD_PICKLES = (
     5  # pickles in a file of the older format: three of the format, the dictionary, the names of storages

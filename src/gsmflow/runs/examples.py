@@ -49,9 +49,8 @@ class Examples:
             return None
         shuffled = np.random.default_rng([seed, 0xE8]).permutation(test)
         labels = problem.labels[shuffled]
-        rank = np.zeros(
-            len(labels), dtype=np.int64
-        )  # the number of samples of the same class before each sample
+        # The number of samples of the same class before each sample
+        rank = np.zeros(len(labels), dtype=np.int64)
         for label in np.unique(labels):
             members = np.flatnonzero(labels == label)
             rank[members] = np.arange(len(members))

@@ -35,10 +35,8 @@ from gsmflow.sources.joining import NamedSemantics
 from gsmflow.sources.source import Layout
 
 FEATURES, CLASSES = "features", "classes"
-_TEXT, _ATTRIBUTES = (
-    "text",
-    "attributes",
-)  # semantics that `train` makes of names or sentences, and of a file elsewhere
+# Semantics that `train` makes of names or sentences, and of a file elsewhere.
+_TEXT, _ATTRIBUTES = "text", "attributes"
 _TABLES = (".csv", ".npz")  # of classes
 _TESTED = 0.2
 _EXPECTED = (
