@@ -10,7 +10,7 @@ import pytest
 
 from gsmflow.base.errors import InputError
 from gsmflow.data.problem import Problem
-from gsmflow.data.validation import held_out_problem, unseen_bias_problem, validation_problem
+from gsmflow.data.validation import held_out_problem, unseen_bias_problems, validation_problem
 from support.recipes import problem
 
 
@@ -165,7 +165,11 @@ def test_a_memory_map_is_kept_as_it_is(tmp_path: Any) -> None:
     assert np.shares_memory(problem.features, file)
 
 
-@pytest.mark.parametrize("cut", [validation_problem, held_out_problem, unseen_bias_problem])
+def bias_problem(problem: Problem, seed: int) -> Problem:
+    return next(unseen_bias_problems(problem, seed))
+
+
+@pytest.mark.parametrize("cut", [validation_problem, held_out_problem, bias_problem])
 def test_a_problem_made_of_pictures_can_be_cut(cut: Any) -> None:
     """Pictures are for looking at, and there are fewer samples in a part."""
     whole = problem()
@@ -173,3 +177,30 @@ def test_a_problem_made_of_pictures_can_be_cut(cut: Any) -> None:
     of_pictures, plain = cut(replace(whole, pictures=pictures), 0), cut(whole, 0)
     assert of_pictures.pictures is None
     assert of_pictures.fingerprint == plain.fingerprint
+
+
+def test_few_samples_are_all_held_out_once() -> None:
+    """A bias measured on a fifth of a few samples would be chance."""
+    few = Problem(
+        name="few",
+        features=np.arange(40, dtype=np.float32).reshape(20, 2),
+        labels=np.repeat([0, 1, 2], [10, 9, 1]),
+        semantics=np.eye(4, dtype=np.float32),
+        classes=("a", "b", "c", "d"),
+        train=np.arange(20),
+        test_seen=np.zeros(0, np.int64),
+        test_unseen=np.zeros(0, np.int64),
+    )
+    parts = list(unseen_bias_problems(few, 3))
+    assert len(parts) == 5
+    tested = [part.features[part.test_seen] for part in parts]
+    assert [len(rows) for rows in tested] == [4] * 5
+    held_out = [tuple(row) for rows in tested for row in rows]
+    assert set(held_out) >= {tuple(row) for row in few.features[:10]}
+    assert tuple(few.features[19]) not in held_out  # the only sample of its class
+    for part in parts:
+        assert not set(map(tuple, part.features[part.train])) & set(map(tuple, part.features[part.test_seen]))
+        assert len(part.train) + len(part.test_seen) == 20
+    assert len(list(unseen_bias_problems(few, 3, samples=8))) == 2
+    first, alone = parts[0], next(unseen_bias_problems(few, 3, samples=1))
+    assert (first.features == alone.features).all()

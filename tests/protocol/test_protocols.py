@@ -15,7 +15,6 @@ from gsmflow.protocol import choosing
 from gsmflow.protocol.choice import Outcome
 from gsmflow.protocol.choosing import ranked_choices
 from gsmflow.protocol.fitting import run
-from gsmflow.protocol.trial import evaluation_fractions
 from gsmflow.recipes.recipe import make_recipe
 from gsmflow.recipes.selection import SelectionOptions
 from gsmflow.scores.gzsl import score
@@ -164,10 +163,10 @@ def test_conventional_zero_shot_learning_has_a_head_of_its_own() -> None:
 
 def test_evaluation_fractions() -> None:
     options = SelectionOptions(every=500, after=30_000)
-    fractions = evaluation_fractions(45_500, options)
+    fractions = options.fractions(45_500)
     assert [round(fraction * 45_500) for fraction in fractions] == list(range(30_500, 45_501, 500))
-    assert evaluation_fractions(3, options) == [1.0]
-    assert evaluation_fractions(200, SelectionOptions(every=100)) == [0.5, 1.0]
+    assert options.fractions(3) == [1.0]
+    assert SelectionOptions(every=100).fractions(200) == [0.5, 1.0]
 
 
 def test_a_choice_on_several_problems_is_the_best_on_average() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -61,43 +61,56 @@ def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: fl
     return _of_seen_classes(problem, "held out", train, test, np.zeros(0, np.int64))
 
 
-def unseen_bias_problem(problem: Problem, seed: int, *, fraction: float = 0.2) -> Problem:
-    """A problem of all classes, in which a fraction of the training samples of each seen class is the test part.
+def unseen_bias_problems(
+    problem: Problem, seed: int, *, fraction: float = 0.2, samples: int = 200
+) -> Iterator[Problem]:
+    """Problems of all classes, in each of which a fraction of the training samples of each seen class is the test part.
 
-    The unseen classes have no samples, as in training. The problem serves to measure how often held-out samples of
-    seen classes are labelled as unseen classes.
+    The unseen classes have no samples, as in training. The problems serve to measure how often held-out samples of
+    seen classes are labelled as unseen classes. One is enough if its test part has `samples` samples. With smaller
+    test parts there are more, each with other samples held out, until every sample was held out once.
 
     Raises
     ------
     InputError
         No class has two training samples.
     """
-    train, test = _divided(problem, problem.seen, fraction, np.random.default_rng([seed, 0xB1A5]))
-    chosen = np.concatenate((train, test))
-    train, test = _consecutive([len(train), len(test)])
-    return replace(
-        problem,
-        name=f"{problem.name}/held out",
-        features=rows_of(problem.features, chosen),
-        labels=problem.labels[chosen],
-        train=train,
-        test_seen=test,
-        test_unseen=np.zeros(0, np.int64),
-        validation_unseen=None,
-        pictures=None,
-    )
+    held_out = 0
+    for fold in range(round(1 / fraction)):
+        if held_out >= samples:
+            return
+        rng = np.random.default_rng([seed, 0xB1A5])
+        train, test = _divided(problem, problem.seen, fraction, rng, fold=fold)
+        held_out += len(test)
+        chosen = np.concatenate((train, test))
+        train, test = _consecutive([len(train), len(test)])
+        yield replace(
+            problem,
+            name=f"{problem.name}/held out",
+            features=rows_of(problem.features, chosen),
+            labels=problem.labels[chosen],
+            train=train,
+            test_seen=test,
+            test_unseen=np.zeros(0, np.int64),
+            validation_unseen=None,
+            pictures=None,
+        )
 
 
 def _divided(
-    problem: Problem, classes: NDArray[np.int64], held_out: float, rng: np.random.Generator
+    problem: Problem, classes: NDArray[np.int64], held_out: float, rng: np.random.Generator, fold: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The training samples of some classes, sorted: the remaining ones, and the held-out fraction of each class."""
+    """The training samples of some classes, sorted: the remaining ones, and the held-out fraction of each class.
+
+    Other folds, with a generator in the same state, hold out other samples.
+    """
     train: list[NDArray[np.int64]] = []
     test: list[NDArray[np.int64]] = []
     labels = problem.labels[problem.train]
     for label in classes:
         members = rng.permutation(problem.train[labels == label])
         staying = max(1, len(members) - max(1, round(len(members) * held_out)))
+        members = np.roll(members, fold * (len(members) - staying))
         train.append(members[:staying])
         test.append(members[staying:])
     if not sum(map(len, test)):

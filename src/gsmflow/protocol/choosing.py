@@ -19,7 +19,7 @@ from gsmflow.protocol.choice import Choice, nothing_synthesized
 from gsmflow.protocol.generation_shifts import compare
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.rivals import Rivals
-from gsmflow.protocol.trial import Trial, evaluation_fractions
+from gsmflow.protocol.trial import Trial
 from gsmflow.protocol.unseen_bias import rate_among
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import CURVE_SCORES
@@ -187,7 +187,7 @@ def schedule_as_on(problem: Problem, trial: Trial) -> Schedule:
     if learner.total_steps == getattr(options, "least_steps", 0):
         total = max(per_epoch * getattr(options, "epochs", 0), learner.total_steps)
         epochs = total / per_epoch
-    return Schedule(evaluation_fractions(total, trial.recipe.selection), epochs)
+    return Schedule(trial.recipe.selection.fractions(total), epochs)
 
 
 def score_along(trial: Trial, schedule: Schedule, *, judged: bool = False) -> list[Choice]:

@@ -34,7 +34,7 @@ from gsmflow.protocol.generation_shifts import compare, unjudged
 from gsmflow.protocol.head_start import HeadStart
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.rivals import Rivals
-from gsmflow.protocol.trial import Trial, evaluation_fractions
+from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import Scores
 
@@ -214,9 +214,7 @@ def _fit_trained(trial: Trial, choice: Choice | None, oracle: bool) -> Outcome:
     end = last_step(choice, learner)
     watched: set[int] = set()
     if oracle:
-        watched = {
-            trial.step_at(f) for f in evaluation_fractions(learner.total_steps, trial.recipe.selection)
-        }
+        watched = {trial.step_at(f) for f in trial.recipe.selection.fractions(learner.total_steps)}
     seen_by_oracle = recorder.records.setdefault("oracle", [])
     for step in trial.train_to(sorted({end, *watched})):
         if step == end:

@@ -19,7 +19,7 @@ from gsmflow.learning.parts import PartRecorder, take_over_training
 from gsmflow.protocol.beside import Beside, Part
 from gsmflow.protocol.choice import Choice, last_step
 from gsmflow.protocol.prepared import Prepared
-from gsmflow.protocol.trial import Trial, evaluation_fractions
+from gsmflow.protocol.trial import Trial
 from gsmflow.recipes.recipe import Recipe
 
 _STAGE = "final"
@@ -46,7 +46,7 @@ class HeadStart:
 
         def train(recorder: PartRecorder) -> Trial:
             trial = Trial(Prepared.of(problem, recipe.features, device), recipe, seed, recorder, _STAGE)
-            fractions = evaluation_fractions(trial.learner.total_steps, recipe.selection)
+            fractions = recipe.selection.fractions(trial.learner.total_steps)
             ends = sorted({trial.step_at(fraction) for fraction in fractions})[:_ENDS]
             recorder.may_end = frozenset(ends)
             with suppress(Interrupted):  # as far as it came

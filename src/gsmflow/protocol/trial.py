@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gsmflow.compute.devices import one_thread
+from gsmflow.data.problem import Problem
 from gsmflow.data.semantic_scaling import scaled_semantics
-from gsmflow.data.validation import unseen_bias_problem
+from gsmflow.data.validation import unseen_bias_problems
 from gsmflow.heads.base import Head
 from gsmflow.heads.classifier import FittedClassifier
 from gsmflow.heads.linear import LinearHead
@@ -41,20 +42,9 @@ from gsmflow.protocol.learners import restored, untrained
 from gsmflow.protocol.prepared import Prepared
 from gsmflow.protocol.unseen_bias import UnseenRates, bias_at_rate, bias_for, rate_among, rates_of
 from gsmflow.recipes.recipe import Recipe
-from gsmflow.recipes.selection import SelectionOptions
 from gsmflow.scores.gzsl import GZSL_SCORES, best_bias, harmonic_mean
 
 _RATED = 2048  # real features used for the selection rates of methods that synthesize nothing
-
-
-def evaluation_fractions(total: int, options: SelectionOptions) -> list[float]:
-    """The fractions of a training of `total` steps after which it is scored; the last one is 1.
-
-    `options` count steps of a training on all training data. A shorter one, on a validation problem,
-    is scored at the same fractions of its length.
-    """
-    marks = range(options.after + options.every, total, options.every)
-    return [*(mark / total for mark in marks), 1.0]
 
 
 @dataclass
@@ -284,12 +274,18 @@ class Trial:
         )
 
     def held_out_logits(self, choice: Choice | None) -> NDArray[np.float32]:
-        """Logits (T, C) of a fifth of the training samples from a fit without them, divided by their spread.
+        """Logits (T, C) of training samples from fits without them, divided by their spread.
 
-        For a generator only the head is trained again.
+        A fifth is left out at a time, as often as
+        [`unseen_bias_problems`][gsmflow.data.validation.unseen_bias_problems] says. For a generator only the head is
+        trained again.
         """
+        problems = unseen_bias_problems(self.prepared.problem, self.seed)
+        return np.concatenate([self._logits_without(problem, choice) for problem in problems])
+
+    def _logits_without(self, problem: Problem, choice: Choice | None) -> NDArray[np.float32]:
+        """Logits of the test part of a problem of the same classes, whose training part is smaller."""
         prepared, recipe = self.prepared, self.recipe
-        problem = unseen_bias_problem(prepared.problem, self.seed)
         # A head learns that frequent classes are more likely.
         synthetic = round(len(problem.train) / len(prepared.problem.train) * recipe.head.synthetic_per_class)
         recipe = replace(recipe, head=replace(recipe.head, synthetic_per_class=max(1, synthetic)))

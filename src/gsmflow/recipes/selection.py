@@ -33,3 +33,12 @@ class SelectionOptions(Options):
         "off if the features were learned with the labels of all seen classes: seen classes that are held out as "
         "unseen are then too easy, so generators are judged on held-out samples of seen classes",
     )
+
+    def fractions(self, total: int) -> list[float]:
+        """The fractions of a training of `total` steps after which it is scored; the last one is 1.
+
+        The options count steps of a training on all training data. A shorter one, on a validation problem, is scored
+        at the same fractions of its length.
+        """
+        marks = range(self.after + self.every, total, self.every)
+        return [*(mark / total for mark in marks), 1.0]
