@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.drawn import Drawn
 from benchmarks.measure import records
-from benchmarks.stacks import ALONE, FILE, WHOLE, WITHOUT
+from benchmarks.stacks import ALONE, FILE, PUBLISHED, SMALL, WHOLE, WITHOUT
 from gsmflow.scores.gzsl import mean_interval
 
 Lines = dict[str, dict[str, str]]
@@ -18,11 +19,12 @@ _FLOWS = ("gsmflow", "plain gsmflow")
 
 
 def runs() -> dict[tuple[str, str], Lines]:
-    """What is on record, by problem and seed."""
+    """What is on record, by problem and seed, in the order in which problems are measured."""
     grouped: dict[tuple[str, str], Lines] = defaultdict(dict)
     for line in records(FILE):
         grouped[line["problem"], line["seed"]][line["what"]] = line
-    return dict(grouped)
+    order = [drawn.name for drawn in (*PUBLISHED, *SMALL)]
+    return {key: grouped[key] for key in sorted(grouped, key=lambda key: (order.index(key[0]), key[1]))}
 
 
 def stacks_table() -> str | None:
@@ -61,6 +63,32 @@ def stacks_table() -> str | None:
         {f"{line['processor']}, {line['date']}" for each in measured.values() for line in each.values()}
     )
     return "\n".join([*rows, "", f"Measured on {'; '.join(machines)}; one thread, beside other work."])
+
+
+def curves_table() -> str | None:
+    """H of auto, and in brackets of the best flow alone, by seen classes and images of each; None without runs."""
+    measured = runs()
+    counts = sorted({drawn.seen for drawn in SMALL})
+    rows = [
+        f"| drawn from | images a class | {' | '.join(f'{count} seen classes' for count in counts)} | all |",
+        "| --- " * (len(counts) + 3) + "|",
+    ]
+    for base in PUBLISHED:
+        whole = _auto_and_flow(measured, base.name)
+        for images in sorted({drawn.images for drawn in SMALL if drawn.base == base.base}):
+            cells = [_auto_and_flow(measured, Drawn(base.base, count, images).name) for count in counts]
+            rows.append(f"| {base.name} | {images} | {' | '.join(cells)} | {whole} |")
+    return "\n".join(rows) if measured else None
+
+
+def _auto_and_flow(measured: dict[tuple[str, str], Lines], problem: str) -> str:
+    """Mean H of auto, and in brackets of the best flow if it was judged in every run; empty without runs."""
+    of_problem = [lines for (name, _), lines in measured.items() if name == problem]
+    if not of_problem:
+        return ""
+    own = np.mean([_percent(lines[WHOLE]) for lines in of_problem])
+    flows = [best for best in map(_best_flow, of_problem) if best is not None]
+    return f"{own:.1f} ({f'{np.mean(flows):.1f}' if len(flows) == len(of_problem) else 'left out'})"
 
 
 def without_table() -> str | None:

@@ -148,9 +148,10 @@ def main() -> None:
                 "processor": facts["processor"],
             }
             with blas_threads(torch.get_num_threads()):
-                lines += [where | line for line in measured(drawn, seed, arguments.data_root)]
+                new = [where | line for line in measured(drawn, seed, arguments.data_root)]
+            lines += new
             keep_records(FILE, COLUMNS, lines)
-            print(f"{drawn.name}, seed {seed}: H {lines[-1]['H']} ...", flush=True)
+            print(f"{drawn.name}, seed {seed}: H {new[0]['H']}", flush=True)
 
 
 if __name__ == "__main__":

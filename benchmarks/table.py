@@ -14,7 +14,7 @@ from benchmarks import fair, methods
 from benchmarks.measure import RESULTS
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
-from benchmarks.stack_tables import stacks_table, without_table
+from benchmarks.stack_tables import curves_table, stacks_table, without_table
 from benchmarks.variants import OPTIONS, Option
 from gsmflow.studies.tables import SCORES, Row, rows_of
 
@@ -315,7 +315,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
         for problem in methods.PROBLEMS
     }
     | {f"fair {problem}": partial(fair_table, problem) for problem in methods.PROBLEMS}
-    | {"stacks": stacks_table, "without": without_table},
+    | {"stacks": stacks_table, "curves": curves_table, "without": without_table},
 }
 
 
