@@ -27,6 +27,11 @@ def runs() -> dict[tuple[str, str], Lines]:
     return {key: grouped[key] for key in sorted(grouped, key=lambda key: (order.index(key[0]), key[1]))}
 
 
+def autos(problem: str) -> dict[str, dict[str, str]]:
+    """The scores of auto on a problem, by seed."""
+    return {seed: lines[WHOLE] for (name, seed), lines in runs().items() if name == problem}
+
+
 def stacks_table() -> str | None:
     """H of auto on every problem beside that of its members alone; None where nothing is on record."""
     measured = runs()

@@ -14,8 +14,9 @@ from benchmarks import fair, methods
 from benchmarks.measure import RESULTS
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
-from benchmarks.stack_tables import curves_table, stacks_table, without_table
+from benchmarks.stack_tables import autos, curves_table, stacks_table, without_table
 from benchmarks.variants import OPTIONS, Option
+from gsmflow.methods import find_method, method_names
 from gsmflow.studies.tables import SCORES, Row, rows_of
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -197,35 +198,41 @@ def machine_line(facts: dict[str, Any], threads: int | None = None) -> str:
     )
 
 
-def methods_table(records: dict[tuple[str, str, int], dict[str, str]], problem: str) -> str:
-    """Scores of all methods on a problem, the highest H first, and what the intervals allow to say."""
+def methods_table(problem: str) -> str | None:
+    """Scores of all methods on a problem, the highest H first, and what the intervals allow to say; None without runs.
+
+    Those of ``auto`` are from `benchmarks.stacks`, with the same seeds and protocol.
+    """
+    lines = {key: record for key, record in methods.kept().items() if key[0] == problem}
+    if not lines:
+        return None
+    lines |= {(problem, "auto", int(seed)): line for seed, line in autos(problem).items()}
     results = {
         key: {name: float(record[name]) for name in SCORES} | {"seconds": {"total": float(record["seconds"])}}
-        for key, record in records.items()
-        if key[0] == problem
+        for key, record in lines.items()
     }
-    if not results:
-        return f"No run is on record: `python -m benchmarks.methods --problems {problem}`."
     rows = rows_of(results, protocol="validated", reference=methods.REFERENCE)
     rows.sort(key=lambda row: -row.scores["H"].mean)
-    lines = [
+    table = [
         f"| method | seeds | {' | '.join(SCORES)} | H minus {methods.REFERENCE}'s | seconds a run |",
         "| --- " * (len(SCORES) + 4) + "|",
     ]
     for row in rows:
         scores = " | ".join(row.scores[name].text() for name in SCORES)
-        difference = _difference(row)
-        lines.append(
-            f"| {row.label} | {row.scores['H'].count} | {scores} | {difference} | {row.seconds.mean:.3g} |"
-        )
-    machines = sorted(
-        {
-            f"{r['processor']} ({'with' if r['bfloat16'] == 'yes' else 'without'} bfloat16 hardware), {r['date']}"
-            for key, r in records.items()
-            if key[0] == problem
-        }
-    )
-    return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread a run, two at a time."])
+        count, seconds = row.scores["H"].count, f"{row.seconds.mean:.3g}"
+        table.append(f"| {row.label} | {count} | {scores} | {_difference(row)} | {seconds} |")
+    measured = {method for _, method, _ in lines}
+    others = [name for name in method_names() if name not in measured and not _apart(name)]
+    if others:
+        table += ["", f"Not run with this preset yet: {', '.join(others)}."]
+    machines = sorted({f"{record['processor']}, {record['date']}" for record in lines.values()})
+    return "\n".join([*table, "", f"Measured on {'; '.join(machines)}; one thread a run, beside other work."])
+
+
+def _apart(name: str) -> bool:
+    """Whether a method is no competitor on these problems: an upper bound, or one that takes an image-text model."""
+    method = find_method(name)
+    return method.upper_bound or method.untrained
 
 
 def fair_table(problem: str) -> str | None:
@@ -310,10 +317,7 @@ TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
             ("answers", answers_table),
         )
     },
-    "results.md": {
-        f"methods {problem}": lambda problem=problem: methods_table(methods.kept(), problem)
-        for problem in methods.PROBLEMS
-    }
+    "results.md": {f"methods {problem}": partial(methods_table, problem) for problem in methods.PROBLEMS}
     | {f"fair {problem}": partial(fair_table, problem) for problem in methods.PROBLEMS}
     | {"stacks": stacks_table, "curves": curves_table, "without": without_table},
 }
