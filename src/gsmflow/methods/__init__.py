@@ -45,6 +45,7 @@ _MODULES = (
     "diffusion",
     "izf",
     "cnzsl",
+    "fsigenz",
     "lda",
     "eszsl",
     "kernel-eszsl",
