@@ -46,7 +46,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["gsmflow", "gsmflow-tmm", "cada-vae", "cnzsl", "likelihood", "eszsl", "dap", "iap", "sae", "diffusion"],
+    [
+        "gsmflow",
+        "gsmflow-tmm",
+        "cada-vae",
+        "cnzsl",
+        "likelihood",
+        "eszsl",
+        "dap",
+        "iap",
+        "sae",
+        "diffusion",
+        "fsigenz",
+    ],
 )
 def test_refitting_for_the_same_classes_gives_the_same_head(name: str, tmp_path: Path) -> None:
     """One method of each kind: noise, weights, length of training and bias are those of the run, bit for bit."""
