@@ -100,6 +100,7 @@ def matched(
     of: str,
     *,
     missing: str = "has no row in",
+    otherwise: str = "add a row for it, or leave it out",
 ) -> Matched:
     """Find the class that each name means: the class with exactly that name, or the only class with a similar name.
 
@@ -115,6 +116,8 @@ def matched(
         Where the classes are listed, for messages.
     missing : str
         What a name without a class does, for messages, before `of`.
+    otherwise : str
+        What can be done about it if it is no slip of the pen.
 
     Raises
     ------
@@ -136,9 +139,11 @@ def matched(
             continue
         possible = of_normal.get(normal(name)) or of_alike.get(alike(name), [])
         if not possible:
-            raise InputError(
-                f"{where(index)} '{name}', which {missing} {of}; {instead_of(name, tuple(classes))}"
-            )
+            others = _without(names[index + 1 :], name, of_normal, of_alike)
+            more = f" (others: {listed(others)})" if others else ""
+            hint = instead_of(name, tuple(classes))
+            hint += " Otherwise " if hint.endswith("?") else "; "
+            raise InputError(f"{where(index)} '{name}', which {missing} {of}{more}; {hint}{otherwise}")
         if len(possible) > 1:
             one, other = (classes[place] for place in possible[:2])
             raise InputError(
@@ -150,6 +155,17 @@ def matched(
     ]
     note = f"{len(changed)} written otherwise than their class: {listed(changed)}" if changed else ""
     return Matched(tuple(meant[name] for name in names), note)
+
+
+def _without(
+    names: Sequence[str], but: str, of_normal: dict[str, list[int]], of_alike: dict[str, list[int]]
+) -> list[str]:
+    """The names of no class, each once, but for one of them."""
+    return [
+        f"'{name}'"
+        for name in dict.fromkeys(names)
+        if name != but and normal(name) not in of_normal and alike(name) not in of_alike
+    ]
 
 
 def _shown(name: str, other: str) -> str:

@@ -231,6 +231,7 @@ def _labels(
         lambda row: f"{origin}: {_place(rows, first, row)} is labelled",
         str(run),
         missing="is no class of",
+        otherwise="leave it out, or add it by `gsmflow add-class`",
     )
     return np.array(meant.index, np.int64), meant.note
 

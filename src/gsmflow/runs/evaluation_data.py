@@ -107,7 +107,12 @@ def labelled_pictures(
         )
     said = "has a folder" if is_folder else "has the label"
     meant = matched(
-        listing.labels or (), classes, lambda _: f"{path}: {said}", str(run), missing="is no class of"
+        listing.labels or (),
+        classes,
+        lambda _: f"{path}: {said}",
+        str(run),
+        missing="is no class of",
+        otherwise="leave it out, or add it by `gsmflow add-class`",
     )
     labels = tuple(classes[index] for index in meant.index)
     return replace(listing, labels=labels), tuple(filter(None, (*remarks, meant.note)))
