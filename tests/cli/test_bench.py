@@ -126,7 +126,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> No
         [*words, "--preset", quick(tmp_path, learning_rate="1e30"), "--json"], tmp_path
     )
     assert code == 1
-    assert "1 of 2 runs gave no result" in err
+    assert "gsmflow: 1 of 2 runs gave no result, as said above: " in err
     rows = json.loads(out)["rows"]
     assert rows[0]["failed_seeds"] == [0]
     assert rows[1]["H"]["seeds"] == 1

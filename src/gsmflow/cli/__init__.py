@@ -127,6 +127,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
+        from gsmflow.cli.many_runs import CellsFailed
         from gsmflow.learning.journal import Interrupted  # imports torch, so only here
 
         if isinstance(error, Interrupted):
@@ -138,6 +139,8 @@ def _run(arguments: list[str], debug: bool) -> int:
                 f"not enough memory ({reason[:160]}); free some, or lower head.synthetic_per_class, the batch "
                 "size or the size of the model, then --resume"
             )
+        if isinstance(error, CellsFailed):
+            return _fail(reason, 1)
         return _fail(f"the run failed: {reason} (--debug shows where)", 1)
 
 

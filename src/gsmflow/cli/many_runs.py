@@ -179,4 +179,7 @@ def check_failures(results: Mapping[Cell, dict[str, Any] | None]) -> None:
     """
     failed = [cell.name for cell, metrics in results.items() if metrics is None]
     if failed:
-        raise CellsFailed(f"{len(failed)} of {len(results)} runs gave no result: {', '.join(failed[:3])}")
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        raise CellsFailed(
+            f"{len(failed)} of {len(results)} runs gave no result, as said above: {', '.join(failed[:3])}{more}"
+        )
