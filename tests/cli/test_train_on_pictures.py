@@ -218,7 +218,7 @@ def test_a_table_of_ones_own_is_kept(place: Path, capsys: pytest.CaptureFixture[
         (["--classes", "digit 8,"], "--classes digit 8,: a name is empty"),
         (["--classes", "no.txt"], "--classes no.txt: no such file"),
         (["--classes", "said.csv", "--template", "a {}"], "templates are for names alone"),
-        (["--classes", "few.csv"], "1 class has no row in few.csv (digit 7)"),
+        (["--classes", "few.csv"], "1 class has no row in few.csv: 'digit 7'"),
         (["--backbone", "no.onnx"], "--backbone no.onnx: no such file"),
         (["--encoder", "./no"], "--encoder ./no: no such folder"),
         (["--semantics", "other"], "--semantics pictures/other.csv: no such file"),
@@ -387,4 +387,7 @@ def test_classes_without_a_sentence_are_described_by_their_names(
     capsys.readouterr()
     (place / "pictures" / "digit 8").mkdir()
     assert main(["train", "pictures", "--classes", "said.csv", *QUICK, "--out", "other"]) == 2
-    assert "has no row in said.csv, which has 'Digit8'; write them alike" in capsys.readouterr().err
+    assert (
+        "1 class has no row in said.csv: 'digit 8' (there is 'Digit8'); write them alike"
+        in capsys.readouterr().err
+    )

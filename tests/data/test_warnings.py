@@ -12,7 +12,7 @@ import pytest
 from gsmflow.cli import main
 from gsmflow.data.concern import Concern
 from gsmflow.data.problem import Problem
-from gsmflow.data.warnings import of_problem, of_scores, of_semantics, recorded, twins
+from gsmflow.data.warnings import of_names, of_problem, of_scores, of_semantics, recorded, twins
 from gsmflow.sources import load
 from support.recipes import ARGUMENTS
 
@@ -106,6 +106,17 @@ def test_names_that_are_written_alike() -> None:
     )
 
 
+def test_names_in_the_plural() -> None:
+    names = ("blue ring", "Blue-Rings", "fox", "foxes", "pony", "ponies", *NAMES[6:])
+    concerns = of_names(names)
+    assert kinds(concerns) == ["names"]
+    assert concerns[0].text == (
+        "Classes whose names differ in a plural alone: 'blue ring' and 'Blue-Rings', 'fox' and 'foxes', 'pony' and "
+        "'ponies'. If they are the same class, give it one name."
+    )
+    assert not of_names(("lynx", "glass", "bus", "grass", "octopus"))
+
+
 def test_classes_with_few_samples() -> None:
     whole = problem()
     train = np.setdiff1d(whole.train, [0, 1, 2, 3, 10, 11, 12])
@@ -127,7 +138,13 @@ def test_samples_that_are_there_twice() -> None:
         "1 test sample with the very features of a training sample: sample 8 is training sample 3 "
         in concerns[0].text
     )
-    assert "different labels: samples 20 (class 2) and 41 (class 4) (counted from 0)" in concerns[1].text
+    assert (
+        "different labels: sample 20 (class 2) and sample 41 (class 4) (counted from 0)" in concerns[1].text
+    )
+    pictures = tuple(f"{index}.png" for index in range(len(features)))
+    leak, double = of_problem(replace(whole, features=features, pictures=pictures))
+    assert "a training sample: picture 8.png is training picture 3.png. Scores" in leak.text
+    assert "different labels: picture 20.png (class 2) and picture 41.png (class 4). Correct" in double.text
 
 
 def test_seen_classes_that_are_missed() -> None:

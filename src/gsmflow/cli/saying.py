@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 import textwrap
 from collections.abc import Sequence
 
@@ -13,7 +14,11 @@ import click
 def say(text: str, *, indent: int = 0, err: bool = True) -> None:
     """Print a sentence on stderr, or on stdout. Where a terminal wraps it, the rest is indented."""
     width = _width(err)
-    click.echo(wrapped(text, width, indent) if 0 < width < len(text) else text, err=err)
+    if not width:
+        click.echo(text, err=err)
+        return
+    # Not by click, which writes past a line of progress that is being shown.
+    print(wrapped(text, width, indent) if width < len(text) else text, file=sys.stderr if err else sys.stdout)
 
 
 def _width(err: bool) -> int:

@@ -194,16 +194,37 @@ def of_names(classes: Sequence[str]) -> list[Concern]:
     of_alike: dict[str, list[str]] = {}
     for name in classes:
         of_alike.setdefault(alike(name), []).append(name)
-    told = [" and ".join(f"'{name}'" for name in group) for group in of_alike.values() if len(group) > 1]
-    if not told:
-        return []
+    told = {
+        "case or signs": [_quoted(group) for group in of_alike.values() if len(group) > 1],
+        "a plural": [
+            _quoted((*of_alike[one], *several))
+            for form, several in of_alike.items()
+            for one in _singulars(form)
+            if one in of_alike
+        ],
+    }
     return [
         Concern(
             "names",
-            f"Classes whose names differ in case or signs alone: {some(told)}. If they are the same class, give "
-            "it one name.",
+            f"Classes whose names differ in {what} alone: {some(pairs)}. If they are the same class, give it one name.",
         )
+        for what, pairs in told.items()
+        if pairs
     ]
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names)
+
+
+def _singulars(name: str) -> list[str]:
+    """What a name would be in the singular, in English.
+
+    >>> _singulars("blue rings"), _singulars("ponies"), _singulars("foxes"), _singulars("lynx")
+    (['blue ring'], ['ponie', 'poni', 'pony'], ['foxe', 'fox'], [])
+    """
+    endings = (("s", ""), ("es", ""), ("ies", "y"))
+    return [name.removesuffix(end) + one for end, one in endings if name.endswith(end)]
 
 
 def _numbering(problem: Problem) -> list[Concern]:
@@ -247,6 +268,10 @@ def _repeated(problem: Problem) -> list[Concern]:
     part = np.zeros(len(problem.labels), np.int8)
     for code, indices in enumerate((problem.train, problem.test_seen, problem.test_unseen), start=1):
         part[indices] = code
+
+    def called(sample: int) -> str:
+        return f"picture {problem.pictures[sample]}" if problem.pictures else f"sample {sample}"
+
     leaks: list[str] = []
     doubles: list[str] = []
     for group in _same_rows(problem.features, np.flatnonzero(part)):
@@ -254,17 +279,18 @@ def _repeated(problem: Problem) -> list[Concern]:
         tested = [i for i in group if part[i] > 1]
         trained = [i for i in group if part[i] == 1]
         if trained:
-            leaks += [f"sample {i} is training sample {trained[0]}" for i in tested]
+            leaks += [f"{called(i)} is training {called(trained[0])}" for i in tested]
         if len(set(names)) > 1:
             other = next(index for index, name in enumerate(names) if name != names[0])
-            doubles.append(f"samples {group[0]} ({names[0]}) and {group[other]} ({names[other]})")
+            doubles.append(f"{called(group[0])} ({names[0]}) and {called(group[other])} ({names[other]})")
+    counted = "" if problem.pictures else " (counted from 0)"
     concerns = []
     if leaks:
         concerns.append(
             Concern(
                 "repeated",
-                f"{count(len(leaks), 'test sample')} with the very features of a training sample: {some(leaks)} "
-                "(counted from 0). Scores are better than they should be; remove one of each.",
+                f"{count(len(leaks), 'test sample')} with the very features of a training sample: {some(leaks)}"
+                f"{counted}. Scores are better than they should be; remove one of each.",
             )
         )
     if doubles:
@@ -272,7 +298,7 @@ def _repeated(problem: Problem) -> list[Concern]:
             Concern(
                 "repeated",
                 f"{count(len(doubles), 'group')} of samples with the same features and different labels: "
-                f"{some(doubles)} (counted from 0). Correct the labels, or remove them.",
+                f"{some(doubles)}{counted}. Correct the labels, or remove them.",
             )
         )
     return concerns

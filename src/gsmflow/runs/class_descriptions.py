@@ -7,7 +7,6 @@ of the class folders. Nothing is written and no model is loaded before
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gsmflow.base.errors import InputError
-from gsmflow.base.suggest import instead_of, listed, nearest
+from gsmflow.base.suggest import instead_of
 from gsmflow.data.checks import check_semantics
 from gsmflow.files.checksums import digest_of
 from gsmflow.files.class_names import alike
 from gsmflow.files.class_table import read_class_table, read_classes
 from gsmflow.files.hub_cache import AtHand
 from gsmflow.files.semantic_origin import read_origin
+from gsmflow.runs.pictured_names import check_pictured, refuse_misspelt
 from gsmflow.runs.steps import Step
 from gsmflow.semantics.describing import Attributes, Texts, without_sentences
 from gsmflow.semantics.description_table import Described, read_described, source_of
@@ -153,7 +153,7 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
     asked = [part.strip() for part in said.semantics.split(",")] if said.semantics else None
     of_texts = bool(given or said.templates or said.encoder)
     if asked is None and table is not None and table.attributes is not None and not of_texts:
-        _check_pictured(images, pictured, table.names, str(file))
+        check_pictured(images, pictured, table.names, str(file))
         if file is not None and file == folder / f"{_CLASSES}.csv":
             usable = read_class_table(file)  # refused now rather than after the pictures have been read
             vectors = usable.semantics.astype(np.float32)
@@ -176,12 +176,12 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
                 remedy=f"leave it out, or add {TEXT}",
             )
         names = read_classes(folder / f"{asked[0]}.csv")[0]
-        _check_pictured(images, pictured, names, f"{folder / asked[0]}.csv")
+        check_pictured(images, pictured, names, f"{folder / asked[0]}.csv")
         return Descriptions(names, semantics)
     if asked and len(asked) > 1:  # every class needs a row in each
         other = folder / f"{next(part for part in asked if part != TEXT)}.csv"
         names = read_classes(other)[0]
-        _check_pictured(images, (*pictured, *given), names, str(other))
+        check_pictured(images, (*pictured, *given), names, str(other))
         if table is None or table.sentences is None:
             table, file, given = Described(names, ()), other, ()
         pictured = ()
@@ -210,37 +210,6 @@ def _source(folder: Path, classes: str | None) -> tuple[Path | None, tuple[str, 
         return file, ()
     own = folder / f"{_CLASSES}.txt"
     return (own if own.exists() else None), names
-
-
-def _check_pictured(images: Path, pictured: Sequence[str], names: Sequence[str], of: str) -> None:
-    known = {alike(name) for name in names}
-    missing = [name for name in pictured if alike(name) not in known]
-    if missing:
-        raise InputError(
-            f"{images}: {len(missing)} {'class has' if len(missing) == 1 else 'classes have'} no row in {of} "
-            f"({listed(missing)}); {instead_of(missing[0], names)}"
-        )
-
-
-def _refuse_misspelt(
-    images: Path, by_name: Sequence[str], described: Sequence[str], others: Sequence[str], of: str
-) -> None:
-    """Refuse classes without sentences that are written nearly like one with sentences and without pictures.
-
-    Raises
-    ------
-    InputError
-        There is one: they are probably meant to be the same class.
-    """
-    there = {alike(name) for name in others}
-    alone = [name for name in described if alike(name) not in there]
-    for name in by_name:
-        numbers = re.findall(r"\d+", name)  # digit 1 is not a misspelt digit 7
-        if meant := nearest(name, (each for each in alone if re.findall(r"\d+", each) == numbers), 0.85):
-            raise InputError(
-                f"{images}: class '{name}' has no row in {of}, which has '{meant}'; write them alike if they are one "
-                "class, otherwise give both a row"
-            )
 
 
 def _of_attributes(folder: Path, file: Path | None, table: Described) -> Descriptions:
@@ -283,7 +252,7 @@ def _of_texts(
                 parameter="template",
             )
         names = (*table.names, *by_name)
-        _refuse_misspelt(images, by_name, table.names, (*pictured, *given), str(file))
+        refuse_misspelt(images, by_name, table.names, (*pictured, *given), str(file))
     else:
         names = united(table.names if table else (), pictured, given)
     source = {_SOURCE: digest_of(file)} if file is not None and sentences is not None else {}
@@ -291,7 +260,7 @@ def _of_texts(
     if out.exists():
         written = read_classes(out)[0]
         if there is None and not said.anything:  # somebody's own
-            _check_pictured(images, pictured, written, str(out))
+            check_pictured(images, pictured, written, str(out))
             return Descriptions(written, TEXT)
         _refuse_own(out, there)
         if _as_wanted(there or {}, said, source, bool(sentences)) and _enough(
