@@ -60,5 +60,6 @@ METHOD = Method(
     },
     kind="classifier by itself",
     speed="10 seconds to 2 minutes",
-    when="a classifier that needs ten prototypes of an unseen class and not hundreds of synthetic features",
+    when="a classifier of pairs of feature and class, in seconds: it needs ten prototypes of an unseen class and no "
+    "generator",
 )
