@@ -96,3 +96,26 @@ def test_a_run_that_is_named_last(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert main([command, "photos", str(run)]) == 2
         expected = f"gsmflow: {run}: is a run, which is named first: `gsmflow {command} {run} photos`\n"
         assert capsys.readouterr().err == expected
+
+
+def test_a_folder_that_is_written_otherwise_and_one_of_pictures_without_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("zebra", "okapi"):
+        (tmp_path / "my pictures" / name).mkdir(parents=True)
+        for index in range(5):
+            (tmp_path / "my pictures" / name / f"{index}.png").touch()
+    for typed in (["train", "My Picture"], ["data", "my pictures "], ["bench", "mypictures"]):
+        assert main(typed) == 2
+        expected = (
+            f"gsmflow: '{typed[1]}' is neither a known name nor a folder; did you mean 'my pictures'?\n"
+        )
+        assert capsys.readouterr().err == expected
+    for command in ("train", "data"):
+        assert main([command, "my pictures/zebra"]) == 2
+        assert capsys.readouterr().err == (
+            "gsmflow: my pictures/zebra: has pictures (0.png, 1.png, 2.png) and no class folders; put the pictures of "
+            "each class into a folder named after it; if it is the folder of one class, name the one around it: my "
+            "pictures\n"
+        )

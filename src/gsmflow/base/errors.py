@@ -45,7 +45,8 @@ class InputError(ValueError):
         """
         flag = spelled(self.parameter)
         place = f"{flag} " if flag else f"{self.parameter} = " if self.parameter else ""
-        text = self.message + (f"; {self.remedy}" if self.remedy else "")
+        between = " Otherwise " if self.message.endswith("?") else "; "
+        text = self.message + (between + self.remedy if self.remedy else "")
         return place + _NAMED.sub(lambda match: spelled(match[1]) or match[0], text)
 
     def within(self, place: str) -> InputError:

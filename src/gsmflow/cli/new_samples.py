@@ -52,6 +52,7 @@ def holds_images(run: Path, file: Path) -> bool:
     from gsmflow.files.chunks import shards
     from gsmflow.files.column_names import is_path, role_of
     from gsmflow.files.encoding import header_words
+    from gsmflow.files.missing import no_such
     from gsmflow.images.listing import is_image
     from gsmflow.runs.folder import feature_names, read_config
 
@@ -65,7 +66,7 @@ def holds_images(run: Path, file: Path) -> bool:
     if shards(file) is not None:
         return False
     if not file.exists():
-        raise InputError(f"{file}: no such file or folder")
+        raise InputError(f"{file}: {no_such(file, 'file or folder')}")
     return file.is_dir() or is_image(file)
 
 

@@ -22,6 +22,7 @@ from gsmflow.files.dialect import (
     refuse_comment,
 )
 from gsmflow.files.encoding import SEPARATORS, Text, read_text
+from gsmflow.files.missing import unreadable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +47,7 @@ def read_csv(path: Path) -> tuple[pl.DataFrame, Dialect, NDArray[np.int64]]:
     try:
         text = read_text(path, path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
     refuse_comment(text)
     table, dialect, lines = _plain(text) if is_plain(text) else _quoted(text)
     if text.passed_ends and ("\r" in text.passed_ends) != (dialect.line_end == "CR"):

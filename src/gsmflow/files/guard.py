@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gsmflow.base.errors import InputError
+from gsmflow.files.missing import unreadable
 
 _ALWAYS = 1 << 30  # every file may unpack to that many bytes
 _TIMES = 100  # times the file's size; features compress to a third, so more means a damaged or hostile file
@@ -23,9 +24,7 @@ def first_bytes(path: Path, count: int) -> bytes:
         with open(path, "rb") as file:
             return file.read(count)
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise InputError(f"{path}: no such file") from None
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
 
 
 def literal(path: Path) -> Path:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gsmflow.base.errors import InputError
 from gsmflow.base.registry import Registry
 from gsmflow.files.checksums import digest_of
+from gsmflow.files.missing import no_such
 from gsmflow.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class BackboneSpec:
             )
         for parameter, given in (("backbone", model if kind.of_file else None), ("weights", weights)):
             if given is not None and not Path(given).is_file():
-                raise InputError(f"{given}: no such file", parameter=parameter)
+                raise InputError(f"{given}: {no_such(given)}", parameter=parameter)
         return replace(
             self,
             model=self.model if model is None else kind.place(model),

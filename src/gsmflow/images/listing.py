@@ -16,6 +16,7 @@ from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import listed
 from gsmflow.files.class_names import normal, part
 from gsmflow.files.columns import read_table, texts
+from gsmflow.files.missing import no_such, unreadable
 from gsmflow.files.roles import of_listing
 from gsmflow.images.folders import part_of, refuse_places, remark_on_depth
 
@@ -204,7 +205,7 @@ def list_any(path: Path, root: Path | None = None) -> Listing:
     _refuse_root(root)
     if is_image(path) and not path.is_dir():
         if not path.exists():
-            raise InputError(f"{path}: no such file")
+            raise InputError(f"{path}: {no_such(path)}")
         return Listing(path.parent, (path.name,))
     names, passed_over = _walk(path)
     if not names:
@@ -235,7 +236,7 @@ def _walk(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the images in a folder and all folders below, and of other files; hidden ones are left out."""
 
     def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename or folder}: cannot be read as a folder ({error.strerror})")
+        raise unreadable(error.filename or folder, error, "folder")
 
     inside = folder.resolve()
     images: list[str] = []

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from gsmflow.base.errors import InputError
 from gsmflow.files.guard import first_bytes
+from gsmflow.files.missing import unreadable
 
 _GRAPH, _INPUT = 7, 11  # of a model, of its graph
 _TYPE, _TENSOR, _SHAPE, _DIMENSION, _VALUE = 2, 1, 2, 1, 1  # of an input, one within the other
@@ -36,7 +37,7 @@ def inputs_of(path: Path) -> list[tuple[int | None, ...]]:
                 for each in _inside(file, *graph, _INPUT)
             ]
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
     except ValueError as error:
         raise InputError(f"{path}: not a readable ONNX model ({error}); export it anew") from None
     if not shapes:

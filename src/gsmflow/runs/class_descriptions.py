@@ -162,9 +162,9 @@ def descriptions_for(folder: Path, images: Path, pictured: Sequence[str], said: 
         return _of_attributes(folder, file, table)
     for part in asked or ():
         if part != TEXT and not (folder / f"{part}.csv").exists():
-            there = [each.stem for each in folder.glob("*.csv")]
+            there = {each.stem for each in folder.glob("*.csv") if ".unreadable" not in each.name}
             raise InputError(
-                f"{folder / part}.csv: no such file; {instead_of(part, [*there, TEXT])}",
+                f"{folder / part}.csv: no such file; {instead_of(part, sorted({*there, TEXT}))}",
                 parameter="semantics",
             )
     semantics = said.semantics if asked else TEXT

@@ -20,17 +20,19 @@ from gsmflow.base.suggest import listed
 from gsmflow.files.class_names import alike
 from gsmflow.files.hub_cache import AtHand
 from gsmflow.files.image_text import is_named
+from gsmflow.files.missing import no_such
 from gsmflow.files.rows import ENDINGS, read_rows
 from gsmflow.images.at_hand import backbone_at_hand
 from gsmflow.images.backbone import BACKBONES, BackboneSpec
 from gsmflow.images.extraction import Pictures, extract_images
 from gsmflow.images.feature_table import read_unreadable
-from gsmflow.images.listing import Listing, holds_classes, list_labelled
+from gsmflow.images.listing import Listing, holds_classes, is_image, list_labelled
 from gsmflow.images.preprocessing import NORMALIZATIONS_IN_WORDS
 from gsmflow.images.shards import Told
 from gsmflow.runs.class_descriptions import Descriptions, Said, descriptions_for
 from gsmflow.runs.steps import Step
 from gsmflow.semantics.description_table import read_described
+from gsmflow.sources.file_names import file_names
 from gsmflow.sources.table import FEATURES, images_of
 
 _FEWEST = 4  # seen classes from which a validation problem can be cut
@@ -197,11 +199,28 @@ class Plan:
 
 
 def folder_of_pictures(problem: str, data_root: Path) -> Path | None:
-    """The folder that a problem names, if it is a folder of pictures; otherwise None."""
+    """The folder that a problem names, if it is a folder of pictures; otherwise None.
+
+    Raises
+    ------
+    InputError
+        It holds pictures and nothing else: nothing says their classes.
+    """
     if not isdir(problem) or sources.is_named(problem, data_root):
         return None
     folder = Path(problem)
-    return folder if images_of(folder) or holds_classes(folder) else None
+    if images_of(folder) or holds_classes(folder):
+        return folder
+    names = file_names(folder)
+    loose = [name for name in names if is_image(Path(name))]
+    if loose and not any(name.lower().endswith((*ENDINGS, ".mat")) for name in names):
+        around = (folder if folder.name not in ("", "..") else folder.resolve()).parent
+        one = f"; if it is the folder of one class, name the one around it: {around}" * holds_classes(around)
+        raise InputError(
+            f"{problem}: has pictures ({listed(loose[:3])}) and no class folders; put the pictures of each class into "
+            f"a folder named after it{one}"
+        )
+    return None
 
 
 def has_features(folder: Path, stem: str | None = None) -> bool:
@@ -245,9 +264,10 @@ def plan(folder: Path, wanted: Wanted, said: Said, *, validated: bool = False) -
     changed = _changed(tables[0], listing) if tables and not extracting else ""
     whole_plan = Plan(folder, images, listing, extracting, described, tables[0] if tables else out, changed)
     if validated and len(whole_plan.seen) < _FEWEST:
+        names = f" ({listed(whole_plan.seen)})" if whole_plan.seen else ""
         few = "1 class has" if len(whole_plan.seen) == 1 else f"{len(whole_plan.seen)} classes have"
         raise InputError(
-            f"{images}: only {few} pictures to learn from, too few to hold some out for validation",
+            f"{images}: only {few} pictures to learn from{names}, too few to hold some out for validation",
             remedy="add classes, or use `protocol` last",
         )
     return whole_plan
@@ -271,7 +291,7 @@ def _extracting(folder: Path, images: Path, wanted: Wanted, out: Path) -> Extrac
         backbone.name, weights=wanted.weights, output=wanted.output, preprocessing=wanted.preprocessing
     )
     if BACKBONES.find(spec.kind).of_file and not Path(spec.model).is_file():
-        raise InputError(f"{backbone.name}: no such file", parameter="backbone")
+        raise InputError(f"{backbone.name}: {no_such(backbone.name)}", parameter="backbone")
     spec.check()
     given = {name: str(value) for name, value in wanted.preprocessing.items()}
     options = {

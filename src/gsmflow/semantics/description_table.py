@@ -22,6 +22,7 @@ from gsmflow.base.suggest import instead_of
 from gsmflow.files.atomic import write_bytes
 from gsmflow.files.class_names import clash, normal
 from gsmflow.files.columns import Table, is_truth_column, numbers, read_table, texts
+from gsmflow.files.missing import no_such
 from gsmflow.files.roles import indices, left_out_note, naming
 from gsmflow.files.semantic_origin import write_origin
 from gsmflow.semantics.names import read_lines, split_names
@@ -119,7 +120,9 @@ def source_of(classes: str) -> tuple[Path | None, tuple[str, ...]]:
         return file, ()
     if file.suffix.lower() in (".csv", ".txt", ".parquet") or "/" in classes:
         raise InputError(
-            f"{classes}: no such file; name a file of classes, or write zebra,okapi", parameter="classes"
+            f"{classes}: {no_such(classes)}",
+            parameter="classes",
+            remedy="name a file of classes, or write zebra,okapi",
         )
     return None, split_names(classes)
 

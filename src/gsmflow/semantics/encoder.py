@@ -19,6 +19,7 @@ from gsmflow.base.extras import installing
 from gsmflow.files import image_text
 from gsmflow.files.checksums import digest_of
 from gsmflow.files.image_text import check_model, is_named
+from gsmflow.files.missing import no_such, similar
 from gsmflow.semantics.sentences import Encode
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def check_encoder(name: str) -> Path | None:
     folder = Path(name)
     if not folder.is_dir():
         if name.endswith(("/", "\\")) or name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise InputError(f"{name}: no such folder", parameter="encoder")
+            raise InputError(f"{name}: {no_such(name, 'folder')}", parameter="encoder")
         return None
     _check_kind(folder)
     return folder
@@ -158,11 +159,15 @@ def _published(name: str) -> Path:
     try:
         return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
     except Exception as error:
+        near = similar(name, "folder")
+        fetch = (
+            f"fetch the files of https://huggingface.co/{repository} elsewhere, put them into one folder and "
+        )
         raise InputError(
-            f"{name}: no such folder, not in the cache ({constants.HF_HUB_CACHE}), and cannot be "
-            f"downloaded here ({type(error).__name__}); fetch the files of https://huggingface.co/{repository} "
-            "elsewhere, put them into one folder and name that",
+            f"{name}: no such folder, not in the cache ({constants.HF_HUB_CACHE}), and cannot be downloaded here "
+            f"({type(error).__name__})",
             parameter="encoder",
+            remedy=f"did you mean '{near}'?" if near else f"{fetch}name that",
         ) from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gsmflow.base.errors import InputError
 from gsmflow.files.class_names import alike, normal, spoken
+from gsmflow.files.missing import unreadable
 
 TEMPLATES = (
     "a photo of a {}.",
@@ -116,7 +117,7 @@ def read_lines(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text; save it as UTF-8, one name a line") from None
     first: dict[str, int] = {}

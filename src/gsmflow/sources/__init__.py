@@ -11,6 +11,7 @@ from pathlib import Path
 from gsmflow.base.errors import InputError
 from gsmflow.base.suggest import instead_of
 from gsmflow.data.problem import Problem
+from gsmflow.files.missing import similar
 from gsmflow.sources import xlsa17
 from gsmflow.sources.catalog import Survey, survey
 from gsmflow.sources.file_names import file_names
@@ -161,4 +162,6 @@ def _folder(
     if exists(problem):
         raise InputError(f"{problem}: is a file; {_of_file(Path(problem))}")
     names = (*(each.name for each in named_problems()), *KNOWN)
-    raise InputError(f"'{problem}' is neither a known name nor a folder; {instead_of(problem, names)}")
+    near = similar(problem, "folder")
+    hint = f"did you mean '{near}'?" if near else instead_of(problem, names)
+    raise InputError(f"'{problem}' is neither a known name nor a folder; {hint}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gsmflow.base.errors import InputError
+from gsmflow.files.missing import unreadable
 
 
 def file_names(folder: Path) -> list[str]:
@@ -18,4 +18,4 @@ def file_names(folder: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
-        raise InputError(f"{folder}: cannot be read as a folder ({error.strerror or error})") from None
+        raise unreadable(folder, error, "folder") from None

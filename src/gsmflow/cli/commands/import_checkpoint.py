@@ -45,6 +45,7 @@ def import_checkpoint(
     from gsmflow.compute.devices import check_device, resolve_device
     from gsmflow.data.lending import Setting
     from gsmflow.files.guard import first_bytes
+    from gsmflow.files.missing import no_such
     from gsmflow.methods.gsmflow import GSMFlowOptions
     from gsmflow.recipes.preset import preset_for
     from gsmflow.recipes.recipe import make_recipe
@@ -58,7 +59,7 @@ def import_checkpoint(
     if out:
         refuse_taken(out)
     if not checkpoint.is_file():
-        raise InputError(f"{checkpoint}: no such file")
+        raise InputError(f"{checkpoint}: {no_such(checkpoint)}")
     check_device(device)
     if not first_bytes(checkpoint, 2).startswith((b"PK", b"\x80")):
         raise InputError(
