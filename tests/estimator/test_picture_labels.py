@@ -114,7 +114,7 @@ def test_what_has_no_answer_is_refused(place: Path, tmp_path: Path) -> None:
     model = load(place / "run")
     with pytest.raises(InputError, match="predict_images: no images given"):
         model.predict_images([])
-    with pytest.raises(InputError, match="cannot be read as a folder"):
+    with pytest.raises(InputError, match="no such folder"):
         model.predict_images(tmp_path / "nowhere")
     with pytest.raises(InputError, match="top"):
         model.predict_images(place / "new", top=0)
