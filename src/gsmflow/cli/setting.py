@@ -12,8 +12,8 @@ from gsmflow.cli.options import PresetOptions
 _transductive = click.option(
     "--transductive",
     is_flag=True,
-    help="Look at features of the unseen classes' test samples in training, without their labels: another setting, "
-    "labelled so everywhere; for gsmflow, f-vaegan-d2 and tf-vaegan.",
+    help="Also train on the test samples of unseen classes, without their labels. That is another setting, and results "
+    "are marked so. For gsmflow, f-vaegan-d2 and tf-vaegan.",
 )
 
 

@@ -174,11 +174,10 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     def synthesize(
         self, class_: Any, n: int = 1, *, seed: int = 0
     ) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Synthetic features (n, D) of a class, in the space of X.
+        """Synthetic features (n, D) of a class, in the space of X; the same seed gives the same ones.
 
-        They are float64 if X was and float32 would lose digits.
-
-        With a projection (``features.project``) they lie in the projected subspace, mapped back.
+        They are float64 if X was and float32 would lose digits. With a projection (``features.project``) they are
+        mapped back to D dimensions, and vary in the projected ones alone.
 
         Raises
         ------

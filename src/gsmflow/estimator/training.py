@@ -25,7 +25,13 @@ from gsmflow.runs.pictures import Wanted, folder_of_pictures, plan
 
 
 def load(folder: str | Path) -> ZeroShotClassifier:
-    """The classifier in a run folder, see [`load`][gsmflow.estimator.classifier.ZeroShotClassifier.load].
+    """The classifier in a run folder, made by `gsmflow train`, by [`train`][gsmflow.estimator.training.train] or by
+    [`save`][gsmflow.estimator.classifier.ZeroShotClassifier.save].
+
+    Parameters
+    ----------
+    folder : str | Path
+        The run folder. Loading it executes no code.
 
     Raises
     ------

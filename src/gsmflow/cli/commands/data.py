@@ -31,8 +31,9 @@ class KnownDataOptions(DataOptions):
 def data(data: KnownDataOptions, as_json: bool) -> None:
     """Say what is in PROBLEM, a folder or a name, or list the known data sets.
 
-    PROBLEM is read, checked as `train` does, and what was read is said; of a folder of pictures those of each class are
-    counted. Without PROBLEM: which data sets are there, their sizes, and where their files are expected.
+    PROBLEM is read and checked as by `train`, and what was understood is shown: classes, samples, columns. In a folder
+    of pictures those of each class are counted. Without PROBLEM: which data sets are there, their sizes, and where
+    their files are expected.
     """
     from gsmflow import sources
 

@@ -48,8 +48,8 @@ def evaluate(
     """Score the classifier of RUN on DATA (default: the test set of the problem it was trained on).
 
     DATA is a folder of pictures in folders named after their classes, a CSV with columns `path` and `label`, a table of
-    features with a column `label` (.csv, .npz, .parquet), or a problem as for train, whose test set is scored. Classes
-    without training pictures (U) and with (S) are scored where DATA has any of them.
+    features with a column `label` (.csv, .npz, .parquet), or a problem as for train, whose test set is scored. U is
+    known where DATA has samples of classes without training pictures, S where it has samples of the others.
     """
     from gsmflow.cli.display_evaluation import show_evaluation, tell_evaluated
     from gsmflow.cli.new_samples import refuse_for_images

@@ -27,12 +27,12 @@ _trials = click.option(
     default=30,
     show_default=True,
     type=click.IntRange(1),
-    help="How many finished trials the study is to have.",
+    help="Number of trials. Those that earlier commands finished count.",
 )
 _seconds = click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help="No trial begins once the finished ones took so long together.  [default: no bound]",
+    help="Begin no new trial once the finished ones together took this long.  [default: no bound]",
 )
 _score = click.option(
     "--score",
