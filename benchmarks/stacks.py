@@ -100,7 +100,7 @@ class _Fitted:
         trial = composite.trials({member.label: member.choice})[member.label]
         head = trial.classifier(without_bias(member.choice), unseen_alone=False).head
         test = trial.prepared.test_logits(head)[0] / np.float32(trial.prepared.spread(head))
-        held_out = trial.held_out_logits(member.choice)
+        held_out = trial.held_out_logits(member.choice, composite.problem)
         return _Fitted(member, test, held_out, member.seconds + time.monotonic() - begun)
 
 

@@ -273,3 +273,22 @@ def test_flows_far_behind_are_left_out_after_the_first_problem(
     labels = {m["label"] for m in read_metrics(tmp_path / "run")["members"]}
     assert "lda" in labels
     assert "gsmflow" not in labels
+
+
+@pytest.mark.parametrize(("steps", "anew"), [(60, True), (20, False)])
+def test_a_flow_that_knows_few_samples_by_heart_is_trained_without_them(steps: int, anew: bool) -> None:
+    """What it synthesizes for unseen classes is like the samples that it passed over 60 times."""
+    few = synthetic.make(synthetic.parse("n=260,d=10,classes=12,unseen=3,a=6"))[0]
+    sizes = ("hidden=16", "blocks=2", "global_semantic=8", "epochs=1", f"least_steps={steps}")
+    overrides = [
+        *(f"gsmflow.{size}" for size in sizes),
+        "gsmflow.batch_size=156",
+        "head.synthetic_per_class=20",
+    ]
+    composite = Composite(few, make_recipe("auto", "best", overrides), 0, torch.device("cpu"), Recorder())
+    trial = composite.trials({"plain gsmflow": None})["plain gsmflow"]
+    assert (trial.learner.total_steps, trial.learner.steps_per_epoch) == (steps, 1)
+    held_out = trial.held_out_logits(None, few)
+    assert held_out.shape == (5 * 30, len(few.classes))
+    trial.learner.load_weights({name: weight + 0.1 for name, weight in trial.learner.weights().items()})
+    assert (trial.held_out_logits(None, few) == held_out).all() == anew

@@ -62,7 +62,7 @@ def held_out_problem(problem: Problem, seed: int, *, draw: int = 0, fraction: fl
 
 
 def unseen_bias_problems(
-    problem: Problem, seed: int, *, fraction: float = 0.2, samples: int = 200
+    problem: Problem, seed: int, *, fraction: float = 0.2, samples: int = 150
 ) -> Iterator[Problem]:
     """Problems of all classes, in each of which a fraction of the training samples of each seen class is the test part.
 

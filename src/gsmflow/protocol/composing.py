@@ -247,7 +247,7 @@ class Composite:
             return 0.0
         weights = choice.parameters
         logits = self._at_once(
-            {label: partial(trials[label].held_out_logits, members[label]) for label in weights}
+            {label: partial(trials[label].held_out_logits, members[label], self.problem) for label in weights}
         )
         total = sum(np.float32(weight) * logits[label] for label, weight in weights.items())
         unseen = self.problem.unseen

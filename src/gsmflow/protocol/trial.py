@@ -36,7 +36,7 @@ from gsmflow.learning.learner import Generator, Learner, Scorer
 from gsmflow.learning.loop import advance
 from gsmflow.learning.softmax import train_head
 from gsmflow.learning.tensors import TrainingData
-from gsmflow.protocol.choice import Candidate, Choice, nothing_synthesized, without_bias
+from gsmflow.protocol.choice import Candidate, Choice, last_step, nothing_synthesized, without_bias
 from gsmflow.protocol.direct_heads import direct_head
 from gsmflow.protocol.learners import restored, untrained
 from gsmflow.protocol.prepared import Prepared
@@ -45,6 +45,7 @@ from gsmflow.recipes.recipe import Recipe
 from gsmflow.scores.gzsl import GZSL_SCORES, best_bias, harmonic_mean
 
 _RATED = 2048  # real features used for the selection rates of methods that synthesize nothing
+_KNOWN_AFTER = 25  # passes over the training samples after which a generator knows them
 
 
 @dataclass
@@ -273,28 +274,35 @@ class Trial:
             choice.temperature if choice else 1.0,
         )
 
-    def held_out_logits(self, choice: Choice | None) -> NDArray[np.float32]:
+    def held_out_logits(self, choice: Choice | None, raw: Problem | None = None) -> NDArray[np.float32]:
         """Logits (T, C) of training samples from fits without them, divided by their spread.
 
         A fifth is left out at a time, as often as
-        [`unseen_bias_problems`][gsmflow.data.validation.unseen_bias_problems] says. For a generator only the head is
-        trained again.
+        [`unseen_bias_problems`][gsmflow.data.validation.unseen_bias_problems] says. A generator that passed over the
+        samples often is trained again without them, from `raw`, the problem with raw features: what it synthesizes
+        for unseen classes is like the samples that it knows. Of other generators only the head is trained again.
         """
-        problems = unseen_bias_problems(self.prepared.problem, self.seed)
-        return np.concatenate([self._logits_without(problem, choice) for problem in problems])
-
-    def _logits_without(self, problem: Problem, choice: Choice | None) -> NDArray[np.float32]:
-        """Logits of the test part of a problem of the same classes, whose training part is smaller."""
-        prepared, recipe = self.prepared, self.recipe
-        # A head learns that frequent classes are more likely.
-        synthetic = round(len(problem.train) / len(prepared.problem.train) * recipe.head.synthetic_per_class)
-        recipe = replace(recipe, head=replace(recipe.head, synthetic_per_class=max(1, synthetic)))
-        without = Prepared(problem, prepared.transform, TrainingData.of(problem, prepared.device))
-        part = Trial(without, recipe, self.seed, Recorder())
-        if not self.direct:
-            part.restore(self.learner.weights())
-        head = part.classifier(without_bias(choice), unseen_alone=False).head
-        return part.prepared.test_logits(head)[0] / np.float32(part.prepared.spread(head))
+        prepared, recipe, logits = self.prepared, self.recipe, []
+        steps = 0 if self.direct else last_step(choice, self.learner)
+        known = steps > 0 and steps > _KNOWN_AFTER * self.learner.steps_per_epoch
+        whole = raw if known else None
+        for problem in unseen_bias_problems(whole or prepared.problem, self.seed):
+            # A head learns that frequent classes are more likely.
+            share = len(problem.train) / len(prepared.problem.train)
+            synthetic = max(1, round(share * recipe.head.synthetic_per_class))
+            if whole:
+                without = Prepared.of(problem, recipe.features, prepared.device)
+            else:
+                without = Prepared(problem, prepared.transform, TrainingData.of(problem, prepared.device))
+            smaller = replace(recipe, head=replace(recipe.head, synthetic_per_class=synthetic))
+            part = Trial(without, smaller, self.seed, Recorder())
+            if whole:
+                *_, _ = part.train_to([part.step_at(steps / self.learner.total_steps)])
+            elif steps:
+                part.restore(self.learner.weights())
+            head = part.classifier(without_bias(choice), unseen_alone=False).head
+            logits.append(part.prepared.test_logits(head)[0] / np.float32(part.prepared.spread(head)))
+        return np.concatenate(logits)
 
     def _here(self) -> Choice:
         """A choice with the current length of the training."""

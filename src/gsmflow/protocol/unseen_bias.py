@@ -5,8 +5,10 @@ samples and whose logits have another scale. So a choice is carried over as *rat
 classifier with its bias calls unseen. A rate determines a bias of the final classifier.
 
 For a closed form and for a stack it is the rate of *held-out* samples of seen classes: the method is fitted again
-without a fifth of the training samples, and the bias is the one that gives the chosen rate on that fifth. Training
-samples would be no measure for a classifier that fits them perfectly.
+without a fifth of the training samples, and the bias is the one that gives the chosen rate on that fifth; if it has
+fewer than 150 samples, other fifths are held out in turn. Training samples would be no measure for a classifier that
+fits them perfectly, nor for a generator that passed over them often: with 10 samples of each of 20 classes of FLO, a
+rate of 0.65 on such samples was one of 0.04 on test samples, and 0.67 after the generator was trained without them.
 
 Other methods have two rates, of the real and of the synthetic training features, and use the mean of the two biases.
 
