@@ -145,6 +145,32 @@ def test_a_list_of_runs_says_once_what_all_have_in_common() -> None:
     assert listed_runs(20, runs)[0] == runs[0]  # blocks
 
 
+def test_columns_are_spared_before_a_list_becomes_blocks() -> None:
+    names = ["run", "method", "protocol", "S", "H", "AUSUC", "seconds"]
+    lines = [
+        ["one-run", "lda", "validated", "91.7", "80.1", "60.0", "12"],
+        ["another", "auto", "last", "90", "", "", "3"],
+    ]
+
+    def shown(width: int) -> list[str]:
+        console = Console(file=io.StringIO(), width=width, color_system=None)
+        show_table(console, names, lines, said_once=names[:3], spared=["seconds", "AUSUC", "protocol"])
+        assert isinstance(console.file, io.StringIO)
+        return [" ".join(line.split()) for line in console.file.getvalue().splitlines() if line.strip()]
+
+    assert shown(80)[0] == "run method protocol S H AUSUC seconds"
+    assert len(shown(80)) == 4
+    narrow = shown(44)
+    assert narrow[0] == "run method protocol S H"
+    assert narrow[2:] == [
+        "one-run lda validated 91.7 80.1",
+        "another auto last 90",
+        "No room for seconds, AUSUC: a wider terminal or --json has all.",
+    ]
+    assert shown(12)[:2] == ["one-run", "method lda"]  # blocks, with everything
+    assert "seconds 12" in shown(12)
+
+
 def test_two_seeds_have_no_interval() -> None:
     two, three = Estimate.of([0.5, 0.6]), Estimate.of([0.5, 0.6, 0.55])
     assert two.text() == "55.0"

@@ -223,7 +223,10 @@ def test_data_that_changed_or_went_are_noticed(
         (["--name", "okapi", "--attributes", "1,2,3,4,5,x"], "'x' is not a number"),
         (["--name", "okapi", "--attributes", "dimension 1=1,stripes=2"], "no 'stripes'"),
         (["--name", "okapi", "--attributes", "dimension 1=1,dimension 1=2"], "given twice"),
-        (["--name", "okapi", "--attributes", "dimension 1=1"], "5 missing"),
+        (
+            ["--name", "okapi", "--attributes", "dimension 1=1"],
+            "are missing; give each dimension a value, such as dimension 2=0",
+        ),
         (["--name", " ", "--attributes", ATTRIBUTES], "empty name"),
         (["--from", "nowhere.csv"], "nowhere.csv"),
     ],

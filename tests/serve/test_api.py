@@ -268,7 +268,7 @@ def test_the_reference_is_grouped_and_its_examples_work(client: TestClient) -> N
         ({"name": "okapi", "semantics": VECTOR[:3]}, "3 values, expected 6"),
         ({"name": "okapi", "semantics": [0, 0, 0, 0, 0, 0]}, "all zeros"),
         ({"name": "okapi", "semantics": [1e300, 0, 0, 0, 0, 0]}, "not a finite number"),
-        ({"name": "okapi", "semantics": {"legs": 4}}, "5 missing"),
+        ({"name": "okapi", "semantics": {"legs": 4}}, "are missing; give each dimension a value"),
         ({"name": "okapi", "semantics": {"leggs": 4}}, "did you mean 'legs'?"),
         ({"name": "okapi"}, "semantics"),
     ],

@@ -17,7 +17,13 @@ _NARROWEST = 16  # columns of the first cell where it is broken
 
 
 def show_table(
-    console: Console, names: Sequence[str], lines: Lines, title: str = "", *, said_once: Collection[str] = ()
+    console: Console,
+    names: Sequence[str],
+    lines: Lines,
+    title: str = "",
+    *,
+    said_once: Collection[str] = (),
+    spared: Sequence[str] = (),
 ) -> None:
     """Print a table whose first column names the row, or blocks of ``name  value`` where it is too wide.
 
@@ -37,6 +43,8 @@ def show_table(
         A line above it.
     said_once : Collection[str]
         Columns that need not be there where they say nothing new.
+    spared : Sequence[str]
+        Columns that are left out, one after the other, where the table is still too wide; a line below names them.
     """
     if title:
         console.print(Text(title, style="italic"))
@@ -47,6 +55,22 @@ def show_table(
             if common:
                 console.print(Text(f"all: {common}"), soft_wrap=True)
             _print(console, fewer, cells, widths)
+            return
+    left_out: list[str] = []
+    fewer, cells, common = narrower[-1]
+    for name in (each for each in spared if each in fewer):
+        left_out.append(name)
+        chosen = [index for index, each in enumerate(fewer) if each not in left_out]
+        least, shown, _ = _of(chosen, fewer, cells, common)
+        widths = _widths(console.width, least, shown, folds=True)
+        if widths:
+            if common:
+                console.print(Text(f"all: {common}"), soft_wrap=True)
+            _print(console, least, shown, widths)
+            console.print(
+                Text(f"No room for {', '.join(left_out)}: a wider terminal or --json has all."),
+                soft_wrap=not console.is_terminal,
+            )
             return
     longest = max(map(len, names[1:]), default=0)
     for line in lines:

@@ -23,5 +23,8 @@ def named_semantics(problem_names: Sequence[str] | None, values: Mapping[str, fl
         raise InputError(f"attributes: no '{unknown[0]}'; {instead_of(unknown[0], problem_names)}")
     missing = [name for name in problem_names if name not in values]
     if missing:
-        raise InputError(f"attributes: {len(missing)} missing: {listed(missing)}")
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(
+            f"attributes: {listed(missing)} {verb} missing; give each dimension a value, such as {missing[0]}=0"
+        )
     return [float(values[name]) for name in problem_names]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TEXTS = ("run", "problem", "method", "setting", "protocol", "seed")
 _NUMBERS = ("U", "S", "H", "T1", "AUSUC", "seconds")
+_SPARED = ("seconds", "T1", "AUSUC", "seed", "protocol")  # what a narrow terminal shows last
 
 
 _problem = click.option("--problem", metavar="NAME", help="Only runs on this problem.")
@@ -88,7 +89,8 @@ def runs(folder: Path, wanted: WantedOptions, as_json: bool) -> None:
             [[*line[:told], *line[told + 1 :]] for line in lines],
         )
     console = Console()
-    show_table(console, names, lines, said_once=_TEXTS)
+    spared = [name for name in _SPARED if name != wanted.sort]
+    show_table(console, names, lines, said_once=_TEXTS, spared=spared)
     for setting in Setting:
         if setting.short != setting.value and any(run.setting is setting for run in chosen):
             console.print(setting.value, highlight=False, markup=False)
