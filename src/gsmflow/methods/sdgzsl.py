@@ -18,14 +18,15 @@ class SDGZSLOptions(CVAEOptions):
 
     table = "sdgzsl"
 
-    learning_rate: float = option(3e-4, "Adam's", above=0, search="1e-4:1e-3:log")
+    epochs: int = option(40, "passes over the training features", low=1, search="20:200:log")
+    learning_rate: float = option(3e-4, "Adam's", above=0, search="1e-4:2e-3:log")
     code: int = option(512, "dimensions of each part of the code", low=1, search="256,512,1024")
     relation_hidden: int = option(128, "hidden size of the relation network", low=1)
     relation_weight: float = option(
-        0.1, "lambda_R, weight of the relation of code and semantics", low=0, search="0.01:1:log"
+        0.1, "lambda_R, weight of the relation of code and semantics", low=0, search="0.01:30:log"
     )
     correlation_weight: float = option(
-        0.01, "lambda_TC, weight of the total correlation of both parts", low=0
+        0.01, "lambda_TC, weight of the total correlation of both parts", low=0, search="0.001:0.1:log"
     )
 
 
