@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _LOG_WIDTH = 160  # columns where there is no terminal to ask
+_SPARED = ("seconds", "T1", "AUSUC", "S", "U")  # columns that a narrow terminal shows last
 
 
 class CellsFailed(RuntimeError):
@@ -162,7 +163,7 @@ def write_tables(
             for row, line in zip(rows, texts, strict=True)
             if row.problem == problem
         ]
-        show_table(console, names[1:], lines, title=problem)
+        show_table(console, names[1:], lines, title=problem, spared=_SPARED)
     explained = {row.setting.value for row in rows if row.setting.short != row.setting.value}
     for note in (*sorted(explained), *notes):
         console.print(note, highlight=False, markup=False, soft_wrap=not console.is_terminal)
