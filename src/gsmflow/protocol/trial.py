@@ -284,17 +284,17 @@ class Trial:
         """
         prepared, recipe, logits = self.prepared, self.recipe, []
         steps = 0 if self.direct else last_step(choice, self.learner)
-        known = steps > 0 and steps > _KNOWN_AFTER * self.learner.steps_per_epoch
-        whole = raw if known else None
+        whole = raw if steps > 0 and steps > _KNOWN_AFTER * self.learner.steps_per_epoch else None
         for problem in unseen_bias_problems(whole or prepared.problem, self.seed):
-            # A head learns that frequent classes are more likely.
-            share = len(problem.train) / len(prepared.problem.train)
-            synthetic = max(1, round(share * recipe.head.synthetic_per_class))
+            smaller = recipe
             if whole:
                 without = Prepared.of(problem, recipe.features, prepared.device)
             else:
                 without = Prepared(problem, prepared.transform, TrainingData.of(problem, prepared.device))
-            smaller = replace(recipe, head=replace(recipe.head, synthetic_per_class=synthetic))
+                # A head learns that frequent classes are more likely.
+                share = len(problem.train) / len(prepared.problem.train)
+                synthetic = max(1, round(share * recipe.head.synthetic_per_class))
+                smaller = replace(recipe, head=replace(recipe.head, synthetic_per_class=synthetic))
             part = Trial(without, smaller, self.seed, Recorder())
             if whole:
                 *_, _ = part.train_to([part.step_at(steps / self.learner.total_steps)])
