@@ -226,7 +226,13 @@ def methods_table(problem: str) -> str | None:
     if others:
         table += ["", f"Not run with this preset yet: {', '.join(others)}."]
     machines = sorted({f"{record['processor']}, {record['date']}" for record in lines.values()})
-    return "\n".join([*table, "", f"Measured on {'; '.join(machines)}; one thread a run, beside other work."])
+    return "\n".join(
+        [
+            *table,
+            "",
+            f"Measured on {'; '.join(machines)}; one thread a run, beside other work, so seconds are upper bounds.",
+        ]
+    )
 
 
 def _apart(name: str) -> bool:
