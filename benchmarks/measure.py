@@ -61,6 +61,11 @@ def records(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+def where_measured(lines: Iterable[Mapping[str, str]]) -> str:
+    """Processors and days of these lines, each once."""
+    return "; ".join(sorted({f"{line['processor']}, {line['date']}" for line in lines}))
+
+
 def keep_records(file: Path, columns: Sequence[str], lines: Iterable[Mapping[str, str]]) -> None:
     """Write a table of results."""
     with file.open("w", newline="") as stream:

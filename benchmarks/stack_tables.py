@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.drawn import Drawn
-from benchmarks.measure import records
+from benchmarks.measure import records, where_measured
 from benchmarks.stacks import ALONE, FILE, PUBLISHED, SMALL, WHOLE, WITHOUT
 from gsmflow.scores.gzsl import mean_interval
 
@@ -64,10 +64,8 @@ def stacks_table() -> str | None:
         f"Over all {len(gains)} runs: {_text(gains, sign=True)}; the worst run {min(gains):+.1f}, the worst "
         f"problem on average {min(by_problem):+.1f}.",
     ]
-    machines = sorted(
-        {f"{line['processor']}, {line['date']}" for each in measured.values() for line in each.values()}
-    )
-    return "\n".join([*rows, "", f"Measured on {'; '.join(machines)}; one thread, beside other work."])
+    where = where_measured(line for each in measured.values() for line in each.values())
+    return "\n".join([*rows, "", f"Measured on {where}; one thread, beside other work."])
 
 
 def curves_table() -> str | None:

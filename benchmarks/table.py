@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import fair, methods
-from benchmarks.measure import RESULTS
+from benchmarks.measure import RESULTS, where_measured
 from benchmarks.sizes import SYNTHETIC
 from benchmarks.soak import WARM_UP
 from benchmarks.stack_tables import autos, curves_table, stacks_table, without_table
@@ -225,12 +225,12 @@ def methods_table(problem: str) -> str | None:
     others = [name for name in method_names() if name not in measured and not _apart(name)]
     if others:
         table += ["", f"Not run with this preset yet: {', '.join(others)}."]
-    machines = sorted({f"{record['processor']}, {record['date']}" for record in lines.values()})
+    where = where_measured(lines.values())
     return "\n".join(
         [
             *table,
             "",
-            f"Measured on {'; '.join(machines)}; one thread a run, beside other work, so seconds are upper bounds.",
+            f"Measured on {where}; one thread a run, beside other work, so seconds are upper bounds.",
         ]
     )
 
@@ -272,8 +272,8 @@ def fair_table(problem: str) -> str | None:
             f"| {row.label} | {row.scores['H'].count} | {scores} | {_difference(row)} | {features} | {trials} | "
             f"{row.seconds.mean:.3g} |"
         )
-    machines = sorted({f"{record['processor']}, {record['date']}" for record in records.values()})
-    return "\n".join([*lines, "", f"Measured on {'; '.join(machines)}; one thread, beside other work."])
+    where = where_measured(records.values())
+    return "\n".join([*lines, "", f"Measured on {where}; one thread, beside other work."])
 
 
 def variants_table(measured: dict[str, Any], option: Option) -> str:

@@ -52,9 +52,7 @@ def show_table(
     for folds, (fewer, cells, common) in product((False, True) if said_once else (False,), narrower):
         widths = _widths(console.width, fewer, cells, folds=folds)
         if widths:
-            if common:
-                console.print(Text(f"all: {common}"), soft_wrap=True)
-            _print(console, fewer, cells, widths)
+            _print(console, fewer, cells, widths, common)
             return
     left_out: list[str] = []
     fewer, cells, common = narrower[-1]
@@ -64,9 +62,7 @@ def show_table(
         least, shown, _ = _of(chosen, fewer, cells, common)
         widths = _widths(console.width, least, shown, folds=True)
         if widths:
-            if common:
-                console.print(Text(f"all: {common}"), soft_wrap=True)
-            _print(console, least, shown, widths)
+            _print(console, least, shown, widths, common)
             console.print(
                 Text(f"No room for {', '.join(left_out)}: a wider terminal or --json has all."),
                 soft_wrap=not console.is_terminal,
@@ -160,7 +156,10 @@ def _folded(name: str, width: int) -> str:
     return "\n".join(rows)
 
 
-def _print(console: Console, names: Sequence[str], lines: Lines, widths: Sequence[int]) -> None:
+def _print(console: Console, names: Sequence[str], lines: Lines, widths: Sequence[int], common: str) -> None:
+    """Print a table, and above it what all its rows have in common."""
+    if common:
+        console.print(Text(f"all: {common}"), soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index, (name, width) in enumerate(zip(names, widths, strict=True)):
         table.add_column(name, justify="right" if index else "left", width=width)

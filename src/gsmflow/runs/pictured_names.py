@@ -35,10 +35,11 @@ def check_pictured(images: Path, pictured: Sequence[str], names: Sequence[str], 
     if missing:
         there = set(map(alike, pictured))
         free = [name for name in names if alike(name) not in there]
-        told = [_with_likely(name, nearest(name, free)) for name in missing]
+        likely = [nearest(name, free) for name in missing]
+        told = [_with_likely(name, other) for name, other in zip(missing, likely, strict=True)]
         hint = (
             "write them alike where they are one class; otherwise add a row"
-            if any(nearest(name, free) for name in missing)
+            if any(likely)
             else f"add a row, or leave the pictures out; {instead_of('', names)}"
         )
         raise InputError(f"{images}: {_have(missing)} no row in {of}: {listed(told)}; {hint}")

@@ -276,9 +276,7 @@ def _storage(where: str) -> Any:
 def _current(recipe: Recipe, key: str) -> Any:
     """The value of an option in a recipe, by ``table.name`` or bare name."""
     table, _, name = key.rpartition(".")
-    own_first = sorted(
-        recipe.option_groups, key=lambda part: (part is not recipe.options, part is not recipe.head)
-    )
+    own_first = (recipe.options, recipe.head, *recipe.option_groups)
     parts: Mapping[str, Options] = {part.table: part for part in own_first}
     owners = [parts[table]] if table in parts else [p for p in parts.values() if hasattr(p, name)]
     return getattr(owners[0], name)
